@@ -1,0 +1,125 @@
+"""What travels between the API and the workers: frozen, typed, JSON only; each message owns its encoding."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+
+class FailureKind(StrEnum):
+    """Why a picture has no answer although the worker did its part: always the picture's fault, never ours."""
+
+    UNDECODABLE = "undecodable"  # the bytes are cut short, or no picture that OpenCV reads
+    TOO_MANY_PIXELS = "too_many_pixels"  # the decoded picture would pass the worker's pixel limit
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyJob:
+    """One computation's order.
+
+    Attributes:
+        picture: SHA-256 of the encoded picture, 64 lower-case hex digits; its name in the image store.
+        cache: whether the answer may be stored for later requests, and the computation joined by others.
+    """
+
+    picture: str
+    cache: bool
+
+    def to_args(self) -> list[Any]:
+        """The job's positional arguments on the queue."""
+        return [self.picture, self.cache]
+
+    @classmethod
+    def from_args(cls, args: Any) -> Self:
+        """Read what ``to_args`` wrote.
+
+        Raises:
+            ValueError: the arguments are not those of a classify job.
+        """
+        match args:
+            case [str(picture), bool(cache)]:
+                return cls(picture, cache)
+        raise ValueError(f"not a classify job: {args!r:.100}")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One class and its score; ``score`` is a probability, 0 to 1."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the worker's time went for one picture, in milliseconds. ``infer`` is the whole batch's session run."""
+
+    decode: float
+    infer: float
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The top labels of one picture, best first, by the model that ``digest`` identifies."""
+
+    model: str
+    digest: str
+    labels: tuple[Label, ...]
+    timings_ms: Timings
+
+    def to_wire(self) -> dict[str, Any]:
+        return {
+            "outcome": "classified",
+            "model": self.model,
+            "digest": self.digest,
+            "labels": [[entry.label, round(entry.score, 6)] for entry in self.labels],
+            "timings_ms": asdict(self.timings_ms),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The picture can't be classified; ``detail`` is a sentence for the sender."""
+
+    kind: FailureKind
+    detail: str
+
+    def to_wire(self) -> dict[str, Any]:
+        return {"outcome": "failed", "kind": self.kind.value, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Nobody waited for the computation any more when its turn came, so it was not run."""
+
+    def to_wire(self) -> dict[str, Any]:
+        return {"outcome": "dropped"}
+
+
+Outcome = Classification | Failure | Dropped
+
+
+def outcome_from_wire(wire: Any) -> Outcome:
+    """Read what ``to_wire`` wrote.
+
+    Raises:
+        ValueError: the value is no outcome that this version knows.
+    """
+    try:
+        match wire:
+            case {"outcome": "classified", "model": str(model), "digest": str(digest), "labels": labels,
+                  "timings_ms": {"decode": decode, "infer": infer}}:  # fmt: skip
+                return Classification(
+                    model,
+                    digest,
+                    tuple(Label(str(label), float(score)) for label, score in labels),
+                    Timings(float(decode), float(infer)),
+                )
+            case {"outcome": "failed", "kind": kind, "detail": str(detail)}:
+                return Failure(FailureKind(kind), detail)
+            case {"outcome": "dropped"}:
+                return Dropped()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"malformed outcome: {wire!r:.200}") from error
+    raise ValueError(f"not an outcome: {wire!r:.200}")
