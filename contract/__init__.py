@@ -1,0 +1,1 @@
+"""What the HTTP side and the workers agree on: messages, image store, queue and shared settings."""

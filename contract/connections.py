@@ -1,0 +1,44 @@
+"""Redis clients with the time limits that the two kinds of use need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from pydantic import RedisDsn
+
+COMMAND_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 2.0
+MAX_CONNECTIONS = (
+    10_000  # RQ's and redis-py's usual 100 would refuse the 101st waiting request; Redis' own limit is 10,000
+)
+
+
+def connect(url: RedisDsn) -> Redis:
+    """A client for commands that answer at once. One retry, at once, covers a connection that Redis closed meanwhile."""
+    return Redis.from_url(
+        str(url),
+        socket_timeout=COMMAND_TIMEOUT_S,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        max_connections=MAX_CONNECTIONS,
+    )
+
+
+def connect_for_waiting(url: RedisDsn, longest_wait_s: float) -> Redis:
+    """A client for blocking reads of up to ``longest_wait_s`` seconds.
+
+    It never retries by itself: redis-py would start the whole wait again, and a deadline would become several.
+    """
+    return Redis.from_url(
+        str(url),
+        socket_timeout=longest_wait_s + COMMAND_TIMEOUT_S,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=MAX_CONNECTIONS,
+    )

@@ -1,0 +1,95 @@
+"""Encoded pictures on a shared volume, each once, under the SHA-256 of its bytes. Nothing here decodes a picture."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import time
+from pathlib import Path
+
+from contract.errors import PictureNotFound, StoreUnwritable
+
+NAME = re.compile(r"[0-9a-f]{64}")
+UNFINISHED = ".part-"  # prefix of a file that is still being written
+
+
+class ImageStore:
+    """A folder of pictures, spread over 256 subfolders by the first two digits of their names."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, data: bytes) -> str:
+        """Store a picture, or refresh the age of the same picture stored before; returns its name.
+
+        A reader never sees half a picture: the file appears complete, by a rename.
+
+        Raises:
+            StoreUnwritable: the folder can't be written.
+        """
+        name = hashlib.sha256(data).hexdigest()
+        path = self._path(name)
+        try:
+            try:
+                os.utime(path)
+            except FileNotFoundError:
+                self._write(path, data)
+        except OSError as error:
+            raise StoreUnwritable(f"pictures can't be stored: {error.strerror}") from error
+        return name
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a stored picture.
+
+        Raises:
+            ValueError: this can't be a picture's name.
+            PictureNotFound: no picture has this name.
+        """
+        try:
+            return self._path(name).read_bytes()
+        except FileNotFoundError as error:
+            raise PictureNotFound(f"no picture {name}") from error
+
+    def expire(self, older_than_s: float) -> int:
+        """Delete pictures last stored more than ``older_than_s`` seconds ago, and abandoned writes; returns how many."""
+        oldest = time.time() - older_than_s
+        deleted = 0
+        for path in self._folder.glob("??/*"):
+            try:
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+                    deleted += 1
+            except FileNotFoundError:
+                continue  # another sweeper was faster
+        return deleted
+
+    def check_writable(self) -> None:
+        """Write and delete a small file.
+
+        Raises:
+            StoreUnwritable: that failed.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self._folder, prefix=UNFINISHED) as probe:
+                probe.write(b"\0" * 4096)
+        except OSError as error:
+            raise StoreUnwritable(f"the upload folder {self._folder} can't be written: {error.strerror}") from error
+
+    def _path(self, name: str) -> Path:
+        if not NAME.fullmatch(name):
+            raise ValueError(f"not a picture's name: {name!r:.80}")
+        return self._folder / name[:2] / name
+
+    def _write(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=UNFINISHED, delete=False) as part:
+            try:
+                part.write(data)
+                part.flush()
+                Path(part.name).replace(path)
+            except BaseException:
+                Path(part.name).unlink(missing_ok=True)
+                raise

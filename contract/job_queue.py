@@ -1,0 +1,230 @@
+"""Submitting computations and waiting for their results: the only file where the sender meets RQ."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.results import Result
+from rq.serializers import JSONSerializer
+
+from contract import keys
+from contract.errors import ComputationFailed, ComputationLost, QueueUnavailable, ResultTimeout
+from contract.messages import Classification, Outcome, outcome_from_wire
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.client import Pipeline
+
+    from contract.messages import ClassifyJob
+
+TASK = "model.classify"  # a name on the workers' allow-list, never an import path
+RESULT_TTL_S = 60  # every waiter has read the result long before
+FAILURE_TTL_S = 7 * 86400  # a dead letter stays a week for whoever looks into it
+JOB_TIMEOUT_S = 60
+INFLIGHT_GRACE_S = 5  # joiners may come until the very deadline of the first
+RECONNECT_FOR_S = 3.0  # a waiter rides out a restart of Redis this long
+RECONNECT_PAUSE_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What Redis knows of a picture: a stored answer, a computation under way (its ID), and the queue's length."""
+
+    answer: Classification | None
+    computation: str | None
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """The computation to wait for; ``joined`` when somebody else had submitted it first."""
+
+    computation: str
+    joined: bool
+
+
+def queue_name(model: str) -> str:
+    return f"classify-{model}"
+
+
+class JobQueue:
+    """The sender's side of the queue.
+
+    Args:
+        commands: a client whose commands answer at once.
+        waiting: a client whose socket time-out is longer than the longest wait.
+    """
+
+    def __init__(self, commands: Redis, waiting: Redis) -> None:
+        self._commands = commands
+        self._waiting = waiting
+        self._queues: dict[str, Queue] = {}
+
+    def look(self, model: str, digest: str, picture: str) -> Sighting:
+        """What is known of ``picture``, in one round trip.
+
+        Raises:
+            QueueUnavailable: Redis does not answer.
+        """
+        try:
+            with self._commands.pipeline(transaction=False) as pipe:
+                pipe.get(keys.answer(model, digest, picture))
+                pipe.get(keys.inflight(model, picture))
+                pipe.llen(self._queue(model).key)
+                answer, computation, depth = pipe.execute()
+        except RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        return Sighting(_stored_answer(answer), computation.decode() if computation else None, depth)
+
+    def depth(self, model: str) -> int:
+        """Computations that wait for a worker.
+
+        Raises:
+            QueueUnavailable: Redis does not answer.
+        """
+        try:
+            return self._commands.llen(self._queue(model).key)
+        except RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+
+    def submit(self, model: str, job: ClassifyJob, wanted_for_s: float) -> Submission:
+        """Queue a computation in one MULTI, or join the one of the same picture that is under way.
+
+        Args:
+            wanted_for_s: the computation is dropped unseen if its turn comes later than this.
+
+        Raises:
+            QueueUnavailable: Redis does not answer or refuses to write.
+        """
+        computation = uuid4().hex
+        try:
+            queue = self._queue(model)
+            with self._commands.pipeline() as pipe:
+                if job.cache:
+                    pipe.set(
+                        keys.inflight(model, job.picture),
+                        computation,
+                        nx=True,
+                        get=True,
+                        ex=int(wanted_for_s) + INFLIGHT_GRACE_S,
+                    )
+                _want(pipe, computation, wanted_for_s)
+                queue.enqueue_call(
+                    TASK,
+                    args=tuple(job.to_args()),
+                    job_id=computation,
+                    timeout=JOB_TIMEOUT_S,
+                    result_ttl=RESULT_TTL_S,
+                    failure_ttl=FAILURE_TTL_S,
+                    description=f"classify {job.picture[:12]}",
+                    pipeline=pipe,
+                )
+                first_reply, *_ = pipe.execute()
+            winner = first_reply.decode() if job.cache and first_reply else None
+            if winner is None:
+                return Submission(computation, joined=False)
+            # Both were queued; ours is dropped unseen when its turn comes, because nobody wants it.
+            self._commands.delete(keys.wanted(computation))
+            self.join(winner, wanted_for_s)
+        except RedisError as error:
+            raise QueueUnavailable(f"Redis does not take the job: {error}") from error
+        return Submission(winner, joined=True)
+
+    def join(self, computation: str, wanted_for_s: float) -> None:
+        """Keep somebody else's computation wanted for at least ``wanted_for_s`` seconds more.
+
+        Raises:
+            QueueUnavailable: Redis does not answer.
+        """
+        try:
+            with self._commands.pipeline() as pipe:
+                _want(pipe, computation, wanted_for_s)
+                pipe.execute()
+        except RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+
+    def wait(self, computation: str, timeout_s: float) -> Outcome:
+        """Block until the computation's result is there. Nothing polls; a restart of Redis is ridden out for 3 s.
+
+        Raises:
+            ResultTimeout: ``timeout_s`` passed.
+            ComputationLost: it passed, and nobody works on the computation any more.
+            ComputationFailed: the workers gave it up.
+            QueueUnavailable: Redis stayed away.
+        """
+        deadline = time.monotonic() + timeout_s
+        result = self._read_result(computation, deadline)
+        if result is None:
+            if not self._exists(computation):
+                raise ComputationLost(f"computation {computation} is gone")
+            raise ResultTimeout(f"no result within {timeout_s:g} s")
+        if result.type is not Result.Type.SUCCESSFUL:
+            raise ComputationFailed(f"computation {computation} was given up")
+        return outcome_from_wire(result.return_value)
+
+    def ping(self) -> None:
+        """Check that Redis answers.
+
+        Raises:
+            QueueUnavailable: it does not.
+        """
+        try:
+            self._commands.ping()
+        except RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+
+    def _read_result(self, computation: str, deadline: float) -> Result | None:
+        key = Result.get_key(computation)  # type: ignore[no-untyped-call]
+        away_since: float | None = None
+        while (left_s := deadline - time.monotonic()) > 0:
+            try:
+                reply: Any = self._waiting.xread({key: "0-0"}, block=max(1, int(left_s * 1000)), count=1)
+            except RedisConnectionError as error:
+                now = time.monotonic()
+                away_since = away_since or now
+                if now - away_since > RECONNECT_FOR_S:
+                    raise QueueUnavailable(f"Redis went away: {error}") from error
+                time.sleep(RECONNECT_PAUSE_S)
+                continue
+            except RedisError as error:
+                raise QueueUnavailable(f"Redis does not answer: {error}") from error
+            if reply:
+                ((_, [(entry_id, payload), *_]),) = reply
+                return Result.restore(
+                    computation,
+                    entry_id.decode(),
+                    payload,
+                    connection=self._waiting,
+                    serializer=JSONSerializer,
+                )
+        return None
+
+    def _exists(self, computation: str) -> bool:
+        try:
+            return bool(self._commands.exists(f"rq:job:{computation}"))
+        except RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+
+    def _queue(self, model: str) -> Queue:
+        if model not in self._queues:
+            self._queues[model] = Queue(queue_name(model), connection=self._commands, serializer=JSONSerializer)
+        return self._queues[model]
+
+
+def _want(pipe: Pipeline, computation: str, wanted_for_s: float) -> None:
+    """Mark the computation as wanted; a mark that lives longer already stays as it is."""
+    milliseconds = int(wanted_for_s * 1000)
+    pipe.set(keys.wanted(computation), 1, px=milliseconds, nx=True)
+    pipe.pexpire(keys.wanted(computation), milliseconds, gt=True)
+
+
+def _stored_answer(raw: bytes | None) -> Classification | None:
+    outcome = outcome_from_wire(json.loads(raw)) if raw else None
+    return outcome if isinstance(outcome, Classification) else None

@@ -1,0 +1,26 @@
+"""Every Redis key of ours, spelled out; RQ's own start with ``rq:``. What each holds: docs/architecture.md."""
+
+from __future__ import annotations
+
+
+def answer(model: str, digest: str, picture: str) -> str:
+    return f"answer:{model}:{digest}:{picture}"
+
+
+def inflight(model: str, picture: str) -> str:
+    return f"inflight:{model}:{picture}"
+
+
+def wanted(computation: str) -> str:
+    return f"wanted:{computation}"
+
+
+def workers(model: str) -> str:
+    return f"workers:{model}"
+
+
+def worker(model: str, worker_id: str) -> str:
+    return f"worker:{model}:{worker_id}"
+
+
+MODELS = "models"

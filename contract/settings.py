@@ -1,0 +1,46 @@
+"""The settings that both sides read, and how a service reads its environment: once, at start, with a clear message."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import Field, RedisDsn, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+EXIT_BAD_SETTINGS = 2
+
+
+class SharedSettings(BaseSettings):
+    """Settings of the same name and meaning in the API and in the workers."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True)
+
+    redis_url: RedisDsn = Field(
+        RedisDsn("redis://127.0.0.1:6379/0"), description="Redis or Valkey, 7.0 or newer: queue and answers."
+    )
+    upload_dir: Path = Field(Path("data/uploads"), description="Folder of the stored pictures, shared by both sides.")
+    max_pixels: int = Field(50_000_000, ge=1, description="Largest picture taken, in pixels (width x height).")
+    top_k_max: int = Field(10, ge=1, le=100, description="Labels computed and kept per picture; the bound of top_k.")
+    request_timeout_s: float = Field(30, gt=0, le=600, description="A request's deadline, in seconds.")
+    result_ttl_s: int = Field(300, ge=1, description="How long an answer serves the same picture, in seconds.")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR.")
+
+
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
+
+
+def load_settings(kind: type[AnySettings]) -> AnySettings:
+    """Read settings from the environment.
+
+    Raises:
+        SystemExit: with code 2, after one clear line on standard error for each setting that is wrong.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"]).upper()
+            print(f"{name}={problem.get('input')!r}: {problem['msg']}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(EXIT_BAD_SETTINGS) from error
