@@ -1,0 +1,221 @@
+"""A model is a folder: ``model.onnx``, ``labels.txt`` and ``model.json``, the card. Loads it and checks all of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from model.card import Card, InputSpec, PreprocessSpec
+from model.cpu import has_fast_int8
+from model.errors import BundleError
+from model.graph import Tensor, inputs_of, open_graph, outputs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+CARD, MODEL, LABELS = "model.json", "model.onnx", "labels.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenCheck:
+    """The bundle's own picture, and the label that its model must give."""
+
+    picture: Path
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A model whose files were found complete and unchanged.
+
+    Attributes:
+        name: shared by the variants of one model.
+        digest: 64 hex digits that identify weights, labels and preprocessing together.
+        labels: one per class, by class index.
+    """
+
+    name: str
+    precision: Literal["int8", "fp32"]
+    digest: str
+    labels: tuple[str, ...]
+    model_path: Path
+    input: InputSpec
+    preprocess: PreprocessSpec
+    output_name: str
+    output_kind: Literal["probabilities", "logits"]
+    golden: GoldenCheck | None
+
+
+def choose_bundle(path: Path) -> Path:
+    """Find the bundle that ``MODEL_PATH`` means.
+
+    Args:
+        path: a bundle's folder, a bare ``.onnx`` file, or a folder of bundles: then the one whose name ends in
+            ``-int8`` where the CPU computes int8 exactly and fast, else in ``-fp32``.
+
+    Returns:
+        A path for ``load_bundle``.
+
+    Raises:
+        BundleError: there is no bundle, or no telling which.
+    """
+    if path.is_file() or (path / CARD).is_file():
+        return path
+    if not path.is_dir():
+        raise BundleError(f"no model at {path}")
+    bundles = sorted(card.parent for card in path.glob(f"*/{CARD}"))
+    if not bundles:
+        raise BundleError(f"no model at {path}: neither the folder nor those in it hold a {CARD}")
+    if len(bundles) == 1:
+        return bundles[0]
+    suffix = "-int8" if has_fast_int8() else "-fp32"
+    fitting = [bundle for bundle in bundles if bundle.name.endswith(suffix)]
+    if len(fitting) != 1:
+        names = ", ".join(bundle.name for bundle in bundles)
+        raise BundleError(f"{path} holds several models ({names}): MODEL_PATH must name one")
+    return fitting[0]
+
+
+def load_bundle(path: Path, labels_path: Path | None = None) -> Bundle:
+    """Read a model's card and labels, and check every file.
+
+    Args:
+        path: a bundle's folder, or a bare ``.onnx`` file, which gets the card of the usual ImageNet network.
+        labels_path: the labels of a bare ``.onnx`` file, one a line; not looked at for a folder.
+
+    Raises:
+        BundleError: which says the file and the check that failed.
+    """
+    if path.suffix == ".onnx":
+        if not path.is_file():
+            raise BundleError(f"no model at {path}")
+        if labels_path is None:
+            raise BundleError(f"{path.name} is a bare ONNX file: LABELS_PATH must name its labels, one a line")
+        return _checked(standard_card(path), {MODEL: path, LABELS: labels_path})
+    card_bytes = _read(path / CARD)
+    card = _parse(card_bytes)
+    names = {MODEL, LABELS, *card.files} | ({card.golden.file} if card.golden else set())
+    return _checked(card, {name: path / name for name in sorted(names)}, card_bytes)
+
+
+def standard_card(model: Path) -> Card:
+    """The card of a bare ONNX file: preprocessing as the torchvision and ONNX Model Zoo classifiers expect it.
+
+    Raises:
+        BundleError: the graph is not one float32 (N, 3, height, width) input and one (N, classes) output.
+    """
+    session = open_graph(model, num_threads=1, optimise=False)
+    inputs, outputs = inputs_of(session), outputs_of(session)
+    match inputs, outputs:
+        case (
+            [Tensor(str(pixels), "float32", (_, 3, int(height), int(width)))],
+            [Tensor(str(scores), "float32", (_, int(classes)))],
+        ):
+            pass
+        case _:
+            raise BundleError(
+                f"{model.name}: the standard card is for one input float32 [N, 3, height, width] and one output "
+                f"float32 [N, classes]; this has {'; '.join(map(str, [*inputs, *outputs]))}. Write it a {CARD}"
+            )
+    return Card.model_validate(
+        {
+            "schema": 1,
+            "name": re.sub(r"[^A-Za-z0-9._-]", "-", model.stem).lstrip("._-")[:64] or "model",
+            "precision": "fp32",
+            "input": {"name": pixels, "dtype": "float32", "layout": "NCHW", "width": width, "height": height},
+            "preprocess": {
+                "resize": "crop",
+                "shorter_side": round(max(width, height) * 256 / 224),
+                "interpolation": "linear",
+                "colour": "rgb",
+                "exif_orientation": True,
+                "scale": 1 / 255,
+                "mean": (0.485, 0.456, 0.406),  # of ImageNet's training pictures, as torchvision states them
+                "std": (0.229, 0.224, 0.225),
+            },
+            "output": {"name": scores, "kind": "logits"},
+            "classes": classes,
+        }
+    )
+
+
+def _parse(card: bytes) -> Card:
+    try:
+        return Card.model_validate_json(card)
+    except ValidationError as error:
+        raise BundleError("\n".join(_sentences(error.errors()))) from error
+
+
+def _sentences(errors: list[ErrorDetails]) -> Iterator[str]:
+    for error in errors:
+        place = ".".join(map(str, error["loc"]))
+        given = "" if isinstance(error["input"], dict) else f", not {error['input']!r:.80}"
+        yield f"{CARD}: {place + ': ' if place else ''}{error['msg']}{given}"
+
+
+def _checked(card: Card, files: Mapping[str, Path], card_bytes: bytes | None = None) -> Bundle:
+    checksums = {name: _sha256(file) for name, file in files.items()}
+    for name, stated in card.files.items():
+        if checksums[name] != stated:
+            raise BundleError(f"{name}: its SHA-256 is {checksums[name]}, but the card states {stated}")
+    labels = _labels(files[LABELS])
+    if len(labels) != card.classes:
+        raise BundleError(f"{files[LABELS].name}: {len(labels)} labels, but the card states {card.classes} classes")
+    golden = None
+    if card.golden is not None:
+        if card.golden.label not in labels:
+            raise BundleError(f"{CARD}: golden.label {card.golden.label!r} is none of the labels")
+        golden = GoldenCheck(files[card.golden.file], card.golden.label)
+    return Bundle(
+        name=card.name,
+        precision=card.precision,
+        digest=_digest(card, checksums, card_bytes),
+        labels=labels,
+        model_path=files[MODEL],
+        input=card.input,
+        preprocess=card.preprocess,
+        output_name=card.output.name,
+        output_kind=card.output.kind,
+        golden=golden,
+    )
+
+
+def _digest(card: Card, checksums: Mapping[str, str], card_bytes: bytes | None) -> str:
+    """The card's own hash where the card pins the weights and labels; else one of the card and of their checksums."""
+    if card_bytes is not None and {MODEL, LABELS} <= card.files.keys():
+        return hashlib.sha256(card_bytes).hexdigest()
+    whole: dict[str, Any] = {"card": card.model_dump(), "files": checksums}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def _labels(path: Path) -> tuple[str, ...]:
+    try:
+        labels = tuple(line.strip() for line in _read(path).decode().removesuffix("\n").split("\n"))
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{path.name}: not UTF-8: {error}") from error
+    if "" in labels:
+        raise BundleError(f"{path.name}: line {labels.index('') + 1} is empty")
+    return labels
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror or error}") from error
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror or error}") from error

@@ -1,0 +1,110 @@
+"""The card of a model, ``model.json``: what it says, in types. See docs/bring-your-own-model.md."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+Side = Annotated[int, Field(ge=1, le=4096)]  # pixels; above it one input would not fit a worker's memory
+Triple = tuple[float, float, float]
+Nonzero = Annotated[float, Field(gt=0)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+def _in_the_folder(name: str) -> str:
+    if name in {"", ".", ".."} or "/" in name or "\\" in name:
+        raise ValueError("a bundle's file name names a file in its folder")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_in_the_folder)]
+
+
+class Record(BaseModel):
+    """Frozen; an unknown field is an error, so that a misspelt one can't be passed over."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class InputSpec(Record):
+    """The network's one input: a batch of pictures with three channels."""
+
+    name: str
+    dtype: Literal["uint8", "float32"]
+    layout: Literal["NHWC", "NCHW"]
+    width: Side
+    height: Side
+
+
+class PreprocessSpec(Record):
+    """How a decoded picture becomes the network's input.
+
+    Attributes:
+        resize: ``crop``: the shorter side to ``shorter_side``, then the middle; ``squash``: both sides at once,
+            whatever the picture's shape.
+        shorter_side: pixels; only with ``crop``.
+        interpolation: ``area`` averages all source pixels; ``linear`` does so down to less than twice the target
+            and interpolates from there; ``nearest_exact`` takes the pixels that Pillow's NEAREST takes.
+        colour: the channel order of the network's input.
+        exif_orientation: whether a photo is turned as its EXIF data says.
+        scale, mean, std: a value becomes ``(value * scale - mean) / std``; only, and always, for float32 inputs.
+            Channels in the order of ``colour``.
+    """
+
+    resize: Literal["crop", "squash"]
+    shorter_side: Side | None = None
+    interpolation: Literal["area", "linear", "nearest_exact"]
+    colour: Literal["rgb", "bgr"]
+    exif_orientation: bool = True
+    scale: Nonzero | None = None
+    mean: Annotated[Triple | None, Field(strict=False)] = None
+    std: Annotated[tuple[Nonzero, Nonzero, Nonzero] | None, Field(strict=False)] = None
+
+    @model_validator(mode="after")
+    def _shorter_side_goes_with_crop(self) -> Self:
+        if (self.resize == "crop") != (self.shorter_side is not None):
+            raise ValueError("shorter_side is given with resize crop, and only with it")
+        return self
+
+
+class OutputSpec(Record):
+    """The network's output, shape (N, classes); softmax turns ``logits`` into probabilities."""
+
+    name: str
+    kind: Literal["probabilities", "logits"]
+
+
+class Golden(Record):
+    """A picture of the bundle and the label that the model must give it before it may serve."""
+
+    file: FileName
+    label: str
+
+
+class Card(Record):
+    """All of ``model.json``. What only an exported bundle needs is optional, but checked where it is given."""
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]  # it becomes part of Redis keys and URLs
+    precision: Literal["int8", "fp32"] = "fp32"
+    input: InputSpec
+    preprocess: PreprocessSpec
+    output: OutputSpec
+    classes: PositiveInt
+    files: dict[FileName, Sha256] = {}
+    golden: Golden | None = None
+    licence: str | None = None
+    provenance: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _preprocessing_fits_the_input(self) -> Self:
+        affine = (self.preprocess.scale, self.preprocess.mean, self.preprocess.std)
+        if self.input.dtype == "float32" and None in affine:
+            raise ValueError("preprocess needs scale, mean and std, because the input is float32")
+        if self.input.dtype == "uint8" and affine != (None, None, None):
+            raise ValueError("preprocess takes no scale, mean or std, because the input is uint8")
+        shorter_side = self.preprocess.shorter_side
+        if shorter_side is not None and shorter_side < max(self.input.width, self.input.height):
+            raise ValueError("preprocess.shorter_side is smaller than the input")
+        return self

@@ -1,0 +1,172 @@
+"""Encoded picture → pixels. Knows formats, orientation, transparency and limits; knows nothing of models."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from model.errors import TooManyPixels, UndecodableImage
+from model.opencv import MAX_PIXELS, cv2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cv2.typing import MatLike
+
+# Far above what encoders write (about 10 for a progressive photo). Each scan passes over the whole picture,
+# so a few bytes repeated could otherwise keep a worker busy for minutes.
+MAX_JPEG_SCANS = 100
+
+_START_OF_IMAGE, _START_OF_SCAN = b"\xff\xd8", b"\xff\xda"
+_STANDALONE_MARKERS = {0x01, *range(0xD0, 0xDA)}  # carry no length
+_START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # those three are tables and an extension
+
+_ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
+
+
+class Size(NamedTuple):
+    """In pixels, as stored: before any EXIF turn."""
+
+    width: int
+    height: int
+
+
+def decode(image: bytes, *, exif_orientation: bool, reduction: Callable[[Size], int]) -> MatLike:
+    """Decode an encoded picture: the first frame of animations, transparency laid on white.
+
+    Args:
+        image: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or another format that OpenCV reads.
+        exif_orientation: whether to turn the picture as its EXIF data says.
+        reduction: told a JPEG's size, says by which factor (1, 2, 4 or 8) it may be decoded smaller, which
+            the codec does in less time than it takes to decode it whole.
+
+    Returns:
+        uint8, shape (height, width, 3), channels blue, green, red.
+
+    Raises:
+        UndecodableImage: the bytes are no picture that OpenCV can read, or are cut short.
+        TooManyPixels: the header states more than ``MAX_PIXELS`` pixels.
+    """
+    if image.startswith(_START_OF_IMAGE):
+        return _decode_jpeg(image, exif_orientation=exif_orientation, reduction=reduction)
+    if _may_be_transparent(image):
+        return _decode_transparent(image, exif_orientation=exif_orientation)
+    return _read(image, _colour_flags(exif_orientation=exif_orientation))[0]
+
+
+def _read(image: bytes, flags: int) -> tuple[MatLike, bytes]:
+    """Pixels as ``flags`` ask for them, and the EXIF data, if any."""
+    if not image:
+        raise UndecodableImage("the file is empty")
+    try:
+        pixels, kinds, blobs = cv2.imdecodeWithMetadata(np.frombuffer(image, np.uint8), flags=flags)
+    except cv2.error as error:
+        if "CV_IO_MAX_IMAGE" in str(error):  # the names of OpenCV's limits, as its assertion states them
+            raise TooManyPixels(f"the picture has more than {MAX_PIXELS} pixels") from error
+        if error.code == cv2.Error.STS_NO_MEM:
+            raise
+        raise UndecodableImage("the file is damaged or no picture of a known format") from error
+    if pixels is None:
+        raise UndecodableImage("the file is damaged, cut short or no picture of a known format")
+    exif = [blob.tobytes() for kind, blob in zip(kinds, blobs, strict=True) if kind == cv2.IMAGE_METADATA_EXIF]
+    return pixels, exif[0] if exif else b""
+
+
+def _colour_flags(*, exif_orientation: bool) -> int:
+    return cv2.IMREAD_COLOR if exif_orientation else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+
+
+def _decode_jpeg(image: bytes, *, exif_orientation: bool, reduction: Callable[[Size], int]) -> MatLike:
+    if image.count(_START_OF_SCAN) > MAX_JPEG_SCANS:
+        raise UndecodableImage(f"the JPEG has more than {MAX_JPEG_SCANS} scans")
+    flags = _colour_flags(exif_orientation=exif_orientation)
+    size = jpeg_size(image)
+    if size is not None:
+        # OpenCV would hold only the reduced size against the limit, but a progressive JPEG needs memory for all of it.
+        if size.width * size.height > MAX_PIXELS:
+            raise TooManyPixels(f"the picture has more than {MAX_PIXELS} pixels")
+        flags |= {
+            1: 0,
+            2: cv2.IMREAD_REDUCED_COLOR_2,
+            4: cv2.IMREAD_REDUCED_COLOR_4,
+            8: cv2.IMREAD_REDUCED_COLOR_8,
+        }[reduction(size)]
+    return _read(image, flags)[0]
+
+
+def jpeg_size(image: bytes) -> Size | None:
+    """The size in a JPEG's frame header; None where there is none before the first scan."""
+    position = len(_START_OF_IMAGE)
+    while (position := image.find(b"\xff", position)) >= 0:
+        marker = image[position + 1 : position + 2]
+        if not marker or marker == _START_OF_SCAN[1:]:
+            return None
+        if marker == b"\xff":  # fill byte
+            position += 1
+        elif marker[0] in _STANDALONE_MARKERS:
+            position += 2
+        elif marker[0] in _START_OF_FRAME:
+            frame = image[position + 5 : position + 9]
+            if len(frame) < 4:  # noqa: PLR2004 - two 16-bit numbers
+                return None
+            height, width = struct.unpack(">HH", frame)
+            return Size(width, height)
+        else:
+            position += 2 + int.from_bytes(image[position + 2 : position + 4])
+    return None
+
+
+def _may_be_transparent(image: bytes) -> bool:
+    """Formats whose alpha channel OpenCV hands over as such (TIFF's fourth may be CMYK's black)."""
+    return image.startswith((b"\x89PNG", b"GIF8")) or (image[:4] == b"RIFF" and image[8:12] == b"WEBP")
+
+
+def _decode_transparent(image: bytes, *, exif_orientation: bool) -> MatLike:
+    """Read with the alpha channel, which OpenCV gives only together with the file's own depth and orientation."""
+    pixels, exif = _read(image, cv2.IMREAD_UNCHANGED)
+    if pixels.dtype == np.uint16:
+        pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
+    upright = _on_white(pixels)
+    return _turned(upright, _orientation(exif)) if exif_orientation else upright
+
+
+def _on_white(pixels: MatLike) -> MatLike:
+    """Grey (height, width), BGR or BGRA (height, width, 3 or 4) → BGR, as a viewer with a white page shows it."""
+    if pixels.ndim == 2:  # noqa: PLR2004 - no channel axis
+        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+    if pixels.shape[2] == 3:  # noqa: PLR2004 - blue, green, red
+        return pixels
+    colour, alpha = pixels[..., :3], pixels[..., 3:]
+    if alpha.min() == 255:  # noqa: PLR2004 - opaque
+        return np.ascontiguousarray(colour)
+    # colour * alpha + white * (1 - alpha), with one multiplication: the picture may have fifty million pixels.
+    opacity = cv2.merge([alpha, alpha, alpha])
+    return cv2.bitwise_not(cv2.multiply(cv2.bitwise_not(colour), opacity, scale=1 / 255))
+
+
+def _orientation(exif: bytes) -> int:
+    """EXIF's orientation, 1 to 8; 1 (upright) where it is missing or damaged."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None:
+        return 1
+    try:
+        (directory,) = struct.unpack_from(order + "I", exif, 4)
+        (entries,) = struct.unpack_from(order + "H", exif, directory)
+        for entry in range(entries):
+            tag, _, _, value = struct.unpack_from(order + "HHIH", exif, directory + 2 + 12 * entry)
+            if tag == _ORIENTATION_TAG:
+                return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF's range
+    except struct.error:
+        pass
+    return 1
+
+
+def _turned(pixels: MatLike, orientation: int) -> MatLike:
+    """Undo what EXIF says the camera did: 5 to 8 are 1 to 4 with rows and columns exchanged first."""
+    if orientation > 4:  # noqa: PLR2004
+        pixels = cv2.transpose(pixels)
+    # Where row 0 and column 0 of the stored picture lie (EXIF 2.32, 4.6.4): a flip puts them top left.
+    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
+    return pixels if flip is None else cv2.flip(pixels, flip)

@@ -1,0 +1,108 @@
+"""The ONNX Runtime session of one bundle: batches in, probabilities out. No image code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.errors import BundleError, ModelError
+from model.graph import Tensor, inputs_of, open_graph, outputs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from model.bundle import Bundle
+
+
+class Session:
+    """A loaded network that was found to be what the bundle's card says.
+
+    Args:
+        bundle: the model.
+        num_threads: threads that share one operator's work. One per worker for throughput, more for latency.
+
+    Raises:
+        BundleError: the file can't be loaded, or its input or output is not the card's.
+    """
+
+    def __init__(self, bundle: Bundle, num_threads: int = 1) -> None:
+        self._session = open_graph(bundle.model_path, num_threads=num_threads)
+        self._bundle = bundle
+        self._one_by_one = _check_input(inputs_of(self._session), bundle)
+        _check_output(outputs_of(self._session), bundle)
+
+    def run(self, batch: NDArray[np.float32 | np.uint8]) -> NDArray[np.float32]:
+        """Classify preprocessed pictures.
+
+        Args:
+            batch: shape (N, height, width, 3) or (N, 3, height, width) and dtype as the card states; N may be 0.
+
+        Returns:
+            Probabilities, float32, shape (N, classes).
+
+        Raises:
+            ModelError: the network's answer has another shape, or values that are not finite.
+        """
+        steps = [batch[i : i + 1] for i in range(len(batch))] if self._one_by_one else [batch]
+        scores = [self._scores(step) for step in steps if len(step)]
+        if not scores:
+            return np.empty((0, len(self._bundle.labels)), np.float32)
+        values = np.concatenate(scores)
+        return softmax(values) if self._bundle.output_kind == "logits" else values
+
+    def _scores(self, batch: NDArray[np.float32 | np.uint8]) -> NDArray[np.float32]:
+        (scores,) = self._session.run([self._bundle.output_name], {self._bundle.input.name: batch})
+        expected = (len(batch), len(self._bundle.labels))
+        if scores.shape != expected:
+            raise ModelError(f"the network's answer has shape {scores.shape}, but the card says {expected}")
+        if not np.isfinite(scores).all():
+            raise ModelError("the network's answer holds values that are not finite")
+        return scores  # type: ignore[no-any-return]  # ONNX Runtime is untyped
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Over the last axis; the largest logit is taken off first, so that none overflows."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)  # type: ignore[no-any-return]  # NumPy's sum
+
+
+def _check_input(inputs: Sequence[Tensor], bundle: Bundle) -> bool:
+    """Returns whether the network takes one picture at a time, because its batch size is fixed at 1."""
+    spec = bundle.input
+    sides = (spec.height, spec.width)
+    expected = (1, *sides, 3) if spec.layout == "NHWC" else (1, 3, *sides)
+    if [tensor.name for tensor in inputs] != [spec.name] or inputs[0].dtype != spec.dtype:
+        raise BundleError(
+            f"{bundle.model_path.name}: its inputs are {'; '.join(map(str, inputs))}, "
+            f"but the card says {spec.name} {spec.dtype}"
+        )
+    if not _fits(inputs[0], expected):
+        raise BundleError(
+            f"{bundle.model_path.name}: its input is {inputs[0]}, "
+            f"but the card says {spec.layout} with height {spec.height} and width {spec.width}"
+        )
+    return inputs[0].shape[0] == 1
+
+
+def _check_output(outputs: Sequence[Tensor], bundle: Bundle) -> None:
+    found = {tensor.name: tensor for tensor in outputs}.get(bundle.output_name)
+    if found is None:
+        raise BundleError(
+            f"{bundle.model_path.name}: its outputs are {'; '.join(map(str, outputs))}, "
+            f"but the card says {bundle.output_name}"
+        )
+    if found.dtype != "float32" or not _fits(found, (1, len(bundle.labels))):
+        raise BundleError(
+            f"{bundle.model_path.name}: its output is {found}, but the card says float32 with "
+            f"{len(bundle.labels)} classes"
+        )
+
+
+def _fits(tensor: Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether every dimension that the graph fixes is that of ``shape``."""
+    return len(tensor.shape) == len(shape) and all(
+        have == want for have, want in zip(tensor.shape, shape, strict=True) if isinstance(have, int)
+    )
