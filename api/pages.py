@@ -1,0 +1,131 @@
+"""What a person sees: the upload page, the stored pictures, the feedback form. All of it works without JavaScript."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, jsonify, make_response, render_template, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from api.errors import ApiError, NoSuchPicture
+from api.feedback import MAX_CHARACTERS, Report
+from api.problems import status_of
+from api.services import Services
+from api.services import Services
+from api.upload import Upload, media_type
+from contract.errors import PictureNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flask.typing import ResponseReturnValue
+
+bp = Blueprint("pages", __name__)
+
+THANKS = "Thank you. Your report is stored."
+NOTHING_TO_STORE = "The report was empty, so nothing was stored."
+
+_YEAR_S = 31_536_000
+
+
+@bp.get("/")
+def show() -> ResponseReturnValue:
+    return _page()
+
+
+@bp.post("/")
+def classify() -> ResponseReturnValue:
+    """Classify the picture in the form field ``file``: the page again with its labels, or JSON for a script.
+
+    Raises:
+        ApiError: as ``Upload.from_request`` and ``Gateway.classify`` do, for a client that prefers JSON; a person
+            gets the page with the error in words and the same status.
+    """
+    if _prefers_json():
+        return jsonify(_classified())
+    try:
+        return _page(result=_classified())
+    except ApiError as error:
+        return _page(error=str(error)), status_of(error)
+    except RequestEntityTooLarge:
+        return _page(error="the file is too large"), HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+@bp.get("/display/<name>")
+def display(name: str) -> ResponseReturnValue:
+    """The stored picture called ``name``, 64 hex digits.
+
+    Raises:
+        NoSuchPicture: none is stored under this name, or it can't be a picture's name.
+    """
+    try:
+        picture = Services.current().store.read(name)
+    except (PictureNotFound, ValueError) as error:
+        raise NoSuchPicture("there is no such picture here; it may have been removed since") from error
+    response = make_response(picture)
+    response.content_type = media_type(picture) or "application/octet-stream"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"  # never run as a page
+    # The name is the content's hash, so it never changes; private, as somebody's photo is not for shared caches.
+    response.headers["Cache-Control"] = f"private, max-age={_YEAR_S}, immutable"
+    response.set_etag(name)
+    return response.make_conditional(request)
+
+
+@bp.get("/feedback")
+def show_feedback() -> ResponseReturnValue:
+    return _feedback_form({})
+
+
+@bp.post("/feedback")
+def send_feedback() -> ResponseReturnValue:
+    """Store one report, sent as ``Report.from_form`` reads it, and show the page again; an empty one stores nothing.
+
+    Raises:
+        InvalidParameter, BackendDown: for a client that prefers JSON; a person gets the form back as it was typed,
+            with the error in words and the same status.
+    """
+    if _prefers_json():
+        return jsonify(stored=_stored())
+    try:
+        return _page(notice=THANKS if _stored() else NOTHING_TO_STORE)
+    except ApiError as error:
+        return _feedback_form(request.form, error=str(error)), status_of(error)
+
+
+def _classified() -> dict[str, Any]:
+    started = time.perf_counter()
+    services = Services.current()
+    answer = services.gateway.classify(Upload.from_request(request, services.settings))
+    found = answer.classification
+    return {
+        "image": answer.picture,
+        "model": found.model,
+        "digest": found.digest,
+        "predictions": [
+            {"label": entry.label, "score": round(entry.score, 4)} for entry in found.labels[: services.settings.top_k]
+        ],
+        "cache": answer.cache,
+        "elapsed_ms": round((time.perf_counter() - started) * 1000, 1),
+    }
+
+
+def _stored() -> bool:
+    report = Report.from_form(request.form)
+    if not report.empty:
+        Services.current().feedback.append(report)
+    return not report.empty
+
+
+def _page(**shown: Any) -> str:
+    settings = Services.current().settings
+    return render_template("index.html", max_upload_mb=settings.max_upload_mb, limits=MAX_CHARACTERS, **shown)
+
+
+def _feedback_form(typed: Mapping[str, str], **shown: Any) -> str:
+    return render_template("feedback.html", typed=typed, limits=MAX_CHARACTERS, **shown)
+
+
+def _prefers_json() -> bool:
+    return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"

@@ -1,0 +1,105 @@
+// One picture's card, cloned from the page's own templates, which the server fills the same way without a script.
+
+import { report } from "./service.js";
+
+const words = (label) => label.replaceAll("_", " ");
+const percent = (score) => (score > 0 && score < 0.001 ? "< 0.1%" : `${(score * 100).toFixed(1)}%`);
+const CACHE_WORDS = { hit: "known already", joined: "shared with another request", miss: "" };
+
+export class Card {
+  constructor(name) {
+    this.name = name;
+    this.item = document.createElement("li");
+    this.item.append(document.getElementById("card").content.cloneNode(true));
+    this.find(".card-title").textContent = name;
+    listenForReport(this.find(".report-form"));
+  }
+
+  find(selector) {
+    return this.item.querySelector(selector);
+  }
+
+  show(source) {
+    const image = this.find(".thumb img");
+    image.addEventListener("error", () => image.removeAttribute("src"), { once: true }); // a format only the service reads
+    image.src = source;
+  }
+
+  /** @param {"queued"|"uploading"|"classifying"|"waiting"} state  @param {string} text for the person */
+  wait(state, text, share = 0) {
+    this.#become(state, text);
+    this.find(".card-progress").value = share * 100;
+  }
+
+  fail(message, retry) {
+    this.#become("failed", "");
+    this.find(".card-error").textContent = message;
+    const button = this.find(".card-retry");
+    button.hidden = !retry;
+    button.onclick = retry;
+  }
+
+  done(answer) {
+    const best = answer.predictions[0];
+    const about = [this.name, `${Math.round(answer.elapsed_ms)} ms`, CACHE_WORDS[answer.cache]];
+    this.#become("done", about.filter(Boolean).join(" · "));
+    this.find(".card-title").textContent = words(best.label);
+    this.find(".bars").replaceChildren(...answer.predictions.map(bar));
+    this.find(".thumb").href = `display/${answer.image}`;
+    this.find(".thumb img").alt = `${this.name}, full size`;
+    const fields = this.find(".report-form").elements;
+    fields.filename.value = answer.image;
+    fields.prediction.value = best.label;
+    fields.score.value = best.score;
+    fields.model.value = answer.model;
+    fields.digest.value = answer.digest;
+    suggest(answer.predictions);
+    return `${this.name}: ${words(best.label)}, ${percent(best.score)}`;
+  }
+
+  #become(state, text) {
+    this.find(".card").dataset.state = state;
+    this.find(".card-about").textContent = text;
+    this.find(".card-progress").hidden = state === "failed" || state === "done";
+    this.find(".card-error").hidden = state !== "failed";
+    this.find(".card-retry").hidden = true;
+    this.find(".bars").hidden = this.find(".report").hidden = state !== "done";
+  }
+}
+
+/** Send a card's report form in the background and say in the form what came of it. */
+export function listenForReport(form) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button");
+    const said = form.querySelector(".report-said");
+    button.disabled = true;
+    try {
+      const stored = await report(Object.fromEntries(new FormData(form)));
+      said.textContent = stored ? "Thank you. Your report is stored." : "The report was empty, so nothing was stored.";
+    } catch (error) {
+      said.textContent = error.message;
+      button.disabled = false;
+    }
+    said.classList.toggle("failed", !button.disabled);
+  });
+}
+
+function bar({ label, score }) {
+  const row = document.getElementById("bar").content.cloneNode(true);
+  row.querySelector(".bar-label").textContent = words(label);
+  row.querySelector(".bar-percent").textContent = percent(score);
+  row.querySelector(".bar-fill").setAttribute("width", `${(score * 100).toFixed(2)}%`);
+  return row;
+}
+
+/** Offer the labels seen on this visit where a person types the right one. */
+function suggest(predictions) {
+  const list = document.getElementById("labels");
+  const known = new Set(Array.from(list.options, (option) => option.value));
+  for (const { label } of predictions) {
+    if (!known.has(words(label))) {
+      list.append(new Option("", words(label)));
+    }
+  }
+}

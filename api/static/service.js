@@ -1,0 +1,68 @@
+// The page's two calls to the service. Both fail with a Refused that says why in words a person can act on.
+
+const ANSWER_TIMEOUT_MS = 120_000; // above any server-side deadline; only a dead connection lasts longer
+
+export class Refused extends Error {
+  /** @param {string} message  @param {number|null} retryAfterS when the service says that trying again will help */
+  constructor(message, retryAfterS = null) {
+    super(message);
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+/** Upload one file; onProgress gets the share sent, 0 to 1. XMLHttpRequest, since fetch can't report it. */
+export async function classify(file, onProgress) {
+  const response = await sent(file, onProgress);
+  if (response.status !== 200) {
+    throw refusal(response.status, response.responseText, response.getResponseHeader("Retry-After"));
+  }
+  return JSON.parse(response.responseText);
+}
+
+function sent(file, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", "./");
+    request.setRequestHeader("Accept", "application/json");
+    request.timeout = ANSWER_TIMEOUT_MS;
+    request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+    request.upload.onload = () => onProgress(1);
+    request.ontimeout = () => reject(new Refused("The service did not answer in time. Please try again."));
+    request.onerror = () => reject(unreachable());
+    request.onload = () => resolve(request);
+    const form = new FormData();
+    form.append("file", file);
+    request.send(form);
+  });
+}
+
+/** Send one report; resolves to whether anything was stored (an empty one is not). */
+export async function report(fields) {
+  const response = await fetch("feedback", {
+    method: "POST",
+    headers: { Accept: "application/json" },
+    body: new URLSearchParams({ report: JSON.stringify(fields) }),
+  }).catch(() => {
+    throw unreachable();
+  });
+  if (!response.ok) {
+    throw refusal(response.status, await response.text(), response.headers.get("Retry-After"));
+  }
+  return (await response.json()).stored;
+}
+
+const unreachable = () => new Refused("The service can't be reached. Check the connection and try again.");
+
+function refusal(status, body, retryAfter) {
+  let problem = {};
+  try {
+    problem = JSON.parse(body);
+  } catch {
+    // a proxy's own error page: the status alone has to do
+  }
+  const seconds = Number.parseInt(retryAfter, 10);
+  return new Refused(
+    problem.detail || problem.title || `The service answered with error ${status}.`,
+    Number.isNaN(seconds) ? null : seconds,
+  );
+}
