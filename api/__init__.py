@@ -1,0 +1,1 @@
+"""The HTTP side: checks an upload, hands it to the queue, waits, answers. It never decodes pixels or runs a model."""

@@ -20,7 +20,7 @@ MAX_CONNECTIONS = (
 
 
 def connect(url: RedisDsn) -> Redis:
-    """A client for commands that answer at once. One retry, at once, covers a connection that Redis closed meanwhile."""
+    """A client for commands that answer at once. One retry covers a connection that Redis closed meanwhile."""
     return Redis.from_url(
         str(url),
         socket_timeout=COMMAND_TIMEOUT_S,

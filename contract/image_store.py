@@ -12,6 +12,7 @@ from pathlib import Path
 from contract.errors import PictureNotFound, StoreUnwritable
 
 NAME = re.compile(r"[0-9a-f]{64}")
+SHARDS = 256
 UNFINISHED = ".part-"  # prefix of a file that is still being written
 
 
@@ -52,11 +53,18 @@ class ImageStore:
         except FileNotFoundError as error:
             raise PictureNotFound(f"no picture {name}") from error
 
-    def expire(self, older_than_s: float) -> int:
-        """Delete pictures last stored more than ``older_than_s`` seconds ago, and abandoned writes; returns how many."""
+    def expire(self, shard: int, older_than_s: float) -> int:
+        """Delete the pictures (and abandoned writes) of one subfolder last stored over ``older_than_s`` seconds ago.
+
+        Args:
+            shard: which subfolder, 0 to ``SHARDS`` - 1; one at a time, so that no call takes long.
+
+        Returns:
+            How many files were deleted.
+        """
         oldest = time.time() - older_than_s
         deleted = 0
-        for path in self._folder.glob("??/*"):
+        for path in (self._folder / f"{shard:02x}").glob("*"):
             try:
                 if path.stat().st_mtime < oldest:
                     path.unlink()

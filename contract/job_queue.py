@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
-from rq import Queue
+from redis.exceptions import RedisError, WatchError
+from rq import Queue, Retry
 from rq.results import Result
 from rq.serializers import JSONSerializer
 
@@ -28,6 +28,8 @@ TASK = "model.classify"  # a name on the workers' allow-list, never an import pa
 RESULT_TTL_S = 60  # every waiter has read the result long before
 FAILURE_TTL_S = 7 * 86400  # a dead letter stays a week for whoever looks into it
 JOB_TIMEOUT_S = 60
+# Our workers count tries by themselves. This is for RQ's own tools, whose sweep would else fail a dead worker's jobs.
+RETRY = Retry(max=3, interval=0, enqueue_at_front=True)
 INFLIGHT_GRACE_S = 5  # joiners may come until the very deadline of the first
 RECONNECT_FOR_S = 3.0  # a waiter rides out a restart of Redis this long
 RECONNECT_PAUSE_S = 0.2
@@ -44,7 +46,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The computation to wait for; ``joined`` when somebody else had submitted it first."""
+    """The computation to wait for; ``joined`` when somebody else had submitted it first, and it is to be joined."""
 
     computation: str
     joined: bool
@@ -124,6 +126,7 @@ class JobQueue:
                     result_ttl=RESULT_TTL_S,
                     failure_ttl=FAILURE_TTL_S,
                     description=f"classify {job.picture[:12]}",
+                    retry=RETRY,
                     pipeline=pipe,
                 )
                 first_reply, *_ = pipe.execute()
@@ -132,13 +135,12 @@ class JobQueue:
                 return Submission(computation, joined=False)
             # Both were queued; ours is dropped unseen when its turn comes, because nobody wants it.
             self._commands.delete(keys.wanted(computation))
-            self.join(winner, wanted_for_s)
         except RedisError as error:
             raise QueueUnavailable(f"Redis does not take the job: {error}") from error
         return Submission(winner, joined=True)
 
-    def join(self, computation: str, wanted_for_s: float) -> None:
-        """Keep somebody else's computation wanted for at least ``wanted_for_s`` seconds more.
+    def join(self, computation: str, wanted_for_s: float) -> bool:
+        """Keep somebody else's computation wanted for ``wanted_for_s`` seconds more; returns whether it still exists.
 
         Raises:
             QueueUnavailable: Redis does not answer.
@@ -146,7 +148,29 @@ class JobQueue:
         try:
             with self._commands.pipeline() as pipe:
                 _want(pipe, computation, wanted_for_s)
-                pipe.execute()
+                pipe.exists(f"rq:job:{computation}")
+                *_, exists = pipe.execute()
+                return bool(exists)
+        except RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+
+    def forget(self, model: str, picture: str, computation: str) -> None:
+        """Let nobody join ``computation`` any more, after it came to nothing.
+
+        Raises:
+            QueueUnavailable: Redis does not answer.
+        """
+        key = keys.inflight(model, picture)
+        try:
+            with self._commands.pipeline() as pipe:
+                pipe.watch(key)  # type: ignore[no-untyped-call]
+                holder: Any = pipe.get(key)
+                if holder and holder.decode() == computation:
+                    pipe.multi()
+                    pipe.delete(key)
+                    pipe.execute()
+        except WatchError:
+            return  # it went, or a new computation took its place
         except RedisError as error:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
 

@@ -44,6 +44,7 @@ def announce(redis: Redis, card: WorkerCard) -> None:
     now_s = _now_s(redis)
     key = keys.worker(card.model, card.worker_id)
     with redis.pipeline() as pipe:
+        pipe.zadd(keys.MODELS, {card.model: now_s}, nx=True)  # back again after Redis lost everything
         pipe.zadd(keys.workers(card.model), {card.worker_id: now_s})
         pipe.zremrangebyscore(keys.workers(card.model), 0, now_s - ALIVE_FOR_S)
         pipe.hset(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from model.errors import TooManyPixels, UndecodableImage
+from model.jpeg import START_OF_IMAGE, read_frame
 from model.opencv import MAX_PIXELS, cv2
 
 if TYPE_CHECKING:
@@ -15,14 +16,16 @@ if TYPE_CHECKING:
 
     from cv2.typing import MatLike
 
-# Far above what encoders write (about 10 for a progressive photo). Each scan passes over the whole picture,
-# so a few bytes repeated could otherwise keep a worker busy for minutes.
+# Encoders write about 10 for a progressive photo. Each scan passes over the whole picture, so a few bytes
+# repeated could otherwise keep a worker busy for minutes.
 MAX_JPEG_SCANS = 100
 
-_START_OF_IMAGE, _START_OF_SCAN = b"\xff\xd8", b"\xff\xda"
-_STANDALONE_MARKERS = {0x01, *range(0xD0, 0xDA)}  # carry no length
-_START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # those three are tables and an extension
-
+_REDUCED = {
+    1: 0,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 
 
@@ -49,7 +52,7 @@ def decode(image: bytes, *, exif_orientation: bool, reduction: Callable[[Size], 
         UndecodableImage: the bytes are no picture that OpenCV can read, or are cut short.
         TooManyPixels: the header states more than ``MAX_PIXELS`` pixels.
     """
-    if image.startswith(_START_OF_IMAGE):
+    if image.startswith(START_OF_IMAGE):
         return _decode_jpeg(image, exif_orientation=exif_orientation, reduction=reduction)
     if _may_be_transparent(image):
         return _decode_transparent(image, exif_orientation=exif_orientation)
@@ -79,43 +82,16 @@ def _colour_flags(*, exif_orientation: bool) -> int:
 
 
 def _decode_jpeg(image: bytes, *, exif_orientation: bool, reduction: Callable[[Size], int]) -> MatLike:
-    if image.count(_START_OF_SCAN) > MAX_JPEG_SCANS:
-        raise UndecodableImage(f"the JPEG has more than {MAX_JPEG_SCANS} scans")
     flags = _colour_flags(exif_orientation=exif_orientation)
-    size = jpeg_size(image)
-    if size is not None:
+    frame = read_frame(image)
+    if frame is not None:
         # OpenCV would hold only the reduced size against the limit, but a progressive JPEG needs memory for all of it.
-        if size.width * size.height > MAX_PIXELS:
+        if frame.width * frame.height > MAX_PIXELS:
             raise TooManyPixels(f"the picture has more than {MAX_PIXELS} pixels")
-        flags |= {
-            1: 0,
-            2: cv2.IMREAD_REDUCED_COLOR_2,
-            4: cv2.IMREAD_REDUCED_COLOR_4,
-            8: cv2.IMREAD_REDUCED_COLOR_8,
-        }[reduction(size)]
+        if frame.scans > MAX_JPEG_SCANS:
+            raise UndecodableImage(f"the JPEG makes {frame.scans} passes over the picture; {MAX_JPEG_SCANS} are read")
+        flags |= _REDUCED[reduction(Size(frame.width, frame.height))]
     return _read(image, flags)[0]
-
-
-def jpeg_size(image: bytes) -> Size | None:
-    """The size in a JPEG's frame header; None where there is none before the first scan."""
-    position = len(_START_OF_IMAGE)
-    while (position := image.find(b"\xff", position)) >= 0:
-        marker = image[position + 1 : position + 2]
-        if not marker or marker == _START_OF_SCAN[1:]:
-            return None
-        if marker == b"\xff":  # fill byte
-            position += 1
-        elif marker[0] in _STANDALONE_MARKERS:
-            position += 2
-        elif marker[0] in _START_OF_FRAME:
-            frame = image[position + 5 : position + 9]
-            if len(frame) < 4:  # noqa: PLR2004 - two 16-bit numbers
-                return None
-            height, width = struct.unpack(">HH", frame)
-            return Size(width, height)
-        else:
-            position += 2 + int.from_bytes(image[position + 2 : position + 4])
-    return None
 
 
 def _may_be_transparent(image: bytes) -> bool:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 
+from contract.settings import SharedSettings, load_settings
+
 __all__ = ["MAX_PIXELS", "cv2"]
 
-# Width x height. Lets the 48 megapixels of today's phones through; decoded, that is at most 400 MB (16-bit RGBA).
-MAX_PIXELS = int(os.environ.get("MAX_PIXELS") or 50_000_000)
+# Width x height. Decoded, a picture of the default 50 million takes up to 400 MB (16-bit PNG with transparency).
+MAX_PIXELS = load_settings(SharedSettings).max_pixels
 
 os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_PIXELS)
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # a picture that can't be read is an answer, not a log line

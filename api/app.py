@@ -1,0 +1,38 @@
+"""``create_app``: wires blueprints and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from api import operations, pages, predict, problems
+
+if TYPE_CHECKING:
+    from flask import Response
+
+    from api.services import Services
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def create_app(services: Services) -> Flask:
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = services.settings.max_upload_bytes
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # bodies keep the documented order
+    services.install(app)
+    problems.register(app)
+    for room in (pages, predict, operations):
+        app.register_blueprint(room.bp)
+    app.after_request(_add_security_headers)
+    return app
+
+
+def _add_security_headers(response: Response) -> Response:
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

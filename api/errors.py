@@ -1,0 +1,71 @@
+"""What a request can end in besides an answer. No status codes here: ``problems`` maps each to HTTP."""
+
+from __future__ import annotations
+
+
+class ApiError(Exception):
+    """Base of this family; the message is a sentence for the sender."""
+
+
+class InvalidUpload(ApiError):
+    """The sender's input is at fault. ``predict`` answers each of this branch with its documented 400."""
+
+
+class MissingFile(InvalidUpload):
+    """The request has no file, or an empty one."""
+
+
+class InvalidParameter(InvalidUpload):
+    """A parameter beside the file is malformed or out of range."""
+
+
+class TooLarge(InvalidUpload):
+    """Too many bytes, or too many pixels."""
+
+
+class NotAnImage(InvalidUpload):
+    """The bytes carry no signature of a supported picture format."""
+
+
+class Undecodable(InvalidUpload):
+    """It looks like a picture, but can't be read as one."""
+
+
+class NoSuchPicture(ApiError):
+    """No stored picture has this name."""
+
+
+class InvalidFeedback(ApiError):
+    """A field of the report is longer than is stored."""
+
+
+class FeedbackNotStored(ApiError):
+    """The report could not be written: the disk is full, read-only or gone."""
+
+
+class TemporarilyUnavailable(ApiError):
+    """Nothing is wrong with the request; it can be sent again in ``retry_after_s`` seconds."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Overloaded(TemporarilyUnavailable):
+    """The request would not be answered before its deadline, so it is not even begun."""
+
+
+class NoWorker(TemporarilyUnavailable):
+    """No worker is alive."""
+
+
+class BackendDown(TemporarilyUnavailable):
+    """Redis or the upload volume does not do its part."""
+
+
+class DeadlineExceeded(ApiError):
+    """No answer came in time."""
+
+
+class WorkerFault(ApiError):
+    """The workers gave the picture up after several tries: our fault, kept as a dead letter."""

@@ -1,0 +1,145 @@
+"""The story of one request: store, look, join or submit, wait, answer. It knows no HTTP."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING, Literal
+
+from api.errors import (
+    BackendDown,
+    DeadlineExceeded,
+    Overloaded,
+    TooLarge,
+    Undecodable,
+    WorkerFault,
+)
+from contract.errors import (
+    ComputationFailed,
+    ComputationLost,
+    QueueUnavailable,
+    ResultTimeout,
+    StoreUnwritable,
+)
+from contract.job_queue import Sighting
+from contract.messages import Classification, ClassifyJob, Dropped, Failure, FailureKind, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from api.settings import Settings
+    from api.staff import Crew, Staff
+    from api.upload import Upload
+    from contract.image_store import ImageStore
+    from contract.job_queue import JobQueue
+
+Cache = Literal["hit", "joined", "miss"]
+RETRY_SOON_S = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``picture`` is the name in the image store; ``cache`` says where the classification came from."""
+
+    picture: str
+    classification: Classification
+    cache: Cache
+
+
+class Gateway:
+    """One per API process; safe to use from many requests at once."""
+
+    def __init__(self, settings: Settings, store: ImageStore, queue: JobQueue, staff: Staff) -> None:
+        self._settings = settings
+        self._store = store
+        self._queue = queue
+        self._staff = staff
+        self._places = BoundedSemaphore(settings.max_in_flight)
+
+    def classify(self, upload: Upload) -> Answer:
+        """Answer one upload, from what is known or by a worker.
+
+        Raises:
+            Undecodable, TooLarge: the worker could not read the picture.
+            Overloaded, NoWorker, BackendDown: not now; the error says when to come again.
+            DeadlineExceeded: no worker answered within ``request_timeout_s``.
+            WorkerFault: the workers gave it up.
+        """
+        deadline = time.monotonic() + self._settings.request_timeout_s
+        with self._place():
+            try:
+                picture = self._store.put(upload.data)
+                return self._answer(picture, deadline)
+            except (QueueUnavailable, StoreUnwritable) as error:
+                raise BackendDown(str(error), RETRY_SOON_S) from error
+            except ResultTimeout as error:
+                raise DeadlineExceeded(f"no answer came within {self._settings.request_timeout_s:g} seconds") from error
+            except (ComputationFailed, ComputationLost) as error:
+                raise WorkerFault("the workers could not classify this picture; it was given up") from error
+
+    def _answer(self, picture: str, deadline: float) -> Answer:
+        crew = self._staff.crew()
+        if self._settings.result_cache:
+            sighting = self._queue.look(crew.model, crew.digest, picture)
+        else:
+            sighting = Sighting(answer=None, computation=None, depth=self._queue.depth(crew.model))
+        if sighting.answer is not None:
+            return Answer(picture, sighting.answer, "hit")
+        if sighting.computation is not None:
+            outcome = self._join(crew, picture, sighting.computation, deadline)
+            if outcome is not None:
+                return Answer(picture, _classification(outcome), "joined")
+        self._admit(crew.expected_wait_s(sighting.depth), deadline)
+        return self._submit(crew, picture, deadline)
+
+    def _submit(self, crew: Crew, picture: str, deadline: float) -> Answer:
+        job = ClassifyJob(picture, cache=self._settings.result_cache)
+        submission = self._queue.submit(crew.model, job, deadline - time.monotonic())
+        if submission.joined:
+            outcome = self._join(crew, picture, submission.computation, deadline)
+            if outcome is not None:
+                return Answer(picture, _classification(outcome), "joined")
+            submission = self._queue.submit(crew.model, job, deadline - time.monotonic())
+        outcome = self._queue.wait(submission.computation, deadline - time.monotonic())
+        return Answer(picture, _classification(outcome), "miss")
+
+    def _join(self, crew: Crew, picture: str, computation: str, deadline: float) -> Outcome | None:
+        """Another request's result, or None when it came to nothing: then this request computes for itself."""
+        try:
+            if self._queue.join(computation, deadline - time.monotonic()):
+                outcome = self._queue.wait(computation, deadline - time.monotonic())
+                if not isinstance(outcome, Dropped):
+                    return outcome
+        except (ComputationFailed, ComputationLost):
+            pass
+        self._queue.forget(crew.model, picture, computation)
+        return None
+
+    def _admit(self, expected_wait_s: float, deadline: float) -> None:
+        excess_s = expected_wait_s - (deadline - time.monotonic())
+        if excess_s > 0:
+            raise Overloaded("the queue is longer than this request would wait", max(1, math.ceil(excess_s)))
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._places.acquire(blocking=False):
+            raise Overloaded("this service is answering as many requests as it can", RETRY_SOON_S)
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+def _classification(outcome: Outcome) -> Classification:
+    match outcome:
+        case Classification():
+            return outcome
+        case Failure(FailureKind.TOO_MANY_PIXELS, detail):
+            raise TooLarge(detail)
+        case Failure(_, detail):
+            raise Undecodable(detail)
+        case Dropped():
+            raise DeadlineExceeded("the picture's turn came too late")

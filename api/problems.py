@@ -1,0 +1,78 @@
+"""The one table from errors to HTTP, and the one error shape: RFC 9457 ``application/problem+json``."""
+
+from __future__ import annotations
+
+import json
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
+
+from api import errors
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response as WerkzeugResponse
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.ApiError], HTTPStatus] = {
+    errors.MissingFile: HTTPStatus.BAD_REQUEST,
+    errors.InvalidParameter: HTTPStatus.BAD_REQUEST,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.NotAnImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.Undecodable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NoSuchPicture: HTTPStatus.NOT_FOUND,
+    errors.InvalidFeedback: HTTPStatus.BAD_REQUEST,
+    errors.FeedbackNotStored: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NoWorker: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.BackendDown: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.WorkerFault: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+
+def status_of(error: errors.ApiError) -> HTTPStatus:
+    return STATUS[type(error)]
+
+
+def problem(status: HTTPStatus, detail: str) -> Response:
+    body = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+    return Response(json.dumps(body), status=status, content_type="application/problem+json")
+
+
+def answer_api_error(error: errors.ApiError) -> Response:
+    status = status_of(error)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
+    response = problem(status, str(error))
+    if isinstance(error, errors.TemporarilyUnavailable):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
+def answer_http_exception(error: HTTPException) -> WerkzeugResponse:
+    if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
+        return error.get_response()  # a redirect is no problem
+    detail = error.description or ""
+    if isinstance(error, RequestEntityTooLarge):
+        detail = "the request has more bytes than this service takes"
+    response = problem(HTTPStatus(error.code), detail)
+    for name, value in error.get_headers():
+        if name not in {"Content-Type", "Content-Length"}:
+            response.headers[name] = value
+    return response
+
+
+def answer_bug(error: Exception) -> Response:
+    log.error("%s %s: unexpected error", request.method, request.path, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, InternalServerError.description)
+
+
+def register(app: Flask) -> None:
+    """Make every route answer its errors in the one shape."""
+    app.register_error_handler(errors.ApiError, answer_api_error)
+    app.register_error_handler(HTTPException, answer_http_exception)
+    app.register_error_handler(Exception, answer_bug)

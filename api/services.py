@@ -1,0 +1,48 @@
+"""What the views work with, made once per process and kept on the Flask application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from flask import Flask, current_app
+
+from api.feedback import FeedbackLog
+from api.gateway import Gateway
+from api.staff import Staff
+from contract.connections import connect, connect_for_waiting
+from contract.image_store import ImageStore
+from contract.job_queue import JobQueue
+
+if TYPE_CHECKING:
+    from api.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    store: ImageStore
+    queue: JobQueue
+    staff: Staff
+    gateway: Gateway
+    feedback: FeedbackLog
+
+    @classmethod
+    def connect(cls, settings: Settings) -> Self:
+        """Wire the parts. Nothing is connected yet: Redis is first spoken to by the first request."""
+        commands = connect(settings.redis_url)
+        store = ImageStore(settings.upload_dir)
+        queue = JobQueue(commands, connect_for_waiting(settings.redis_url, settings.request_timeout_s))
+        staff = Staff(commands)
+        gateway = Gateway(settings, store, queue, staff)
+        return cls(settings, store, queue, staff, gateway, FeedbackLog(settings.feedback_dir))
+
+    def install(self, app: Flask) -> None:
+        app.extensions["services"] = self
+
+    @classmethod
+    def current(cls) -> Self:
+        """Those of the application that answers the current request."""
+        found = current_app.extensions["services"]
+        assert isinstance(found, cls)
+        return found

@@ -1,0 +1,34 @@
+"""The API's settings; the environment variable is the field's name in capitals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from contract.settings import SharedSettings
+
+
+def _switch(value: Any) -> Any:
+    return {"on": True, "off": False}.get(value, value) if isinstance(value, str) else value
+
+
+class Settings(SharedSettings):
+    host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on.")
+    web_concurrency: int = Field(2, ge=1, description="API processes.")
+    feedback_dir: Path = Field(Path("data/feedback"), description="Folder of feedback.csv.")
+    top_k: int = Field(5, ge=1, description="Labels shown when a request does not say how many.")
+    max_upload_mb: int = Field(20, ge=1, description="Largest request taken, in MB (1,000,000 bytes).")
+    max_in_flight: int = Field(1000, ge=1, description="Requests that one API process answers at a time.")
+    result_cache: Annotated[bool, BeforeValidator(_switch)] = Field(
+        True, description="on: the same picture is computed once per RESULT_TTL_S; off: each request is computed."
+    )
+    retention_hours: float = Field(
+        168, gt=0, description="Stored pictures not seen again for this long are deleted, in hours."
+    )
+
+    @property
+    def max_upload_bytes(self) -> int:
+        return self.max_upload_mb * 1_000_000

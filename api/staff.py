@@ -1,0 +1,72 @@
+"""Who can do the work: the live workers of the current model, looked up in Redis at most once a second."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from api.errors import NoWorker
+from contract.errors import QueueUnavailable
+from contract.roster import ALIVE_FOR_S, WorkerCard, workers_alive
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+HELD_FOR_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The live workers of one model, at least one; ``digest`` is that of the highest generation among them."""
+
+    model: str
+    digest: str
+    workers: tuple[WorkerCard, ...]
+
+    def expected_wait_s(self, depth: int) -> float:
+        """How long a picture queued now waits for its answer, in seconds, behind ``depth`` others.
+
+        Every worker has, on average, half a batch in hand; each picture costs the workers' mean service time.
+        """
+        mean_service_s = sum(worker.service_ms for worker in self.workers) / len(self.workers) / 1000
+        in_hand = sum(worker.batch for worker in self.workers) / 2
+        return (depth + in_hand) * mean_service_s / len(self.workers)
+
+
+class Staff:
+    """The crew as of at most a second ago."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._lock = Lock()
+        self._crew: Crew | None = None
+        self._looked_at = float("-inf")
+
+    def crew(self) -> Crew:
+        """The workers that a request can count on.
+
+        Raises:
+            NoWorker: none is alive.
+            QueueUnavailable: Redis does not answer.
+        """
+        with self._lock:
+            if time.monotonic() - self._looked_at > HELD_FOR_S:
+                self._crew = self._look()
+                self._looked_at = time.monotonic()
+        if self._crew is None:
+            raise NoWorker("no worker is ready", ALIVE_FOR_S)
+        return self._crew
+
+    def _look(self) -> Crew | None:
+        try:
+            cards = workers_alive(self._redis)
+        except RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        if not cards:
+            return None
+        newest = max(cards, key=lambda card: card.generation)
+        return Crew(newest.model, newest.digest, tuple(cards))

@@ -1,0 +1,120 @@
+"""Forming a batch: take the first job that comes, and what already waits behind it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from contract import keys
+from model.serving.order import Order, read_order
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from rq import Queue
+
+log = logging.getLogger(__name__)
+
+POP_BLOCK_S = 0.5  # short, so that recovery and a stop request get their turn
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one turn took off the queue.
+
+    Attributes:
+        runnable: to compute now, together.
+        unwanted: nobody waits for them any more.
+        refused: valid RQ jobs that are no classify jobs.
+        leftovers: IDs to forget: garbage, or jobs that another worker has ended meanwhile.
+    """
+
+    runnable: list[Order] = field(default_factory=list)
+    unwanted: list[Order] = field(default_factory=list)
+    refused: list[Order] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
+
+
+class Intake:
+    """Moves IDs from the queue to RQ's intermediate list, from which a crash can't lose them.
+
+    Args:
+        batch_max: most jobs in one batch.
+        batch_wait_s: how long a batch that is not full waits for stragglers, in seconds; 0 for not at all.
+    """
+
+    def __init__(self, redis: Redis, queue: Queue, batch_max: int, batch_wait_s: float) -> None:
+        self._redis = redis
+        self._queue = queue
+        self._batch_max = batch_max
+        self._batch_wait_s = batch_wait_s
+        self.garbage = 0  # IDs that led to no job, since the start
+
+    def take(self) -> Batch | None:
+        """The next batch, or None when nothing came within ``POP_BLOCK_S``.
+
+        Raises:
+            RedisError: Redis does not answer.
+        """
+        source, target = self._queue.key, self._queue.intermediate_queue_key
+        first: Any = self._redis.blmove(source, target, POP_BLOCK_S)  # type: ignore[arg-type]  # seconds may be a fraction
+        if first is None:
+            return None
+        with self._redis.pipeline(transaction=False) as pipe:
+            for _ in range(self._batch_max - 1):
+                pipe.lmove(source, target)
+            taken = [first, *(entry for entry in pipe.execute() if entry is not None)]
+        taken += self._stragglers(self._batch_max - len(taken))
+        return self._sort(list(dict.fromkeys(entry.decode(errors="replace") for entry in taken)))
+
+    def _stragglers(self, places: int) -> list[bytes]:
+        came: list[bytes] = []
+        deadline = time.monotonic() + self._batch_wait_s
+        while len(came) < places and (left_s := deadline - time.monotonic()) > 0:
+            straggler: Any = self._redis.blmove(self._queue.key, self._queue.intermediate_queue_key, left_s)  # type: ignore[arg-type]
+            if straggler is not None:
+                came.append(straggler)
+        return came
+
+    def _sort(self, ids: list[str]) -> Batch:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                pipe.hgetall(f"rq:job:{job_id}")
+                pipe.exists(keys.wanted(job_id))
+            replies = pipe.execute()
+        batch = Batch()
+        for job_id, fields, wanted in zip(ids, replies[::2], replies[1::2], strict=True):
+            order = self._read(job_id, fields)
+            if order is None or order.ended:
+                batch.leftovers.append(job_id)
+            elif order.classify is None:
+                batch.refused.append(order)
+            elif not wanted:
+                batch.unwanted.append(order)
+            else:
+                batch.runnable.append(order)
+        self._isolate(batch)
+        return batch
+
+    def _read(self, job_id: str, fields: dict[bytes, bytes]) -> Order | None:
+        try:
+            return read_order(self._redis, job_id, fields)
+        except Exception as error:  # noqa: BLE001  # a forged hash may raise anything; it must not end the worker
+            self.garbage += 1
+            log.warning("dropped %r from the queue: no job (%s); %d so far", job_id[:80], error, self.garbage)
+            return None
+
+    def _isolate(self, batch: Batch) -> None:
+        """Let a job that ran before go alone, and put the others back where they were."""
+        veterans = [order for order in batch.runnable if order.ran_before]
+        if not veterans or len(batch.runnable) == 1:
+            return
+        chosen = batch.runnable[:1] if batch.runnable[0].ran_before else [o for o in batch.runnable if not o.ran_before]
+        back = [order.id for order in batch.runnable if order not in chosen]
+        batch.runnable = chosen
+        with self._redis.pipeline() as pipe:
+            for job_id in reversed(back):
+                pipe.lrem(self._queue.intermediate_queue_key, 0, job_id)
+                pipe.lpush(self._queue.key, job_id)
+            pipe.execute()

@@ -1,0 +1,64 @@
+"""Keeping the lease on the batch in hand, and ending a process whose batch hangs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+from model.serving.heartbeat import Heartbeat
+from model.serving.settlement import LEASE_S
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redis import Redis
+
+    from model.serving.order import Order
+
+log = logging.getLogger(__name__)
+
+RENEW_EVERY_S = 0.4  # several chances within the lease of 2 s
+COMPUTE_LIMIT_S = 20.0
+EXIT_HUNG = 70  # EX_SOFTWARE of sysexits.h
+
+
+class Lease:
+    """Renews the executions of the batch in hand until it is let go.
+
+    A batch that takes longer than ``COMPUTE_LIMIT_S`` hangs in native code, where no signal reaches it: the process
+    ends at once, its lease runs out, and another worker takes the jobs.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._orders: Sequence[Order] = ()
+        self._since = 0.0
+        self._heartbeat = Heartbeat("lease", RENEW_EVERY_S, self._renew)
+
+    def start(self) -> None:
+        self._heartbeat.start()
+
+    def stop(self) -> None:
+        self._heartbeat.stop()
+
+    def hold(self, orders: Sequence[Order]) -> None:
+        self._since = time.monotonic()
+        self._orders = orders
+
+    def let_go(self) -> None:
+        self._orders = ()
+
+    def _renew(self) -> None:
+        orders, held_s = self._orders, time.monotonic() - self._since
+        if not orders or held_s < RENEW_EVERY_S:
+            return
+        if held_s > COMPUTE_LIMIT_S:
+            log.critical("a batch has been computing for %.0f s: this worker ends itself", held_s)
+            os._exit(EXIT_HUNG)
+        with self._redis.pipeline() as pipe:
+            for order in orders:
+                if order.execution is not None:
+                    order.execution.heartbeat(order.job.started_job_registry, LEASE_S, pipe)
+            pipe.execute()

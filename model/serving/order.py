@@ -1,0 +1,80 @@
+"""One RQ job as this worker sees it: checked against the allow-list, never resolved to code by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+
+from contract.job_queue import TASK
+from contract.messages import ClassifyJob
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from rq.executions import Execution
+
+MAX_TRIES_ALONE = 3
+_TRIES_ALONE = "tries_alone"
+
+
+@dataclass(slots=True)
+class Order:
+    """A queued computation.
+
+    Attributes:
+        job: RQ's record of it. Nothing of RQ's that imports, calls back or sends is ever called on it.
+        classify: what to do; None when the job carries something else, which is refused.
+        execution: RQ's record of this run, from the start of the batch on.
+    """
+
+    job: Job
+    classify: ClassifyJob | None
+    execution: Execution | None = None
+
+    @property
+    def id(self) -> str:
+        return self.job.id
+
+    @property
+    def ran_before(self) -> bool:
+        """Whether a worker has begun it before; such a job runs alone, for it may be what killed that worker."""
+        return self.job.worker_name is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether another worker has settled it meanwhile, after a lease that was lost and found."""
+        return self.job.get_status(refresh=False) in {JobStatus.FINISHED, JobStatus.FAILED}
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it has had all its tries."""
+        return self.tries_alone >= MAX_TRIES_ALONE
+
+    @property
+    def tries_alone(self) -> int:
+        """Runs that it began alone. Runs among others do not count: it pays for no neighbour's fault."""
+        return int(self.job.meta.get(_TRIES_ALONE, 0))
+
+    def count_try_alone(self) -> bytes:
+        """Count one more; returns the field ``meta`` of the job's hash to write."""
+        self.job.meta[_TRIES_ALONE] = self.tries_alone + 1
+        meta: bytes = self.job.serializer.dumps(self.job.meta)
+        return meta
+
+
+def read_order(redis: Redis, job_id: str, fields: dict[bytes, bytes]) -> Order:
+    """Make an order from a job's hash in Redis.
+
+    Raises:
+        Exception: the hash is no RQ job's. RQ reads it field by field and raises whatever a forged one provokes.
+    """
+    job = Job(job_id, connection=redis, serializer=JSONSerializer)
+    job.restore(fields)
+    try:
+        name, instance, args, kwargs = job.serializer.loads(job.data)
+        known = name == TASK and instance is None and not kwargs
+        return Order(job, ClassifyJob.from_args(args) if known else None)
+    except ValueError:
+        return Order(job, None)

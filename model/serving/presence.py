@@ -1,0 +1,56 @@
+"""Telling the API side that this worker is alive, what it serves and how fast."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from contract.roster import WorkerCard, announce, introduce, withdraw
+from model.serving.heartbeat import Heartbeat
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+ANNOUNCE_EVERY_S = 1.0
+WEIGHT = 0.2  # of the newest batch in the moving average of the service time
+
+
+class Presence:
+    """This worker's card in the roster, renewed every second."""
+
+    def __init__(self, redis: Redis, card: WorkerCard) -> None:
+        self._redis = redis
+        self._card = card
+        self._heartbeat = Heartbeat("presence", ANNOUNCE_EVERY_S, self._announce)
+
+    def start(self) -> None:
+        """Announce this worker now, and then every second.
+
+        Raises:
+            RedisError: Redis does not answer.
+        """
+        introduce(self._redis, self._card.model)
+        self._announce()
+        self._heartbeat.start()
+
+    def stop(self) -> None:
+        """Withdraw: no request counts on this worker any more.
+
+        Raises:
+            RedisError: Redis does not answer; the card runs out by itself.
+        """
+        self._heartbeat.stop()
+        withdraw(self._redis, self._card)
+
+    def served(self, pictures: int, elapsed_s: float) -> None:
+        """Take a batch's time into the moving average."""
+        per_picture_ms = elapsed_s * 1000 / pictures
+        before = self._card.service_ms
+        average = per_picture_ms if before == 0 else before + WEIGHT * (per_picture_ms - before)
+        self._card = replace(self._card, service_ms=average)
+
+    def failed(self, error: str) -> None:
+        self._card = replace(self._card, last_error=error[:200])
+
+    def _announce(self) -> None:
+        announce(self._redis, self._card)

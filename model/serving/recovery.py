@@ -1,0 +1,104 @@
+"""Bringing back the jobs of workers that died. Every worker tries twice a second; a short lock lets one do it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from rq.executions import Execution
+from rq.registry import FailedJobRegistry, FinishedJobRegistry
+from rq.utils import current_timestamp, parse_composite_key
+from rq.worker_registration import clean_worker_registry
+
+from model.serving.order import read_order
+from model.serving.settlement import GivenUp
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from rq import Queue
+
+    from model.serving.order import Order
+    from model.serving.settlement import Settlement
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 0.5
+LOCK_MS = 1000  # outlives one round, yet hardly delays the next where its holder dies
+STRANDED_AFTER_S = 1.0  # between leaving the queue and its start a job needs milliseconds
+TIDY_EVERY_S = 30.0
+
+
+class Recovery:
+    """Looks for jobs whose lease ran out, and for IDs stranded between the queue and their start."""
+
+    def __init__(self, redis: Redis, queue: Queue, settlement: Settlement) -> None:
+        self._redis = redis
+        self._queue = queue
+        self._settlement = settlement
+        self._lock_key = f"recovery:{queue.name}"
+        self._next_round = self._next_tidying = 0.0
+        self._seen_between: dict[str, float] = {}
+
+    def run_if_due(self) -> None:
+        """One round, if the last is long enough ago and no other worker is at it.
+
+        Raises:
+            RedisError: Redis does not answer.
+        """
+        if time.monotonic() < self._next_round:
+            return
+        self._next_round = time.monotonic() + EVERY_S
+        if not self._redis.set(self._lock_key, 1, nx=True, px=LOCK_MS):
+            return
+        self._bring_back_abandoned()
+        self._bring_back_stranded()
+        if time.monotonic() >= self._next_tidying:
+            self._next_tidying = time.monotonic() + TIDY_EVERY_S
+            self._tidy()
+        self._redis.delete(self._lock_key)
+
+    def _bring_back_abandoned(self) -> None:
+        leases = self._queue.started_job_registry
+        abandoned: Any = self._redis.zrangebyscore(leases.key, 0, current_timestamp())
+        for entry in abandoned:
+            job_id, execution_id = parse_composite_key(entry.decode())
+            order = self._fetch(job_id)
+            if order is None or order.ended:
+                self._redis.zrem(leases.key, entry)
+                continue
+            order.execution = Execution(execution_id, job_id, connection=self._redis)
+            if order.given_up:
+                self._settlement.end([(order, GivenUp(f"{order.tries_alone} workers died with this job alone"))])
+            else:
+                log.warning("job %s comes back: its worker died", job_id)
+                self._settlement.give_back(order)
+
+    def _bring_back_stranded(self) -> None:
+        between: Any = self._redis.lrange(self._queue.intermediate_queue_key, 0, -1)
+        now = time.monotonic()
+        ids = {entry.decode(errors="replace") for entry in between}
+        self._seen_between = {job_id: self._seen_between.get(job_id, now) for job_id in ids}
+        for job_id, since in self._seen_between.items():
+            if now - since < STRANDED_AFTER_S:
+                continue
+            order = self._fetch(job_id)
+            if order is None or order.ended:
+                self._redis.lrem(self._queue.intermediate_queue_key, 0, job_id)
+            else:
+                log.warning("job %s comes back: its worker died before it began", job_id)
+                self._settlement.give_back(order)
+
+    def _fetch(self, job_id: str) -> Order | None:
+        fields: Any = self._redis.hgetall(f"rq:job:{job_id}")
+        try:
+            return read_order(self._redis, job_id, fields)
+        except Exception as error:  # noqa: BLE001  # a forged hash may raise anything; it must not end the worker
+            log.warning("dropped %r: no job (%s)", job_id[:80], error)
+            return None
+
+    def _tidy(self) -> None:
+        """What RQ's own maintenance would do. Its sweep of started jobs is left out: it would fail them."""
+        FinishedJobRegistry(queue=self._queue).cleanup()
+        FailedJobRegistry(queue=self._queue).cleanup()
+        clean_worker_registry(self._queue)

@@ -1,0 +1,167 @@
+"""Starting and ending jobs, each in one MULTI, so that RQ's records, our answers and what waiters read agree."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import WatchError
+from rq.executions import Execution
+from rq.job import JobStatus
+from rq.utils import now
+from rq.worker.base import WorkerStatus
+
+from contract import keys
+from contract.job_queue import RESULT_TTL_S
+from contract.messages import Classification, Dropped, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redis import Redis
+    from redis.client import Pipeline
+    from rq import Queue
+
+    from model.serving.order import Order
+
+log = logging.getLogger(__name__)
+
+LEASE_S = 2  # RQ keeps leases in whole seconds
+WATCH_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """The end of a job that is our fault: a dead letter in RQ's failed registry, with the reason for whoever looks."""
+
+    reason: str
+
+
+Ending = Classification | Failure | Dropped | GivenUp
+
+
+class Settlement:
+    """Writes what happens to the jobs of one queue.
+
+    Args:
+        model: whose jobs they are.
+        answer_ttl_s: how long an answer serves later requests of the same picture.
+        worker_name: RQ's name of this worker.
+    """
+
+    def __init__(self, redis: Redis, queue: Queue, model: str, answer_ttl_s: int, worker_name: str) -> None:
+        self._redis = redis
+        self._queue = queue
+        self._model = model
+        self._answer_ttl_s = answer_ttl_s
+        self._worker_name = worker_name
+        self._worker_key = f"rq:worker:{worker_name}"
+
+    def start(self, orders: Sequence[Order], leftovers: Sequence[str]) -> None:
+        """Take a lease on each job and mark it started; forget ``leftovers``. One round trip.
+
+        Raises:
+            RedisError: Redis does not answer; the jobs are still in RQ's intermediate list.
+        """
+        with self._redis.pipeline() as pipe:
+            self._start(orders, leftovers, pipe)
+            pipe.execute()
+
+    def _start(self, orders: Sequence[Order], leftovers: Sequence[str], pipe: Pipeline) -> None:
+        if orders:
+            pipe.hset(self._worker_key, "state", WorkerStatus.BUSY)
+        for order in orders:
+            order.execution = Execution.create(order.job, LEASE_S, pipe, worker_name=self._worker_name)
+            order.job.prepare_for_execution(self._worker_name, pipeline=pipe)
+            if len(orders) == 1:
+                pipe.hset(order.job.key, "meta", order.count_try_alone())
+        for job_id in [*(order.id for order in orders), *leftovers]:
+            self._forget_intermediate(job_id, pipe)
+
+    def end(self, endings: Sequence[tuple[Order, Ending]]) -> None:
+        """Settle jobs for good: result for the waiters, answer for later requests, RQ's registries, the lease.
+
+        ``inflight`` goes only where it still names this computation: WATCH tells, and a change begins anew.
+
+        Raises:
+            RedisError: Redis does not answer; nothing was settled, and the lease will run out.
+        """
+        inflight = [
+            keys.inflight(self._model, order.classify.picture) for order, _ in endings if order.classify is not None
+        ]
+        with self._redis.pipeline() as pipe:
+            for attempt in range(WATCH_TRIES):
+                try:
+                    ours = self._watch(pipe, inflight, {order.id for order, _ in endings})
+                    pipe.multi()
+                    for order, ending in endings:
+                        self._end(order, ending, pipe)
+                    if ours:
+                        pipe.delete(*ours)
+                    pipe.hset(self._worker_key, "state", WorkerStatus.IDLE)
+                    pipe.execute()
+                except WatchError:
+                    if attempt == WATCH_TRIES - 1:
+                        raise
+                else:
+                    return
+
+    def give_back(self, order: Order) -> None:
+        """Put a job that did not end back at the front of the queue, where it will run alone.
+
+        Raises:
+            RedisError: Redis does not answer; the lease will run out and recovery does the same.
+        """
+        with self._redis.pipeline() as pipe:
+            self._release(order, pipe)
+            pipe.hset(order.job.key, "status", JobStatus.QUEUED.value)
+            self._forget_intermediate(order.id, pipe)
+            pipe.lpush(self._queue.key, order.id)
+            pipe.execute()
+
+    def _watch(self, pipe: Pipeline, inflight: list[str], ids: set[str]) -> list[str]:
+        """Of the ``inflight`` keys, those that name one of the computations ``ids``; all are watched."""
+        if not inflight:
+            return []
+        pipe.watch(*inflight)  # type: ignore[no-untyped-call]
+        holders: Any = pipe.mget(inflight)
+        return [key for key, holder in zip(inflight, holders, strict=True) if holder and holder.decode() in ids]
+
+    def _end(self, order: Order, ending: Ending, pipe: Pipeline) -> None:
+        job = order.job
+        job.ended_at = now()
+        run: dict[str, Any] = {"worker_name": self._worker_name}
+        if order.execution is not None:
+            run |= {
+                "execution_id": order.execution.id,
+                "execution_started_at": order.execution.created_at,
+                "execution_ended_at": job.ended_at,
+            }
+        self._forget_intermediate(order.id, pipe)
+        if isinstance(ending, GivenUp):
+            log.error("job %s is given up: %s", order.id, ending.reason)
+            pipe.hincrby(self._worker_key, "failed_job_count", 1)
+            job.set_status(JobStatus.FAILED, pipeline=pipe)
+            job._handle_failure(ending.reason, pipe, **run)  # noqa: SLF001  # RQ's own end of a failed job
+        else:
+            pipe.hincrby(self._worker_key, "successful_job_count", 1)
+            job._result = ending.to_wire()  # noqa: SLF001
+            ttl = job.get_result_ttl(RESULT_TTL_S)
+            job._handle_success(ttl, pipe, **run)  # noqa: SLF001  # RQ's own end of a finished job
+            job.cleanup(ttl, pipeline=pipe, remove_from_queue=False)
+            self._store_answer(order, ending, pipe)
+        self._release(order, pipe)
+
+    def _store_answer(self, order: Order, ending: Classification | Failure | Dropped, pipe: Pipeline) -> None:
+        if isinstance(ending, Classification) and order.classify is not None and order.classify.cache:
+            key = keys.answer(self._model, ending.digest, order.classify.picture)
+            pipe.set(key, json.dumps(ending.to_wire(), separators=(",", ":")), ex=self._answer_ttl_s)
+
+    def _release(self, order: Order, pipe: Pipeline) -> None:
+        if order.execution is not None:
+            order.execution.delete(job=order.job, pipeline=pipe)
+
+    def _forget_intermediate(self, job_id: str, pipe: Pipeline) -> None:
+        pipe.lrem(self._queue.intermediate_queue_key, 0, job_id)

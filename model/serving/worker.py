@@ -1,0 +1,160 @@
+"""The worker: a loop of take, compute, settle. RQ's registrations stay true, so its own tools see what happens."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
+from rq.serializers import JSONSerializer
+
+from contract.job_queue import queue_name
+from contract.messages import Dropped
+from contract.roster import WorkerCard
+from model.serving.intake import Intake
+from model.serving.lease import Lease
+from model.serving.presence import Presence
+from model.serving.recovery import Recovery
+from model.serving.settlement import GivenUp, Settlement
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from redis import Redis
+
+    from contract.image_store import ImageStore
+    from contract.messages import Classification, Failure
+    from model.classifier import Classifier
+    from model.serving.intake import Batch
+    from model.serving.order import Order
+
+log = logging.getLogger(__name__)
+
+RQ_WORKER_TTL_S = 30  # after which RQ's tools take a silent worker for dead
+RQ_HEARTBEAT_EVERY_S = 5.0
+REDIS_PAUSE_S = (0.5, 2.0)  # first and longest pause while Redis is away
+
+
+class BatchWorker(SimpleWorker):
+    """Serves one model's queue until a signal asks it to stop.
+
+    Of RQ's worker only the registration and its counters are used: the loop is ours, in this process, without
+    forking a loaded session, and without RQ's remote commands.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        store: ImageStore,
+        classifier: Classifier,
+        *,
+        batch_max: int,
+        batch_wait_s: float,
+        answer_ttl_s: int,
+    ) -> None:
+        bundle = classifier.bundle
+        queue = Queue(queue_name(bundle.name), connection=redis, serializer=JSONSerializer)
+        super().__init__([queue], connection=redis, serializer=JSONSerializer, worker_ttl=RQ_WORKER_TTL_S)
+        self._queue = queue
+        self._store = store
+        self._classifier = classifier
+        self._intake = Intake(redis, queue, batch_max, batch_wait_s)
+        self._settlement = Settlement(redis, queue, bundle.name, answer_ttl_s, self.name)
+        self._lease = Lease(redis)
+        self._recovery = Recovery(redis, queue, self._settlement)
+        card = WorkerCard(
+            self.name, bundle.name, bundle.digest, generation=0, batch=batch_max, service_ms=0.0, last_error=""
+        )
+        self._presence = Presence(redis, card)
+        self._next_rq_heartbeat = 0.0
+
+    def serve(self) -> None:
+        """Take, compute and settle batches until SIGTERM or SIGINT; the batch in hand is finished first.
+
+        Raises:
+            RedisError: Redis was not there at the start. Once begun, its absence is waited out.
+        """
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signal_number, self._ask_to_stop)
+        self.register_birth()  # type: ignore[no-untyped-call]
+        self._lease.start()
+        self._presence.start()
+        log.info("worker %s serves %s", self.name, self._queue.name)
+        try:
+            self._loop()
+        finally:
+            self._lease.stop()
+            with suppress(RedisError):
+                self._presence.stop()
+                self.register_death()  # type: ignore[no-untyped-call]
+            log.info("worker %s has stopped", self.name)
+
+    def _loop(self) -> None:
+        pause_s, longest_s = REDIS_PAUSE_S
+        while not self._stop_requested:
+            try:
+                self._beat_for_rq()
+                self._recovery.run_if_due()
+                batch = self._intake.take()
+                if batch is not None:
+                    self._work_off(batch)
+                pause_s = REDIS_PAUSE_S[0]
+            except RedisError as error:
+                log.error("Redis does not answer: %s; trying again in %.1f s", error, pause_s)  # noqa: TRY400
+                time.sleep(pause_s)
+                pause_s = min(2 * pause_s, longest_s)
+
+    def _work_off(self, batch: Batch) -> None:
+        self._settle_unrun(batch)
+        self._settlement.start(batch.runnable, batch.leftovers)
+        if not batch.runnable:
+            return
+        self._lease.hold(batch.runnable)
+        try:
+            self._run(batch.runnable)
+        finally:
+            self._lease.let_go()
+
+    def _settle_unrun(self, batch: Batch) -> None:
+        endings = [(order, Dropped()) for order in batch.unwanted]
+        refusals = [(order, GivenUp("refused: not a classify job")) for order in batch.refused]
+        if endings or refusals:
+            self._settlement.end([*endings, *refusals])
+
+    def _run(self, orders: list[Order]) -> None:
+        started = time.monotonic()
+        try:
+            outcomes = self._classify(orders)
+        except Exception as error:
+            log.exception("a batch of %d failed", len(orders))
+            self._presence.failed(f"{type(error).__name__}: {error}")
+            self._try_again(orders, traceback.format_exc())
+            return
+        self._presence.served(len(orders), time.monotonic() - started)
+        self._settlement.end(list(zip(orders, outcomes, strict=True)))
+
+    def _classify(self, orders: list[Order]) -> list[Classification | Failure]:
+        pictures = [self._store.read(order.classify.picture) for order in orders if order.classify is not None]
+        return self._classifier.classify(pictures)
+
+    def _try_again(self, orders: list[Order], reason: str) -> None:
+        """Our fault: each job goes back and runs alone, until it has had its tries."""
+        for order in reversed(orders):
+            if order.given_up:
+                self._settlement.end([(order, GivenUp(reason))])
+            else:
+                self._settlement.give_back(order)
+
+    def _beat_for_rq(self) -> None:
+        if time.monotonic() >= self._next_rq_heartbeat:
+            self.heartbeat()
+            self._next_rq_heartbeat = time.monotonic() + RQ_HEARTBEAT_EVERY_S
+
+    def _ask_to_stop(self, signal_number: int, _frame: FrameType | None) -> None:
+        log.info("got %s: finishing the batch in hand", signal.Signals(signal_number).name)
+        self._stop_requested = True

@@ -1,0 +1,57 @@
+"""``python -m model.worker``: load a bundle, verify it, and serve its queue until asked to stop."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+from redis.exceptions import RedisError
+
+from contract.connections import connect
+from contract.image_store import ImageStore
+from contract.logs import set_up_logging
+from contract.settings import load_settings
+from model.bundle import choose_bundle, load_bundle
+from model.classifier import Classifier
+from model.errors import ModelError
+from model.serving.worker import BatchWorker
+from model.settings import Settings
+
+EXIT_NO_MODEL = 3
+EXIT_NO_REDIS = 4
+
+log = logging.getLogger("model.worker")
+
+
+def main() -> int:
+    settings = load_settings(Settings)
+    set_up_logging(settings.log_level)
+    try:
+        started = time.monotonic()
+        bundle = load_bundle(choose_bundle(settings.model_path), settings.labels_path)
+        classifier = Classifier(bundle, num_threads=settings.num_threads, top_k=settings.top_k_max)
+        classifier.verify()
+    except ModelError as error:
+        log.critical("the model can't be served: %s", error)
+        return EXIT_NO_MODEL
+    log.info(
+        "%s %s (%s) verified in %.1f s", bundle.name, bundle.precision, bundle.digest[:12], time.monotonic() - started
+    )
+    try:
+        BatchWorker(
+            connect(settings.redis_url),
+            ImageStore(settings.upload_dir),
+            classifier,
+            batch_max=settings.batch_max,
+            batch_wait_s=settings.batch_wait_ms / 1000,
+            answer_ttl_s=settings.result_ttl_s,
+        ).serve()
+    except RedisError as error:
+        log.critical("Redis does not answer at the start: %s", error)
+        return EXIT_NO_REDIS
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
