@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from pathlib import Path
@@ -18,3 +19,10 @@ def has_fast_int8(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     except OSError:
         return sys.platform == "darwin" and platform.machine() == "arm64"  # every Apple M has the dot product
     return not _INT8_FEATURES.isdisjoint(text.split())
+
+
+def usable_cpus() -> int:
+    """The CPUs that this process may run on (affinity), which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,194 @@
+"""Classify files and folders from the command line: ``python -m model.classify FILE|FOLDER...``.
+
+Answers go to standard output, progress and trouble to standard error. The exit code is 0 when every picture was
+classified, 1 when some were not, 2 when there was nothing to do or no model to do it with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from contract.messages import Failure, Label
+from model.bundle import choose_bundle, load_bundle
+from model.classifier import Classifier
+from model.cpu import usable_cpus
+from model.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
+BATCH = 8
+DEFAULT_MODEL = Path("models")
+
+EXIT_SOME_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One picture's labels, best first."""
+
+    picture: Path
+    labels: tuple[Label, ...]
+
+
+class Run:
+    """Classifies pictures one batch after the other, and counts those that could not be."""
+
+    def __init__(self, classifier: Classifier, pictures: Sequence[Path]) -> None:
+        self._classifier = classifier
+        self._pictures = pictures
+        self.failed = 0
+
+    def answers(self) -> Iterator[Answer]:
+        with tqdm(total=len(self._pictures), unit="picture", disable=None if len(self._pictures) > 1 else True) as bar:
+            for start in range(0, len(self._pictures), BATCH):
+                batch = self._pictures[start : start + BATCH]
+                answers = self._classify(batch)
+                with tqdm.external_write_mode():  # the bar makes room while the answers are written
+                    yield from answers
+                bar.update(len(batch))
+
+    def _classify(self, batch: Sequence[Path]) -> list[Answer]:
+        readable = [(picture, data) for picture in batch if (data := self._read(picture)) is not None]
+        outcomes = self._classifier.classify([data for _, data in readable])
+        answers = []
+        for (picture, _), outcome in zip(readable, outcomes, strict=True):
+            if isinstance(outcome, Failure):
+                self._skip(picture, outcome.detail)
+            else:
+                answers.append(Answer(picture, outcome.labels))
+        return answers
+
+    def _read(self, picture: Path) -> bytes | None:
+        try:
+            return picture.read_bytes()
+        except OSError as error:
+            self._skip(picture, error.strerror or str(error))
+            return None
+
+    def _skip(self, picture: Path, reason: str) -> None:
+        self.failed += 1
+        tqdm.write(f"skipped {_printable(picture)}: {reason}", file=sys.stderr)
+
+
+def pictures_in(paths: Iterable[Path]) -> list[Path]:
+    """Files as they are named; of folders, whatever has a picture's suffix, at any depth, in order of name."""
+    return [picture for path in paths for picture in (_walk(path) if path.is_dir() else [path])]
+
+
+def _walk(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
+
+
+def print_table(answers: Iterable[Answer], pictures: Sequence[Path]) -> None:
+    """One line per label; the picture's name stands on its first."""
+    width = max(len(_printable(picture)) for picture in pictures)
+    for answer in answers:
+        name = _printable(answer.picture)
+        for entry in answer.labels:
+            print(f"{name:<{width}}  {entry.score:7.4f}  {entry.label}")
+            name = ""
+
+
+def print_json(answers: Iterable[Answer]) -> None:
+    """An array of ``{"picture", "predictions": [{"label", "score"}]}``, written as the answers come."""
+    separator = "["
+    for answer in answers:
+        predictions = [{"label": entry.label, "score": round(entry.score, 6)} for entry in answer.labels]
+        print(separator, json.dumps({"picture": str(answer.picture), "predictions": predictions}), sep="\n", end="")
+        separator = ","
+    print("[]" if separator == "[" else "\n]")
+
+
+def print_csv(answers: Iterable[Answer]) -> None:
+    """Columns picture, rank (1 is best), label, score; one row per label."""
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(["picture", "rank", "label", "score"])
+    for answer in answers:
+        for rank, entry in enumerate(answer.labels, start=1):
+            rows.writerow([answer.picture, rank, entry.label, f"{entry.score:.6f}"])
+
+
+def _printable(picture: Path) -> str:
+    """A file's name on one line of a terminal, whatever characters it holds."""
+    name = str(picture)
+    return name if name.isprintable() else ascii(name)
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m model.classify", description="Classify pictures.")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE|FOLDER")
+    parser.add_argument("--top-k", type=int, default=5, metavar="N", help="labels per picture (default: 5)")
+    parser.add_argument("--format", choices=["table", "json", "csv"], default="table", help="default: table")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=Path(os.environ.get("MODEL_PATH") or DEFAULT_MODEL),
+        metavar="PATH",
+        help="a bundle, a folder of bundles or an .onnx file (default: $MODEL_PATH, else ./models)",
+    )
+    parsed = parser.parse_args(arguments)
+    if parsed.top_k < 1:
+        parser.error("--top-k must be at least 1")
+    return parsed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        The exit code, as the module says.
+    """
+    wanted = _arguments(arguments)
+    # A file name may hold what the terminal's encoding can't show; that must not end the run.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text stream has it
+    sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    pictures = pictures_in(wanted.paths)
+    if not pictures:
+        print("no pictures found", file=sys.stderr)
+        return EXIT_NOTHING_DONE
+    labels_path = os.environ.get("LABELS_PATH")
+    try:
+        bundle = load_bundle(choose_bundle(wanted.model), Path(labels_path) if labels_path else None)
+        classifier = Classifier(bundle, num_threads=usable_cpus(), top_k=wanted.top_k)
+        classifier.verify()
+    except ModelError as error:
+        print(f"{error}. `make model` builds the models.", file=sys.stderr)
+        return EXIT_NOTHING_DONE
+    run = Run(classifier, pictures)
+    match wanted.format:
+        case "json":
+            print_json(run.answers())
+        case "csv":
+            print_csv(run.answers())
+        case _:
+            print_table(run.answers(), pictures)
+    return EXIT_SOME_FAILED if run.failed else 0
+
+
+def _main_of_a_polite_program() -> int:
+    """``main``, ending quietly when the reader of our output leaves (``| head``) or Ctrl-C is pressed."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes standard output once more at exit; what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_SOME_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(_main_of_a_polite_program())
