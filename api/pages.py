@@ -13,7 +13,6 @@ from api.errors import ApiError, NoSuchPicture
 from api.feedback import MAX_CHARACTERS, Report
 from api.problems import status_of
 from api.services import Services
-from api.services import Services
 from api.upload import Upload, media_type
 from contract.errors import PictureNotFound
 

@@ -73,15 +73,17 @@ export function listenForReport(form) {
     event.preventDefault();
     const button = form.querySelector("button");
     const said = form.querySelector(".report-said");
-    button.disabled = true;
+    button.disabled = true; // one click, one row
     try {
-      const stored = await report(Object.fromEntries(new FormData(form)));
-      said.textContent = stored ? "Thank you. Your report is stored." : "The report was empty, so nothing was stored.";
+      await report(Object.fromEntries(new FormData(form)));
+      form.replaceChildren(said);
+      said.classList.remove("failed");
+      said.textContent = "Thank you. Your report is stored.";
     } catch (error) {
+      said.classList.add("failed");
       said.textContent = error.message;
       button.disabled = false;
     }
-    said.classList.toggle("failed", !button.disabled);
   });
 }
 

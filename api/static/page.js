@@ -58,10 +58,8 @@ async function run(card, file) {
     say(card.done(answer));
     remember(file.name, answer);
   } catch (error) {
-    const refused = error instanceof Refused;
-    const message = refused ? error.message : "Something went wrong on this page. Please try again.";
-    const tooLarge = file.size > maxBytes;
-    card.fail(message, tooLarge ? null : () => enqueue(card, file));
+    const message = error instanceof Refused ? error.message : "Something went wrong on this page. Please try again.";
+    card.fail(message, error.lasting ? null : () => enqueue(card, file));
     say(`${file.name}: ${message}`);
   }
 }
@@ -69,7 +67,7 @@ async function run(card, file) {
 /** The service's answer; a busy service is asked again when it said to. */
 async function answered(card, file) {
   if (file.size > maxBytes) {
-    throw new Refused(`This file is too large: at most ${form.dataset.maxUploadMb} MB are taken.`);
+    throw new Refused(`This file is too large: at most ${form.dataset.maxUploadMb} MB are taken.`, true);
   }
   for (let tries = 1; ; tries += 1) {
     try {
@@ -79,7 +77,7 @@ async function answered(card, file) {
           : card.wait("classifying", "Classifying", 1),
       );
     } catch (error) {
-      if (!(error.retryAfterS <= LONGEST_PAUSE_S) || error.retryAfterS === null || tries === TRIES_WHEN_BUSY) {
+      if (!(error.retryAfterS <= LONGEST_PAUSE_S) || tries === TRIES_WHEN_BUSY) {
         throw error;
       }
       card.wait("waiting", "The service is busy; trying again shortly");

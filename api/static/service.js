@@ -3,9 +3,14 @@
 const ANSWER_TIMEOUT_MS = 120_000; // above any server-side deadline; only a dead connection lasts longer
 
 export class Refused extends Error {
-  /** @param {string} message  @param {number|null} retryAfterS when the service says that trying again will help */
-  constructor(message, retryAfterS = null) {
+  /**
+   * @param {string} message
+   * @param {boolean} lasting whether the same file would be refused again
+   * @param {number} retryAfterS when the service says that trying again will help; NaN when it does not
+   */
+  constructor(message, lasting = false, retryAfterS = NaN) {
     super(message);
+    this.lasting = lasting;
     this.retryAfterS = retryAfterS;
   }
 }
@@ -36,7 +41,7 @@ function sent(file, onProgress) {
   });
 }
 
-/** Send one report; resolves to whether anything was stored (an empty one is not). */
+/** Send one report; resolves when it is stored. */
 export async function report(fields) {
   const response = await fetch("feedback", {
     method: "POST",
@@ -48,7 +53,6 @@ export async function report(fields) {
   if (!response.ok) {
     throw refusal(response.status, await response.text(), response.headers.get("Retry-After"));
   }
-  return (await response.json()).stored;
 }
 
 const unreachable = () => new Refused("The service can't be reached. Check the connection and try again.");
@@ -60,9 +64,9 @@ function refusal(status, body, retryAfter) {
   } catch {
     // a proxy's own error page: the status alone has to do
   }
-  const seconds = Number.parseInt(retryAfter, 10);
   return new Refused(
     problem.detail || problem.title || `The service answered with error ${status}.`,
-    Number.isNaN(seconds) ? null : seconds,
+    status < 500 && status !== 429,
+    Number.parseInt(retryAfter, 10),
   );
 }

@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from PIL import Image
+
+from api.app import create_app
+from api.errors import Overloaded, Undecodable
+from api.feedback import FeedbackLog
+from api.gateway import Answer, Gateway
+from api.services import Services
+from api.settings import Settings
+from contract.image_store import ImageStore
+from contract.messages import Classification, Label, Timings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flask.testing import FlaskClient
+
+    from api.staff import Staff
+    from api.upload import Upload
+    from contract.job_queue import JobQueue
+
+JSON = {"Accept": "application/json"}
+LABELS = ("Egyptian_cat", "tabby", "tiger_cat", "lynx", "<b>screen</b>", "mouse")
+SCORES = (0.63124, 0.2, 0.1, 0.06, 0.0004, 0.0003)
+
+
+class CatGateway:
+    """Stores the picture and sees a cat in it, or raises ``trouble``: pages are tested without Redis and workers."""
+
+    def __init__(self, store: ImageStore) -> None:
+        self._store = store
+        self.trouble: Exception | None = None
+
+    def classify(self, upload: Upload) -> Answer:
+        if self.trouble is not None:
+            raise self.trouble
+        labels = tuple(Label(label, score) for label, score in zip(LABELS, SCORES, strict=True))
+        seen = Classification("resnet50", "d" * 64, labels, Timings(decode=3.0, infer=20.0))
+        return Answer(self._store.put(upload.data), seen, "miss")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(upload_dir=tmp_path / "uploads", feedback_dir=tmp_path / "feedback", max_upload_mb=1)
+
+
+@pytest.fixture
+def store(settings: Settings) -> ImageStore:
+    return ImageStore(settings.upload_dir)
+
+
+@pytest.fixture
+def gateway(store: ImageStore) -> CatGateway:
+    return CatGateway(store)
+
+
+@pytest.fixture
+def client(settings: Settings, store: ImageStore, gateway: CatGateway) -> FlaskClient:
+    services = Services(
+        settings,
+        store,
+        cast("JobQueue", None),
+        cast("Staff", None),
+        cast("Gateway", gateway),
+        FeedbackLog(settings.feedback_dir),
+    )
+    return create_app(services).test_client()
+
+
+def picture(kind: str = "PNG") -> bytes:
+    encoded = io.BytesIO()
+    Image.new("RGB", (8, 8), "teal").save(encoded, kind)
+    return encoded.getvalue()
+
+
+def form(data: bytes, name: str = "cat.png") -> dict[str, object]:
+    return {"file": (io.BytesIO(data), name)}
+
+
+def reports(settings: Settings) -> list[dict[str, str]]:
+    path = settings.feedback_dir / "feedback.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file, strict=True))
+
+
+# The page
+
+
+@pytest.mark.parametrize("address", ["/", "/feedback"])
+def test_the_page_needs_no_other_host_and_runs_nothing_inline(client, address):
+    """It works on a machine without internet, and the content security policy would block the rest anyway."""
+    response = client.get(address, base_url="http://here.test")
+    loaded = re.findall(r'(?:src|href|action)="([^"]*)"', response.text)
+
+    assert response.status_code == 200
+    assert all(re.match(r"/(?!/)|#", target) for target in loaded), loaded
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", response.text)
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+
+
+def test_everything_that_the_page_loads_is_there(client):
+    links = re.findall(r'(?:src|href)="(/static/[^"]*)"', client.get("/").text)
+
+    assert len(links) >= 3
+    assert [client.get(link, buffered=True).status_code for link in links] == [200] * len(links)
+
+
+def test_the_page_shows_how_to_call_this_very_host(client):
+    assert (
+        "curl -F file=@photo.jpg http://cats.test:8080/predict"
+        in client.get("/", base_url="http://cats.test:8080").text
+    )
+
+
+def test_a_plain_form_post_shows_the_best_labels_in_words_with_the_picture(client, store):
+    """Without JavaScript the service is as useful as with it."""
+    response = client.post("/", data=form(picture()))
+    name = store.put(picture())
+
+    assert response.status_code == 200
+    assert re.findall(r'class="bar-label">([^<]+)<', response.text)[:5] == [
+        "Egyptian cat",
+        "tabby",
+        "tiger cat",
+        "lynx",
+        "&lt;b&gt;screen&lt;/b&gt;",
+    ]
+    assert re.findall(r'class="bar-percent">([^<]+)<', response.text)[:5] == [
+        "63.1%",
+        "20.0%",
+        "10.0%",
+        "6.0%",
+        "&lt; 0.1%",
+    ]
+    assert f'src="/display/{name}"' in response.text
+    assert "<b>" not in response.text
+
+
+def test_the_pages_own_script_gets_json(client, store):
+    response = client.post("/", data=form(picture()), headers=JSON)
+    body = response.get_json()
+
+    assert body.pop("elapsed_ms") > 0
+    assert body == {
+        "image": store.put(picture()),
+        "model": "resnet50",
+        "digest": "d" * 64,
+        "predictions": [
+            {"label": label, "score": round(score, 4)} for label, score in zip(LABELS[:5], SCORES[:5], strict=True)
+        ],
+        "cache": "miss",
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "words"),
+    [
+        (form(b"just some text", "cat.jpg"), 415, "not a picture"),
+        (form(b"", "cat.jpg"), 400, "empty"),
+        ({}, 400, "no file"),
+    ],
+)
+def test_a_bad_upload_is_explained_in_words_with_the_right_status(client, data, status, words):
+    """A person reads it on the page, a script as a problem document."""
+    page = client.post("/", data={name: (io.BytesIO(file[0].getvalue()), file[1]) for name, file in data.items()})
+    problem = client.post("/", data=data, headers=JSON)
+
+    assert page.status_code == problem.status_code == status
+    assert page.mimetype == "text/html"
+    assert problem.mimetype == "application/problem+json"
+    assert re.search(rf'role="alert">[^<]*({words})', page.text)
+    assert re.search(words, json.loads(problem.data)["detail"])
+
+
+def test_a_file_that_is_too_large_is_explained_in_words(client):
+    """It is refused from its length alone, before any of it is read."""
+    body = {"data": b"x" * 1_000_001, "content_type": "multipart/form-data; boundary=x"}
+    page = client.post("/", **body)
+    problem = client.post("/", **body, headers=JSON)
+
+    assert page.status_code == problem.status_code == 413
+    assert re.search(r'role="alert">[^<]*too large', page.text)
+    assert problem.mimetype == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status"), [(Overloaded("too many at once", 7), 503), (Undecodable("cut short"), 422)]
+)
+def test_trouble_behind_the_page_keeps_its_status_and_its_words(client, gateway, trouble, status):
+    gateway.trouble = trouble
+    page = client.post("/", data=form(picture()))
+    problem = client.post("/", data=form(picture()), headers=JSON)
+
+    assert page.status_code == problem.status_code == status
+    assert str(trouble) in page.text
+    assert json.loads(problem.data)["detail"] == str(trouble)
+
+
+# The stored pictures
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_a_stored_picture_is_shown_by_the_type_of_its_content(client, store, kind):
+    data = picture(kind)
+    response = client.get(f"/display/{store.put(data)}")
+
+    assert response.data == data
+    assert response.content_type == f"image/{kind.lower()}"
+
+
+def test_a_stored_picture_can_never_run_as_a_page(client, store):
+    """An uploaded file is a stranger's: a browser must neither guess its type nor run what is in it."""
+    response = client.get(f"/display/{store.put(b'<script>alert(1)</script>')}")
+
+    assert response.content_type == "application/octet-stream"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+
+
+def test_a_browser_keeps_a_picture_and_asks_again_for_nothing(client, store):
+    """The name is the content's hash, so the content never changes; shared caches must not keep people's photos."""
+    address = f"/display/{store.put(picture())}"
+    first = client.get(address)
+    again = client.get(address, headers={"If-None-Match": first.headers["ETag"]})
+
+    assert first.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+    assert again.status_code == 304
+    assert again.data == b""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "0" * 64,
+        "A" * 64,
+        "a" * 63,
+        "a" * 65,
+        "..",
+        "..%2f..%2fetc%2fpasswd",
+        "%2e%2e%2f" + "a" * 64,
+        "a" * 64 + "%00",
+        "a" * 64 + "%0a",
+    ],
+)
+def test_a_name_that_is_no_stored_picture_is_not_found(client, name):
+    """The name becomes a path on disk: only the hash of something stored may ever reach it."""
+    assert client.get(f"/display/{name}").status_code == 404
+
+
+# Feedback
+
+
+def test_a_result_can_be_reported_wrong_with_the_form_beside_it(client, settings):
+    """The whole way without JavaScript: the result's own hidden fields lead to a row that names picture and model."""
+    page = client.post("/", data=form(picture())).text
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.split("<template")[0]))
+    answer = client.post("/feedback", data=hidden | {"correct_label": "lynx", "comment": 'ears, "tufted"\nsee?'})
+
+    (row,) = reports(settings)
+    assert answer.status_code == 200
+    assert "Thank you" in answer.text
+    assert row.pop("time")
+    assert row == {
+        "image": ImageStore(settings.upload_dir).put(picture()),
+        "prediction": "Egyptian_cat",
+        "score": "0.6312",
+        "correct_label": "lynx",
+        "comment": 'ears, "tufted"\nsee?',
+        "model": "resnet50",
+        "digest": "d" * 64,
+    }
+
+
+def test_a_script_reports_with_one_json_field_and_learns_that_it_is_stored(client, settings):
+    response = client.post("/feedback", data={"report": json.dumps({"filename": "a", "score": 0.5})}, headers=JSON)
+
+    (row,) = reports(settings)
+    assert response.get_json() == {"stored": True}
+    assert (row["image"], row["score"]) == ("a", "0.5")
+
+
+def test_an_empty_report_shows_the_page_and_stores_nothing(client, settings):
+    """An accidental click is no complaint; the page says so instead of thanking."""
+    page = client.post("/feedback")
+
+    assert page.status_code == 200
+    assert "nothing was stored" in page.text
+    assert client.post("/feedback", data={"report": ""}, headers=JSON).get_json() == {"stored": False}
+    assert reports(settings) == []
+
+
+def test_a_refused_report_comes_back_as_typed_and_harmless(client, settings):
+    """Nobody should have to type it again, and nobody's text may become markup."""
+    typed = {
+        "comment": "</textarea><script>alert(1)</script>",
+        "prediction": '" autofocus x="',
+        "correct_label": "x" * 300,
+    }
+    page = client.post("/feedback", data=typed)
+
+    assert page.status_code == 400
+    assert re.search(r'role="alert">[^<]*300 characters long', page.text)
+    assert "&lt;/textarea&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
+    assert 'value="&#34; autofocus x=&#34;"' in page.text
+    assert reports(settings) == []
+
+
+def test_a_report_that_cannot_be_stored_is_said_so(client, settings):
+    """Thanking for a report that was lost would be a lie."""
+    settings.feedback_dir.write_text("a file where the folder should be")
+    page = client.post("/feedback", data={"comment": "a dog"})
+    problem = client.post("/feedback", data={"comment": "a dog"}, headers=JSON)
+
+    assert page.status_code == problem.status_code == 503
+    assert "could not be stored" in page.text
+    assert ">a dog</textarea>" in page.text
+    assert problem.mimetype == "application/problem+json"
