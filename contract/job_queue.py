@@ -109,6 +109,7 @@ class JobQueue:
         try:
             queue = self._queue(model)
             with self._commands.pipeline() as pipe:
+                pipe.multi()  # RQ would begin its own in the middle of ours
                 if job.cache:
                     pipe.set(
                         keys.inflight(model, job.picture),

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import Field, RedisDsn, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EXIT_BAD_SETTINGS = 2
@@ -17,8 +17,10 @@ class SharedSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True)
 
-    redis_url: RedisDsn = Field(
-        RedisDsn("redis://127.0.0.1:6379/0"), description="Redis or Valkey, 7.0 or newer: queue and answers."
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        pattern=r"^(redis|rediss|unix)://.+",
+        description="Redis or Valkey, 7.0 or newer, for queue and answers: redis://, rediss:// or unix:///socket.",
     )
     upload_dir: Path = Field(Path("data/uploads"), description="Folder of the stored pictures, shared by both sides.")
     max_pixels: int = Field(50_000_000, ge=1, description="Largest picture taken, in pixels (width x height).")

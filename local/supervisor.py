@@ -1,0 +1,115 @@
+"""Starts parts, brings back those that die, and stops all of them in order.
+
+Why our own: docs/decisions/0003-own-supervisor.md.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from local.parts import Part
+
+STOP_PATIENCE_S = 15.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
+STEADY_AFTER_S = 10.0  # a part that ran this long starts again without a pause
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class PartDied(Exception):
+    """A part ended while the service was starting; the message carries the end of its log."""
+
+
+@dataclass(slots=True)
+class _Running:
+    part: Part
+    process: subprocess.Popen[bytes]
+    started: float
+    pause_s: float = FIRST_PAUSE_S
+    restart_at: float | None = field(default=None)
+
+
+class Supervisor:
+    """Runs parts with one log file each.
+
+    Args:
+        logs: folder of the log files, ``<name>.log``, begun anew at each start.
+        environment: what every part inherits, beneath what it adds itself.
+    """
+
+    def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
+        self._logs = logs
+        self._environment = environment
+        self._running: list[_Running] = []
+
+    def start(self, part: Part) -> None:
+        (self._logs / f"{part.name}.log").unlink(missing_ok=True)
+        self._running.append(_Running(part, self._spawn(part), time.monotonic()))
+
+    def check(self) -> None:
+        """See that every part runs.
+
+        Raises:
+            PartDied: one does not.
+        """
+        for running in self._running:
+            code = running.process.poll()
+            if code is not None:
+                raise PartDied(f"{running.part.name} ended with code {code}: {self._last_line(running.part)}")
+
+    def restart_dead(self) -> None:
+        """Bring back each part that has died, at once, or after a growing pause where it keeps dying."""
+        now = time.monotonic()
+        for running in self._running:
+            if running.restart_at is not None:
+                if now >= running.restart_at:
+                    running.process, running.started, running.restart_at = self._spawn(running.part), now, None
+            elif (code := running.process.poll()) is not None:
+                steady = now - running.started > STEADY_AFTER_S
+                running.pause_s = FIRST_PAUSE_S if steady else min(2 * running.pause_s, LONGEST_PAUSE_S)
+                running.restart_at = now + running.pause_s
+                print(f"{running.part.name} ended with code {code}; starting it again", flush=True)
+
+    def stop(self) -> None:
+        """End all parts, the last started first; who does not end in time is killed with all its children."""
+        for running in reversed(self._running):
+            if running.process.poll() is None:
+                running.process.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    running.process.wait(STOP_PATIENCE_S)
+            with suppress(ProcessLookupError):
+                os.killpg(running.process.pid, signal.SIGKILL)
+            running.process.wait()
+        self._running.clear()
+
+    def _spawn(self, part: Part) -> subprocess.Popen[bytes]:
+        with (self._logs / f"{part.name}.log").open("ab") as log:
+            return subprocess.Popen(
+                part.command,
+                env={**self._environment, **part.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C at the terminal reaches this supervisor alone, which stops in order
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # no threads here
+            )
+
+    def _last_line(self, part: Part) -> str:
+        lines = (self._logs / f"{part.name}.log").read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it wrote no log"
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end this process when the supervisor is killed, so that nothing is left running."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
