@@ -79,6 +79,8 @@ export function listenForReport(form) {
       form.replaceChildren(said);
       said.classList.remove("failed");
       said.textContent = "Thank you. Your report is stored.";
+      said.tabIndex = -1;
+      said.focus(); // the button that had it is gone
     } catch (error) {
       said.classList.add("failed");
       said.textContent = error.message;
