@@ -150,6 +150,31 @@ def test_several_pictures_at_once_each_go_their_own_way(page, tmp_path):
     expect(page.locator("#results .card")).to_contain_text(["chelsea.jpg", "notes.jpg", "coffee.jpg", "rocket.jpg"])
 
 
+def test_a_busy_service_is_asked_again_when_it_said_to(page):
+    """A full queue empties within seconds; nobody should have to press a button for that."""
+    busy = {
+        "status": 503,
+        "headers": {"Retry-After": "1"},
+        "content_type": "application/problem+json",
+        "body": '{"detail": "too many at once"}',
+    }
+    page.route("**/", lambda route: route.fulfill(**busy), times=1)
+    page.get_by_label("Choose a picture").set_input_files(PICTURES / "chelsea.jpg")
+    expect(card(page, "waiting")).to_contain_text("busy", timeout=ANSWER_MS)
+
+    expect_a_cat(page)
+
+
+def test_a_lost_connection_is_said_in_words_and_can_be_tried_again(page):
+    """A train's tunnel must not cost the choice of pictures."""
+    page.route("**/", lambda route: route.abort(), times=1)
+    page.get_by_label("Choose a picture").set_input_files(PICTURES / "chelsea.jpg")
+    expect(card(page, "failed")).to_contain_text("can't be reached", timeout=ANSWER_MS)
+    page.get_by_role("button", name="Try again").click()
+
+    expect_a_cat(page)
+
+
 @pytest.mark.parametrize("kind", ["drop", "paste"])
 def test_pictures_can_be_dropped_anywhere_and_pasted(page, kind):
     """A file chooser is the slow way; the page promises both."""

@@ -4,7 +4,7 @@ import { report } from "./service.js";
 
 const words = (label) => label.replaceAll("_", " ");
 const percent = (score) => (score > 0 && score < 0.001 ? "< 0.1%" : `${(score * 100).toFixed(1)}%`);
-const CACHE_WORDS = { hit: "known already", joined: "shared with another request", miss: "" };
+const CACHE_WORDS = { hit: "seen before", joined: "shared with another request", miss: "" };
 
 export class Card {
   constructor(name) {

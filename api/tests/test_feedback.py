@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import multiprocessing
 import resource
@@ -178,6 +179,18 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
 
     with pytest.raises(BackendDown, match="could not be stored"):
         FeedbackLog(tmp_path / "feedback").append(Report(comment="lost"))
+
+
+def test_a_lock_that_is_never_given_back_is_waited_for_only_so_long(log, monkeypatch):
+    """A stuck process must not hang the requests of all the others."""
+    monkeypatch.setattr("api.feedback._LOCK_TIMEOUT_S", 0.05)
+    log.append(Report(comment="first"))
+    with log.path.open() as stuck:
+        fcntl.flock(stuck, fcntl.LOCK_EX)
+        with pytest.raises(BackendDown):
+            log.append(Report(comment="second"))
+
+    assert [row[5] for row in rows(log)] == ["comment", "first"]
 
 
 def test_a_row_starts_on_its_own_line_after_an_editor_dropped_the_last_line_end(log):
