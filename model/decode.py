@@ -124,6 +124,7 @@ def _on_white(pixels: MatLike) -> MatLike:
 
 def _orientation(exif: bytes) -> int:
     """EXIF's orientation, 1 to 8; 1 (upright) where it is missing or damaged."""
+    exif = exif.removeprefix(b"Exif\0\0")  # some writers of WebP keep the marker that only JPEG asks for
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:
         return 1

@@ -26,6 +26,10 @@ def photo(path: Path = CHELSEA) -> Image.Image:
     return Image.open(path).convert("RGB")
 
 
+def opened(image: bytes) -> Image.Image:
+    return Image.open(BytesIO(image))
+
+
 def encoded(picture: Image.Image, file_format: str, **options: Any) -> bytes:
     """A picture as a file of a format that Pillow writes."""
     file = BytesIO()

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+from model import bundle as bundles
+from model.bundle import CARD, LABELS, MODEL, choose_bundle, load_bundle
+from model.errors import BundleError
+from model.tests import networks
+from tests.pictures import odd
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def with_checksums(path):
+    """Pin the files in the card, as an exported bundle does."""
+    card = json.loads((path / CARD).read_text())
+    card["files"] = {name: sha256(path / name) for name in (MODEL, LABELS)}
+    (path / CARD).write_text(json.dumps(card))
+
+
+def test_a_bundle_is_what_its_card_says(write_bundle):
+    bundle = load_bundle(write_bundle())
+
+    assert (bundle.name, bundle.precision) == ("colours", "fp32")
+    assert bundle.labels == ("red", "green", "blue")
+    assert (bundle.input.width, bundle.input.dtype) == (32, "uint8")
+    assert bundle.preprocess.shorter_side == 40
+    assert (bundle.output_name, bundle.output_kind) == ("probabilities", "probabilities")
+    assert bundle.golden is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"preprocess": {"resize": "fit"}}, "preprocess.resize: Input should be 'crop' or 'squash', not 'fit'"),
+        ({"preprocess": {"interpolation": "cubic"}}, "model.json: preprocess.interpolation: Input should be 'area'"),
+        ({"preprocess": {"gamma": 2.2}}, "model.json: preprocess.gamma: Extra inputs are not permitted, not 2.2"),
+        ({"preprocess": {"resize": "squash"}}, "shorter_side is given with resize crop, and only with it"),
+        ({"preprocess": {"shorter_side": 20}}, "preprocess.shorter_side is smaller than the input"),
+        ({"preprocess": {"scale": 1.0}}, "preprocess takes no scale, mean or std, because the input is uint8"),
+        ({"input": {"dtype": "float32"}}, "preprocess needs scale, mean and std, because the input is float32"),
+        ({"input": {"width": "wide"}}, "model.json: input.width: Input should be a valid integer, not 'wide'"),
+        ({"input": {"width": 1_000_000}}, "model.json: input.width: Input should be less than or equal to 4096"),
+        ({"classes": 4}, "labels.txt: 3 labels, but the card states 4 classes"),
+        ({"schema": 2}, "model.json: schema: Input should be 1, not 2"),
+        ({"name": "a:b"}, "model.json: name: String should match pattern"),
+        ({"files": {MODEL: "0" * 64}}, "model.onnx: its SHA-256 is"),
+        ({"files": {"../secret": "0" * 64}}, "a bundle's file name names a file in its folder"),
+        ({"golden": {"file": "/etc/passwd", "label": "red"}}, "a bundle's file name names a file in its folder"),
+        ({"golden": {"file": "gone.jpg", "label": "red"}}, "gone.jpg: No such file or directory"),
+        ({"golden": {"file": LABELS, "label": "mauve"}}, "golden.label 'mauve' is none of the labels"),
+    ],
+)  # fmt: skip
+def test_a_wrong_card_is_refused_and_the_message_says_where(write_bundle, changes, complaint):
+    """Whoever brings a model finds the mistake in the worker's log, not in wrong answers."""
+    path = write_bundle(**changes)
+
+    with pytest.raises(BundleError) as refusal:
+        load_bundle(path)
+    assert complaint in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", [CARD, MODEL, LABELS])
+def test_a_missing_file_is_named(write_bundle, name):
+    path = write_bundle()
+    (path / name).unlink()
+
+    with pytest.raises(BundleError, match=rf"{name}: No such file"):
+        load_bundle(path)
+
+
+def test_a_card_that_is_no_json_is_refused(write_bundle):
+    path = write_bundle()
+    (path / CARD).write_text("name: colours")
+
+    with pytest.raises(BundleError, match=r"model\.json: Invalid JSON"):
+        load_bundle(path)
+
+
+def test_a_changed_model_file_is_refused(write_bundle):
+    path = write_bundle()
+    with_checksums(path)
+    load_bundle(path)
+    networks.write_uint8_network(path / MODEL, factor=0.5)
+
+    with pytest.raises(BundleError, match=r"model\.onnx: its SHA-256 is \w{64}, but the card states \w{64}"):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "complaint"),
+    [
+        (b"red\n\nblue\n", "line 2 is empty"),
+        (b"", "line 1 is empty"),
+        (b"red\ngr\xfcn\nblue\n", "not UTF-8"),
+    ],
+)
+def test_damaged_labels_are_refused(write_bundle, labels, complaint):
+    path = write_bundle()
+    (path / LABELS).write_bytes(labels)
+
+    with pytest.raises(BundleError, match=complaint):
+        load_bundle(path)
+
+
+def test_the_digest_is_the_cards_hash_where_the_card_pins_the_files(write_bundle):
+    path = write_bundle()
+    with_checksums(path)
+
+    assert load_bundle(path).digest == sha256(path / CARD)
+
+
+@pytest.mark.parametrize("name", [MODEL, LABELS, CARD])
+def test_the_digest_changes_with_every_file_even_where_the_card_pins_none(write_bundle, name):
+    """Answers are stored under the digest: a model that was exchanged must not serve the old ones."""
+    path = write_bundle()
+    before = load_bundle(path).digest
+    match name:
+        case "model.onnx":
+            networks.write_uint8_network(path / MODEL, factor=0.5)
+        case "labels.txt":
+            (path / LABELS).write_text("rouge\nvert\nbleu\n")
+        case _:
+            (path / CARD).write_text((path / CARD).read_text().replace("linear", "area"))
+
+    assert load_bundle(path).digest != before
+
+
+def test_a_bare_onnx_file_gets_the_standard_imagenet_card(tmp_path):
+    """Downloaded classifiers come without a card; nearly all want this preprocessing."""
+    model, labels = tmp_path / "my net.onnx", tmp_path / "colours.txt"
+    networks.write_float_network(model)
+    labels.write_text("red\ngreen\nblue\n")
+
+    bundle = load_bundle(model, labels)
+
+    assert bundle.name == "my-net"
+    assert (bundle.input.name, bundle.output_name, bundle.output_kind) == ("data", "scores", "logits")
+    assert (bundle.input.layout, bundle.input.dtype, bundle.input.width) == ("NCHW", "float32", 32)
+    assert (bundle.preprocess.colour, bundle.preprocess.resize) == ("rgb", "crop")
+    assert bundle.preprocess.mean == (0.485, 0.456, 0.406)
+    assert len(bundle.digest) == 64
+
+
+def test_a_bare_onnx_file_without_labels_is_refused(tmp_path):
+    networks.write_float_network(tmp_path / "net.onnx")
+
+    with pytest.raises(BundleError, match="LABELS_PATH must name its labels"):
+        load_bundle(tmp_path / "net.onnx")
+
+
+def test_a_bare_onnx_file_that_the_standard_card_does_not_fit_is_refused(tmp_path):
+    networks.write_uint8_network(tmp_path / "net.onnx")
+
+    with pytest.raises(BundleError, match=r"this has pixels uint8 \['N', 32, 32, 3\].*Write it a model.json"):
+        load_bundle(tmp_path / "net.onnx", tmp_path / "labels.txt")
+
+
+def test_a_file_that_is_no_onnx_is_refused(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(odd.text_as_jpeg())
+
+    with pytest.raises(BundleError, match=r"net\.onnx: ONNX Runtime can't load it"):
+        load_bundle(tmp_path / "net.onnx", tmp_path / "labels.txt")
+
+
+@pytest.mark.parametrize(("fast", "chosen"), [(True, "net-int8"), (False, "net-fp32")])
+def test_of_several_bundles_the_int8_one_is_chosen_where_the_cpu_is_fit_for_it(
+    tmp_path, write_bundle, monkeypatch, fast, chosen
+):
+    for name in ("net-fp32", "net-int8", "net-reference"):
+        write_bundle(name)
+    monkeypatch.setattr(bundles, "has_fast_int8", lambda: fast)
+
+    assert choose_bundle(tmp_path) == tmp_path / chosen
+
+
+def test_a_bundle_named_itself_or_lying_alone_is_chosen_whatever_its_name(tmp_path, write_bundle):
+    path = write_bundle("net-reference")
+
+    assert choose_bundle(path) == path
+    assert choose_bundle(tmp_path) == path
+
+
+def test_where_it_is_not_clear_which_bundle_is_meant_none_is(tmp_path, write_bundle):
+    write_bundle("cats")
+    write_bundle("dogs")
+
+    with pytest.raises(BundleError, match=r"several models \(cats, dogs\): MODEL_PATH must name one"):
+        choose_bundle(tmp_path)
+
+
+def test_a_path_without_a_model_is_refused(tmp_path, write_bundle):
+    shutil.rmtree(write_bundle())
+
+    with pytest.raises(BundleError, match="neither the folder nor those in it"):
+        choose_bundle(tmp_path)
+    with pytest.raises(BundleError, match="no model at"):
+        choose_bundle(tmp_path / "elsewhere")

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from contract.messages import Classification, Failure, FailureKind
+from model.bundle import load_bundle
+from model.classifier import Classifier
+from model.errors import BundleError
+from tests.pictures import odd
+
+RED, GREEN, BLUE = (
+    odd.encoded(Image.new("RGB", (50, 50), colour), "PNG") for colour in ("#ff1000", "#10ff00", "#1000ff")
+)
+
+
+def best(outcomes):
+    return [outcome.labels[0].label for outcome in outcomes]
+
+
+def test_each_picture_gets_its_own_answer_in_order(write_bundle):
+    bundle = load_bundle(write_bundle())
+
+    outcomes = Classifier(bundle, top_k=2).classify([GREEN, RED, BLUE, RED])
+
+    assert best(outcomes) == ["green", "red", "blue", "red"]
+    assert {len(outcome.labels) for outcome in outcomes} == {2}
+    assert {(outcome.model, outcome.digest) for outcome in outcomes} == {("colours", bundle.digest)}
+
+
+def test_a_bad_picture_fails_alone(write_bundle):
+    """It shares a batch with other people's pictures."""
+    outcomes = Classifier(load_bundle(write_bundle())).classify([odd.text_as_jpeg(), RED, odd.huge_png(), BLUE])
+
+    assert [type(outcome) for outcome in outcomes] == [Failure, Classification, Failure, Classification]
+    assert [outcome.kind for outcome in outcomes if isinstance(outcome, Failure)] == [
+        FailureKind.UNDECODABLE,
+        FailureKind.TOO_MANY_PIXELS,
+    ]
+    assert best([outcomes[1], outcomes[3]]) == ["red", "blue"]
+
+
+@pytest.mark.parametrize("images", [[], [b""], [odd.truncated_jpeg(), odd.zero_by_zero_png()]])
+def test_a_batch_without_a_sound_picture_is_no_problem(write_bundle, images):
+    outcomes = Classifier(load_bundle(write_bundle())).classify(images)
+
+    assert [type(outcome) for outcome in outcomes] == [Failure] * len(images)
+
+
+def test_timings_say_what_the_picture_and_its_batch_took(write_bundle):
+    first, second = Classifier(load_bundle(write_bundle())).classify([RED, odd.CHELSEA.read_bytes()])
+
+    assert isinstance(first, Classification)
+    assert isinstance(second, Classification)
+    assert first.timings_ms.decode > 0
+    assert first.timings_ms.infer == second.timings_ms.infer > 0
+
+
+def test_a_model_that_fails_its_golden_check_is_refused(write_bundle):
+    """The weights load and run, and still they are not the ones that were meant."""
+    path = write_bundle(golden={"file": "golden.png", "label": "blue"})
+    (path / "golden.png").write_bytes(RED)
+
+    with pytest.raises(BundleError, match=r"golden\.png: the model says red, but the card expects blue"):
+        Classifier(load_bundle(path)).verify()
+
+
+def test_a_golden_picture_that_cannot_be_read_is_refused(write_bundle):
+    path = write_bundle(golden={"file": "golden.png", "label": "blue"})
+    (path / "golden.png").write_bytes(RED[:50])
+
+    with pytest.raises(BundleError, match=r"golden\.png: the golden picture can't be read"):
+        Classifier(load_bundle(path)).verify()
+
+
+def test_a_model_passes_its_golden_check_or_needs_none(write_bundle):
+    path = write_bundle(golden={"file": "golden.png", "label": "red"})
+    (path / "golden.png").write_bytes(RED)
+
+    Classifier(load_bundle(path)).verify()
+    Classifier(load_bundle(write_bundle("no-golden"))).verify()
+
+
+def test_the_real_model_passes_its_golden_check(resnet):
+    resnet.verify()
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        pytest.param(odd.CHELSEA, "Egyptian_cat", id="chelsea"),
+        pytest.param(odd.COFFEE, "espresso", id="coffee"),
+        pytest.param(odd.ROCKET, "missile", id="rocket"),
+    ],
+)
+def test_the_real_model_knows_the_photos_in_every_format(resnet, path, label):
+    """CMYK, 16 bits, grey, transparent, lying on its side: senders see one photo, so they expect one answer."""
+    formats = {"jpeg": path.read_bytes()} | {name: make(path) for name, make in odd.SOUND.items()}
+
+    outcomes = resnet.classify(list(formats.values()))
+
+    assert dict(zip(formats, best(outcomes), strict=True)) == dict.fromkeys(formats, label)

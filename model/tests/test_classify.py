@@ -1,0 +1,179 @@
+"""The command line, run as users run it: as a process."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from model.tests import networks
+from tests.pictures import odd
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two pictures, one in a folder below, and a file that is none."""
+    path = tmp_path / "pictures"
+    (path / "more").mkdir(parents=True)
+    (path / "a red, one.png").write_bytes(odd.encoded(Image.new("RGB", (50, 50), "#ff1000"), "PNG"))
+    (path / "more" / "blue.JPG").write_bytes(odd.encoded(Image.new("RGB", (50, 50), "#1000ff"), "JPEG"))
+    (path / "notes.txt").write_text("not looked at")
+    return path
+
+
+@pytest.fixture
+def classify(write_bundle):
+    bundle = write_bundle()
+
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "model.classify", *map(str, arguments)],
+            cwd=ROOT,
+            env={**os.environ, "MODEL_PATH": str(bundle), **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+def test_a_folder_gives_a_table_of_its_pictures(classify, folder):
+    run = classify(folder, "--top-k", 2)
+
+    assert run.returncode == 0
+    assert run.stderr == ""
+    lines = [line.removeprefix(str(folder)).split() for line in run.stdout.splitlines()]
+    assert lines == [
+        ["/a", "red,", "one.png", "1.0000", "red"],
+        ["0.0627", "green"],
+        ["/more/blue.JPG", "1.0000", "blue"],
+        ["0.0627", "red"],
+    ]
+
+
+def test_csv_has_a_row_per_label_that_a_csv_reader_reads(classify, folder):
+    strange = folder / 'quoted "name",\nwith a new line.png'
+    (folder / "a red, one.png").rename(strange)
+
+    run = classify(folder, "--format", "csv", "--top-k", 2)
+
+    rows = list(csv.reader(io.StringIO(run.stdout)))
+    assert rows[0] == ["picture", "rank", "label", "score"]
+    assert rows[3:] == [[str(strange), "1", "red", "1.000000"], [str(strange), "2", "green", "0.062745"]]
+
+
+def test_json_is_an_array_of_pictures_with_their_predictions(classify, folder):
+    run = classify(folder / "a red, one.png", "--format", "json", "--top-k", 1)
+
+    assert json.loads(run.stdout) == [
+        {"picture": str(folder / "a red, one.png"), "predictions": [{"label": "red", "score": 1.0}]}
+    ]
+
+
+def test_a_bad_file_is_reported_and_the_others_are_classified(classify, folder):
+    (folder / "broken.jpg").write_bytes(odd.truncated_jpeg())
+
+    run = classify(folder, folder / "gone.png", folder / "notes.txt", "--format", "json")
+
+    assert run.returncode == 1
+    assert len(json.loads(run.stdout)) == 2
+    assert [line.split(": ")[0] for line in run.stderr.splitlines()] == [
+        f"skipped {folder}/{name}" for name in ("gone.png", "broken.jpg", "notes.txt")
+    ]
+
+
+@pytest.mark.parametrize("picture_format", ["table", "json", "csv"])
+def test_only_bad_files_give_an_empty_answer_and_a_code(classify, folder, picture_format):
+    run = classify(folder / "notes.txt", "--format", picture_format)
+
+    assert run.returncode == 1
+    assert run.stdout == {"table": "", "json": "[]\n", "csv": "picture,rank,label,score\n"}[picture_format]
+
+
+def test_more_pictures_than_one_batch_are_all_answered(classify, tmp_path):
+    for number in range(19):
+        (tmp_path / f"{number:02}.png").write_bytes(
+            odd.encoded(Image.new("RGB", (9, 9), (number * 13, 255 - number * 13, 0)), "PNG")
+        )
+
+    answers = json.loads(classify(tmp_path, "--format", "json", "--top-k", 1).stdout)
+
+    assert [answer["predictions"][0]["label"] for answer in answers] == ["green"] * 10 + ["red"] * 9
+    assert [Path(answer["picture"]).name for answer in answers] == [f"{number:02}.png" for number in range(19)]
+
+
+def test_a_bare_onnx_file_is_used_with_labels_path(classify, folder, tmp_path):
+    networks.write_float_network(tmp_path / "net.onnx")
+    (tmp_path / "labels.txt").write_text("rouge\nvert\nbleu\n")
+
+    run = classify(
+        folder, "--model", tmp_path / "net.onnx", "--format", "json", LABELS_PATH=str(tmp_path / "labels.txt")
+    )
+
+    assert [answer["predictions"][0]["label"] for answer in json.loads(run.stdout)] == ["rouge", "bleu"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--model", "/nowhere", "tests/pictures"], "no model at /nowhere"),
+        (["contract"], "no pictures found"),
+        (["--top-k", "0", "tests/pictures"], "--top-k must be at least 1"),
+        ([], "required: FILE|FOLDER"),
+    ],
+)
+def test_without_work_or_a_model_one_clear_line_says_so(classify, arguments, complaint):
+    run = classify(*arguments)
+
+    assert run.returncode == 2
+    assert complaint in run.stderr.splitlines()[-1]
+    assert "Traceback" not in run.stderr
+
+
+def test_a_reader_that_leaves_early_ends_the_run_quietly(write_bundle, tmp_path):
+    """``| head -1`` is how one looks at the first line."""
+    for number in range(2000):
+        (tmp_path / f"{number}.png").write_bytes(odd.encoded(Image.new("RGB", (9, 9)), "PNG"))
+
+    run = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m model.classify {tmp_path} --model {write_bundle()} | head -1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert len(run.stdout.splitlines()) == 1
+    assert run.stderr == ""
+
+
+def test_ctrl_c_ends_the_run_without_a_traceback(write_bundle, tmp_path):
+    for number in range(3000):
+        (tmp_path / f"{number}.png").write_bytes(odd.encoded(Image.new("RGB", (99, 99)), "PNG"))
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "model.classify", str(tmp_path), "--model", str(write_bundle())],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stdout is not None
+        run.stdout.readline()
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=60)
+
+    assert run.returncode == 130
+    assert errors == ""

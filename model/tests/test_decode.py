@@ -1,0 +1,188 @@
+"""Reading pictures: what every reader must get right, and what no reader may be hurt by."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from model.decode import Size, decode
+from model.errors import TooManyPixels, UndecodableImage
+from model.jpeg import read_frame
+from tests.pictures import odd
+
+
+def read(image, *, exif_orientation=True):
+    return decode(image, exif_orientation=exif_orientation, reduction=lambda _: 1)
+
+
+def difference(pixels, picture):
+    """The mean difference, of 255, between BGR pixels and a Pillow picture."""
+    return np.abs(pixels[..., ::-1].astype(int) - np.asarray(picture).astype(int)).mean()
+
+
+COLOURED = [name for name in odd.SOUND if not name.startswith(("greyscale", "sixteen_bit_grey", "alpha"))]
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_every_format_shows_the_same_photo(name):
+    """Upright, in colour and in the right channel order; of an animation, the first frame."""
+    pixels = read(odd.SOUND[name]())
+
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (300, 451, 3)
+    assert difference(pixels, odd.photo()) < 4
+
+
+@pytest.mark.parametrize("name", ["greyscale_jpeg", "sixteen_bit_grey_png"])
+def test_grey_becomes_three_equal_channels(name):
+    pixels = read(odd.SOUND[name]())
+
+    assert difference(pixels, odd.photo().convert("L").convert("RGB")) < 2
+
+
+def test_a_transparent_margin_is_white_whatever_colour_hides_in_it():
+    """A viewer shows cut-out objects on a white page; black there would be another picture."""
+    pixels = read(odd.alpha_png())
+
+    assert (pixels[:20] == 255).all()
+    assert difference(pixels[20:-20, 20:-20], odd.photo()) < 1
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP"])
+def test_half_transparent_pixels_are_blended_with_white(file_format):
+    half = Image.new("RGBA", (8, 8), (255, 0, 100, 128))
+
+    pixels = read(odd.encoded(half, file_format))
+
+    np.testing.assert_allclose(pixels[4, 4], [177, 127, 255], atol=3)  # blue, green, red
+
+
+def test_a_gif_with_a_transparent_colour_shows_white_there():
+    picture = Image.new("P", (8, 8), 1)
+    picture.putpalette([0, 0, 0, 200, 0, 0])
+
+    pixels = read(odd.encoded(picture, "GIF", transparency=1))
+
+    assert (pixels == 255).all()
+
+
+def test_sixteen_bits_are_scaled_to_eight_not_cut_off():
+    deep = Image.fromarray(np.array([[0, 257, 32896, 65535]], np.uint16))
+
+    assert read(odd.encoded(deep, "PNG"))[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_turned_as_its_exif_data_says(file_format, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = odd.encoded(odd.photo(), file_format, exif=exif, quality=95)
+    upright = ImageOps.exif_transpose(odd.opened(image)).convert("RGB")
+
+    assert difference(read(image), upright) < 4
+    assert read(image, exif_orientation=False).shape == (300, 451, 3)
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"",
+        b"II*\0",
+        b"MM\0*\0\0\0\x08\xff\xff",  # more entries than there are bytes
+        b"MM\0*\xff\xff\xff\xff",  # a directory far behind the end
+        b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x63\0\0",  # orientation 99
+    ],
+)
+def test_damaged_exif_data_leaves_the_photo_as_it_lies(exif):
+    image = odd.encoded(odd.photo(), "WEBP", exif=b"Exif\0\0" + exif)
+
+    assert read(image).shape == (300, 451, 3)
+
+
+@pytest.mark.parametrize(
+    "make", [odd.jpeg_with_trailing_bytes, odd.progressive_jpeg, odd.cmyk_jpeg, odd.exif_rotated_jpeg]
+)
+def test_a_jpegs_size_is_read_from_its_markers(make):
+    size = odd.opened(make()).size
+
+    frame = read_frame(make())
+
+    assert frame is not None
+    assert frame[:2] == size
+
+
+def test_a_jpeg_is_decoded_smaller_where_that_is_enough():
+    seen = []
+
+    def half(size: Size) -> int:
+        seen.append(size)
+        return 2
+
+    pixels = decode(odd.CHELSEA.read_bytes(), exif_orientation=True, reduction=half)
+
+    assert seen == [(451, 300)]
+    assert pixels.shape == (150, 226, 3)
+
+
+BROKEN = {
+    "empty": b"",
+    "text": odd.text_as_jpeg(),
+    "only the start of a JPEG": b"\xff\xd8\xff",
+    "JPEG cut in its frame header": odd.CHELSEA.read_bytes()[:160],
+    "JPEG cut in half": odd.truncated_jpeg(),
+    "JPEG without its last bytes": odd.CHELSEA.read_bytes()[:-20],
+    "progressive JPEG cut in half": odd.progressive_jpeg()[:15_000],
+    "JPEG with endless scans": odd.jpeg_with_endless_scans(),
+    "0 x 0": odd.zero_by_zero_png(),
+} | {
+    f"{make.__name__} cut in half": make()[: len(make()) // 2]
+    for make in (odd.png, odd.webp, odd.gif, odd.bmp, odd.tiff, odd.avif)
+}
+
+
+@pytest.mark.parametrize("image", BROKEN.values(), ids=BROKEN.keys())
+def test_what_is_broken_is_refused_rather_than_half_shown(image):
+    """A photo that ends in grey gets an answer, and a wrong one."""
+    with pytest.raises(UndecodableImage):
+        read(image)
+
+
+@pytest.mark.parametrize("make", [odd.huge_png, odd.huge_jpeg])
+def test_a_header_that_promises_too_many_pixels_is_refused_before_any_memory_is_taken(make):
+    with pytest.raises(TooManyPixels, match="more than 50000000 pixels"):
+        read(make())
+
+
+def test_a_large_jpeg_counts_with_all_its_pixels_even_if_decoded_smaller():
+    """A progressive JPEG needs memory for all its coefficients, whatever size comes out."""
+    with pytest.raises(TooManyPixels):
+        decode(odd.huge_jpeg(), exif_orientation=True, reduction=lambda _: 8)
+
+
+@pytest.mark.parametrize("make", [odd.png, odd.webp, odd.gif, odd.bmp, odd.tiff, odd.progressive_jpeg])
+def test_the_limit_is_that_of_max_pixels(make, tmp_path):
+    """A process of its own, because OpenCV reads its limit once. The picture has 135,300 pixels."""
+    (tmp_path / "picture").write_bytes(make())
+    program = (
+        "import pathlib, sys; from model.decode import decode\n"
+        "decode(pathlib.Path(sys.argv[1]).read_bytes(), exif_orientation=True, reduction=lambda _: 1)"
+    )
+
+    def run(max_pixels: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "picture")],
+            env={**os.environ, "MAX_PIXELS": max_pixels},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        ).stderr
+
+    assert run("135300") == ""
+    assert "TooManyPixels: the picture has more than 135299 pixels" in run("135299")

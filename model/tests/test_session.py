@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from model.bundle import CARD, LABELS, MODEL, load_bundle
+from model.errors import BundleError, ModelError
+from model.session import Session, softmax
+from model.tests import networks
+
+
+def float_bundle(folder, *, batch="N", factor=1.0):
+    """A bundle of the float32 network, as the standard card describes it."""
+    networks.write_float_network(folder / "net.onnx", batch=batch, factor=factor)
+    (folder / LABELS).write_text("red\ngreen\nblue\n")
+    return load_bundle(folder / "net.onnx", folder / LABELS)
+
+
+def test_a_session_gives_a_row_of_probabilities_per_picture(write_bundle):
+    session = Session(load_bundle(write_bundle()))
+    batch = np.zeros((2, 32, 32, 3), np.uint8)
+    batch[0, ..., 2] = 255  # all blue
+    batch[1, ..., 0] = 51
+
+    probabilities = session.run(batch)
+
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, [[0, 0, 1], [0.2, 0, 0]], atol=1e-6)
+
+
+def test_an_empty_batch_has_no_rows(write_bundle):
+    session = Session(load_bundle(write_bundle()))
+
+    assert session.run(np.empty((0, 32, 32, 3), np.uint8)).shape == (0, 3)
+
+
+def test_logits_become_probabilities(tmp_path):
+    session = Session(float_bundle(tmp_path))
+    batch = np.zeros((1, 3, 32, 32), np.float32)
+    batch[0, 1] = np.log(2)
+
+    np.testing.assert_allclose(session.run(batch), [[0.25, 0.5, 0.25]], atol=1e-6)
+
+
+def test_softmax_survives_large_logits():
+    """exp(1000) is no float."""
+    probabilities = softmax(np.array([[1000, 1000, -1000]], np.float32))
+
+    np.testing.assert_allclose(probabilities, [[0.5, 0.5, 0]])
+
+
+def test_a_network_with_a_batch_size_of_one_takes_a_batch_picture_by_picture(tmp_path):
+    """Many published networks were exported that way."""
+    session = Session(float_bundle(tmp_path, batch=1))
+    batch = np.zeros((3, 3, 32, 32), np.float32)
+    batch[2, 0] = 1
+
+    probabilities = session.run(batch)
+
+    assert probabilities.shape == (3, 3)
+    assert probabilities[2].argmax() == 0
+
+
+def test_an_answer_that_is_not_finite_is_an_error_of_ours(tmp_path):
+    """Not a number compares with nothing: ranked, it would look like an answer."""
+    session = Session(float_bundle(tmp_path, factor=float("inf")))
+
+    with pytest.raises(ModelError, match="not finite"):
+        session.run(np.zeros((1, 3, 32, 32), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"input": {"name": "data"}}, "its inputs are pixels uint8 ['N', 32, 32, 3], but the card says data uint8"),
+        ({"input": {"width": 40}}, "but the card says NHWC with height 32 and width 40"),
+        ({"input": {"layout": "NCHW"}}, "but the card says NCHW with height 32 and width 32"),
+        ({"output": {"name": "scores"}}, "its outputs are probabilities float32 ['N', 3], but the card says scores"),
+    ],
+)
+def test_a_network_that_is_not_what_the_card_says_is_refused(write_bundle, changes, complaint):
+    """A wrong layout can run and give wrong answers; better no worker than that one."""
+    bundle = load_bundle(write_bundle(**changes))
+
+    with pytest.raises(BundleError) as refusal:
+        Session(bundle)
+    assert complaint in str(refusal.value)
+
+
+def test_a_network_of_another_type_than_the_card_says_is_refused(write_bundle):
+    path = write_bundle()
+    networks.write_float_network(path / MODEL)
+    card = json.loads((path / CARD).read_text())
+    card["input"]["name"] = "data"
+    (path / CARD).write_text(json.dumps(card))
+
+    with pytest.raises(BundleError, match=r"data float32 .*, but the card says data uint8"):
+        Session(load_bundle(path))
+
+
+def test_a_network_with_another_number_of_classes_is_refused(write_bundle):
+    path = write_bundle(classes=2)
+    (path / LABELS).write_text("red\ngreen\n")
+
+    with pytest.raises(BundleError, match="the card says float32 with 2 classes"):
+        Session(load_bundle(path))
+
+
+def test_a_file_that_is_no_network_is_refused(write_bundle):
+    path = write_bundle()
+    (path / MODEL).write_bytes(b"\0" * 100)
+
+    with pytest.raises(BundleError, match=r"model\.onnx: ONNX Runtime can't load it"):
+        Session(load_bundle(path))
