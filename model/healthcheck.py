@@ -1,0 +1,48 @@
+"""``python -m model.healthcheck``: does the worker of this container stand in the roster? Exit code 0 or 1.
+
+A worker announces itself once its model is verified, and then every second for as long as it reaches Redis: what the
+API counts on is what this looks at.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from contract.roster import workers_alive
+
+TIMEOUT_S = 3.0
+
+
+def is_at_work(redis: Redis, host: str) -> bool:
+    """Whether a live worker says that it runs on ``host``; a container has a host name of its own.
+
+    Raises:
+        RedisError: Redis does not answer.
+    """
+    return any(
+        redis.hget(f"rq:worker:{card.worker_id}", "hostname") == host.encode()  # RQ's own registration
+        for card in workers_alive(redis)
+    )
+
+
+def main() -> int:
+    # Not through model.settings: that would double the time of a check that runs all day.
+    url = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
+    try:
+        redis = Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+        at_work = is_at_work(redis, socket.gethostname())
+    except RedisError as error:
+        print(f"Redis does not answer: {error}")  # noqa: T201  the engine keeps it with the check's result
+        return 1
+    if not at_work:
+        print("no live worker of this host is in the roster")  # noqa: T201
+    return not at_work
+
+
+if __name__ == "__main__":
+    sys.exit(main())
