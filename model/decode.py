@@ -114,12 +114,13 @@ def _on_white(pixels: MatLike) -> MatLike:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
     if pixels.shape[2] == 3:  # noqa: PLR2004 - blue, green, red
         return pixels
-    colour, alpha = pixels[..., :3], pixels[..., 3:]
+    colour, alpha = cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR), cv2.extractChannel(pixels, 3)
     if alpha.min() == 255:  # noqa: PLR2004 - opaque
-        return np.ascontiguousarray(colour)
-    # colour * alpha + white * (1 - alpha), with one multiplication: the picture may have fifty million pixels.
-    opacity = cv2.merge([alpha, alpha, alpha])
-    return cv2.bitwise_not(cv2.multiply(cv2.bitwise_not(colour), opacity, scale=1 / 255))
+        return colour
+    # colour * alpha + white * (1 - alpha), in place and with one multiplication: it may be fifty million pixels.
+    cv2.bitwise_not(colour, dst=colour)
+    cv2.multiply(colour, cv2.merge([alpha, alpha, alpha]), dst=colour, scale=1 / 255)
+    return cv2.bitwise_not(colour, dst=colour)
 
 
 def _orientation(exif: bytes) -> int:

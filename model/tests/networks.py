@@ -41,35 +41,52 @@ def write_uint8_network(path: Path, *, factor: float = 1 / 255) -> None:
     _write(
         path,
         nodes,
-        helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", SIDE, SIDE, 3]),
+        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", SIDE, SIDE, 3])],
         helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 3]),
-        factor=np.float32(factor),
+        numpy_helper.from_array(np.array(factor, np.float32), "factor"),
+        ir_version=8,
     )
 
 
-def write_float_network(path: Path, *, batch: int | str = "N", factor: float = 1) -> None:
-    """Input ``data`` float32 (batch, 3, 32, 32); output ``scores`` (batch, 3): each channel's mean, times factor."""
+def write_float_network(
+    path: Path,
+    *,
+    batch: int | str = "N",
+    side: int = SIDE,
+    classes: int = 3,
+    factor: float = 1,
+    output: str = "scores",
+) -> None:
+    """Input ``data`` float32 (batch, 3, side, side); output (batch, classes): each channel's mean, times factor.
+
+    Classes beyond the third get 0. The constants are among the graph's inputs, as in the ONNX Model Zoo's older
+    files (IR version 3).
+    """
     nodes = [
         helper.make_node("ReduceMean", ["data"], ["mean"], axes=[2, 3], keepdims=0),
-        helper.make_node("Mul", ["mean", "factor"], ["scores"]),
+        helper.make_node("MatMul", ["mean", "weights"], [output]),
     ]
     _write(
         path,
         nodes,
-        helper.make_tensor_value_info("data", TensorProto.FLOAT, [batch, 3, SIDE, SIDE]),
-        helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, 3]),
-        factor=np.float32(factor),
+        [
+            helper.make_tensor_value_info("data", TensorProto.FLOAT, [batch, 3, side, side]),
+            helper.make_tensor_value_info("weights", TensorProto.FLOAT, [3, classes]),
+        ],
+        helper.make_tensor_value_info(output, TensorProto.FLOAT, [batch, classes]),
+        numpy_helper.from_array(np.eye(3, classes, dtype=np.float32) * np.float32(factor), "weights"),
+        ir_version=3,
     )
 
 
 def _write(
     path: Path,
     nodes: list[onnx.NodeProto],
-    given: onnx.ValueInfoProto,
+    given: list[onnx.ValueInfoProto],
     result: onnx.ValueInfoProto,
+    constant: onnx.TensorProto,
     *,
-    factor: np.float32,
+    ir_version: int,
 ) -> None:
-    constants = [numpy_helper.from_array(np.array(factor), "factor")]
-    graph = helper.make_graph(nodes, "colours", [given], [result], constants)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    graph = helper.make_graph(nodes, "colours", given, [result], [constant])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=ir_version), path)

@@ -65,7 +65,7 @@ def test_a_network_with_a_batch_size_of_one_takes_a_batch_picture_by_picture(tmp
 
 def test_an_answer_that_is_not_finite_is_an_error_of_ours(tmp_path):
     """Not a number compares with nothing: ranked, it would look like an answer."""
-    session = Session(float_bundle(tmp_path, factor=float("inf")))
+    session = Session(float_bundle(tmp_path, factor=float("nan")))
 
     with pytest.raises(ModelError, match="not finite"):
         session.run(np.zeros((1, 3, 32, 32), np.float32))
