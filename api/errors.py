@@ -35,14 +35,6 @@ class NoSuchPicture(ApiError):
     """No stored picture has this name."""
 
 
-class InvalidFeedback(ApiError):
-    """A field of the report is longer than is stored."""
-
-
-class FeedbackNotStored(ApiError):
-    """The report could not be written: the disk is full, read-only or gone."""
-
-
 class TemporarilyUnavailable(ApiError):
     """Nothing is wrong with the request; it can be sent again in ``retry_after_s`` seconds."""
 

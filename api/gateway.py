@@ -121,7 +121,7 @@ class Gateway:
     def _admit(self, expected_wait_s: float, deadline: float) -> None:
         excess_s = expected_wait_s - (deadline - time.monotonic())
         if excess_s > 0:
-            raise Overloaded("the queue is longer than this request would wait", max(1, math.ceil(excess_s)))
+            raise Overloaded("the service is busy: its queue is too long for this request", max(1, math.ceil(excess_s)))
 
     @contextmanager
     def _place(self) -> Iterator[None]:

@@ -24,8 +24,6 @@ STATUS: dict[type[errors.ApiError], HTTPStatus] = {
     errors.NotAnImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.Undecodable: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NoSuchPicture: HTTPStatus.NOT_FOUND,
-    errors.InvalidFeedback: HTTPStatus.BAD_REQUEST,
-    errors.FeedbackNotStored: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NoWorker: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BackendDown: HTTPStatus.SERVICE_UNAVAILABLE,

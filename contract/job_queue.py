@@ -205,6 +205,11 @@ class JobQueue:
         except RedisError as error:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
 
+    def close(self) -> None:
+        """Close the connections; to be called when nobody waits any more."""
+        self._commands.close()
+        self._waiting.close()
+
     def _read_result(self, computation: str, deadline: float) -> Result | None:
         key = Result.get_key(computation)  # type: ignore[no-untyped-call]
         away_since: float | None = None

@@ -33,7 +33,7 @@ class Batch:
     runnable: list[Order] = field(default_factory=list)
     unwanted: list[Order] = field(default_factory=list)
     refused: list[Order] = field(default_factory=list)
-    leftovers: list[str] = field(default_factory=list)
+    leftovers: list[bytes] = field(default_factory=list)
 
 
 class Intake:
@@ -66,7 +66,7 @@ class Intake:
                 pipe.lmove(source, target)
             taken = [first, *(entry for entry in pipe.execute() if entry is not None)]
         taken += self._stragglers(self._batch_max - len(taken))
-        return self._sort(list(dict.fromkeys(entry.decode(errors="replace") for entry in taken)))
+        return self._sort(list(dict.fromkeys(taken)))
 
     def _stragglers(self, places: int) -> list[bytes]:
         came: list[bytes] = []
@@ -77,17 +77,18 @@ class Intake:
                 came.append(straggler)
         return came
 
-    def _sort(self, ids: list[str]) -> Batch:
+    def _sort(self, entries: list[bytes]) -> Batch:
+        ids = [entry.decode(errors="replace") for entry in entries]
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
                 pipe.hgetall(f"rq:job:{job_id}")
                 pipe.exists(keys.wanted(job_id))
             replies = pipe.execute()
         batch = Batch()
-        for job_id, fields, wanted in zip(ids, replies[::2], replies[1::2], strict=True):
+        for entry, job_id, fields, wanted in zip(entries, ids, replies[::2], replies[1::2], strict=True):
             order = self._read(job_id, fields)
             if order is None or order.ended:
-                batch.leftovers.append(job_id)
+                batch.leftovers.append(entry)
             elif order.classify is None:
                 batch.refused.append(order)
             elif not wanted:

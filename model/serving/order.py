@@ -38,6 +38,11 @@ class Order:
         return self.job.id
 
     @property
+    def sharing_key(self) -> str:
+        """Orders of a batch with the same key get the same outcome."""
+        return self.classify.picture if self.classify is not None and self.classify.cache else self.id
+
+    @property
     def ran_before(self) -> bool:
         """Whether a worker has begun it before; such a job runs alone, for it may be what killed that worker."""
         return self.job.worker_name is not None

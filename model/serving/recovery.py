@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rq.executions import Execution
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
-from rq.utils import current_timestamp, parse_composite_key
+from rq.utils import current_timestamp
 from rq.worker_registration import clean_worker_registry
 
 from model.serving.order import read_order
@@ -38,7 +38,7 @@ class Recovery:
         self._settlement = settlement
         self._lock_key = f"recovery:{queue.name}"
         self._next_round = self._next_tidying = 0.0
-        self._seen_between: dict[str, float] = {}
+        self._seen_between: dict[bytes, float] = {}
 
     def run_if_due(self) -> None:
         """One round, if the last is long enough ago and no other worker is at it.
@@ -62,7 +62,7 @@ class Recovery:
         leases = self._queue.started_job_registry
         abandoned: Any = self._redis.zrangebyscore(leases.key, 0, current_timestamp())
         for entry in abandoned:
-            job_id, execution_id = parse_composite_key(entry.decode())
+            job_id, _, execution_id = entry.decode(errors="replace").partition(":")
             order = self._fetch(job_id)
             if order is None or order.ended:
                 self._redis.zrem(leases.key, entry)
@@ -77,16 +77,15 @@ class Recovery:
     def _bring_back_stranded(self) -> None:
         between: Any = self._redis.lrange(self._queue.intermediate_queue_key, 0, -1)
         now = time.monotonic()
-        ids = {entry.decode(errors="replace") for entry in between}
-        self._seen_between = {job_id: self._seen_between.get(job_id, now) for job_id in ids}
-        for job_id, since in self._seen_between.items():
+        self._seen_between = {entry: self._seen_between.get(entry, now) for entry in between}
+        for entry, since in self._seen_between.items():
             if now - since < STRANDED_AFTER_S:
                 continue
-            order = self._fetch(job_id)
+            order = self._fetch(entry.decode(errors="replace"))
             if order is None or order.ended:
-                self._redis.lrem(self._queue.intermediate_queue_key, 0, job_id)
+                self._redis.lrem(self._queue.intermediate_queue_key, 0, entry)  # type: ignore[arg-type]  # bytes are fine
             else:
-                log.warning("job %s comes back: its worker died before it began", job_id)
+                log.warning("job %s comes back: its worker died before it began", order.id)
                 self._settlement.give_back(order)
 
     def _fetch(self, job_id: str) -> Order | None:

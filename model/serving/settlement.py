@@ -59,7 +59,7 @@ class Settlement:
         self._worker_name = worker_name
         self._worker_key = f"rq:worker:{worker_name}"
 
-    def start(self, orders: Sequence[Order], leftovers: Sequence[str]) -> None:
+    def start(self, orders: Sequence[Order], leftovers: Sequence[bytes]) -> None:
         """Take a lease on each job and mark it started; forget ``leftovers``. One round trip.
 
         Raises:
@@ -69,7 +69,7 @@ class Settlement:
             self._start(orders, leftovers, pipe)
             pipe.execute()
 
-    def _start(self, orders: Sequence[Order], leftovers: Sequence[str], pipe: Pipeline) -> None:
+    def _start(self, orders: Sequence[Order], leftovers: Sequence[bytes], pipe: Pipeline) -> None:
         if orders:
             pipe.hset(self._worker_key, "state", WorkerStatus.BUSY)
         for order in orders:
@@ -77,7 +77,8 @@ class Settlement:
             order.job.prepare_for_execution(self._worker_name, pipeline=pipe)
             if len(orders) == 1:
                 pipe.hset(order.job.key, "meta", order.count_try_alone())
-        for job_id in [*(order.id for order in orders), *leftovers]:
+        taken: list[str | bytes] = [*(order.id for order in orders), *leftovers]
+        for job_id in taken:
             self._forget_intermediate(job_id, pipe)
 
     def end(self, endings: Sequence[tuple[Order, Ending]]) -> None:
@@ -163,5 +164,5 @@ class Settlement:
         if order.execution is not None:
             order.execution.delete(job=order.job, pipeline=pipe)
 
-    def _forget_intermediate(self, job_id: str, pipe: Pipeline) -> None:
-        pipe.lrem(self._queue.intermediate_queue_key, 0, job_id)
+    def _forget_intermediate(self, job_id: str | bytes, pipe: Pipeline) -> None:
+        pipe.lrem(self._queue.intermediate_queue_key, 0, job_id)  # type: ignore[arg-type]  # bytes are fine

@@ -139,8 +139,14 @@ class BatchWorker(SimpleWorker):
         self._settlement.end(list(zip(orders, outcomes, strict=True)))
 
     def _classify(self, orders: list[Order]) -> list[Classification | Failure]:
-        pictures = [self._store.read(order.classify.picture) for order in orders if order.classify is not None]
-        return self._classifier.classify(pictures)
+        """One outcome for each order. Orders of one picture share it, unless their senders asked for no sharing.
+
+        Senders of one picture at the same instant may all queue it before one of them wins ``inflight``.
+        """
+        names = {order.sharing_key: order.classify.picture for order in orders if order.classify is not None}
+        outcomes = self._classifier.classify([self._store.read(picture) for picture in names.values()])
+        by_key = dict(zip(names, outcomes, strict=True))
+        return [by_key[order.sharing_key] for order in orders]
 
     def _try_again(self, orders: list[Order], reason: str) -> None:
         """Our fault: each job goes back and runs alone, until it has had its tries."""

@@ -1,0 +1,173 @@
+"""The story of one request, on a real server with scripted workers."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from api.errors import BackendDown, DeadlineExceeded, NoWorker, Overloaded, Undecodable, WorkerFault
+from api.services import Services
+from api.settings import Settings
+from api.upload import Upload
+from contract import keys
+from contract.job_queue import queue_name
+from contract.messages import ClassifyJob
+from contract.roster import WorkerCard, announce, introduce
+from tests.support.crew import Crew, eventually
+from tests.support.scripted_worker import DIGEST, MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from redis import Redis
+
+    from api.gateway import Gateway
+    from tests.support.server import Server
+
+
+@pytest.fixture
+def crew(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Crew]:
+    redis.flushall()
+    crew = Crew(valkey.url, tmp_path)
+    yield crew
+    crew.close()
+
+
+@pytest.fixture
+def open_gateway(valkey: Server, tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+    opened: list[Services] = []
+
+    def open_gateway(**settings: object) -> Gateway:
+        common = {"redis_url": valkey.url, "upload_dir": tmp_path / "uploads", "feedback_dir": tmp_path}
+        opened.append(Services.connect(Settings(**{**common, **settings})))  # type: ignore[arg-type]
+        return opened[-1].gateway
+
+    yield open_gateway
+    for services in opened:
+        services.queue.close()
+
+
+def ask(gateway: Gateway, script: str):
+    answer = gateway.classify(Upload(script.encode(), "photo.jpg"))
+    return answer.classification.labels[0].label, answer.cache
+
+
+def pretend_worker(redis: Redis, service_ms: float) -> None:
+    """A worker on paper: requests count on it, and nobody takes them."""
+    introduce(redis, MODEL)
+    announce(redis, WorkerCard("paper", MODEL, DIGEST, 0, batch=1, service_ms=service_ms, last_error=""))
+
+
+def test_a_picture_is_computed_the_first_time_and_remembered_the_second(crew, open_gateway):
+    crew.hire()
+    gateway = open_gateway()
+
+    assert ask(gateway, "tabby") == ("tabby", "miss")
+    assert ask(gateway, "tabby") == ("tabby", "hit")
+
+
+def test_requests_for_one_picture_at_once_share_one_computation(crew, open_gateway):
+    crew.hire()
+    gateway = open_gateway()
+    with ThreadPoolExecutor(8) as senders:
+        answers = list(senders.map(lambda _: ask(gateway, "slow"), range(8)))
+
+    assert {label for label, _ in answers} == {"slow"}
+    assert [cache for _, cache in answers].count("miss") == 1
+    assert crew.batches() == ["slow"]
+
+
+def test_without_the_result_cache_every_request_is_computed(crew, open_gateway):
+    crew.hire()
+    gateway = open_gateway(result_cache=False)
+
+    assert [ask(gateway, "tabby"), ask(gateway, "tabby")] == [("tabby", "miss")] * 2
+    assert crew.batches() == ["tabby", "tabby"]
+
+
+def test_a_picture_that_the_worker_cannot_read_is_the_senders_fault(crew, open_gateway):
+    crew.hire()
+
+    with pytest.raises(Undecodable, match="scripted"):
+        ask(open_gateway(), "bad")
+
+
+def test_a_fault_of_ours_is_reported_as_ours_and_never_remembered(crew, open_gateway):
+    crew.hire()
+    gateway = open_gateway()
+    for _ in range(2):
+        with pytest.raises(WorkerFault):
+            ask(gateway, "fault")
+
+    assert crew.redis.keys("answer:*") == []
+
+
+def test_a_joiner_of_a_dropped_computation_computes_for_itself(crew, open_gateway):
+    """Another request's end is no answer to this one."""
+    picture = crew.store.put(b"tabby")
+    dead = crew.queue.submit(MODEL, ClassifyJob(picture, cache=True), 0.01)
+    eventually(lambda: not crew.redis.exists(keys.wanted(dead.computation)), "the wish runs out")
+    crew.hire()
+    eventually(lambda: crew.redis.exists(f"rq:results:{dead.computation}"), "it is dropped")
+    crew.redis.set(keys.inflight(MODEL, picture), dead.computation)
+
+    assert ask(open_gateway(), "tabby") == ("tabby", "miss")
+
+
+def test_a_joiner_of_a_vanished_computation_computes_for_itself(crew, open_gateway):
+    """Redis may have lost it; waiting for it would be waiting for nothing."""
+    crew.hire()
+    crew.redis.set(keys.inflight(MODEL, crew.store.put(b"tabby")), "0" * 32)
+
+    assert ask(open_gateway(), "tabby") == ("tabby", "miss")
+
+
+@pytest.mark.usefixtures("redis")
+def test_without_a_worker_a_request_is_refused_at_once(open_gateway):
+    with pytest.raises(NoWorker) as refused:
+        ask(open_gateway(), "tabby")
+
+    assert refused.value.retry_after_s > 0
+
+
+def test_a_request_that_nobody_answers_ends_at_its_deadline(redis, open_gateway):
+    pretend_worker(redis, service_ms=0)
+
+    with pytest.raises(DeadlineExceeded):
+        ask(open_gateway(request_timeout_s=0.3), "tabby")
+
+
+def test_a_request_that_would_wait_too_long_is_refused_with_the_time_to_come_back(redis, open_gateway):
+    """100 pictures of 2 s each are in front: at a deadline of 30 s it is not even begun."""
+    pretend_worker(redis, service_ms=2000)
+    redis.rpush(f"rq:queue:{queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
+
+    with pytest.raises(Overloaded) as refused:
+        ask(open_gateway(), "tabby")
+    assert 165 <= refused.value.retry_after_s <= 175
+    assert redis.llen(f"rq:queue:{queue_name(MODEL)}") == 100
+
+
+def test_more_requests_than_places_are_refused_at_once(crew, open_gateway):
+    crew.hire()
+    gateway = open_gateway(max_in_flight=1)
+    with ThreadPoolExecutor(1) as sender:
+        first = sender.submit(ask, gateway, "slow")
+        eventually(crew.batches, "the first request is being computed")
+        with pytest.raises(Overloaded):
+            ask(gateway, "tabby")
+
+        assert first.result() == ("slow", "miss")
+    assert ask(gateway, "tabby") == ("tabby", "miss")
+
+
+def test_an_absent_redis_is_said_at_once(open_gateway, tmp_path):
+    started = time.monotonic()
+    with pytest.raises(BackendDown):
+        ask(open_gateway(redis_url=f"unix://{tmp_path}/nothing"), "tabby")
+
+    assert time.monotonic() - started < 20

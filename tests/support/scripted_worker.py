@@ -1,0 +1,64 @@
+"""A worker process whose classifier does what the picture's bytes say, so that tests can script its fate.
+
+Queue, settlement, lease and recovery are the real ones; only the network is replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from contract.connections import connect
+from contract.image_store import ImageStore
+from contract.logs import set_up_logging
+from contract.messages import Classification, Failure, FailureKind, Label, Timings
+from model.serving.worker import BatchWorker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MODEL, DIGEST = "scripted", "d" * 64
+SLOW_S = 0.6
+
+
+class ScriptedClassifier:
+    bundle = SimpleNamespace(name=MODEL, digest=DIGEST)
+
+    def classify(self, images: Sequence[bytes]) -> list[Classification | Failure]:
+        """Obey: "poison" kills the process, "fault" raises, "bad" is undecodable, "slow" takes a while."""
+        with Path(os.environ["JOURNAL"]).open("a") as journal:
+            journal.write(" ".join(sorted(image.decode() for image in images)) + "\n")
+        if any(image.startswith(b"poison") for image in images):
+            os._exit(9)
+        if any(image.startswith(b"fault") for image in images):
+            raise RuntimeError("scripted fault")
+        if any(image.startswith(b"slow") for image in images):
+            time.sleep(SLOW_S)
+        return [self._outcome(image.decode()) for image in images]
+
+    def _outcome(self, script: str) -> Classification | Failure:
+        if script.startswith("bad"):
+            return Failure(FailureKind.UNDECODABLE, "scripted")
+        return Classification(MODEL, DIGEST, (Label(script, 1.0),), Timings(0.0, 0.0))
+
+
+def main() -> int:
+    set_up_logging("INFO")
+    classifier: Any = ScriptedClassifier()
+    BatchWorker(
+        connect(os.environ["REDIS_URL"]),
+        ImageStore(Path(os.environ["UPLOAD_DIR"])),
+        cast("Any", classifier),
+        batch_max=4,
+        batch_wait_s=0.0,
+        answer_ttl_s=60,
+    ).serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

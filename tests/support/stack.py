@@ -1,0 +1,73 @@
+"""``python -m local``, as a person runs it, for tests that speak to it over HTTP."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+READY_WITHIN_S = 180.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Stack:
+    """The service's processes while the context lasts; leaving it is a Ctrl-C."""
+
+    def __init__(self, data_dir: Path, **environment: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.data_dir = data_dir
+        self.environment = {
+            **os.environ,
+            "PORT": str(self.port),
+            "DATA_DIR": str(data_dir),
+            "WORKERS": "2",
+            **environment,
+        }
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "local"],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        killer = threading.Timer(READY_WITHIN_S, self.process.kill)  # a hang ends the reading below
+        killer.start()
+        self.printed = ""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.printed += line
+            if line.startswith("Logs:"):
+                break
+        killer.cancel()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        assert self.process.stdout is not None
+        self.printed += self.process.stdout.read()
+        self.process.stdout.close()
+        self.process.wait(READY_WITHIN_S)
+
+    def parts(self, words: str) -> list[psutil.Process]:
+        """The running processes of this stack whose command line contains ``words``."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if child.is_running() and words in " ".join(child.cmdline())]

@@ -1,0 +1,215 @@
+"""Any running stack, seen from outside: ``BASE_URL=http://host:8000 python tests/test_integration.py``.
+
+Without BASE_URL, under pytest, it checks a stack that it starts itself.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file: the project's root, not tests/, is home
+
+from tests.pictures import odd
+
+PICTURES = Path(__file__).parent / "pictures"
+TIMEOUT_S = 60
+REFUSAL = {"success": False, "prediction": None, "score": None}
+
+
+def predict(base_url, data, name="photo.jpg", **fields: str):
+    return requests.post(f"{base_url}/predict", files={"file": (name, data)}, data=fields, timeout=TIMEOUT_S)
+
+
+@pytest.mark.parametrize(
+    ("picture", "label"), [("chelsea.jpg", "Egyptian_cat"), ("coffee.jpg", "espresso"), ("rocket.jpg", "missile")]
+)
+def test_a_photo_gets_its_label(base_url, picture, label):
+    """The whole line, with the real model."""
+    response = predict(base_url, (PICTURES / picture).read_bytes())
+
+    assert response.status_code == 200
+    body = response.json()
+    assert list(body) == ["success", "prediction", "score"]
+    assert (body["success"], body["prediction"]) == (True, label)
+    assert 0 < body["score"] <= 1
+    assert body["score"] == round(body["score"], 4)
+
+
+def test_the_same_photo_again_is_answered_from_memory(base_url):
+    """It costs a look-up, and no worker."""
+    photo = (PICTURES / "chelsea.jpg").read_bytes()
+    first = predict(base_url, photo)
+    second = predict(base_url, photo)
+
+    assert first.json() == second.json()
+    assert second.headers["X-Cache"] == "hit"
+
+
+def test_top_k_adds_the_best_labels(base_url):
+    """In descending order, as many as were asked for."""
+    body = predict(base_url, (PICTURES / "chelsea.jpg").read_bytes(), top_k="7").json()
+
+    scores = [entry["score"] for entry in body["predictions"]]
+    assert len(scores) == 7
+    assert scores == sorted(scores, reverse=True)
+    assert body["predictions"][0] == {"label": body["prediction"], "score": body["score"]}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        odd.png, odd.bmp, odd.tiff, odd.webp, odd.gif, odd.animated_gif, odd.animated_webp, odd.progressive_jpeg,
+        odd.cmyk_jpeg, odd.greyscale_jpeg, odd.sixteen_bit_png, odd.sixteen_bit_grey_png, odd.alpha_png,
+        odd.palette_png, odd.exif_rotated_jpeg, odd.jpeg_with_trailing_bytes,
+    ],
+    ids=lambda make: make.__name__,
+)  # fmt: skip
+def test_every_kind_of_picture_of_a_cat_is_a_cat(base_url, make):
+    """Formats, bit depths, colour models, transparency and EXIF turns that people's pictures come in."""
+    response = predict(base_url, make())
+
+    assert response.status_code == 200
+    assert response.json()["prediction"] in {"Egyptian_cat", "tabby", "tiger_cat", "lynx", "Persian_cat", "Siamese_cat"}
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "empty"),
+        (odd.text_as_jpeg(), "not a picture"),
+        (odd.truncated_jpeg(), "cut short"),
+        (odd.zero_by_zero_png(), ""),
+        (odd.huge_png(), "30000x30000"),
+        (odd.huge_jpeg(), "30000x30000"),
+        (odd.jpeg_with_endless_scans(), ""),
+    ],
+    ids=["empty", "text", "truncated", "0x0", "huge PNG", "huge JPEG", "endless scans"],
+)
+def test_a_file_that_is_no_good_gets_the_documented_400(base_url, data, says):
+    """The body is the one that clients know; the header says in words what is wrong."""
+    response = predict(base_url, data)
+
+    assert response.status_code == 400
+    assert response.json() == REFUSAL
+    assert says in response.headers["X-Error"]
+
+
+@pytest.mark.parametrize("top_k", ["0", "-1", "11", "1.5", "many", "\u0661"])
+def test_a_top_k_out_of_range_gets_the_documented_400(base_url, top_k):
+    response = predict(base_url, (PICTURES / "chelsea.jpg").read_bytes(), top_k=top_k)
+
+    assert response.status_code == 400
+    assert response.json() == REFUSAL
+
+
+def test_a_request_without_a_file_or_with_another_field_gets_the_documented_400(base_url):
+    photo = (PICTURES / "chelsea.jpg").read_bytes()
+    for files in ({}, {"picture": ("photo.jpg", photo)}):
+        response = requests.post(f"{base_url}/predict", files=files, timeout=TIMEOUT_S)
+
+        assert response.status_code == 400
+        assert response.json() == REFUSAL
+
+
+def test_a_body_that_is_far_too_large_is_refused_and_the_client_reads_why(base_url):
+    """200 MB must not be read into memory, and the refusal must reach a client that is still sending."""
+    response = predict(base_url, bytes(200_000_000))
+
+    assert response.status_code == 400
+    assert response.json() == REFUSAL
+
+
+def test_a_body_without_a_length_is_limited_as_well(base_url):
+    """Chunked requests announce no size."""
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+    body = iter([part, *([bytes(1_000_000)] * 40), b"\r\n--b--\r\n"])
+    response = requests.post(
+        f"{base_url}/predict",
+        data=body,
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+        timeout=TIMEOUT_S,
+    )
+
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "..\\..\\boot.ini", "/etc/passwd", "a\x00b.jpg", "x" * 5000])
+def test_a_path_in_the_file_name_means_nothing(base_url, name):
+    """The name is the sender's word; the picture is stored under its content's hash."""
+    response = predict(base_url, (PICTURES / "chelsea.jpg").read_bytes(), name=name)
+
+    assert response.status_code == 200
+    assert response.json()["prediction"] == "Egyptian_cat"
+
+
+@pytest.mark.parametrize("name", ["../../../etc/passwd", "..%2f..%2fetc%2fpasswd", "0" * 64, "", "nothing"])
+def test_display_serves_stored_pictures_only(base_url, name):
+    response = requests.get(f"{base_url}/display/{name}", timeout=TIMEOUT_S)
+
+    assert response.status_code == 404
+    assert response.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_picture_that_was_sent_can_be_displayed(base_url):
+    photo = (PICTURES / "coffee.jpg").read_bytes()
+    page = requests.post(
+        f"{base_url}/", files={"file": ("c.jpg", photo)}, headers={"Accept": "application/json"}, timeout=TIMEOUT_S
+    )
+    shown = requests.get(f"{base_url}/display/{page.json()['image']}", timeout=TIMEOUT_S)
+
+    assert shown.content == photo
+    assert shown.headers["Content-Type"] == "image/jpeg"
+    assert shown.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/predict", 405)])
+def test_errors_have_one_shape(base_url, method, path, status):
+    """RFC 9457, on every route."""
+    response = requests.request(method, f"{base_url}{path}", timeout=TIMEOUT_S)
+
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json()["status"] == status
+
+
+def test_garbage_instead_of_http_is_survived(base_url):
+    where = urlsplit(base_url)
+    with socket.create_connection((where.hostname, where.port or 80), TIMEOUT_S) as line:
+        line.sendall(b"\x16\x03\x01\x00 nonsense\r\n\r\n")
+        line.settimeout(TIMEOUT_S)
+        line.recv(1000)
+
+    assert requests.get(f"{base_url}/livez", timeout=TIMEOUT_S).status_code == 200
+
+
+def test_health_tells_of_the_model_and_its_workers(base_url):
+    body = requests.get(f"{base_url}/health", timeout=TIMEOUT_S).json()
+
+    assert body["status"] == "ok"
+    assert body["model_loaded"] is True
+    assert body["workers"] >= 1
+    assert requests.get(f"{base_url}/readyz", timeout=TIMEOUT_S).status_code == 200
+    assert requests.get(f"{base_url}/livez", timeout=TIMEOUT_S).status_code == 200
+
+
+def test_many_at_once_are_all_answered(base_url):
+    """Distinct and equal pictures mixed, more than there are workers and batches."""
+    photo = (PICTURES / "chelsea.jpg").read_bytes()
+    pictures = [photo + bytes(n % 20) for n in range(60)]  # bytes after the end of a JPEG change its hash, not the cat
+    with ThreadPoolExecutor(30) as senders:
+        responses = list(senders.map(lambda picture: predict(base_url, picture), pictures))
+
+    assert {response.status_code for response in responses} == {200}
+    assert {response.json()["prediction"] for response in responses} == {"Egyptian_cat"}
+
+
+if __name__ == "__main__":
+    sys.exit(pytest.main([__file__, "-q", "-p", "no:cacheprovider", "--rootdir", str(Path(__file__).parents[1])]))

@@ -1,0 +1,162 @@
+"""``make run``'s processes as the person at the terminal meets them."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+import requests
+
+from tests.support.crew import eventually
+from tests.support.stack import ROOT, Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHELSEA = (Path(__file__).parent / "pictures" / "chelsea.jpg").read_bytes()
+TIMEOUT_S = 60
+
+
+@pytest.fixture(scope="module")
+def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("one"), WORKERS="1") as stack:
+        assert "Ready in" in stack.printed, stack.printed
+        yield stack
+
+
+def predict(stack: Stack, photo: bytes = CHELSEA) -> requests.Response:
+    return requests.post(f"{stack.url}/predict", files={"file": ("photo.jpg", photo)}, timeout=TIMEOUT_S)
+
+
+def label(response: requests.Response) -> str:
+    assert response.status_code == 200, response.text
+    return str(response.json()["prediction"])
+
+
+def test_it_says_where_the_page_is_and_what_to_try_first(one_worker):
+    """The newcomer's first minute."""
+    assert f"Open {one_worker.url}" in one_worker.printed
+    assert f"curl -F file=@tests/pictures/chelsea.jpg {one_worker.url}/predict" in one_worker.printed
+
+
+def test_a_worker_killed_in_the_middle_of_requests_costs_no_answer(one_worker):
+    """The only worker dies with a batch in hand; it is started again and every request is answered."""
+    (worker,) = one_worker.parts("model.worker")
+    with ThreadPoolExecutor(24) as senders:
+        answers = [senders.submit(predict, one_worker, CHELSEA + bytes([1, n])) for n in range(24)]
+        eventually(lambda: any(answer.done() for answer in answers), "the first answer")
+        worker.kill()
+
+    assert {label(answer.result()) for answer in answers} == {"Egyptian_cat"}
+    (successor,) = one_worker.parts("model.worker")
+    assert successor.pid != worker.pid
+
+
+@pytest.mark.parametrize("part", ["valkey-server", "gunicorn"])
+def test_any_part_that_dies_is_started_again(one_worker, part):
+    """A killed part is away for seconds; afterwards the service answers as before."""
+    victim = one_worker.parts(part)[0]
+    victim.kill()
+    victim.wait(TIMEOUT_S)
+
+    def answered() -> bool:
+        try:
+            return predict(one_worker).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    eventually(answered, f"an answer after {part} was killed")
+
+
+def test_ctrl_c_leaves_nothing_running(tmp_path):
+    """Every process of the service ends, and the exit code says that all was well."""
+    with Stack(tmp_path, WORKERS="1") as stack:
+        assert label(predict(stack)) == "Egyptian_cat"
+        processes = stack.parts("")
+
+    assert stack.process.returncode == 0
+    assert [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_a_killed_supervisor_takes_its_parts_along(tmp_path):
+    """Nothing is left running even when nobody could clean up."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux tells a process of its parent's death")
+    with Stack(tmp_path, WORKERS="1") as stack:
+        processes = stack.parts("")
+        stack.process.send_signal(signal.SIGKILL)
+        stack.process.wait(TIMEOUT_S)
+        gone, alive = psutil.wait_procs(processes, TIMEOUT_S)
+
+    assert len(gone) == len(processes)
+    assert alive == []
+
+
+def test_what_was_queued_and_stored_survives_a_restart(tmp_path):
+    """The queue's log and the uploads live in DATA_DIR."""
+    with Stack(tmp_path, WORKERS="1") as first:
+        predict(first)
+    with Stack(tmp_path, WORKERS="1") as second:
+        assert predict(second).headers["X-Cache"] == "hit"
+
+
+def fail_to_start(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    stack = Stack(tmp_path, **environment)
+    return subprocess.run(
+        [sys.executable, "-m", "local"],
+        cwd=ROOT, env=stack.environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+    )  # fmt: skip
+
+
+def test_a_port_in_use_is_one_clear_line(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = fail_to_start(tmp_path, PORT=port)
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"Can't start: port {port} on 127.0.0.1 can't be used (Address already in use): "
+        "choose another, as in PORT=8001 make run\n"
+    )
+
+
+def test_a_missing_model_is_one_clear_line(tmp_path):
+    result = fail_to_start(tmp_path, MODEL_PATH=str(tmp_path / "nowhere"))
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("Can't start: there is no model at ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_damaged_model_is_one_clear_line(tmp_path):
+    """The workers' own refusal reaches the terminal."""
+    (tmp_path / "broken.onnx").write_bytes(b"not a network")
+    result = fail_to_start(tmp_path, MODEL_PATH=str(tmp_path / "broken.onnx"))
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("Can't start: worker-1 ended with code 3: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_data_folder_that_cannot_be_written_is_one_clear_line(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    result = fail_to_start(tmp_path, DATA_DIR=str(tmp_path / "file" / "data"))
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("Can't start: DATA_DIR=")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_setting_that_is_wrong_is_one_clear_line(tmp_path):
+    result = fail_to_start(tmp_path, WORKERS="many")
+
+    assert result.returncode == 2
+    assert result.stderr.startswith("WORKERS='many': ")
+    assert result.stderr.count("\n") == 1

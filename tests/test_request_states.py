@@ -1,0 +1,264 @@
+"""The life of a computation on a real server with real worker processes; only the network is scripted."""
+
+from __future__ import annotations
+
+import json
+import signal
+import zlib
+from concurrent.futures import wait
+from typing import TYPE_CHECKING
+
+import pytest
+from rq import Queue
+from rq.registry import FailedJobRegistry
+from rq.serializers import JSONSerializer
+
+from contract import keys
+from contract.errors import ComputationFailed, ResultTimeout
+from contract.job_queue import queue_name
+from contract.messages import Classification, ClassifyJob, Dropped, Failure
+from tests.support.crew import WAIT_S, Crew, eventually
+from tests.support.scripted_worker import DIGEST, MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.server import Server
+
+QUEUE = f"rq:queue:{queue_name(MODEL)}"
+
+
+@pytest.fixture
+def crew(any_server: Server, tmp_path: Path) -> Iterator[Crew]:
+    crew = Crew(any_server.url, tmp_path)
+    crew.redis.flushall()
+    yield crew
+    crew.close()
+
+
+def label_of(outcome: object) -> str:
+    assert isinstance(outcome, Classification)
+    return outcome.labels[0].label
+
+
+def dead_letters(crew: Crew) -> list[str]:
+    return FailedJobRegistry(queue_name(MODEL), connection=crew.redis).get_job_ids(cleanup=False)
+
+
+def test_a_computation_is_answered_and_its_answer_serves_the_same_picture_again(crew):
+    """The second request of a picture costs one look and no worker."""
+    crew.hire()
+    submission = crew.submit("tabby")
+
+    assert label_of(crew.outcome(submission)) == "tabby"
+    picture = crew.store.put(b"tabby")
+    sighting = crew.queue.look(MODEL, DIGEST, picture)
+    assert sighting.answer is not None
+    assert label_of(sighting.answer) == "tabby"
+    assert sighting.computation is None
+
+
+def test_the_same_picture_twice_at_once_is_computed_once(crew):
+    """Whoever comes second joins the computation in flight and gets its result."""
+    first, second = crew.submit("tabby"), crew.submit("tabby")
+    crew.hire()
+
+    assert (first.joined, second.joined) == (False, True)
+    assert second.computation == first.computation
+    assert label_of(crew.outcome(second)) == "tabby"
+    assert crew.batches() == ["tabby"]
+
+
+def test_what_waits_is_computed_together(crew):
+    """Batches form from what is already there, up to the limit of four."""
+    submissions = [crew.submit(f"cat-{n}") for n in range(6)]
+    crew.hire()
+
+    assert [label_of(crew.outcome(submission)) for submission in submissions] == [f"cat-{n}" for n in range(6)]
+    assert crew.batches() == ["cat-0 cat-1 cat-2 cat-3", "cat-4 cat-5"]
+
+
+def test_a_bad_picture_fails_alone_and_as_a_result(crew):
+    """It is the sender's fault: no retry, no dead letter, and its neighbours are answered."""
+    bad, good = crew.submit("bad"), crew.submit("tabby")
+    crew.hire()
+
+    assert isinstance(crew.outcome(bad), Failure)
+    assert label_of(crew.outcome(good)) == "tabby"
+    assert crew.batches() == ["bad tabby"]
+    assert dead_letters(crew) == []
+
+
+def test_the_jobs_of_a_killed_worker_are_answered_by_another(crew):
+    """Nothing accepted is lost when a worker is killed with a batch in hand."""
+    doomed = crew.hire()
+    submissions = [crew.submit(f"slow-{n}") for n in range(3)]
+    eventually(crew.batches, "a batch begins")
+    doomed.kill()
+    crew.hire()
+
+    assert sorted(label_of(crew.outcome(submission)) for submission in submissions) == ["slow-0", "slow-1", "slow-2"]
+    assert crew.redis.zcard(f"rq:wip:{queue_name(MODEL)}") == 0
+
+
+def test_an_id_stranded_between_queue_and_start_comes_back(crew):
+    """A worker may be killed after it took an ID and before it began the job."""
+    submission = crew.submit("tabby")
+    crew.redis.lmove(QUEUE, f"{QUEUE}:intermediate")
+    crew.hire()
+
+    assert label_of(crew.outcome(submission)) == "tabby"
+    assert crew.redis.llen(f"{QUEUE}:intermediate") == 0
+
+
+def test_a_poison_picture_is_given_up_and_its_neighbours_pay_nothing(crew):
+    """It kills the worker with its batch once, then three workers alone; the neighbours are answered meanwhile."""
+    poison, *good = (crew.submit(script) for script in ("poison", "a", "b"))
+    answers = [crew.outcome_later(submission) for submission in good]
+    verdict = crew.outcome_later(poison)
+    while not (verdict.done() and all(answer.done() for answer in answers)):
+        worker = crew.hire()
+        eventually(lambda: worker.poll() is not None or verdict.done(), "the worker dies, or the poison is given up")  # noqa: B023
+
+    with pytest.raises(ComputationFailed):
+        verdict.result()
+    assert sorted(label_of(answer.result()) for answer in answers) == ["a", "b"]
+    assert crew.batches().count("poison") == 3
+    assert dead_letters(crew) == [poison.computation]
+
+
+def test_our_own_fault_is_tried_three_times_and_then_seen(crew):
+    """A fault of the worker is never served as an answer: it ends as a dead letter with the reason."""
+    crew.hire()
+    submission = crew.submit("fault")
+
+    with pytest.raises(ComputationFailed):
+        crew.outcome(submission)
+    assert crew.batches() == ["fault"] * 3
+    assert dead_letters(crew) == [submission.computation]
+    job = Queue(queue_name(MODEL), connection=crew.redis, serializer=JSONSerializer).fetch_job(submission.computation)
+    assert job is not None
+    result = job.latest_result()
+    assert result is not None
+    assert "scripted fault" in (result.exc_string or "")
+
+
+def test_every_end_lets_the_picture_be_submitted_anew(crew):
+    """No later request may join a computation that came to nothing."""
+    crew.hire()
+    for script in ("fault", "bad", "tabby"):
+        submission = crew.submit(script)
+        wait([crew.outcome_later(submission)])
+
+        assert crew.redis.get(keys.inflight(MODEL, crew.store.put(script.encode()))) is None
+
+
+def test_a_computation_that_nobody_wants_any_more_is_dropped_unseen(crew):
+    """Computing for a client that has gone would make those who wait wait longer."""
+    submission = crew.submit("tabby", wanted_for_s=0.01)
+    eventually(lambda: not crew.redis.exists(keys.wanted(submission.computation)), "the wish runs out")
+    crew.hire()
+
+    assert isinstance(crew.outcome(submission), Dropped)
+    assert crew.batches() == []
+    assert crew.redis.get(keys.inflight(MODEL, crew.store.put(b"tabby"))) is None
+
+
+def test_a_joiner_keeps_a_computation_wanted(crew):
+    """The first sender's deadline is not the second's."""
+    first = crew.submit("tabby", wanted_for_s=0.3)
+    crew.queue.join(first.computation, WAIT_S)
+    milliseconds = crew.redis.pttl(keys.wanted(first.computation))
+
+    assert milliseconds > 1000 * WAIT_S / 2
+
+
+def test_without_the_result_cache_nothing_is_joined_or_stored(crew):
+    """Switching the cache off travels with the job to the worker."""
+    first, second = crew.submit("tabby", cache=False), crew.submit("tabby", cache=False)
+    crew.hire()
+
+    assert label_of(crew.outcome(first)) == label_of(crew.outcome(second)) == "tabby"
+    assert crew.batches() == ["tabby tabby"]
+    assert crew.redis.keys("answer:*") == crew.redis.keys("inflight:*") == []
+
+
+def test_an_id_that_is_on_the_queue_twice_is_computed_once(crew):
+    """Delivery is at least once; a batch holds each ID once."""
+    submission = crew.submit("tabby")
+    crew.redis.rpush(QUEUE, submission.computation)
+    crew.hire()
+
+    assert label_of(crew.outcome(submission)) == "tabby"
+    assert label_of(crew.outcome(crew.submit("next"))) == "next"
+    assert crew.batches() == ["tabby", "next"]
+    assert crew.redis.zcard(f"rq:wip:{queue_name(MODEL)}") == 0
+
+
+def test_garbage_on_the_queue_is_dropped_and_the_worker_lives_on(crew):
+    """Whoever can write to Redis must not be able to stop the workers."""
+    crew.redis.rpush(QUEUE, b"\xff\xfe garbage", "no-such-job", "half-a-job")
+    crew.redis.hset("rq:job:half-a-job", mapping={"data": b"\x80\x04 not json", "status": "queued"})
+    crew.hire()
+
+    assert label_of(crew.outcome(crew.submit("tabby"))) == "tabby"
+    assert crew.redis.llen(f"{QUEUE}:intermediate") == 0
+
+
+def test_a_forged_job_runs_no_code(crew, tmp_path):
+    """JSON stops pickles; the allow-list stops names: a job that names another function is refused for good."""
+    victim = tmp_path / "victim"
+    forged = zlib.compress(json.dumps(["os.mkdir", None, [str(victim)], {}]).encode())
+    crew.redis.hset("rq:job:forged", mapping={"data": forged, "status": "queued", "origin": queue_name(MODEL)})
+    crew.redis.set(keys.wanted("forged"), 1)
+    crew.redis.rpush(QUEUE, "forged")
+    crew.hire()
+
+    eventually(lambda: dead_letters(crew) == ["forged"], "the forged job is refused")
+    assert not victim.exists()
+    assert label_of(crew.outcome(crew.submit("tabby"))) == "tabby"
+
+
+def test_what_lies_on_the_queue_is_json(crew):
+    """No pickle on the wire, in either direction."""
+    submission = crew.submit("tabby")
+    stored = zlib.decompress(crew.redis.hget(f"rq:job:{submission.computation}", "data") or b"")
+
+    assert json.loads(stored)[2] == ClassifyJob(crew.store.put(b"tabby"), cache=True).to_args()
+
+
+def test_a_worker_that_is_asked_to_stop_finishes_its_batch_and_takes_no_more(crew):
+    """SIGTERM loses nothing and strands nothing: what it did not take waits for the next worker."""
+    leaving = crew.hire()
+    first = crew.submit("slow-1")
+    eventually(crew.batches, "a batch begins")
+    second = crew.submit("tabby")
+    leaving.send_signal(signal.SIGTERM)
+
+    assert label_of(crew.outcome(first)) == "slow-1"
+    assert leaving.wait(WAIT_S) == 0
+    assert crew.redis.lrange(QUEUE, 0, -1) == [second.computation.encode()]
+    assert crew.redis.zcard(f"workers:{MODEL}") == 0
+    crew.hire()
+    assert label_of(crew.outcome(second)) == "tabby"
+
+
+def test_a_wait_ends_at_its_deadline(crew):
+    """Without a worker a waiter gets an error in time, never a hang."""
+    submission = crew.submit("tabby")
+
+    with pytest.raises(ResultTimeout):
+        crew.queue.wait(submission.computation, 0.2)
+
+
+def test_a_restart_of_the_server_loses_nothing(crew, any_server):
+    """With the append-only file on, whoever waits still gets the answer, and the workers come back by themselves."""
+    crew.hire()
+    answer = crew.outcome_later(crew.submit("slow-1"))
+    queued = crew.outcome_later(crew.submit("slow-2", cache=False))
+    any_server.stop()
+    any_server.start()
+
+    assert label_of(answer.result()) == "slow-1"
+    assert label_of(queued.result()) == "slow-2"
