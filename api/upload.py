@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from api.settings import Settings
 
 # What the workers' OpenCV decodes, each known by its first bytes; the rest is refused before it costs a worker a turn.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 SIGNATURES = {
     b"\xff\xd8\xff": "image/jpeg",
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -64,6 +64,8 @@ def media_type(data: bytes) -> str | None:
     """The media type that the first bytes tell, or None where they are of no supported format."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
+    if data[4:12] in {b"ftypavif", b"ftypavis"}:
+        return "image/avif"
     return next((kind for signature, kind in SIGNATURES.items() if data.startswith(signature)), None)
 
 
@@ -74,7 +76,7 @@ def check(data: bytes, max_pixels: int) -> None:
         TooLarge, NotAnImage, Undecodable: as the name says.
     """
     if media_type(data) is None:
-        raise NotAnImage("the file is not a picture in a supported format (JPEG, PNG, WebP, GIF, BMP or TIFF)")
+        raise NotAnImage("the file is not a picture in a supported format (JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF)")
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size

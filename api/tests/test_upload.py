@@ -11,7 +11,7 @@ from tests.pictures import odd
     ("make", "expected"),
     [
         (odd.progressive_jpeg, "image/jpeg"), (odd.png, "image/png"), (odd.webp, "image/webp"),
-        (odd.gif, "image/gif"), (odd.bmp, "image/bmp"), (odd.tiff, "image/tiff"),
+        (odd.gif, "image/gif"), (odd.bmp, "image/bmp"), (odd.tiff, "image/tiff"), (odd.avif, "image/avif"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )  # fmt: skip

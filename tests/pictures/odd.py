@@ -144,6 +144,18 @@ def huge_png(width: int = 30_000, height: int = 30_000) -> bytes:
     return _png(width, height)
 
 
+def png_with_a_huge_chunk() -> bytes:
+    """A chunk that promises 4 GB."""
+    whole = png()
+    header_ends = 33
+    return whole[:header_ends] + struct.pack(">I", 0xFFFFFFF0) + whole[header_ends + 4 :]
+
+
+def thread_png(length: int = 1_000_000) -> bytes:
+    """One pixel high, and very long: kept in proportion, it grows beyond measure."""
+    return encoded(Image.new("RGB", (length, 1), (10, 20, 30)), "PNG")
+
+
 def huge_jpeg(width: int = 30_000, height: int = 30_000) -> bytes:
     """A whole JPEG whose frame header was changed to promise 900 megapixels."""
     whole = bytearray(encoded(photo(), "JPEG"))

@@ -1,0 +1,35 @@
+"""What the documentation says of the code is written by the code, or checked against it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from docs import settings_reference
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def test_every_setting_is_documented_as_it_is():
+    """Run ``make docs`` after changing a setting."""
+    assert settings_reference.ENV_EXAMPLE.read_text() == settings_reference.env_example()
+    assert settings_reference.CONFIGURATION.read_text() == settings_reference.configuration()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_inside_the_project_leads_somewhere(page):
+    """A newcomer follows the README's links first."""
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)|src=\"([^\":]+)\"", page.read_text())
+
+    assert [target for pair in targets for target in pair if target and not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_make_target_that_a_page_names_exists(page):
+    named = set(re.findall(r"`make ([a-z]+)", page.read_text()))
+    existing = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    assert named <= existing
