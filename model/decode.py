@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from model import png
 from model.errors import TooManyPixels, UndecodableImage
 from model.jpeg import START_OF_IMAGE, read_frame
 from model.opencv import MAX_PIXELS, cv2
@@ -54,6 +55,8 @@ def decode(image: bytes, *, exif_orientation: bool, reduction: Callable[[Size], 
     """
     if image.startswith(START_OF_IMAGE):
         return _decode_jpeg(image, exif_orientation=exif_orientation, reduction=reduction)
+    if image.startswith(png.SIGNATURE) and not png.is_whole(image):
+        raise UndecodableImage("the PNG is cut short")
     if _may_be_transparent(image):
         return _decode_transparent(image, exif_orientation=exif_orientation)
     return _read(image, _colour_flags(exif_orientation=exif_orientation))[0]
@@ -96,7 +99,7 @@ def _decode_jpeg(image: bytes, *, exif_orientation: bool, reduction: Callable[[S
 
 def _may_be_transparent(image: bytes) -> bool:
     """Formats whose alpha channel OpenCV hands over as such (TIFF's fourth may be CMYK's black)."""
-    return image.startswith((b"\x89PNG", b"GIF8")) or (image[:4] == b"RIFF" and image[8:12] == b"WEBP")
+    return image.startswith((png.SIGNATURE, b"GIF8")) or (image[:4] == b"RIFF" and image[8:12] == b"WEBP")
 
 
 def _decode_transparent(image: bytes, *, exif_orientation: bool) -> MatLike:

@@ -11,7 +11,7 @@ from contract.settings import SharedSettings, load_settings
 
 __all__ = ["MAX_PIXELS", "cv2"]
 
-# Width x height. Decoded, a picture of the default 50 million takes up to 400 MB (16-bit PNG with transparency).
+# Width x height. What a picture of that size costs in memory stands in docs/decisions/0023.
 MAX_PIXELS = load_settings(SharedSettings).max_pixels
 
 os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_PIXELS)

@@ -139,6 +139,8 @@ BROKEN = {
     "JPEG without its last bytes": odd.CHELSEA.read_bytes()[:-20],
     "progressive JPEG cut in half": odd.progressive_jpeg()[:15_000],
     "JPEG with endless scans": odd.jpeg_with_endless_scans(),
+    "PNG with a huge chunk": odd.png_with_a_huge_chunk(),
+    "PNG without its end": odd.png()[:-12],
     "0 x 0": odd.zero_by_zero_png(),
 } | {
     f"{make.__name__} cut in half": make()[: len(make()) // 2]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import product
 
 import numpy as np
@@ -47,7 +49,7 @@ def test_a_float_input_is_scaled_and_normalised_channel_by_channel():
 @pytest.mark.parametrize("spec", [CROP, SQUASH])
 @pytest.mark.parametrize("interpolation", ["area", "linear", "nearest_exact"])
 def test_any_picture_fills_the_input(size, spec, interpolation):
-    values = preprocess(png(*size, (10, 20, 30)), changed(spec, interpolation=interpolation), UINT8)
+    values = preprocess(png(size[0], size[1], (10, 20, 30)), changed(spec, interpolation=interpolation), UINT8)
 
     assert values.shape == (224, 224, 3)
     assert (values == [10, 20, 30]).all()
@@ -81,11 +83,38 @@ def test_squash_keeps_the_borders():
     assert values[1:].max() == 0
 
 
-def test_a_picture_of_one_pixel_by_a_million_takes_no_more_memory_than_others():
-    """Enlarged as a whole, to 256 pixels of height, it would take 200 GB."""
-    values = preprocess(png(1_000_000, 1, (10, 20, 30)), CROP, UINT8)
+@pytest.mark.parametrize(
+    "make",
+    [
+        odd.thread_png,
+        odd.huge_png,
+        odd.huge_jpeg,
+        odd.png_with_a_huge_chunk,
+        odd.jpeg_with_endless_scans,
+        odd.zero_by_zero_png,
+        odd.truncated_jpeg,
+        odd.text_as_jpeg,
+    ],
+)
+def test_no_small_file_takes_much_memory(make, tmp_path):
+    """In a process of its own, whose peak can be read: a worker that runs out of memory takes its batch along."""
+    (tmp_path / "picture").write_bytes(make())
+    program = """
+import pathlib, resource, sys
+from model.errors import PictureError
+from model.preprocess import preprocess
+from model.tests.test_preprocess import CROP, UINT8
+try:
+    preprocess(pathlib.Path(sys.argv[1]).read_bytes(), CROP, UINT8)
+except PictureError:
+    pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "picture"], capture_output=True, text=True, timeout=60, check=True
+    )
 
-    assert (values == [10, 20, 30]).all()
+    assert int(run.stdout) < 500_000  # kB
 
 
 def test_nearest_exact_takes_the_pixels_that_pillow_takes():

@@ -27,7 +27,7 @@ def test_a_session_gives_a_row_of_probabilities_per_picture(write_bundle):
     probabilities = session.run(batch)
 
     assert probabilities.dtype == np.float32
-    np.testing.assert_allclose(probabilities, [[0, 0, 1], [0.2, 0, 0]], atol=1e-6)
+    np.testing.assert_allclose(probabilities, np.array([[0, 0, 1], [0.2, 0, 0]]), atol=1e-6)
 
 
 def test_an_empty_batch_has_no_rows(write_bundle):
