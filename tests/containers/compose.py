@@ -1,0 +1,109 @@
+"""The service as ``docker compose`` runs it, and a look at its containers through the engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from model.export.fetch import RESNET50_PACKAGE, cache_folder
+
+ROOT = Path(__file__).parents[2]
+# One name for every run: a second one finds the images of the first, which `down` leaves.
+PROJECT = "image-classifier-test"
+BUILD_AND_START_WITHIN_S = 1800.0
+COMMAND_WITHIN_S = 180.0
+
+
+def why_not() -> str | None:
+    """What is missing for containers on this machine, or None."""
+    if not shutil.which("docker") or not _works("docker", "info"):
+        return "no container engine answers (docker info)"
+    return None if compose_command() else "neither docker compose nor docker-compose is here"
+
+
+def compose_command() -> list[str]:
+    """What COMPOSE names, else Compose v2, else docker-compose; empty where there is none."""
+    if named := os.environ.get("COMPOSE"):
+        return shlex.split(named)
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(command[0]) and _works(*command, "version"):
+            return command
+    return []
+
+
+class Compose:
+    """The stack at ``http://127.0.0.1:<port>``, with volumes of its own."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._environment = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port)}
+        files = ["docker-compose.yml"]
+        package = cache_folder() / RESNET50_PACKAGE.file_name
+        if package.is_file():  # `make model` has fetched it: not again 95 MB, but the documented offline way
+            self._environment["MODEL_PACKAGE"] = str(package)
+            files.append("deploy/compose.offline.yml")
+        self._command = [*compose_command(), "-p", PROJECT]
+        for file in files:
+            self._command += ["-f", file]
+
+    def run(self, *arguments: str, within_s: float = COMMAND_WITHIN_S) -> str:
+        """Run one Compose command; returns what it printed.
+
+        Raises:
+            AssertionError: it failed; with the end of its output.
+        """
+        return _run([*self._command, *arguments], within_s, self._environment)
+
+    def up(self, *arguments: str) -> None:
+        self.run("up", "-d", *arguments, within_s=BUILD_AND_START_WITHIN_S)
+
+    def ids(self, service: str) -> list[str]:
+        return self.run("ps", "-q", service).split()
+
+    def containers(self, service: str) -> list[dict[str, Any]]:
+        """``docker inspect`` of each container of a service."""
+        return [inspect(container) for container in self.ids(service)]
+
+
+def inspect(container: str) -> dict[str, Any]:
+    (found,) = json.loads(docker("inspect", container))
+    assert isinstance(found, dict)
+    return found
+
+
+def execute(container: dict[str, Any], *command: str) -> str:
+    return docker("exec", container["Id"], *command)
+
+
+def kill_on_the_host(container: dict[str, Any]) -> None:
+    """End a container's main process behind the engine's back: ``docker kill`` would count as a wish to stop it."""
+    kill = f"kill -9 {container['State']['Pid']}"
+    docker("run", "--rm", "--pid=host", "--user=0", "--network=none", "--entrypoint=sh", "redis:7-bookworm", "-c", kill)
+
+
+def left_over() -> list[str]:
+    """Containers, networks and volumes of the project that still exist."""
+    ours = ("--filter", f"label=com.docker.compose.project={PROJECT}")
+    listings = (("ps", "-aq"), ("network", "ls", "-q"), ("volume", "ls", "-q"))
+    return [name for listing in listings for name in docker(*listing, *ours).split()]
+
+
+def docker(*arguments: str) -> str:
+    return _run(["docker", *arguments], COMMAND_WITHIN_S, None)
+
+
+def _run(command: list[str], within_s: float, environment: dict[str, str] | None) -> str:
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, timeout=within_s, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{shlex.join(command)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def _works(*command: str) -> bool:
+    return subprocess.run(command, timeout=COMMAND_WITHIN_S, check=False, capture_output=True).returncode == 0
