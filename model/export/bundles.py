@@ -15,7 +15,15 @@ GOLDEN = HERE / "golden.jpg"
 GOLDEN_LABEL = "Egyptian_cat"
 
 # Whatever decides a bundle's bytes. A change in any of these makes the built bundles stale.
-RECIPE_FILES = ("fetch.py", "keras_weights.py", "graph.py", "quantise.py", "calibration.json", "bundles.py", "golden.jpg")
+RECIPE_FILES = (
+    "fetch.py",
+    "keras_weights.py",
+    "graph.py",
+    "quantise.py",
+    "calibration.json",
+    "bundles.py",
+    "golden.jpg",
+)
 
 _CROP = {
     "resize": "crop",

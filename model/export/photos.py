@@ -1,0 +1,60 @@
+"""Labelled photos for calibration and for the figures: a folder of JPEGs with a ``labels.csv`` beside them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.export.errors import ExportError
+from model.preprocess import preprocess
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from model.card import InputSpec, PreprocessSpec
+
+
+@dataclass(frozen=True)
+class Photos:
+    """A labelled collection.
+
+    Attributes:
+        files: in the order of ``labels.csv`` (columns ``file``, ``class_index``).
+        classes: int64 (N,), index of each photo's class, by the sorted WordNet ids.
+    """
+
+    files: tuple[Path, ...]
+    classes: NDArray[np.int64]
+
+    def pixels(self, spec: PreprocessSpec, target: InputSpec) -> NDArray[np.uint8]:
+        """Return all photos as the workers would feed them, uint8 (N, height, width, 3)."""
+        return np.stack([preprocess(file.read_bytes(), spec, target) for file in self.files]).astype(np.uint8)
+
+    def sha256(self) -> str:
+        """Return a hash over names and bytes, in order."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+        return digest.hexdigest()
+
+
+def read(folder: Path) -> Photos:
+    """Read a collection's table.
+
+    Raises:
+        ExportError: there is no readable ``labels.csv``.
+    """
+    try:
+        with (folder / "labels.csv").open(encoding="utf-8", newline="") as table:
+            rows = list(csv.DictReader(table))
+        files = tuple(folder / row["file"] for row in rows)
+        return Photos(files, np.array([int(row["class_index"]) for row in rows], np.int64))
+    except (OSError, KeyError, ValueError) as error:
+        msg = f"{folder} needs a labels.csv with the columns file and class_index: {error}"
+        raise ExportError(msg) from error
