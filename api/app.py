@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from api import operations, pages, predict, problems
+from api import answer_headers, operations, pages, predict, problems
 
 if TYPE_CHECKING:
     from flask import Response
@@ -30,6 +30,7 @@ def create_app(services: Services) -> Flask:
     problems.register(app)
     for room in (pages, predict, operations):
         app.register_blueprint(room.bp)
+    app.before_request(answer_headers.start_clock)
     app.after_request(_add_security_headers)
     return app
 

@@ -42,11 +42,15 @@ RETRY_SOON_S = 2
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``picture`` is the name in the image store; ``cache`` says where the classification came from."""
+    """``picture`` is the name in the image store; ``cache`` says where the classification came from.
+
+    ``waited_ms`` is the time from the look into Redis to the answer, in milliseconds.
+    """
 
     picture: str
     classification: Classification
     cache: Cache
+    waited_ms: float
 
 
 class Gateway:
@@ -72,6 +76,7 @@ class Gateway:
         with self._place():
             try:
                 picture = self._store.put(upload.data)
+                del upload  # its bytes need no memory while the request waits
                 return self._answer(picture, deadline)
             except (QueueUnavailable, StoreUnwritable) as error:
                 raise BackendDown(str(error), RETRY_SOON_S) from error
@@ -81,30 +86,35 @@ class Gateway:
                 raise WorkerFault("the workers could not classify this picture; it was given up") from error
 
     def _answer(self, picture: str, deadline: float) -> Answer:
+        started = time.perf_counter()
+        classification, cache = self._classification(picture, deadline)
+        return Answer(picture, classification, cache, (time.perf_counter() - started) * 1000)
+
+    def _classification(self, picture: str, deadline: float) -> tuple[Classification, Cache]:
         crew = self._staff.crew()
         if self._settings.result_cache:
             sighting = self._queue.look(crew.model, crew.digest, picture)
         else:
             sighting = Sighting(answer=None, computation=None, depth=self._queue.depth(crew.model))
         if sighting.answer is not None:
-            return Answer(picture, sighting.answer, "hit")
+            return sighting.answer, "hit"
         if sighting.computation is not None:
             outcome = self._join(crew, picture, sighting.computation, deadline)
             if outcome is not None:
-                return Answer(picture, _classification(outcome), "joined")
-        self._admit(crew.expected_wait_s(sighting.depth), deadline)
+                return _classified(outcome), "joined"
+        self._admit(crew, sighting.depth, deadline)
         return self._submit(crew, picture, deadline)
 
-    def _submit(self, crew: Crew, picture: str, deadline: float) -> Answer:
+    def _submit(self, crew: Crew, picture: str, deadline: float) -> tuple[Classification, Cache]:
         job = ClassifyJob(picture, cache=self._settings.result_cache)
         submission = self._queue.submit(crew.model, job, deadline - time.monotonic())
         if submission.joined:
             outcome = self._join(crew, picture, submission.computation, deadline)
             if outcome is not None:
-                return Answer(picture, _classification(outcome), "joined")
+                return _classified(outcome), "joined"
             submission = self._queue.submit(crew.model, job, deadline - time.monotonic())
         outcome = self._queue.wait(submission.computation, deadline - time.monotonic())
-        return Answer(picture, _classification(outcome), "miss")
+        return _classified(outcome), "miss"
 
     def _join(self, crew: Crew, picture: str, computation: str, deadline: float) -> Outcome | None:
         """Another request's result, or None when it came to nothing: then this request computes for itself."""
@@ -118,8 +128,10 @@ class Gateway:
         self._queue.forget(crew.model, picture, computation)
         return None
 
-    def _admit(self, expected_wait_s: float, deadline: float) -> None:
-        excess_s = expected_wait_s - (deadline - time.monotonic())
+    def _admit(self, crew: Crew, depth: int, deadline: float) -> None:
+        if crew.memory.nearly_full:
+            raise Overloaded("the service is busy: its queue has no room left", RETRY_SOON_S)
+        excess_s = crew.expected_wait_s(depth) - (deadline - time.monotonic())
         if excess_s > 0:
             raise Overloaded("the service is busy: its queue is too long for this request", max(1, math.ceil(excess_s)))
 
@@ -133,7 +145,7 @@ class Gateway:
             self._places.release()
 
 
-def _classification(outcome: Outcome) -> Classification:
+def _classified(outcome: Outcome) -> Classification:
     match outcome:
         case Classification():
             return outcome

@@ -28,7 +28,7 @@ def readyz() -> ResponseReturnValue:
     """Requests can be served now.
 
     Raises:
-        BackendDown: Redis or the upload volume is away.
+        BackendDown: Redis or the upload volume is away, or Redis is set to forget what was accepted.
         NoWorker: no worker is ready.
     """
     services = Services.current()
@@ -38,6 +38,8 @@ def readyz() -> ResponseReturnValue:
         crew = services.staff.crew()
     except (QueueUnavailable, StoreUnwritable) as error:
         raise BackendDown(str(error), retry_after_s=2) from error
+    if not crew.memory.never_forgets:
+        raise BackendDown(f"Redis would forget jobs: its maxmemory-policy is {crew.memory.policy}", retry_after_s=60)
     return jsonify(status="ready", model=crew.model, workers=len(crew.workers))
 
 

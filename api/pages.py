@@ -6,9 +6,10 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, jsonify, make_response, render_template, request
+from flask import Blueprint, g, jsonify, make_response, render_template, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from api.answer_headers import describe
 from api.errors import ApiError, NoSuchPicture
 from api.feedback import MAX_CHARACTERS, Report
 from api.problems import status_of
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flask.typing import ResponseReturnValue
+
+    from api.gateway import Answer
 
 bp = Blueprint("pages", __name__)
 
@@ -43,9 +46,10 @@ def classify() -> ResponseReturnValue:
             gets the page with the error in words and the same status.
     """
     if _prefers_json():
-        return jsonify(_classified())
+        answer = _classify()
+        return describe(jsonify(_shown(answer)), answer)
     try:
-        return _page(result=_classified())
+        return _page(result=_shown(_classify()))
     except ApiError as error:
         return _page(error=str(error)), status_of(error)
     except RequestEntityTooLarge:
@@ -93,20 +97,22 @@ def send_feedback() -> ResponseReturnValue:
         return _feedback_form(request.form, error=str(error)), status_of(error)
 
 
-def _classified() -> dict[str, Any]:
-    started = time.perf_counter()
+def _classify() -> Answer:
     services = Services.current()
-    answer = services.gateway.classify(Upload.from_request(request, services.settings))
+    return services.gateway.classify(Upload.from_request(request, services.settings))
+
+
+def _shown(answer: Answer) -> dict[str, Any]:
+    """What the page says of an answer; ``elapsed_ms`` runs from the request's first line."""
+    top_k = Services.current().settings.top_k
     found = answer.classification
     return {
         "image": answer.picture,
         "model": found.model,
         "digest": found.digest,
-        "predictions": [
-            {"label": entry.label, "score": round(entry.score, 4)} for entry in found.labels[: services.settings.top_k]
-        ],
+        "predictions": [{"label": entry.label, "score": round(entry.score, 4)} for entry in found.labels[:top_k]],
         "cache": answer.cache,
-        "elapsed_ms": round((time.perf_counter() - started) * 1000, 1),
+        "elapsed_ms": round((time.perf_counter() - g.started) * 1000, 1),
     }
 
 

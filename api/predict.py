@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from api.answer_headers import describe
 from api.errors import InvalidParameter, InvalidUpload
 from api.services import Services
 from api.upload import Upload
@@ -15,8 +16,6 @@ from api.upload import Upload
 if TYPE_CHECKING:
     from flask import Response
     from flask.typing import ResponseReturnValue
-
-    from api.gateway import Answer
 
 bp = Blueprint("predict", __name__)
 
@@ -39,7 +38,7 @@ def predict() -> ResponseReturnValue:
         body["predictions"] = [
             {"label": entry.label, "score": round(entry.score, 4)} for entry in answer.classification.labels[:top_k]
         ]
-    return with_origin(jsonify(body), answer)
+    return describe(jsonify(body), answer)
 
 
 def requested_top_k(top_k_max: int) -> int | None:
@@ -54,13 +53,6 @@ def requested_top_k(top_k_max: int) -> int | None:
     if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= top_k_max:
         raise InvalidParameter(f"top_k must be a whole number from 1 to {top_k_max}")
     return int(raw)
-
-
-def with_origin(response: Response, answer: Answer) -> Response:
-    """Say in headers which model answered, and whether the answer was computed for this request."""
-    response.headers["X-Model"] = f"{answer.classification.model}@{answer.classification.digest[:12]}"
-    response.headers["X-Cache"] = answer.cache
-    return response
 
 
 def refusal(fault: InvalidUpload | HTTPException) -> Response:

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from api.errors import NoWorker
 from contract.errors import QueueUnavailable
+from contract.queue_memory import QueueMemory, read_queue_memory
 from contract.roster import ALIVE_FOR_S, WorkerCard, workers_alive
 
 if TYPE_CHECKING:
@@ -21,11 +22,15 @@ HELD_FOR_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """The live workers of one model, at least one; ``digest`` is that of the highest generation among them."""
+    """The live workers of one model, at least one; ``digest`` is that of the highest generation among them.
+
+    ``memory`` is that of the Redis through which they are reached.
+    """
 
     model: str
     digest: str
     workers: tuple[WorkerCard, ...]
+    memory: QueueMemory
 
     def expected_wait_s(self, depth: int) -> float:
         """How long a picture queued now waits for its answer, in seconds, behind ``depth`` others.
@@ -63,10 +68,10 @@ class Staff:
 
     def _look(self) -> Crew | None:
         try:
-            cards = workers_alive(self._redis)
+            cards, memory = workers_alive(self._redis), read_queue_memory(self._redis)
         except RedisError as error:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
         if not cards:
             return None
         newest = max(cards, key=lambda card: card.generation)
-        return Crew(newest.model, newest.digest, tuple(cards))
+        return Crew(newest.model, newest.digest, tuple(cards), memory)

@@ -54,6 +54,7 @@ class Upload:
         if storage is None:
             raise MissingFile(f"the request has no file in the field '{field}'")
         data = storage.read()
+        storage.close()  # its copy goes now, not after the answer
         if not data:
             raise MissingFile("the file is empty")
         check(data, settings.max_pixels)

@@ -5,6 +5,7 @@ Without BASE_URL, under pytest, it checks a stack that it starts itself.
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,16 @@ def test_the_same_photo_again_is_answered_from_memory(base_url):
     assert second.headers["X-Cache"] == "hit"
 
 
+def test_an_answer_says_where_its_time_went(base_url):
+    """Server-Timing, as browsers' developer tools show it."""
+    response = predict(base_url, (PICTURES / "chelsea.jpg").read_bytes() + os.urandom(8))
+    spent = dict(part.split(";dur=") for part in response.headers["Server-Timing"].split(", "))
+
+    assert list(spent) == ["upload", "queue", "decode", "infer", "total"]
+    assert float(spent["infer"]) > 0
+    assert float(spent["total"]) >= float(spent["decode"]) + float(spent["infer"])
+
+
 def test_top_k_adds_the_best_labels(base_url):
     """In descending order, as many as were asked for."""
     body = predict(base_url, (PICTURES / "chelsea.jpg").read_bytes(), top_k="7").json()
@@ -67,7 +78,7 @@ def test_top_k_adds_the_best_labels(base_url):
     "make",
     [
         odd.png, odd.bmp, odd.tiff, odd.webp, odd.gif, odd.animated_gif, odd.animated_webp, odd.progressive_jpeg,
-        odd.cmyk_jpeg, odd.greyscale_jpeg, odd.sixteen_bit_png, odd.sixteen_bit_grey_png, odd.alpha_png,
+        odd.avif, odd.cmyk_jpeg, odd.greyscale_jpeg, odd.sixteen_bit_png, odd.sixteen_bit_grey_png, odd.alpha_png,
         odd.palette_png, odd.exif_rotated_jpeg, odd.jpeg_with_trailing_bytes,
     ],
     ids=lambda make: make.__name__,

@@ -165,6 +165,22 @@ def test_more_requests_than_places_are_refused_at_once(crew, open_gateway):
     assert ask(gateway, "tabby") == ("tabby", "miss")
 
 
+def test_a_redis_that_is_nearly_full_takes_nothing_new(crew, open_gateway):
+    """What was accepted must still fit when it is finished; what is remembered is still served."""
+    crew.hire()
+    gateway = open_gateway()
+    assert ask(gateway, "tabby") == ("tabby", "miss")
+    crew.redis.config_set("maxmemory", int(crew.redis.info("memory")["used_memory"] * 1.1))
+    try:
+        gateway = open_gateway()
+        with pytest.raises(Overloaded):
+            ask(gateway, "lynx")
+
+        assert ask(gateway, "tabby") == ("tabby", "hit")
+    finally:
+        crew.redis.config_set("maxmemory", 0)
+
+
 def test_an_absent_redis_is_said_at_once(open_gateway, tmp_path):
     started = time.monotonic()
     with pytest.raises(BackendDown):

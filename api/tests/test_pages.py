@@ -44,7 +44,7 @@ class CatGateway:
             raise self.trouble
         labels = tuple(Label(label, score) for label, score in zip(LABELS, SCORES, strict=True))
         seen = Classification("resnet50", "d" * 64, labels, Timings(decode=3.0, infer=20.0))
-        return Answer(self._store.put(upload.data), seen, "miss")
+        return Answer(self._store.put(upload.data), seen, "miss", waited_ms=20.0)
 
 
 @pytest.fixture
