@@ -1,0 +1,94 @@
+"""``python -m stress_test`` (``make stress``): users against 1 and 2 workers, and a report of what they saw."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local.settings import Settings
+from model.bundle import choose_bundle
+from model.errors import BundleError
+from stress_test.chart import draw
+from stress_test.errors import CannotMeasure
+from stress_test.load import ROOT, send_crowd
+from stress_test.machine import Machine
+from stress_test.report import Figures, render
+from stress_test.service import running_service, wait_for_empty_queue
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from stress_test.measurement import Measurement
+
+WORKERS = (1, 2)
+USERS = (4, 16, 64, 256)
+WARM_UP_S, MEASURED_S = 4.0, 20.0  # eight rows of these stay under four minutes
+
+REPORT = Path(__file__).parent / "report.md"
+CHART = Path(__file__).parent / "report" / "chart.svg"
+EXIT_INTERRUPTED = 130
+
+
+class StopAsked(Exception):
+    """SIGINT, SIGTERM or SIGHUP came."""
+
+
+def main() -> int:
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, _raise_stop)
+    try:
+        figures = _measure()
+    except (CannotMeasure, BundleError) as error:
+        print(f"Stress test failed: {error}", file=sys.stderr)
+        return 1
+    except StopAsked:
+        print("Stopped; no report was written.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    CHART.parent.mkdir(exist_ok=True)
+    draw(figures.series, CHART)
+    REPORT.write_text(render(figures, CHART.relative_to(REPORT.parent).as_posix()))
+    print(f"Written: {REPORT.relative_to(ROOT)}")
+    return 0
+
+
+def _measure() -> Figures:
+    """Start a service for each number of workers and send every crowd to one after the other.
+
+    Raises:
+        BundleError: there is no model.
+        CannotMeasure: a service or Locust did not run.
+    """
+    machine = Machine.this()
+    model = choose_bundle(Settings().model_path)
+    series: dict[int, tuple[Measurement, ...]] = dict.fromkeys(WORKERS, ())
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stress-")))
+        urls = {
+            workers: stack.enter_context(running_service(workers, model, folder / str(workers))) for workers in WORKERS
+        }
+        for users in USERS:
+            for workers, url in urls.items():
+                seen = send_crowd(url, users, warm_up_s=WARM_UP_S, seconds=MEASURED_S)
+                series[workers] += (seen,)
+                print(
+                    f"{users:4} users, {workers} worker(s): {seen.predictions_per_s:6.1f} predictions/s,"
+                    f" p99 {seen.p99_ms:5.0f} ms, {seen.failed} failures, {seen.refused} 503s",
+                    flush=True,
+                )
+                wait_for_empty_queue(url)
+    return Figures(datetime.now(UTC).date(), machine, model.name, WARM_UP_S, MEASURED_S, series)
+
+
+def _raise_stop(_signal: int, _frame: FrameType | None) -> None:
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+    raise StopAsked
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Sends a crowd of users to a service and brings back what they saw."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from stress_test.errors import CannotMeasure
+from stress_test.measurement import Measurement
+
+ROOT = Path(__file__).parents[1]
+START_AND_STOP_WITHIN_S = 60.0
+
+
+def send_crowd(url: str, users: int, *, warm_up_s: float, seconds: float) -> Measurement:
+    """Let ``users`` visit the service at ``url`` for ``seconds``, after ``warm_up_s`` that do not count.
+
+    Raises:
+        CannotMeasure: Locust did not run.
+    """
+    command = [sys.executable, "-m", "stress_test.crowd", url, str(users), str(warm_up_s), str(seconds)]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=warm_up_s + seconds + START_AND_STOP_WITHIN_S,
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which then kills this
+        )
+    except subprocess.SubprocessError as error:
+        raise CannotMeasure(f"Locust with {users} users did not come to its end: {error}") from error
+    return Measurement.from_json(done.stdout)

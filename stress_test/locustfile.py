@@ -1,0 +1,83 @@
+"""People who look at the page and have pictures classified, one look for three pictures.
+
+By hand, with Locust's own page on http://127.0.0.1:8089, against a service that runs:
+
+    locust -f stress_test/locustfile.py --host http://127.0.0.1:8000
+
+Every upload is a picture that the service has not seen: none is answered from its memory. A 503 that says when to come
+again is no failure; it is counted under a name of its own, and its user waits as long as it asks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import gevent
+from locust import FastHttpUser, between, task
+
+if TYPE_CHECKING:
+    from locust.contrib.fasthttp import ResponseContextManager
+
+PICTURES = Path(__file__).parents[1] / "tests" / "pictures"
+LABELS = {"chelsea.jpg": "Egyptian_cat", "coffee.jpg": "espresso", "rocket.jpg": "missile"}
+PHOTOS = {name: (PICTURES / name).read_bytes() for name in LABELS}
+
+PAGE, PREDICT, REFUSED = "/", "/predict", "/predict (refused)"  # as Locust's statistics name the requests
+THINK_S = (0.5, 2.0)
+NEW_PICTURE_BYTES = 8  # after a JPEG's end nothing is decoded, but the picture's hash is another
+
+
+class Visitor(FastHttpUser):
+    wait_time = between(*THINK_S)
+
+    @task(1)
+    def look_at_the_page(self) -> None:
+        with self.client.get(PAGE, catch_response=True) as response:
+            if response.status_code != HTTPStatus.OK:
+                response.failure(_unexpected(response))
+            elif 'type="file"' not in str(response.text):
+                response.failure("the page has no field for a file")
+
+    @task(3)
+    def have_a_picture_classified(self) -> None:
+        name, label = random.choice(list(LABELS.items()))  # noqa: S311  # nothing secret
+        photo = PHOTOS[name] + os.urandom(NEW_PICTURE_BYTES)
+        with self.client.post(PREDICT, files={"file": (name, photo, "image/jpeg")}, catch_response=True) as response:
+            pause_s = _retry_after_s(response)
+            if pause_s is not None:
+                response.request_meta["name"] = REFUSED
+                response.success()
+            elif response.status_code != HTTPStatus.OK:
+                response.failure(_unexpected(response))
+            elif (answered := _label(response)) != label:
+                response.failure(f"{name} is {label}, but the answer was {answered}")
+        if pause_s is not None:
+            gevent.sleep(pause_s)
+
+
+def _retry_after_s(response: ResponseContextManager) -> int | None:
+    """The pause that an honest 503 asks for, or None where the answer is no such."""
+    if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE or response.headers is None:
+        return None
+    pause = str(response.headers.get("Retry-After", ""))
+    return int(pause) if pause.isascii() and pause.isdigit() else None
+
+
+def _label(response: ResponseContextManager) -> object:
+    try:
+        return json.loads(str(response.text))["prediction"]
+    except (ValueError, KeyError, TypeError):
+        return f"not understood: {response.text!r:.100}"
+
+
+def _unexpected(response: ResponseContextManager) -> str:
+    return (
+        f"status {response.status_code}"
+        if response.status_code
+        else f"no answer: {response.request_meta['exception']!r}"
+    )

@@ -1,0 +1,100 @@
+"""What the users make of a service's answers; a scripted server gives each of them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+from stress_test.load import send_crowd
+from tests.support.stack import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stress_test.measurement import Measurement
+
+USERS = 8
+
+
+@contextmanager
+def server(status: int, body: object, headers: dict[str, str], uploads: list[bytes]) -> Iterator[str]:
+    """Answers every upload with ``body``, and notes it in ``uploads``; its page is as it should be."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer(200, b'<input type="file">', {})
+
+        def do_POST(self) -> None:
+            uploads.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.answer(status, json.dumps(body).encode(), headers)
+
+        def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_address[1]}"
+        listening.shutdown()
+        thread.join()
+
+
+def visit(
+    status: int, body: object, headers: dict[str, str] | None = None, uploads: list[bytes] | None = None
+) -> Measurement:
+    with server(status, body, headers or {}, [] if uploads is None else uploads) as url:
+        return send_crowd(url, USERS, warm_up_s=0, seconds=2)
+
+
+def test_a_wrong_label_is_a_failure_whatever_the_status_says():
+    """Speed with wrong answers is worth nothing."""
+    seen = visit(200, {"success": True, "prediction": "toaster", "score": 0.9})
+
+    assert seen.predictions == 0
+    assert seen.failed > 0
+    assert all("but the answer was toaster" in reason for reason in seen.failures)
+
+
+def test_a_refusal_that_says_when_to_come_again_is_counted_apart():
+    """Overload that is said honestly is no failure, and its short times must not better those of the answers."""
+    seen = visit(503, {"title": "Service Unavailable"}, {"Retry-After": "60"})
+
+    assert 0 < seen.refused <= USERS  # each waits as long as it was asked to
+    assert seen.failures == {}
+    assert seen.predictions == seen.p99_ms == 0
+
+
+def test_a_refusal_that_does_not_say_when_is_a_failure():
+    seen = visit(503, {"title": "Service Unavailable"})
+
+    assert seen.refused == 0
+    assert list(seen.failures) == ["POST /predict: status 503"]
+
+
+def test_every_upload_is_a_new_picture():
+    """A picture seen before would be answered from memory, and the workers would have nothing to do."""
+    uploads: list[bytes] = []
+    visit(503, {}, uploads=uploads)
+    pictures = [upload[upload.index(b"\xff\xd8") : upload.rindex(b"\r\n--")] for upload in uploads]
+
+    assert len(pictures) > 1
+    assert len(set(pictures)) == len(pictures)
+
+
+def test_nothing_that_listens_is_a_failure_and_no_crash():
+    seen = send_crowd(f"http://127.0.0.1:{free_port()}", 2, warm_up_s=0, seconds=1)
+
+    assert seen.predictions == seen.pages == 0
+    assert all("no answer: " in reason for reason in seen.failures)
+    assert seen.failed > 0

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import re
+from datetime import date
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from stress_test.chart import draw
+from stress_test.machine import Machine
+from stress_test.measurement import Measurement
+from stress_test.report import Figures, render
+
+MACHINE = Machine("A Processor", 2, 0.04, {"Python": "3.11.7", "locust": "2.47.0"})
+
+
+def measured(users: int, predictions: int, **changed: object) -> Measurement:
+    fields = {
+        "users": users,
+        "seconds": 20.0,
+        "pages": predictions // 3,
+        "predictions": predictions,
+        "refused": 0,
+        "failures": {},
+        "p50_ms": 24,
+        "p95_ms": 31,
+        "p99_ms": 45,
+        "generator_cpu_s": 1.0,
+    }
+    return Measurement(**{**fields, **changed})  # type: ignore[arg-type]
+
+
+def figures(one: tuple[Measurement, ...], two: tuple[Measurement, ...]) -> Figures:
+    return Figures(date(2026, 11, 21), MACHINE, "resnet50-int8", 4.0, 20.0, {1: one, 2: two})
+
+
+@pytest.fixture
+def report() -> str:
+    return render(
+        figures(
+            (measured(4, 60), measured(256, 900, p50_ms=4100, p99_ms=6000, refused=7)),
+            (measured(4, 63), measured(256, 1350, failures={"POST /predict: status 504": 2}, generator_cpu_s=5.0)),
+        ),
+        "report/chart.svg",
+    )
+
+
+def test_each_crowd_has_a_row_for_one_and_for_two_workers(report):
+    assert re.findall(r"^\| \d+ \| [12] \|.*$", report, re.MULTILINE) == [
+        "| 4 | 1 | 4.0 | 3.0 | 24 | 31 | 45 | 0 | 0 | 5% |",
+        "| 4 | 2 | 4.2 | 3.1 | 24 | 31 | 45 | 0 | 0 | 5% |",
+        "| 256 | 1 | 60.0 | 45.0 | 4100 | 31 | 6000 | 0 | 7 | 5% |",
+        "| 256 | 2 | 90.0 | 67.5 | 24 | 31 | 45 | 2 | 0 | 25% |",
+    ]
+
+
+def test_the_ratio_is_that_of_the_predictions_per_second(report):
+    assert "| 4 | 3.0 | 3.1 | 1.05 |\n| 256 | 45.0 | 67.5 | 1.50 |\n" in report
+
+
+def test_every_failure_is_shown_with_its_reason(report):
+    """A figure without the failures that it hides would be a lie."""
+    assert "## Failures\n\n- 256 users, 2 worker(s): 2 times POST /predict: status 504\n" in report
+
+
+def test_no_failure_is_said_in_words():
+    assert "## Failures\n\nNone.\n" in render(figures((measured(4, 60),), (measured(4, 63),)), "chart.svg")
+
+
+def test_a_service_that_answered_nothing_has_no_ratio():
+    """The report of a bad day is the one that must not fail to be written."""
+    assert "| 4 | 0.0 | 3.1 | - |" in render(figures((measured(4, 0),), (measured(4, 63),)), "chart.svg")
+
+
+def test_it_says_where_and_how_the_figures_were_measured(report):
+    """Figures of another machine can't be compared without it."""
+    assert "2026-11-21, `make stress`" in report
+    assert "A Processor, 2 cores; load average before the start 0.0 " in report
+    assert "Python 3.11.7, locust 2.47.0; model `resnet50-int8`" in report
+    assert "20 s for each row, after 4 s" in report
+    assert "](report/chart.svg)" in report
+    assert "$" not in report
+
+
+def test_the_chart_is_a_small_drawing_that_the_same_figures_make_again(tmp_path):
+    """It is committed beside the report, so it may change only with the figures."""
+    series = {1: (measured(4, 60), measured(16, 0, p99_ms=0)), 2: (measured(4, 63), measured(16, 240))}
+    first, second = tmp_path / "first.svg", tmp_path / "second.svg"
+    draw(series, first)
+    draw(series, second)
+
+    assert ET.parse(first).getroot().tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  # our own file
+    assert first.read_bytes() == second.read_bytes()
+    assert first.stat().st_size < 100_000
