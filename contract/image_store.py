@@ -8,6 +8,7 @@ import re
 import tempfile
 import time
 from pathlib import Path
+from uuid import uuid4
 
 from contract.errors import PictureNotFound, StoreUnwritable
 
@@ -93,11 +94,10 @@ class ImageStore:
 
     def _write(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=UNFINISHED, delete=False) as part:
-            try:
-                part.write(data)
-                part.flush()
-                Path(part.name).replace(path)
-            except BaseException:
-                Path(part.name).unlink(missing_ok=True)
-                raise
+        part = path.with_name(UNFINISHED + uuid4().hex)
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise

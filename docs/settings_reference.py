@@ -62,7 +62,7 @@ def default(field: FieldInfo) -> str:
 
 
 def shown(field: FieldInfo) -> str:
-    return f"`{default(field)}`" if default(field) else "–"
+    return f"`{default(field)}`" if default(field) else ""
 
 
 def main() -> None:
