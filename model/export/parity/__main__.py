@@ -14,13 +14,12 @@ import numpy as np
 
 from model.export import fetch
 from model.export.errors import ExportError
-from model.export.parity import pixels
+from model.export.parity import pixels, stored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
-STORED = HERE.parent / "tests" / "data" / "parity.npz"
 PHOTOS = 24
 NODE_DEADLINE_S = 7200
 DECIMALS = 8  # the tolerance is 1e-4; digits below this would only cost room
@@ -49,12 +48,12 @@ def record(photos: Path, package: Path | None) -> None:
     inputs = np.stack([*map(pixels.synthetic, pixels.SYNTHETIC), *map(pixels.photo, files)])
     probabilities = run_tensorflow_js(inputs, package)
     np.savez_compressed(
-        STORED,
+        stored.FILE,
         names=np.array(names),
         pixels_sha256=np.array([pixels.fingerprint(picture) for picture in inputs]),
         probabilities=probabilities.round(DECIMALS),
     )
-    print(f"{len(files)} photos and {len(pixels.SYNTHETIC)} synthetic pictures stored in {STORED.name}")
+    print(f"{len(files)} photos and {len(pixels.SYNTHETIC)} synthetic pictures stored in {stored.FILE.name}")
 
 
 def run_tensorflow_js(inputs: NDArray[np.uint8], package: Path | None) -> NDArray[np.float32]:
