@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from http import HTTPStatus
@@ -64,6 +65,13 @@ def answer_http_exception(error: HTTPException) -> WerkzeugResponse:
     return response
 
 
+def answer_os_error(error: OSError) -> Response:
+    """Large uploads pass through the temporary folder while they come in; it may be full for a moment."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return answer_api_error(errors.BackendDown("there is no room for this upload at the moment", retry_after_s=2))
+    return answer_bug(error)
+
+
 def answer_bug(error: Exception) -> Response:
     log.error("%s %s: unexpected error", request.method, request.path, exc_info=error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, InternalServerError.description)
@@ -73,4 +81,5 @@ def register(app: Flask) -> None:
     """Make every route answer its errors in the one shape."""
     app.register_error_handler(errors.ApiError, answer_api_error)
     app.register_error_handler(HTTPException, answer_http_exception)
+    app.register_error_handler(OSError, answer_os_error)
     app.register_error_handler(Exception, answer_bug)

@@ -35,8 +35,11 @@ class Crew:
     def expected_wait_s(self, depth: int) -> float:
         """How long a picture queued now waits for its answer, in seconds, behind ``depth`` others.
 
-        Every worker has, on average, half a batch in hand; each picture costs the workers' mean service time.
+        Every worker has, on average, half a batch in hand; each picture costs the workers' mean service time. Behind
+        nobody it is 0, whatever the service time: a service that refused while idle would never learn better.
         """
+        if depth == 0:
+            return 0.0
         mean_service_s = sum(worker.service_ms for worker in self.workers) / len(self.workers) / 1000
         in_hand = sum(worker.batch for worker in self.workers) / 2
         return (depth + in_hand) * mean_service_s / len(self.workers)

@@ -7,10 +7,13 @@ import os
 import re
 import tempfile
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from contract.errors import PictureNotFound, StoreUnwritable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAME = re.compile(r"[0-9a-f]{64}")
 SHARDS = 256

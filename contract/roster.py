@@ -21,7 +21,7 @@ class WorkerCard:
         model, digest: what it serves.
         generation: number of the reload that it has followed; the highest one alive is current.
         batch: most pictures that it takes at once.
-        service_ms: moving average of its time per picture, in milliseconds; 0 until it has served one.
+        service_ms: moving median of its time per picture, in milliseconds; 0 until it has served one.
         last_error: its latest fault in words, or "".
     """
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read while it is loaded; a self-hosted service calls nobody
 
 import onnxruntime as ort
 

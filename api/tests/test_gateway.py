@@ -152,6 +152,14 @@ def test_a_request_that_would_wait_too_long_is_refused_with_the_time_to_come_bac
     assert redis.llen(f"rq:queue:{queue_name(MODEL)}") == 100
 
 
+def test_one_slow_picture_does_not_lock_everyone_out(crew, open_gateway):
+    """Behind an empty queue a request is always let in, however long the last picture took."""
+    crew.hire()
+    pretend_worker(crew.redis, service_ms=1_000_000)
+
+    assert ask(open_gateway(), "tabby") == ("tabby", "miss")
+
+
 def test_more_requests_than_places_are_refused_at_once(crew, open_gateway):
     crew.hire()
     gateway = open_gateway(max_in_flight=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
+from statistics import median
 from typing import TYPE_CHECKING
 
 from contract.roster import WorkerCard, announce, introduce, withdraw
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 ANNOUNCE_EVERY_S = 1.0
-WEIGHT = 0.2  # of the newest batch in the moving average of the service time
+SERVICE_WINDOW = 15  # batches; their median is the service time, so that one huge picture does not count
 
 
 class Presence:
@@ -21,6 +23,7 @@ class Presence:
     def __init__(self, redis: Redis, card: WorkerCard) -> None:
         self._redis = redis
         self._card = card
+        self._service_ms: deque[float] = deque(maxlen=SERVICE_WINDOW)
         self._heartbeat = Heartbeat("presence", ANNOUNCE_EVERY_S, self._announce)
 
     def start(self) -> None:
@@ -43,11 +46,9 @@ class Presence:
         withdraw(self._redis, self._card)
 
     def served(self, pictures: int, elapsed_s: float) -> None:
-        """Take a batch's time into the moving average."""
-        per_picture_ms = elapsed_s * 1000 / pictures
-        before = self._card.service_ms
-        average = per_picture_ms if before == 0 else before + WEIGHT * (per_picture_ms - before)
-        self._card = replace(self._card, service_ms=average)
+        """Take a batch's time per picture into the moving median."""
+        self._service_ms.append(elapsed_s * 1000 / pictures)
+        self._card = replace(self._card, service_ms=median(self._service_ms))
 
     def failed(self, error: str) -> None:
         self._card = replace(self._card, last_error=error[:200])
