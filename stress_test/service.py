@@ -27,18 +27,21 @@ LOOK_EVERY_S = 0.1
 
 
 @contextmanager
-def running_service(workers: int, model_path: Path, folder: Path) -> Iterator[str]:
+def running_service(workers: int, model_path: Path, folder: Path, **settings: str) -> Iterator[str]:
     """Run the service on loopback while the context lasts; gives its URL.
 
     Args:
         folder: for its data; not to be there yet.
+        settings: more environment variables of the service, as in ``RESULT_CACHE="off"``.
 
     Raises:
         CannotMeasure: it did not start; the message is its own.
     """
     folder.mkdir()
-    port = _free_port()
-    settings = {
+    port = free_port()
+    environment = {
+        **os.environ,
+        **settings,
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "WORKERS": str(workers),
@@ -50,7 +53,7 @@ def running_service(workers: int, model_path: Path, folder: Path) -> Iterator[st
         process = subprocess.Popen(
             [sys.executable, "-m", "local"],
             cwd=ROOT,
-            env={**os.environ, **settings},
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -72,7 +75,7 @@ def wait_for_empty_queue(url: str) -> None:
         CannotMeasure: the queue does not become empty.
     """
     deadline = time.monotonic() + QUEUE_EMPTY_WITHIN_S
-    while _health(url).get("queued") != 0:
+    while health(url).get("queued") != 0:
         if time.monotonic() > deadline:
             raise CannotMeasure(f"the queue was not empty within {QUEUE_EMPTY_WITHIN_S:.0f} s")
         time.sleep(LOOK_EVERY_S)
@@ -80,7 +83,7 @@ def wait_for_empty_queue(url: str) -> None:
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str, workers: int, output: Path) -> None:
     deadline = time.monotonic() + READY_WITHIN_S
-    while _health(url).get("workers") != workers:
+    while health(url).get("workers") != workers:
         if process.poll() is not None:
             lines = output.read_text(errors="replace").strip().splitlines()
             raise CannotMeasure(lines[-1] if lines else f"the service ended with code {process.returncode}")
@@ -89,7 +92,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, workers: int, 
         time.sleep(LOOK_EVERY_S)
 
 
-def _health(url: str) -> dict[str, Any]:
+def health(url: str) -> dict[str, Any]:
     """What ``/health`` says; nothing where it does not answer."""
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as response:  # noqa: S310  # our own http URL
@@ -99,7 +102,7 @@ def _health(url: str) -> dict[str, Any]:
         return {}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

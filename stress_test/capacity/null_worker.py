@@ -1,0 +1,56 @@
+"""``python -m stress_test.capacity.null_worker``: the service's worker with a classifier that answers at once.
+
+Queue, settlement, lease and recovery are the real ones and pictures are read from the store, so the processor time
+of this process is what a worker takes beside decoding and inference.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from contract.connections import connect
+from contract.image_store import ImageStore
+from contract.logs import set_up_logging
+from contract.messages import Classification, Label, Timings
+from contract.settings import load_settings
+from model.serving.worker import BatchWorker
+from model.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MODEL, DIGEST = "null", "0" * 64
+
+
+class NullClassifier:
+    """Gives every picture the same full-length answer."""
+
+    bundle = SimpleNamespace(name=MODEL, digest=DIGEST)
+
+    def __init__(self, top_k: int) -> None:
+        labels = tuple(Label(f"label {number}", 1 / top_k) for number in range(top_k))
+        self._answer = Classification(MODEL, DIGEST, labels, Timings(0.0, 0.0))
+
+    def classify(self, images: Sequence[bytes]) -> list[Classification]:
+        return [self._answer] * len(images)
+
+
+def main() -> int:
+    settings = load_settings(Settings)
+    set_up_logging(settings.log_level)
+    classifier: Any = NullClassifier(settings.top_k_max)
+    BatchWorker(
+        connect(settings.redis_url),
+        ImageStore(settings.upload_dir),
+        classifier,
+        batch_max=settings.batch_max,
+        batch_wait_s=settings.batch_wait_ms / 1000,
+        answer_ttl_s=settings.result_ttl_s,
+    ).serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""What a picture costs beside decoding and inference, in processor time."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local.parts import plan
+from local.settings import Settings
+from local.supervisor import PartDied, Supervisor
+from stress_test.capacity.bench import Section
+from stress_test.capacity.figures import Spread, Target
+from stress_test.capacity.processes import ROLES, Role, cpu_s_by_role, service_parts
+from stress_test.capacity.rounds import take_turns
+from stress_test.capacity.wrk import Load, post
+from stress_test.errors import CannotMeasure
+from stress_test.service import READY_WITHIN_S, free_port, health
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.parts import Part
+    from stress_test.capacity.bench import Bench
+
+CONCURRENCY = 32
+WARM_UP_S = 2.0
+LOOK_EVERY_S = 0.1
+LIMIT_MS = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One turn; processor time in seconds by role."""
+
+    load: Load
+    cpu_s: dict[Role, float]
+
+    def ms_per_picture(self, *roles: Role) -> float:
+        return 1000 * sum(self.cpu_s[role] for role in roles) / max(1, self.load.answered)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane(Section):
+    rounds: tuple[Cost, ...]
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        return (
+            Target("control plane, CPU ms per picture, API and worker", LIMIT_MS, False, self._ms("api", "worker"), 2),
+        )
+
+    def markdown(self) -> str:
+        return f"""## The control plane
+
+The same processes as `make run` with one worker whose classifier answers at once: what is left is the work beside
+decoding and inference. Processor time by the system's count, {CONCURRENCY} distinct photos at once, answer cache off.
+
+| pictures/s | API, CPU ms per picture | worker | API and worker | queue |
+|-----------:|------------------------:|-------:|---------------:|------:|
+| {Spread.of(cost.load.per_s for cost in self.rounds).text(0)} | {self._ms("api").text(2)} \
+| {self._ms("worker").text(2)} | {self._ms("api", "worker").text(2)} | {self._ms("queue").text(2)} |"""
+
+    def _ms(self, *roles: Role) -> Spread:
+        return Spread.of(cost.ms_per_picture(*roles) for cost in self.rounds)
+
+
+def measure(bench: Bench) -> ControlPlane:
+    """Raises CannotMeasure: a part of the service or wrk did not run."""
+    seen: list[Cost] = []
+    with _service_without_a_model(bench.scratch / "control-plane") as url:
+        parts = service_parts()
+
+        def turn(seconds: float = bench.seconds) -> Cost:
+            before = cpu_s_by_role(parts)
+            load = post(f"{url}/predict", bench.photos.files, concurrency=CONCURRENCY, seconds=seconds)
+            after = cpu_s_by_role(parts)
+            return Cost(load, {role: after[role] - before[role] for role in ROLES})
+
+        turn(WARM_UP_S)
+        take_turns([lambda: seen.append(turn())], bench.rounds)
+    return ControlPlane(tuple(seen))
+
+
+@contextmanager
+def _service_without_a_model(folder: Path) -> Iterator[str]:
+    settings = Settings(host="127.0.0.1", port=free_port(), workers=1, data_dir=folder / "data", model_path=Path())
+    logs = folder / "logs"
+    logs.mkdir(parents=True)
+    supervisor = Supervisor(logs, {**os.environ, "RESULT_CACHE": "off"})
+    url = f"http://{settings.host}:{settings.port}"
+    try:
+        for part in plan(settings, folder / "valkey.sock"):
+            supervisor.start(_with_null_worker(part))
+        _wait_until_ready(supervisor, url)
+        yield url
+    except PartDied as error:
+        raise CannotMeasure(str(error)) from error
+    finally:
+        supervisor.stop()
+
+
+def _with_null_worker(part: Part) -> Part:
+    if not part.name.startswith("worker"):
+        return part
+    return replace(part, command=(*part.command[:-1], "stress_test.capacity.null_worker"))
+
+
+def _wait_until_ready(supervisor: Supervisor, url: str) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    while health(url).get("workers") != 1:
+        supervisor.check()
+        if time.monotonic() > deadline:
+            raise CannotMeasure(f"the service without a model was not ready within {READY_WITHIN_S:.0f} s")
+        time.sleep(LOOK_EVERY_S)

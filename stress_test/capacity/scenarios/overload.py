@@ -1,0 +1,159 @@
+"""Four times more requests than the service can answer in time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from stress_test.capacity.bench import Section
+from stress_test.capacity.figures import Spread, Target, percentile
+from stress_test.capacity.open_loop import ANSWER_WITHIN_S, Response
+from stress_test.capacity.rounds import take_turns
+from stress_test.capacity.settling import settle
+from stress_test.capacity.wrk import Load, post
+from stress_test.errors import CannotMeasure
+from stress_test.load import ROOT
+from stress_test.service import running_service
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress_test.capacity.bench import Bench
+
+DEADLINE_S = 2.0  # short, so that the queue is as long as admission lets it become within a turn
+TIMES_CAPACITY = 4.0
+PEAK_CONCURRENCY = 32
+WARM_UP_S = 2.0
+END_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """One turn: peak is what 32 at once got just before; counts are of answers that came after the queue had filled.
+
+    Attributes:
+        others: by status, of all responses of the turn; 0 is no answer. A 503 without Retry-After counts here.
+        generator_cpu_share: of one core.
+    """
+
+    peak_per_s: float
+    offered_per_s: float
+    accepted_per_s: float
+    refused_per_s: float
+    accepted_p50_ms: float
+    accepted_p99_ms: float
+    refused_p50_ms: float
+    refused_p99_ms: float
+    others: dict[int, int]
+    generator_cpu_share: float
+
+    @classmethod
+    def of(cls, responses: Sequence[Response], peak: Load, *, rate: float, seconds: float, cpu_s: float) -> Self:
+        counted = [seen for seen in responses if DEADLINE_S <= seen.came_s < seconds]
+        accepted = [seen.ms for seen in counted if seen.status == 200]  # noqa: PLR2004
+        refused = [seen.ms for seen in counted if _honest_refusal(seen)]
+        odd = [seen.status for seen in responses if seen.status != 200 and not _honest_refusal(seen)]  # noqa: PLR2004
+        window_s = seconds - DEADLINE_S
+        return cls(
+            peak_per_s=peak.per_s,
+            offered_per_s=rate,
+            accepted_per_s=len(accepted) / window_s,
+            refused_per_s=len(refused) / window_s,
+            accepted_p50_ms=percentile(accepted, 0.50),
+            accepted_p99_ms=percentile(accepted, 0.99),
+            refused_p50_ms=percentile(refused, 0.50),
+            refused_p99_ms=percentile(refused, 0.99),
+            others={status: odd.count(status) for status in sorted(set(odd))},
+            generator_cpu_share=cpu_s / responses[-1].came_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Overload(Section):
+    rounds: tuple[Flood, ...]
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        goodput = Spread.of(flood.accepted_per_s / flood.peak_per_s for flood in self.rounds)
+        accepted, refused, others = (
+            Spread.of(flood.accepted_p99_ms for flood in self.rounds),
+            Spread.of(flood.refused_p99_ms for flood in self.rounds),
+            Spread.of(sum(flood.others.values()) for flood in self.rounds),
+        )
+        return (
+            Target("overload: goodput ÷ peak", 0.95, True, goodput, 2),
+            Target(
+                f"overload: p99 of the accepted, ms (deadline {DEADLINE_S:g} s)", DEADLINE_S * 1000, False, accepted, 0
+            ),
+            Target("overload: p99 of the time to a 503, ms", 50, False, refused, 0),
+            Target("overload: answers other than 200 and 503 with Retry-After", 0, False, others, 0),
+        )
+
+    def markdown(self) -> str:
+        rows = "\n".join(
+            f"| {flood.peak_per_s:.1f} | {flood.offered_per_s:.0f} | {flood.accepted_per_s:.1f}"
+            f" | {flood.refused_per_s:.1f} | {flood.accepted_p50_ms:.0f} / {flood.accepted_p99_ms:.0f}"
+            f" | {flood.refused_p50_ms:.0f} / {flood.refused_p99_ms:.0f} | {_others(flood.others)}"
+            f" | {flood.generator_cpu_share:.0%} |"
+            for flood in self.rounds
+        )
+        return f"""## Overload
+
+Requests with distinct photos come evenly at {TIMES_CAPACITY:g} times the rate that {PEAK_CONCURRENCY} at once got just
+before (the peak), whatever the answers; `REQUEST_TIMEOUT_S={DEADLINE_S:g}`. Counted after the first {DEADLINE_S:g} s.
+Times are p50 / p99 and count from when a request was due. The generator is `stress_test/capacity/open_loop.py`.
+
+| peak/s | offered/s | accepted/s | refused/s | accepted, ms | refused, ms | others | generator's CPU |
+|-------:|----------:|-----------:|----------:|-------------:|------------:|-------:|----------------:|
+{rows}"""
+
+
+def measure(bench: Bench) -> Overload:
+    """Raises CannotMeasure: the service or a generator did not run."""
+    seen: list[Flood] = []
+    settings = {"RESULT_CACHE": "off", "REQUEST_TIMEOUT_S": f"{DEADLINE_S:g}"}
+    with running_service(bench.workers, bench.model, bench.scratch / "overload", **settings) as url:
+        predict = f"{url}/predict"
+        seconds = bench.seconds + DEADLINE_S
+
+        def turn() -> None:
+            peak = post(predict, bench.photos.files, concurrency=PEAK_CONCURRENCY, seconds=bench.seconds)
+            settle(url)
+            rate = TIMES_CAPACITY * peak.per_s
+            responses, cpu_s = _flood(predict, bench, rate, seconds)
+            settle(url)
+            seen.append(Flood.of(responses, peak, rate=rate, seconds=seconds, cpu_s=cpu_s))
+
+        post(predict, bench.photos.files, concurrency=PEAK_CONCURRENCY, seconds=WARM_UP_S)
+        settle(url)
+        take_turns([turn], bench.rounds)
+    return Overload(tuple(seen))
+
+
+def _flood(url: str, bench: Bench, rate: float, seconds: float) -> tuple[list[Response], float]:
+    command = [sys.executable, "-m", "stress_test.capacity.open_loop", url, str(rate), str(seconds)]
+    try:
+        done = subprocess.run(
+            [*command, *map(str, bench.photos.files)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=seconds + ANSWER_WITHIN_S + END_WITHIN_S,
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which then kills this
+        )
+    except subprocess.SubprocessError as error:
+        raise CannotMeasure(f"the generator of overload did not come to its end: {error}") from error
+    printed = json.loads(done.stdout)
+    return [Response(*row) for row in printed["responses"]], printed["cpu_s"]
+
+
+def _honest_refusal(seen: Response) -> bool:
+    return seen.status == 503 and (seen.retry_after or "").isdigit()  # noqa: PLR2004
+
+
+def _others(others: dict[int, int]) -> str:
+    return ", ".join(f"{count} x {status or 'no answer'}" for status, count in others.items()) or "none"
