@@ -62,7 +62,8 @@ class Staff:
             QueueUnavailable: Redis does not answer.
         """
         with self._lock:
-            if time.monotonic() - self._looked_at > HELD_FOR_S:
+            # "Nobody" is not held: the first worker to come is seen by every process at once.
+            if self._crew is None or time.monotonic() - self._looked_at > HELD_FOR_S:
                 self._crew = self._look()
                 self._looked_at = time.monotonic()
         if self._crew is None:

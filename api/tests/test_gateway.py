@@ -134,6 +134,16 @@ def test_without_a_worker_a_request_is_refused_at_once(open_gateway):
     assert refused.value.retry_after_s > 0
 
 
+def test_the_first_worker_to_come_is_seen_at_once(crew, open_gateway):
+    """Whoever was refused a moment ago must not be refused because of that."""
+    gateway = open_gateway()
+    with pytest.raises(NoWorker):
+        ask(gateway, "tabby")
+    crew.hire()
+
+    assert ask(gateway, "tabby") == ("tabby", "miss")
+
+
 def test_a_request_that_nobody_answers_ends_at_its_deadline(redis, open_gateway):
     pretend_worker(redis, service_ms=0)
 
