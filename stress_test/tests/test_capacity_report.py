@@ -3,13 +3,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import date
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from stress_test.capacity.chart import draw
 from stress_test.capacity.loops import LoopRun
-from stress_test.capacity.processes import Role
 from stress_test.capacity.report import Run, as_json, markdown
 from stress_test.capacity.scenarios.control_plane import ControlPlane, Cost
 from stress_test.capacity.scenarios.large_photo import LargePhoto
@@ -19,6 +19,9 @@ from stress_test.capacity.scenarios.repeated import Repeated
 from stress_test.capacity.scenarios.throughput import Served, Throughput
 from stress_test.capacity.wrk import Load
 from stress_test.machine import Machine
+
+if TYPE_CHECKING:
+    from stress_test.capacity.processes import Role
 
 CPU: dict[Role, float] = {"api": 2.0, "worker": 18.0, "queue": 0.5}
 
