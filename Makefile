@@ -8,7 +8,7 @@ BUNDLES := models/resnet50-int8/model.json
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run model test lint stress classify docs system-packages lock clean
+.PHONY: help run model test lint bench stress classify docs system-packages lock clean
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ lint: $(VENV)/.test-ready  ## Style, types and import rules
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy .
 	@$(VENV)/bin/lint-imports
+
+bench: $(VENV)/.test-ready $(BUNDLES)  ## What the service can do, beside bare loops and a peer; writes stress_test/capacity/report.md
+	@$(PY) -m stress_test.capacity
 
 stress: $(VENV)/.test-ready $(BUNDLES)  ## Locust against 1 and 2 workers; writes stress_test/report.md
 	@$(PY) -m stress_test
