@@ -48,20 +48,17 @@ def test_missing_photos_are_one_clear_line(tmp_path):
 
 @needs_wrk
 @pytest.mark.skipif(not PHOTOS.exists() and not os.environ.get("CI"), reason=f"no photos at {PHOTOS}")
-def test_ctrl_c_stops_loops_services_and_generators(tmp_path):
+def test_ctrl_c_stops_whatever_runs_at_the_moment(tmp_path):
     """A quarter of an hour is long enough to think better of it."""
     with subprocess.Popen(
         [*COMMAND, "--report", str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE, text=True
     ) as bench:  # fmt: skip
-        parts: list[psutil.Process] = []
-
-        def photos_are_sent() -> bool:
-            parts[:] = psutil.Process(bench.pid).children(recursive=True)
-            return any(part.name() == "wrk" for part in parts if part.is_running())
-
-        eventually(photos_are_sent, "the first photos")
-        bench.send_signal(signal.SIGINT)
-        _, printed = bench.communicate(timeout=STOPPED_WITHIN_S)
+        try:
+            parts = eventually(psutil.Process(bench.pid).children, "it starts something")
+            bench.send_signal(signal.SIGINT)
+            _, printed = bench.communicate(timeout=STOPPED_WITHIN_S)
+        finally:
+            bench.kill()
 
     assert bench.returncode == 130
     assert printed == "Stopped; no report was written.\n"
