@@ -20,7 +20,7 @@ class Bench:
     Attributes:
         model: a bundle's folder.
         workers: the service's workers, as many as there are cores; the peer has as many, the loops as many processes.
-        seconds: length of a turn.
+        seconds: length of a turn; scenarios that need fewer pictures for a steady figure take half of it.
         scratch: deleted after the run.
         cache: kept between runs.
     """
@@ -32,6 +32,10 @@ class Bench:
     seconds: float
     scratch: Path
     cache: Path
+
+    @property
+    def half_s(self) -> float:
+        return self.seconds / 2
 
     @property
     def photo_folder(self) -> Path:

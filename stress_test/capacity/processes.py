@@ -40,8 +40,7 @@ def service_parts() -> list[Part]:
     for process in psutil.Process().children(recursive=True):
         role = _role(process.cmdline())
         if role is not None:
-            name = f"{role} {sum(part.role == role for part in parts) + 1}"
-            parts.append(Part(role, "api master" if role == "api" and _leads(process) else name, process))
+            parts.append(Part(role, _name(role, process, parts), process))
     return parts
 
 
@@ -54,6 +53,12 @@ def _role(command: list[str]) -> Role | None:
         if any(sign in word for word in command for sign in signs):
             return role
     return None
+
+
+def _name(role: Role, process: psutil.Process, others: list[Part]) -> str:
+    if role == "api" and _leads(process):
+        return "api master"
+    return f"{role} {sum(part.name.startswith(role) and part.name != 'api master' for part in others) + 1}"
 
 
 def _leads(process: psutil.Process) -> bool:

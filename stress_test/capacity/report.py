@@ -46,12 +46,12 @@ def markdown(run: Run, charts: dict[str, str]) -> str:
     head = f"""# Capacity
 
 - **When, how**: {run.day.isoformat()}, `{run.command}`, which wrote this file in {run.took_s / 60:.0f} minutes.
-- **Machine**: {machine.processor}, {machine.cores} cores; load average before the start {machine.load:.1f} (near 0
-  on an idle machine). Everything runs on it: the service, the loops, the peer and the load generators.
+- **Machine**: {machine.processor}, {machine.cores} cores; load average before the start {machine.load:.1f}
+  (near 0 on an idle machine). Everything runs on it: the service, the loops, the peer and the load generators.
 - **Software**: {software}.
 - **Model**: `{run.model}`, on {run.photos} labelled photos.
-- **Rounds**: {run.rounds}, turns of {run.seconds:g} s, in the opposite order every other round. A figure is the median
-  of the rounds, with the lowest and the highest in brackets; a ratio is the median of the rounds' ratios.
+- **Rounds**: {run.rounds}, turns of {run.seconds:g} s or half of it, in the opposite order every other round. A figure
+  is the median of the rounds, with the lowest and the highest in brackets; a ratio is the median of the rounds' ratios.
 
 ## What this service holds itself to
 

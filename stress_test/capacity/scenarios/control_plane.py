@@ -74,7 +74,7 @@ def measure(bench: Bench) -> ControlPlane:
     with _service_without_a_model(bench.scratch / "control-plane") as url:
         parts = service_parts()
 
-        def turn(seconds: float = bench.seconds) -> Cost:
+        def turn(seconds: float = bench.half_s) -> Cost:
             before = cpu_s_by_role(parts)
             load = post(f"{url}/predict", bench.photos.files, concurrency=CONCURRENCY, seconds=seconds)
             after = cpu_s_by_role(parts)

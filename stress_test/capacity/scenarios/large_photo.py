@@ -62,7 +62,7 @@ def measure(bench: Bench) -> LargePhoto:
     with running_service(bench.workers, bench.model, bench.scratch / "large-photo", RESULT_CACHE="off") as url:
 
         def turn(name: str) -> None:
-            seen[name].append(post(f"{url}/predict", photos[name], concurrency=1, seconds=bench.seconds))
+            seen[name].append(post(f"{url}/predict", photos[name], concurrency=1, seconds=bench.half_s))
             settle(url)
 
         take_turns([partial(turn, name) for name in photos], bench.rounds)

@@ -48,7 +48,7 @@ def measure(bench: Bench) -> Repeated:
     seen: list[Load] = []
     with running_service(bench.workers, bench.model, bench.scratch / "repeated", RESULT_CACHE="on") as url:
 
-        def turn(seconds: float = bench.seconds) -> Load:
+        def turn(seconds: float = bench.half_s) -> Load:
             photo = bench.photos.files[:1]
             return post(f"{url}/predict", photo, concurrency=CONCURRENCY, seconds=seconds, distinct=False)
 
