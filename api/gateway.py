@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 Cache = Literal["hit", "joined", "miss"]
 RETRY_SOON_S = 2
+SUBMISSIONS = 3  # of one request: its own, and another after each computation that came to nothing
+SHORTEST_WAIT_S = 0.001  # Redis counts in milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ class Gateway:
                 raise BackendDown(str(error), RETRY_SOON_S) from error
             except ResultTimeout as error:
                 raise DeadlineExceeded(f"no answer came within {self._settings.request_timeout_s:g} seconds") from error
-            except (ComputationFailed, ComputationLost) as error:
+            except ComputationLost as error:
+                raise BackendDown("Redis lost this request's computation", RETRY_SOON_S) from error
+            except ComputationFailed as error:
                 raise WorkerFault("the workers could not classify this picture; it was given up") from error
 
     def _answer(self, picture: str, deadline: float) -> Answer:
@@ -103,24 +107,33 @@ class Gateway:
             if outcome is not None:
                 return _classified(outcome), "joined"
         self._admit(crew, sighting.depth, deadline)
-        return self._submit(crew, picture, deadline)
+        return self._compute(crew, picture, deadline)
 
-    def _submit(self, crew: Crew, picture: str, deadline: float) -> tuple[Classification, Cache]:
+    def _compute(self, crew: Crew, picture: str, deadline: float) -> tuple[Classification, Cache]:
+        """Submit, or join who was faster; again if that came to nothing.
+
+        Raises:
+            ComputationLost: it did so every time.
+        """
         job = ClassifyJob(picture, cache=self._settings.result_cache)
-        submission = self._queue.submit(crew.model, job, deadline - time.monotonic())
-        if submission.joined:
-            outcome = self._join(crew, picture, submission.computation, deadline)
-            if outcome is not None:
-                return _classified(outcome), "joined"
-            submission = self._queue.submit(crew.model, job, deadline - time.monotonic())
-        outcome = self._queue.wait(submission.computation, deadline - time.monotonic())
-        return _classified(outcome), "miss"
+        for _ in range(SUBMISSIONS):
+            submission = self._queue.submit(crew.model, job, _left_s(deadline))
+            if submission.joined:
+                outcome = self._join(crew, picture, submission.computation, deadline)
+                if outcome is not None:
+                    return _classified(outcome), "joined"
+                continue
+            try:
+                return _classified(self._queue.wait(submission.computation, _left_s(deadline))), "miss"
+            except ComputationLost:
+                self._queue.forget(crew.model, picture, submission.computation)
+        raise ComputationLost(f"no computation of {picture} lasted")
 
     def _join(self, crew: Crew, picture: str, computation: str, deadline: float) -> Outcome | None:
         """Another request's result, or None when it came to nothing: then this request computes for itself."""
         try:
-            if self._queue.join(computation, deadline - time.monotonic()):
-                outcome = self._queue.wait(computation, deadline - time.monotonic())
+            if self._queue.join(computation, _left_s(deadline)):
+                outcome = self._queue.wait(computation, _left_s(deadline))
                 if not isinstance(outcome, Dropped):
                     return outcome
         except (ComputationFailed, ComputationLost):
@@ -143,6 +156,18 @@ class Gateway:
             yield
         finally:
             self._places.release()
+
+
+def _left_s(deadline: float) -> float:
+    """Seconds until ``deadline``, at least a millisecond.
+
+    Raises:
+        ResultTimeout: it has passed.
+    """
+    left_s = deadline - time.monotonic()
+    if left_s < SHORTEST_WAIT_S:
+        raise ResultTimeout("the deadline has passed")
+    return left_s
 
 
 def _classified(outcome: Outcome) -> Classification:

@@ -5,10 +5,33 @@ Why gevent: docs/decisions/0001-gevent-for-waiting-requests.md.
 
 from __future__ import annotations
 
+import resource
+from typing import TYPE_CHECKING
+
 from api.settings import Settings
 from contract.settings import load_settings
 
+if TYPE_CHECKING:
+    from gunicorn.http.message import Request
+    from gunicorn.workers.base import Worker
+
 _settings = load_settings(Settings)
+
+BODY_SILENCE_S = 30.0
+
+# A waiting request holds two descriptors, its client's and Redis'; the usual soft limit of 1024 allows half a thousand.
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+_needed = 4 * _settings.max_in_flight + 256
+if _soft < _needed:
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (_needed if _hard == resource.RLIM_INFINITY else min(_hard, _needed), _hard)
+    )
+
+
+def pre_request(_worker: Worker, request: Request) -> None:
+    """A body that falls silent ends its request (408) instead of holding its place for ever."""
+    request.unreader.sock.settimeout(BODY_SILENCE_S)
+
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_concurrency

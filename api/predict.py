@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ def requested_top_k(top_k_max: int) -> int | None:
     raw = request.args.get("top_k", request.form.get("top_k"))
     if raw is None:
         return None
-    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= top_k_max:
+    if not re.fullmatch(r"[0-9]{1,3}", raw) or not 1 <= int(raw) <= top_k_max:
         raise InvalidParameter(f"top_k must be a whole number from 1 to {top_k_max}")
     return int(raw)
 

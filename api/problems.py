@@ -65,9 +65,14 @@ def answer_http_exception(error: HTTPException) -> WerkzeugResponse:
     return response
 
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # no space, or no descriptors, left
+
+
 def answer_os_error(error: OSError) -> Response:
-    """Large uploads pass through the temporary folder while they come in; it may be full for a moment."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    """An upload that stopped coming, or a machine without room for it at the moment."""
+    if isinstance(error, TimeoutError):
+        return problem(HTTPStatus.REQUEST_TIMEOUT, "the request stopped coming in")
+    if error.errno in NO_ROOM:
         return answer_api_error(errors.BackendDown("there is no room for this upload at the moment", retry_after_s=2))
     return answer_bug(error)
 

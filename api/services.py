@@ -32,7 +32,7 @@ class Services:
         """Wire the parts. Nothing is connected yet: Redis is first spoken to by the first request."""
         commands = connect(settings.redis_url)
         store = ImageStore(settings.upload_dir)
-        queue = JobQueue(commands, connect_for_waiting(settings.redis_url, settings.request_timeout_s))
+        queue = JobQueue(commands, connect_for_waiting(settings.redis_url))
         staff = Staff(commands)
         gateway = Gateway(settings, store, queue, staff)
         return cls(settings, store, queue, staff, gateway, FeedbackLog(settings.feedback_dir))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 HELD_FOR_S = 1.0
+LOOK_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +53,46 @@ class Staff:
         self._redis = redis
         self._lock = Lock()
         self._crew: Crew | None = None
+        self._failure: QueueUnavailable | None = None
         self._looked_at = float("-inf")
 
     def crew(self) -> Crew:
         """The workers that a request can count on.
 
+        While one request looks, others wait for it, at most ``LOOK_WITHIN_S`` seconds; a look that failed fails
+        everybody for a second, so that a Redis that hangs does not make them hang one after the other.
+
         Raises:
             NoWorker: none is alive.
             QueueUnavailable: Redis does not answer.
         """
-        with self._lock:
-            # "Nobody" is not held: the first worker to come is seen by every process at once.
-            if self._crew is None or time.monotonic() - self._looked_at > HELD_FOR_S:
-                self._crew = self._look()
-                self._looked_at = time.monotonic()
+        if self._is_due():
+            if not self._lock.acquire(timeout=LOOK_WITHIN_S):
+                raise QueueUnavailable("Redis does not answer")
+            try:
+                if self._is_due():
+                    self._look()
+            finally:
+                self._lock.release()
+        if self._failure is not None:
+            raise self._failure
         if self._crew is None:
             raise NoWorker("no worker is ready", ALIVE_FOR_S)
         return self._crew
 
-    def _look(self) -> Crew | None:
+    def _is_due(self) -> bool:
+        # "Nobody" is not held: the first worker to come is seen by every process at once.
+        nobody = self._crew is None and self._failure is None
+        return nobody or time.monotonic() - self._looked_at > HELD_FOR_S
+
+    def _look(self) -> None:
+        self._crew, self._failure = None, None
         try:
             cards, memory = workers_alive(self._redis), read_queue_memory(self._redis)
         except RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
-        if not cards:
-            return None
-        newest = max(cards, key=lambda card: card.generation)
-        return Crew(newest.model, newest.digest, tuple(cards), memory)
+            self._failure = QueueUnavailable(f"Redis does not answer: {error}")
+        else:
+            if cards:
+                newest = max(cards, key=lambda card: card.generation)
+                self._crew = Crew(newest.model, newest.digest, tuple(cards), memory)
+        self._looked_at = time.monotonic()

@@ -8,6 +8,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 COMMAND_TIMEOUT_S = 5.0
+LONGEST_BLOCK_S = 5.0  # longer waits are made of several, with a look between them whether there is still hope
 CONNECT_TIMEOUT_S = 2.0
 MAX_CONNECTIONS = (
     10_000  # RQ's and redis-py's usual 100 would refuse the 101st waiting request; Redis' own limit is 10,000
@@ -25,14 +26,14 @@ def connect(url: str) -> Redis:
     )
 
 
-def connect_for_waiting(url: str, longest_wait_s: float) -> Redis:
-    """A client for blocking reads of up to ``longest_wait_s`` seconds.
+def connect_for_waiting(url: str) -> Redis:
+    """A client for blocking reads of up to ``LONGEST_BLOCK_S`` seconds.
 
     It never retries by itself: redis-py would start the whole wait again, and a deadline would become several.
     """
     return Redis.from_url(
         url,
-        socket_timeout=longest_wait_s + COMMAND_TIMEOUT_S,
+        socket_timeout=LONGEST_BLOCK_S + COMMAND_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
         max_connections=MAX_CONNECTIONS,

@@ -37,9 +37,9 @@ class ImageStore:
         name = hashlib.sha256(data).hexdigest()
         path = self._path(name)
         try:
-            try:
+            if path.exists() and path.stat().st_size == len(data):  # shorter after a power cut: written anew
                 os.utime(path)
-            except FileNotFoundError:
+            else:
                 self._write(path, data)
         except OSError as error:
             raise StoreUnwritable(f"pictures can't be stored: {error.strerror}") from error

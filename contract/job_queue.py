@@ -15,6 +15,7 @@ from rq.results import Result
 from rq.serializers import JSONSerializer
 
 from contract import keys
+from contract.connections import LONGEST_BLOCK_S
 from contract.errors import ComputationFailed, ComputationLost, QueueUnavailable, ResultTimeout
 from contract.messages import Classification, Outcome, outcome_from_wire
 
@@ -61,12 +62,14 @@ class JobQueue:
 
     Args:
         commands: a client whose commands answer at once.
-        waiting: a client whose socket time-out is longer than the longest wait.
+        waiting: a client whose socket time-out is longer than ``LONGEST_BLOCK_S``.
+        reconnect_for_s: how long a waiter rides out an absence of Redis.
     """
 
-    def __init__(self, commands: Redis, waiting: Redis) -> None:
+    def __init__(self, commands: Redis, waiting: Redis, reconnect_for_s: float = RECONNECT_FOR_S) -> None:
         self._commands = commands
         self._waiting = waiting
+        self._reconnect_for_s = reconnect_for_s
         self._queues: dict[str, Queue] = {}
 
     def look(self, model: str, digest: str, picture: str) -> Sighting:
@@ -176,23 +179,32 @@ class JobQueue:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
 
     def wait(self, computation: str, timeout_s: float) -> Outcome:
-        """Block until the computation's result is there. Nothing polls; a restart of Redis is ridden out for 3 s.
+        """Block until the computation's result is there; it is not polled for. A restart of Redis is ridden out.
 
         Raises:
             ResultTimeout: ``timeout_s`` passed.
-            ComputationLost: it passed, and nobody works on the computation any more.
+            ComputationLost: Redis knows nothing of the computation (any more); found out within seconds.
             ComputationFailed: the workers gave it up.
-            QueueUnavailable: Redis stayed away.
+            QueueUnavailable: Redis stayed away for longer than ``reconnect_for_s``.
         """
         deadline = time.monotonic() + timeout_s
-        result = self._read_result(computation, deadline)
-        if result is None:
-            if not self._exists(computation):
-                raise ComputationLost(f"computation {computation} is gone")
-            raise ResultTimeout(f"no result within {timeout_s:g} s")
-        if result.type is not Result.Type.SUCCESSFUL:
-            raise ComputationFailed(f"computation {computation} was given up")
-        return outcome_from_wire(result.return_value)
+        away_since: float | None = None
+        while (left_s := deadline - time.monotonic()) > 0:
+            try:
+                result = self._read_result(computation, min(left_s, LONGEST_BLOCK_S))
+                if result is not None:
+                    return _outcome(result)
+                if not self._waiting.exists(f"rq:job:{computation}"):
+                    raise ComputationLost(f"computation {computation} is gone")
+                away_since = None
+            except RedisConnectionError as error:
+                away_since = away_since or time.monotonic()
+                if time.monotonic() - away_since > self._reconnect_for_s:
+                    raise QueueUnavailable(f"Redis went away: {error}") from error
+                time.sleep(RECONNECT_PAUSE_S)
+            except RedisError as error:
+                raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        raise ResultTimeout(f"no result within {timeout_s:g} s")
 
     def ping(self) -> None:
         """Check that Redis answers.
@@ -210,37 +222,15 @@ class JobQueue:
         self._commands.close()
         self._waiting.close()
 
-    def _read_result(self, computation: str, deadline: float) -> Result | None:
+    def _read_result(self, computation: str, block_s: float) -> Result | None:
         key = Result.get_key(computation)  # type: ignore[no-untyped-call]
-        away_since: float | None = None
-        while (left_s := deadline - time.monotonic()) > 0:
-            try:
-                reply: Any = self._waiting.xread({key: "0-0"}, block=max(1, int(left_s * 1000)), count=1)
-            except RedisConnectionError as error:
-                now = time.monotonic()
-                away_since = away_since or now
-                if now - away_since > RECONNECT_FOR_S:
-                    raise QueueUnavailable(f"Redis went away: {error}") from error
-                time.sleep(RECONNECT_PAUSE_S)
-                continue
-            except RedisError as error:
-                raise QueueUnavailable(f"Redis does not answer: {error}") from error
-            if reply:
-                ((_, [(entry_id, payload), *_]),) = reply
-                return Result.restore(
-                    computation,
-                    entry_id.decode(),
-                    payload,
-                    connection=self._waiting,
-                    serializer=JSONSerializer,
-                )
-        return None
-
-    def _exists(self, computation: str) -> bool:
-        try:
-            return bool(self._commands.exists(f"rq:job:{computation}"))
-        except RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        reply: Any = self._waiting.xread({key: "0-0"}, block=max(1, int(block_s * 1000)), count=1)
+        if not reply:
+            return None
+        ((_, [(entry_id, payload), *_]),) = reply
+        return Result.restore(
+            computation, entry_id.decode(), payload, connection=self._waiting, serializer=JSONSerializer
+        )
 
     def _queue(self, model: str) -> Queue:
         if model not in self._queues:
@@ -255,6 +245,19 @@ def _want(pipe: Pipeline, computation: str, wanted_for_s: float) -> None:
     pipe.pexpire(keys.wanted(computation), milliseconds, gt=True)
 
 
+def _outcome(result: Result) -> Outcome:
+    if result.type is not Result.Type.SUCCESSFUL:
+        raise ComputationFailed(f"computation {result.job_id} was given up")
+    try:
+        return outcome_from_wire(result.return_value)
+    except ValueError as error:
+        raise ComputationFailed(f"computation {result.job_id} left no result that can be read") from error
+
+
 def _stored_answer(raw: bytes | None) -> Classification | None:
-    outcome = outcome_from_wire(json.loads(raw)) if raw else None
+    """The answer, or None for one of another version, or of somebody else's making: it is computed anew."""
+    try:
+        outcome = outcome_from_wire(json.loads(raw)) if raw else None
+    except ValueError:
+        return None
     return outcome if isinstance(outcome, Classification) else None

@@ -18,6 +18,7 @@ class WorkerCard:
     """What a worker says of itself.
 
     Attributes:
+        host: the name of its machine or container.
         model, digest: what it serves.
         generation: number of the reload that it has followed; the highest one alive is current.
         batch: most pictures that it takes at once.
@@ -26,6 +27,7 @@ class WorkerCard:
     """
 
     worker_id: str
+    host: str
     model: str
     digest: str
     generation: int
@@ -50,6 +52,7 @@ def announce(redis: Redis, card: WorkerCard) -> None:
         pipe.hset(
             key,
             mapping={
+                "host": card.host,
                 "digest": card.digest,
                 "generation": card.generation,
                 "batch": card.batch,
@@ -78,26 +81,29 @@ def workers_alive(redis: Redis) -> list[WorkerCard]:
         with redis.pipeline(transaction=False) as pipe:
             for worker_id in ids:
                 pipe.hgetall(keys.worker(model, worker_id.decode()))
-            cards = [
-                _card(model, worker_id.decode(), fields)
-                for worker_id, fields in zip(ids, pipe.execute(), strict=True)
-                if fields
-            ]
+            hashes = pipe.execute()
+        read = (_card(model, worker_id.decode(), fields) for worker_id, fields in zip(ids, hashes, strict=True))
+        cards = [card for card in read if card is not None]
         if cards:
             return cards
     return []
 
 
-def _card(model: str, worker_id: str, fields: dict[bytes, bytes]) -> WorkerCard:
-    return WorkerCard(
-        worker_id=worker_id,
-        model=model,
-        digest=fields[b"digest"].decode(),
-        generation=int(fields[b"generation"]),
-        batch=int(fields[b"batch"]),
-        service_ms=float(fields[b"service_ms"]),
-        last_error=fields[b"last_error"].decode(),
-    )
+def _card(model: str, worker_id: str, fields: dict[bytes, bytes]) -> WorkerCard | None:
+    """The card, or None where it has just run out, or is of another version's making."""
+    try:
+        return WorkerCard(
+            worker_id=worker_id,
+            host=fields[b"host"].decode(),
+            model=model,
+            digest=fields[b"digest"].decode(),
+            generation=int(fields[b"generation"]),
+            batch=int(fields[b"batch"]),
+            service_ms=float(fields[b"service_ms"]),
+            last_error=fields[b"last_error"].decode(),
+        )
+    except (KeyError, ValueError):
+        return None
 
 
 def _now_s(redis: Redis) -> float:

@@ -24,10 +24,7 @@ def is_at_work(redis: Redis, host: str) -> bool:
     Raises:
         RedisError: Redis does not answer.
     """
-    return any(
-        redis.hget(f"rq:worker:{card.worker_id}", "hostname") == host.encode()  # RQ's own registration
-        for card in workers_alive(redis)
-    )
+    return any(card.host == host for card in workers_alive(redis))
 
 
 def main() -> int:

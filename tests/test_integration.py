@@ -113,7 +113,7 @@ def test_a_file_that_is_no_good_gets_the_documented_400(base_url, data, says):
     assert says in response.headers["X-Error"]
 
 
-@pytest.mark.parametrize("top_k", ["0", "-1", "11", "1.5", "many", "\u0661"])
+@pytest.mark.parametrize("top_k", ["0", "-1", "11", "1.5", "many", "\u0661", "9" * 5000])
 def test_a_top_k_out_of_range_gets_the_documented_400(base_url, top_k):
     response = predict(base_url, (PICTURES / "chelsea.jpg").read_bytes(), top_k=top_k)
 

@@ -206,6 +206,38 @@ def test_garbage_on_the_queue_is_dropped_and_the_worker_lives_on(crew):
     assert crew.redis.llen(f"{QUEUE}:intermediate") == 0
 
 
+@pytest.mark.parametrize("meta", ["[]", '{"tries_alone": "abc"}'])
+def test_a_job_with_forged_records_does_not_end_the_worker(crew, meta):
+    """It would end every worker that recovery gives it to."""
+    submission = crew.submit("tabby")
+    crew.redis.hset(f"rq:job:{submission.computation}", "meta", meta)
+    crew.hire()
+
+    assert label_of(crew.outcome(crew.submit("lynx"))) == "lynx"
+    eventually(lambda: crew.redis.llen(f"{QUEUE}:intermediate") == 0, "the forged job is dropped")
+
+
+def test_an_id_that_leads_to_no_job_at_all_does_not_stop_recovery(crew):
+    """A key of the wrong type makes Redis itself complain; other jobs are brought back all the same."""
+    crew.redis.set("rq:job:wrong", "a string")
+    stranded = crew.submit("tabby")
+    crew.redis.rpush(f"{QUEUE}:intermediate", "wrong")
+    crew.redis.lmove(QUEUE, f"{QUEUE}:intermediate")
+    crew.redis.rpush(QUEUE, "wrong")
+    crew.hire()
+
+    assert label_of(crew.outcome(stranded)) == "tabby"
+    eventually(lambda: crew.redis.llen(f"{QUEUE}:intermediate") == 0, "the wrong ID is dropped")
+
+
+def test_rq_sees_a_worker_again_after_redis_has_lost_everything(crew):
+    """RQ's tools and the container's health check look at its registrations."""
+    crew.hire()
+    crew.redis.flushall()
+
+    eventually(lambda: crew.redis.smembers("rq:workers"), "the worker registers anew")
+
+
 def test_a_forged_job_runs_no_code(crew, tmp_path):
     """JSON stops pickles; the allow-list stops names: a job that names another function is refused for good."""
     victim = tmp_path / "victim"

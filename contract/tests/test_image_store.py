@@ -50,6 +50,16 @@ def test_the_same_picture_from_many_senders_at_once_is_whole(tmp_path):
     assert store.read(names.pop()) == picture
 
 
+def test_a_picture_that_a_power_cut_has_shortened_is_written_anew(tmp_path):
+    """Otherwise it would answer as broken for as long as people send it."""
+    store = ImageStore(tmp_path)
+    name = store.put(b"picture")
+    files(tmp_path)[0].write_bytes(b"")
+    store.put(b"picture")
+
+    assert store.read(name) == b"picture"
+
+
 def test_only_what_was_not_seen_again_expires(tmp_path):
     """Storing a picture again refreshes its age; scraps of abandoned writes go with the old pictures."""
     store = ImageStore(tmp_path)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from contract import keys
 from contract.roster import ALIVE_FOR_S, WorkerCard, announce, introduce, withdraw, workers_alive
 
-CARD = WorkerCard("w1", "resnet50", "d" * 64, generation=0, batch=8, service_ms=20.5, last_error="")
+CARD = WorkerCard("w1", "host-1", "resnet50", "d" * 64, generation=0, batch=8, service_ms=20.5, last_error="")
 
 
 def test_a_worker_is_alive_from_its_announcement_to_its_withdrawal(redis):
@@ -34,6 +34,15 @@ def test_the_model_introduced_last_is_the_current_one(redis):
     assert workers_alive(redis) == [other]
 
     withdraw(redis, other)
+    assert workers_alive(redis) == [CARD]
+
+
+def test_a_card_that_cannot_be_read_is_passed_over(redis):
+    """In a rolling upgrade another version's workers announce themselves in their own words."""
+    announce(redis, CARD)
+    announce(redis, replace(CARD, worker_id="w2"))
+    redis.hdel(keys.worker("resnet50", "w2"), "batch")
+
     assert workers_alive(redis) == [CARD]
 
 

@@ -83,7 +83,7 @@ class Intake:
             for job_id in ids:
                 pipe.hgetall(f"rq:job:{job_id}")
                 pipe.exists(keys.wanted(job_id))
-            replies = pipe.execute()
+            replies = pipe.execute(raise_on_error=False)  # a key of another type than a job's is garbage too
         batch = Batch()
         for entry, job_id, fields, wanted in zip(entries, ids, replies[::2], replies[1::2], strict=True):
             order = self._read(job_id, fields)
@@ -98,8 +98,10 @@ class Intake:
         self._isolate(batch)
         return batch
 
-    def _read(self, job_id: str, fields: dict[bytes, bytes]) -> Order | None:
+    def _read(self, job_id: str, fields: dict[bytes, bytes] | Exception) -> Order | None:
         try:
+            if isinstance(fields, Exception):
+                raise fields  # noqa: TRY301
             return read_order(self._redis, job_id, fields)
         except Exception as error:  # noqa: BLE001  # a forged hash may raise anything; it must not end the worker
             self.garbage += 1

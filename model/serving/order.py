@@ -26,11 +26,13 @@ class Order:
     Attributes:
         job: RQ's record of it. Nothing of RQ's that imports, calls back or sends is ever called on it.
         classify: what to do; None when the job carries something else, which is refused.
+        tries_alone: runs that it began alone. Runs among others do not count: it pays for no neighbour's fault.
         execution: RQ's record of this run, from the start of the batch on.
     """
 
     job: Job
     classify: ClassifyJob | None
+    tries_alone: int
     execution: Execution | None = None
 
     @property
@@ -57,14 +59,10 @@ class Order:
         """Whether it has had all its tries."""
         return self.tries_alone >= MAX_TRIES_ALONE
 
-    @property
-    def tries_alone(self) -> int:
-        """Runs that it began alone. Runs among others do not count: it pays for no neighbour's fault."""
-        return int(self.job.meta.get(_TRIES_ALONE, 0))
-
     def count_try_alone(self) -> bytes:
         """Count one more; returns the field ``meta`` of the job's hash to write."""
-        self.job.meta[_TRIES_ALONE] = self.tries_alone + 1
+        self.tries_alone += 1
+        self.job.meta[_TRIES_ALONE] = self.tries_alone
         meta: bytes = self.job.serializer.dumps(self.job.meta)
         return meta
 
@@ -77,9 +75,11 @@ def read_order(redis: Redis, job_id: str, fields: dict[bytes, bytes]) -> Order:
     """
     job = Job(job_id, connection=redis, serializer=JSONSerializer)
     job.restore(fields)
+    tries_alone = int(job.meta.get(_TRIES_ALONE, 0))
     try:
         name, instance, args, kwargs = job.serializer.loads(job.data)
         known = name == TASK and instance is None and not kwargs
-        return Order(job, ClassifyJob.from_args(args) if known else None)
+        classify = ClassifyJob.from_args(args) if known else None
     except ValueError:
-        return Order(job, None)
+        classify = None
+    return Order(job, classify, tries_alone)

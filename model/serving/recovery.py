@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ConnectionError as RedisConnectionError
 from rq.executions import Execution
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
 from rq.utils import current_timestamp
@@ -24,18 +25,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVERY_S = 0.5
-LOCK_MS = 1000  # outlives one round, yet hardly delays the next where its holder dies
-STRANDED_AFTER_S = 1.0  # between leaving the queue and its start a job needs milliseconds
+LOCK_MS = 450  # runs out by itself: one round in half a second, by whoever comes first
+STRANDED_AFTER_S = 1.0  # between leaving the queue and its start a job needs milliseconds, and the wait for stragglers
 TIDY_EVERY_S = 30.0
 
 
 class Recovery:
-    """Looks for jobs whose lease ran out, and for IDs stranded between the queue and their start."""
+    """Looks for jobs whose lease ran out, and for IDs stranded between the queue and their start.
 
-    def __init__(self, redis: Redis, queue: Queue, settlement: Settlement) -> None:
+    Args:
+        batch_wait_s: how long workers wait for stragglers, in seconds.
+    """
+
+    def __init__(self, redis: Redis, queue: Queue, settlement: Settlement, batch_wait_s: float) -> None:
         self._redis = redis
         self._queue = queue
         self._settlement = settlement
+        self._stranded_after_s = STRANDED_AFTER_S + batch_wait_s
         self._lock_key = f"recovery:{queue.name}"
         self._next_round = self._next_tidying = 0.0
         self._seen_between: dict[bytes, float] = {}
@@ -50,13 +56,12 @@ class Recovery:
             return
         self._next_round = time.monotonic() + EVERY_S
         if not self._redis.set(self._lock_key, 1, nx=True, px=LOCK_MS):
-            return
+            return  # somebody else has just done it
         self._bring_back_abandoned()
         self._bring_back_stranded()
         if time.monotonic() >= self._next_tidying:
             self._next_tidying = time.monotonic() + TIDY_EVERY_S
             self._tidy()
-        self._redis.delete(self._lock_key)
 
     def _bring_back_abandoned(self) -> None:
         leases = self._queue.started_job_registry
@@ -79,7 +84,7 @@ class Recovery:
         now = time.monotonic()
         self._seen_between = {entry: self._seen_between.get(entry, now) for entry in between}
         for entry, since in self._seen_between.items():
-            if now - since < STRANDED_AFTER_S:
+            if now - since < self._stranded_after_s:
                 continue
             order = self._fetch(entry.decode(errors="replace"))
             if order is None or order.ended:
@@ -89,9 +94,11 @@ class Recovery:
                 self._settlement.give_back(order)
 
     def _fetch(self, job_id: str) -> Order | None:
-        fields: Any = self._redis.hgetall(f"rq:job:{job_id}")
         try:
+            fields: Any = self._redis.hgetall(f"rq:job:{job_id}")
             return read_order(self._redis, job_id, fields)
+        except RedisConnectionError:
+            raise
         except Exception as error:  # noqa: BLE001  # a forged hash may raise anything; it must not end the worker
             log.warning("dropped %r: no job (%s)", job_id[:80], error)
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import time
 import traceback
 from contextlib import suppress
@@ -66,9 +67,16 @@ class BatchWorker(SimpleWorker):
         self._intake = Intake(redis, queue, batch_max, batch_wait_s)
         self._settlement = Settlement(redis, queue, bundle.name, answer_ttl_s, self.name)
         self._lease = Lease(redis)
-        self._recovery = Recovery(redis, queue, self._settlement)
+        self._recovery = Recovery(redis, queue, self._settlement, batch_wait_s)
         card = WorkerCard(
-            self.name, bundle.name, bundle.digest, generation=0, batch=batch_max, service_ms=0.0, last_error=""
+            worker_id=self.name,
+            host=socket.gethostname(),
+            model=bundle.name,
+            digest=bundle.digest,
+            generation=0,
+            batch=batch_max,
+            service_ms=0.0,
+            last_error="",
         )
         self._presence = Presence(redis, card)
         self._next_rq_heartbeat = 0.0
@@ -158,6 +166,9 @@ class BatchWorker(SimpleWorker):
 
     def _beat_for_rq(self) -> None:
         if time.monotonic() >= self._next_rq_heartbeat:
+            if not self.connection.hexists(self.key, "birth"):  # Redis has lost it, or was away for long
+                self.connection.delete(self.key)
+                self.register_birth()  # type: ignore[no-untyped-call]
             self.heartbeat()
             self._next_rq_heartbeat = time.monotonic() + RQ_HEARTBEAT_EVERY_S
 

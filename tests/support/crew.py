@@ -44,7 +44,7 @@ class Crew:
     def __init__(self, redis_url: str, folder: Path) -> None:
         self.redis = Redis.from_url(redis_url)
         self.store = ImageStore(folder / "uploads")
-        self.queue = JobQueue(connect(redis_url), connect_for_waiting(redis_url, WAIT_S))
+        self.queue = JobQueue(connect(redis_url), connect_for_waiting(redis_url), reconnect_for_s=WAIT_S)
         self._journal = folder / "journal.txt"
         self._log = folder / "workers.log"
         self._environment = {

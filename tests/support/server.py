@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 START_WITHIN_S = 30
@@ -50,6 +53,16 @@ class Server:
                 time.sleep(0.02)
             else:
                 return
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The server hangs: it keeps its connections and answers nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         assert self._process is not None
