@@ -29,7 +29,7 @@ if _soft < _needed:
 
 
 def pre_request(_worker: Worker, request: Request) -> None:
-    """A body that falls silent ends its request (408) instead of holding its place for ever."""
+    """A body that falls silent ends its request (400) instead of holding its place for ever."""
     request.unreader.sock.settimeout(BODY_SILENCE_S)
 
 

@@ -69,9 +69,7 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # no space, 
 
 
 def answer_os_error(error: OSError) -> Response:
-    """An upload that stopped coming, or a machine without room for it at the moment."""
-    if isinstance(error, TimeoutError):
-        return problem(HTTPStatus.REQUEST_TIMEOUT, "the request stopped coming in")
+    """A machine without room for an upload at the moment is no bug."""
     if error.errno in NO_ROOM:
         return answer_api_error(errors.BackendDown("there is no room for this upload at the moment", retry_after_s=2))
     return answer_bug(error)

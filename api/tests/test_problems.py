@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import errno
+
+import pytest
+from flask import Flask
+
+from api import errors, problems
+
+
+def client_of_a_view_that_raises(error: Exception):
+    app = Flask(__name__)
+    problems.register(app)
+
+    @app.get("/")
+    def view() -> None:
+        raise error
+
+    return app.test_client()
+
+
+def family(kind: type[errors.ApiError]) -> list[type[errors.ApiError]]:
+    return [kind, *(member for child in kind.__subclasses__() for member in family(child))]
+
+
+def test_every_error_that_is_raised_has_a_status():
+    """Classes with children are branches; only leaves are raised."""
+    leaves = [kind for kind in family(errors.ApiError) if not kind.__subclasses__()]
+
+    assert set(problems.STATUS) == set(leaves)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE])
+def test_a_machine_without_room_says_when_to_come_again(number):
+    """A full temporary folder, or no descriptor left, passes: it is no bug, and the sender may try again."""
+    response = client_of_a_view_that_raises(OSError(number, "no room")).get("/")
+
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+
+
+def test_a_bug_shows_no_trace():
+    """What went wrong stands in the log; the client learns only that something did."""
+    response = client_of_a_view_that_raises(RuntimeError("secret path /srv/x")).get("/")
+
+    assert response.status_code == 500
+    assert response.content_type == "application/problem+json"
+    assert "secret" not in response.text
