@@ -5,6 +5,8 @@ UV ?= uv
 VENV := .venv
 PY := $(VENV)/bin/python
 BUNDLES := models/resnet50-int8/model.json
+# As RECIPE_FILES in model/export/bundles.py: when one of these changes, the model may have to be made anew.
+RECIPE := $(addprefix model/export/,fetch.py keras_weights.py graph.py quantise.py calibration.json bundles.py golden.jpg)
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 .DEFAULT_GOAL := help
@@ -52,8 +54,9 @@ clean:  ## Delete the environment, the models and the data of make run
 
 # What the above stand on.
 
-$(BUNDLES):
+$(BUNDLES): $(RECIPE)
 	@$(MAKE) --no-print-directory model
+	@touch $@
 
 .PHONY: npm
 npm: $(VENV)/.run-ready
@@ -67,7 +70,8 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@echo "Making the environment in $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) can't make an environment. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
 $(VENV)/.run-ready: local/requirements.txt | $(VENV)/bin/python
 	@echo "Installing what the service needs ..."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +16,7 @@ import psutil
 import pytest
 import requests
 
+from model.export.bundles import RECIPE_FILES
 from tests.support.crew import eventually
 from tests.support.stack import ROOT, Stack
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 CHELSEA = (Path(__file__).parent / "pictures" / "chelsea.jpg").read_bytes()
 TIMEOUT_S = 60
+SLOW_COMMANDS = 100_000  # reading these takes seconds, longer than a worker's start
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +111,29 @@ def test_what_was_queued_and_stored_survives_a_restart(tmp_path):
         assert predict(second).headers["X-Cache"] == "hit"
 
 
+def test_a_proxy_in_the_environment_is_not_asked_for_our_own_address(tmp_path):
+    """Offices set http_proxy for everything; nothing listens at this one."""
+    with Stack(tmp_path, WORKERS="1", http_proxy="http://127.0.0.1:9", no_proxy="") as stack:
+        assert "Ready in" in stack.printed
+
+
+def test_what_valkey_must_read_first_is_waited_for(tmp_path):
+    """Until a long log is read every command is refused; workers that met that would end."""
+    with Stack(tmp_path, WORKERS="1") as first:
+        predict(first)
+    log = next((tmp_path / "queue" / "appendonlydir").glob("*.incr.aof"))
+    with log.open("ab") as file:
+        file.write(command("SETBIT", "bits", "8000000", "1") + SLOW_COMMANDS * command("BITCOUNT", "bits"))
+    with Stack(tmp_path, WORKERS="1") as second:
+        assert "Ready in" in second.printed, second.printed
+
+
+def command(*words: str) -> bytes:
+    """As it stands in the queue's log."""
+    lines = [f"*{len(words)}", *(line for word in words for line in (f"${len(word)}", word)), ""]
+    return "\r\n".join(lines).encode()
+
+
 def fail_to_start(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     stack = Stack(tmp_path, **environment)
     return subprocess.run(
@@ -160,3 +187,48 @@ def test_a_setting_that_is_wrong_is_one_clear_line(tmp_path):
     assert result.returncode == 2
     assert result.stderr.startswith("WORKERS='many': ")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The Makefile with an environment whose Python only writes down what it is asked for."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("local/requirements.txt", *(f"model/export/{name}" for name in RECIPE_FILES)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for name in (".venv/bin/python", ".venv/.run-ready", "models/resnet50-int8/model.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('#!/bin/sh\necho "$*"\n')
+        (tmp_path / name).chmod(0o700)
+    return tmp_path
+
+
+def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *words], cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+
+
+@pytest.mark.parametrize("changed", RECIPE_FILES)
+def test_a_changed_recipe_makes_the_model_anew_before_the_start_and_only_once(project, changed):
+    """After an update nobody should be served by yesterday's model, nor wait for nothing at every start."""
+    os.utime(project / "models/resnet50-int8/model.json", (0, 0))
+    for name in RECIPE_FILES:
+        os.utime(project / "model/export" / name, (0, 0))
+    before = make(project, "run").stdout.splitlines()
+    os.utime(project / "model/export" / changed)
+    after = make(project, "run").stdout.splitlines()
+    again = make(project, "run").stdout.splitlines()
+
+    assert (before, after, again) == (["-m local"], ["-m model.export", "-m local"], ["-m local"])
+
+
+def test_an_environment_that_cannot_be_made_leaves_nothing_in_the_way_of_the_next_try(project):
+    """Debian's python3 without python3-venv makes half an environment and fails."""
+    shutil.rmtree(project / ".venv")
+    python = project / "python3"
+    python.write_text('#!/bin/sh\ntest "$1" != -m || { mkdir -p .venv/bin; touch .venv/bin/python; exit 1; }\n')
+    python.chmod(0o700)
+    result = make(project, "run", f"PYTHON={python}")
+
+    assert result.returncode == 2
+    assert "apt install python3-venv" in result.stderr
+    assert not (project / ".venv").exists()
