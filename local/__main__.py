@@ -8,13 +8,15 @@ import signal
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
+from redis.exceptions import RedisError
 
+from contract.connections import connect
 from contract.settings import load_settings
 from local.parts import plan
 from local.preflight import CannotStart, check
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 READY_WITHIN_S = 120.0
 LOOK_EVERY_S = 0.1
+HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the way to our own API leads through no proxy
 
 
 class StopAsked(Exception):
@@ -38,12 +41,10 @@ def main() -> int:
     settings = load_settings(Settings)
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, _raise_stop)
-    logs = settings.data_dir / "logs"
     try:
         check(settings)
-        logs.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="classifier-") as folder:
-            return _run(settings, Supervisor(logs, os.environ), Path(folder) / "valkey.sock")
+            return _run(settings, Supervisor(settings.logs_dir, os.environ), Path(folder) / "valkey.sock")
     except CannotStart as error:
         print(f"Can't start: {error}", file=sys.stderr)
         return 1
@@ -58,14 +59,14 @@ def _run(settings: Settings, supervisor: Supervisor, socket_path: Path) -> int:
         for part in plan(settings, socket_path):
             supervisor.start(part)
             if part.name == "valkey":
-                _wait_for(supervisor, socket_path.exists)
-        _wait_for(supervisor, lambda: _workers_ready(settings) == settings.workers)
+                _wait_for(supervisor, lambda: _answers(socket_path))
+        _wait_for(supervisor, lambda: _workers_ready(settings) >= settings.workers)
         _greet(settings, time.monotonic() - started)
         while True:
             supervisor.restart_dead()
             time.sleep(LOOK_EVERY_S)
     except PartDied as error:
-        print(f"Can't start: {error} (logs: {settings.data_dir / 'logs'})", file=sys.stderr)
+        print(f"Can't start: {error} (logs: {settings.logs_dir})", file=sys.stderr)
         return 1
     except StopAsked:
         print("Stopping ...", flush=True)
@@ -90,11 +91,20 @@ def _wait_for(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
         time.sleep(LOOK_EVERY_S)
 
 
+def _answers(socket_path: Path) -> bool:
+    """Whether Valkey serves; while it still reads a long log its socket is there, but every command is refused."""
+    try:
+        with connect(f"unix://{socket_path}") as client:
+            return bool(client.ping())
+    except RedisError:
+        return False
+
+
 def _workers_ready(settings: Settings) -> int:
     try:
-        with urllib.request.urlopen(f"{_url(settings)}/health", timeout=5) as response:  # noqa: S310  # our own http URL
+        with HTTP.open(f"{_url(settings)}/health", timeout=5) as response:
             return int(json.load(response)["workers"])
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
+    except (OSError, HTTPException, ValueError):
         return 0
 
 
@@ -102,11 +112,11 @@ def _greet(settings: Settings, elapsed_s: float) -> None:
     url = _url(settings)
     print(f"\nReady in {elapsed_s:.1f} s. Open {url} and drop a picture, or try:\n")
     print(f"    curl -F file=@tests/pictures/chelsea.jpg {url}/predict\n")
-    print(f"Logs: {settings.data_dir / 'logs'}    Ctrl-C stops everything.", flush=True)
+    print(f"Logs: {settings.logs_dir}    Ctrl-C stops everything.", flush=True)
 
 
 def _url(settings: Settings) -> str:
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104  # compared, not bound
+    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104  # compared, not bound
     return f"http://{host}:{settings.port}"
 
 

@@ -41,14 +41,13 @@ def plan(settings: Settings, socket_path: Path) -> list[Part]:
     }
     python = sys.executable
     return [
-        Part("valkey", _valkey(data / "queue", socket_path), {}),
+        Part("valkey", _valkey(settings.queue_dir.resolve(), socket_path), {}),
         *(Part(f"worker-{n}", (python, "-m", "model.worker"), worker) for n in range(1, settings.workers + 1)),
         Part("api", (python, "-m", "gunicorn", "--config", "python:api.gunicorn_conf", "api.wsgi:app"), api),
     ]
 
 
 def _valkey(folder: Path, socket_path: Path) -> tuple[str, ...]:
-    folder.mkdir(parents=True, exist_ok=True)
     options = {
         "port": "0",
         "unixsocket": str(socket_path),

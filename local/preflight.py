@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
 import tempfile
@@ -20,13 +21,14 @@ class CannotStart(Exception):
 
 
 def check(settings: Settings) -> None:
-    """Look for what would go wrong.
+    """Look for what would go wrong, and make the folders that the parts need.
 
     Raises:
-        CannotStart: the port is taken, the disk is full or read-only, or there is no model.
+        CannotStart: the address or the port can't be had, the disk is full or read-only, or there is no model.
     """
     _check_port(settings.host, settings.port)
-    _check_folder(settings.data_dir)
+    _make_folders(settings)
+    _check_room(settings.data_dir)
     _check_model(settings.model_path)
 
 
@@ -36,14 +38,23 @@ def _check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                raise CannotStart(f"HOST={host} is no IPv4 address or name of this machine") from error
             raise CannotStart(
                 f"port {port} on {host} can't be used ({error.strerror}): choose another, as in PORT=8001 make run"
             ) from error
 
 
-def _check_folder(folder: Path) -> None:
+def _make_folders(settings: Settings) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        for folder in (settings.logs_dir, settings.queue_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"DATA_DIR={settings.data_dir} can't be used: {error.filename}: {error.strerror}") from error
+
+
+def _check_room(folder: Path) -> None:
+    try:
         with tempfile.NamedTemporaryFile(dir=folder) as probe:
             probe.write(b"\0" * 4096)
         free = shutil.disk_usage(folder).free

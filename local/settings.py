@@ -17,8 +17,16 @@ def usable_cores() -> int:
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True)
 
-    host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    host: str = Field("127.0.0.1", description="IPv4 address or host name that the API listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port that the API listens on.")
     workers: int = Field(default_factory=usable_cores, ge=1, le=256, description="Workers; by default one per core.")
     data_dir: Path = Field(Path("data"), description="Folder for the queue's log, uploads, feedback and log files.")
     model_path: Path = Field(Path("models"), description="As in the worker's settings.")
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.data_dir / "logs"
+
+    @property
+    def queue_dir(self) -> Path:
+        return self.data_dir / "queue"

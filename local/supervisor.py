@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 STOP_PATIENCE_S = 15.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
-STEADY_AFTER_S = 10.0  # a part that ran this long starts again without a pause
+STEADY_AFTER_S = 10.0  # a part that ran this long starts again after the first pause
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -37,7 +37,12 @@ class _Running:
     process: subprocess.Popen[bytes]
     started: float
     pause_s: float = FIRST_PAUSE_S
-    restart_at: float | None = field(default=None)
+    restart_at: float | None = None
+
+    def pause(self, now: float, *, steady: bool) -> None:
+        """Set when it is started again: after the first pause where it ran well, else after twice the last one."""
+        self.pause_s = FIRST_PAUSE_S if steady else min(2 * self.pause_s, LONGEST_PAUSE_S)
+        self.restart_at = now + self.pause_s
 
 
 class Supervisor:
@@ -54,8 +59,17 @@ class Supervisor:
         self._running: list[_Running] = []
 
     def start(self, part: Part) -> None:
-        (self._logs / f"{part.name}.log").unlink(missing_ok=True)
-        self._running.append(_Running(part, self._spawn(part), time.monotonic()))
+        """Start a part for the first time.
+
+        Raises:
+            PartDied: its command can't be run.
+        """
+        try:
+            (self._logs / f"{part.name}.log").unlink(missing_ok=True)
+            process = self._spawn(part)
+        except OSError as error:
+            raise PartDied(f"{part.name} can't be run: {error}") from error
+        self._running.append(_Running(part, process, time.monotonic()))
 
     def check(self) -> None:
         """See that every part runs.
@@ -69,17 +83,21 @@ class Supervisor:
                 raise PartDied(f"{running.part.name} ended with code {code}: {self._last_line(running.part)}")
 
     def restart_dead(self) -> None:
-        """Bring back each part that has died, at once, or after a growing pause where it keeps dying."""
+        """Bring back each part that has died, after a short pause that grows where it keeps dying."""
         now = time.monotonic()
         for running in self._running:
-            if running.restart_at is not None:
-                if now >= running.restart_at:
-                    running.process, running.started, running.restart_at = self._spawn(running.part), now, None
-            elif (code := running.process.poll()) is not None:
-                steady = now - running.started > STEADY_AFTER_S
-                running.pause_s = FIRST_PAUSE_S if steady else min(2 * running.pause_s, LONGEST_PAUSE_S)
-                running.restart_at = now + running.pause_s
-                print(f"{running.part.name} ended with code {code}; starting it again", flush=True)
+            if running.restart_at is None:
+                if (code := running.process.poll()) is not None:
+                    running.pause(now, steady=now - running.started > STEADY_AFTER_S)
+                    print(f"{running.part.name} ended with code {code}; starting it again", flush=True)
+            elif now >= running.restart_at:
+                try:
+                    running.process = self._spawn(running.part)
+                except OSError as error:  # no memory, no room for the log: it may pass
+                    running.pause(now, steady=False)
+                    print(f"{running.part.name} can't be run ({error}); trying again", flush=True)
+                else:
+                    running.started, running.restart_at = now, None
 
     def stop(self) -> None:
         """End all parts, the last started first; who does not end in time is killed with all its children."""
