@@ -12,7 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from api.answer_headers import describe
 from api.errors import ApiError, NoSuchPicture
 from api.feedback import MAX_CHARACTERS, Report
-from api.problems import status_of
+from api.problems import answer_api_error
 from api.services import Services
 from api.upload import Upload, media_type
 from contract.errors import PictureNotFound
@@ -20,6 +20,7 @@ from contract.errors import PictureNotFound
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flask import Response
     from flask.typing import ResponseReturnValue
 
     from api.gateway import Answer
@@ -49,9 +50,10 @@ def classify() -> ResponseReturnValue:
         answer = _classify()
         return describe(jsonify(_shown(answer)), answer)
     try:
-        return _page(result=_shown(_classify()))
+        answer = _classify()
+        return describe(make_response(_page(result=_shown(answer))), answer)
     except ApiError as error:
-        return _page(error=str(error)), status_of(error)
+        return _in_words(error, _page(error=str(error)))
     except RequestEntityTooLarge:
         return _page(error="the file is too large"), HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
@@ -86,15 +88,17 @@ def send_feedback() -> ResponseReturnValue:
     """Store one report, sent as ``Report.from_form`` reads it, and show the page again; an empty one stores nothing.
 
     Raises:
-        InvalidParameter, BackendDown: for a client that prefers JSON; a person gets the form back as it was typed,
-            with the error in words and the same status.
+        InvalidParameter, BackendDown, RequestEntityTooLarge: for a client that prefers JSON; a person gets the form
+            back as it was typed, with the error in words and the same status. What is too large comes back empty.
     """
     if _prefers_json():
         return jsonify(stored=_stored())
     try:
         return _page(notice=THANKS if _stored() else NOTHING_TO_STORE)
     except ApiError as error:
-        return _feedback_form(request.form, error=str(error)), status_of(error)
+        return _in_words(error, _feedback_form(request.form, error=str(error)))
+    except RequestEntityTooLarge:
+        return _feedback_form({}, error="the report is too large"), HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 def _classify() -> Answer:
@@ -125,11 +129,19 @@ def _stored() -> bool:
 
 def _page(**shown: Any) -> str:
     settings = Services.current().settings
-    return render_template("index.html", max_upload_mb=settings.max_upload_mb, limits=MAX_CHARACTERS, **shown)
+    return render_template("index.html", settings=settings, limits=MAX_CHARACTERS, **shown)
 
 
 def _feedback_form(typed: Mapping[str, str], **shown: Any) -> str:
     return render_template("feedback.html", typed=typed, limits=MAX_CHARACTERS, **shown)
+
+
+def _in_words(error: ApiError, page: str) -> Response:
+    """What a program gets for this error, with a page for a person in place of the problem document."""
+    response = answer_api_error(error)
+    response.set_data(page)
+    response.content_type = "text/html; charset=utf-8"
+    return response
 
 
 def _prefers_json() -> bool:

@@ -14,6 +14,7 @@ const list = document.getElementById("results");
 const section = document.querySelector(".results");
 const clear = document.getElementById("clear");
 const maxBytes = form.dataset.maxUploadMb * 1e6;
+const deadlineMs = form.dataset.requestTimeoutS * 1e3;
 const say = (text) => (document.getElementById("status").textContent = text);
 const pause = (seconds) => new Promise((wake) => setTimeout(wake, seconds * 1000));
 
@@ -71,7 +72,7 @@ async function answered(card, file) {
   }
   for (let tries = 1; ; tries += 1) {
     try {
-      return await classify(file, (share) =>
+      return await classify(file, deadlineMs, (share) =>
         share < 1
           ? card.wait("uploading", `Uploading, ${Math.round(share * 100)}%`, share)
           : card.wait("classifying", "Classifying", 1),

@@ -1,6 +1,6 @@
 // The page's two calls to the service. Both fail with a Refused that says why in words a person can act on.
 
-const ANSWER_TIMEOUT_MS = 120_000; // above any server-side deadline; only a dead connection lasts longer
+const UPLOAD_TIME_MS = 90_000; // before the service's own deadline begins; only a dead connection lasts longer
 
 export class Refused extends Error {
   /**
@@ -15,21 +15,27 @@ export class Refused extends Error {
   }
 }
 
-/** Upload one file; onProgress gets the share sent, 0 to 1. XMLHttpRequest, since fetch can't report it. */
-export async function classify(file, onProgress) {
-  const response = await sent(file, onProgress);
+/**
+ * Upload one file. XMLHttpRequest, since fetch can't report the progress.
+ *
+ * @param {File} file
+ * @param {number} deadlineMs how long the service itself takes at most, once it has the file
+ * @param {(share: number) => void} onProgress gets the share sent, 0 to 1
+ */
+export async function classify(file, deadlineMs, onProgress) {
+  const response = await sent(file, deadlineMs, onProgress);
   if (response.status !== 200) {
     throw refusal(response.status, response.responseText, response.getResponseHeader("Retry-After"));
   }
   return JSON.parse(response.responseText);
 }
 
-function sent(file, onProgress) {
+function sent(file, deadlineMs, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", "./");
     request.setRequestHeader("Accept", "application/json");
-    request.timeout = ANSWER_TIMEOUT_MS;
+    request.timeout = UPLOAD_TIME_MS + deadlineMs;
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     request.upload.onload = () => onProgress(1);
     request.ontimeout = () => reject(new Refused("The service did not answer in time. Please try again."));

@@ -202,8 +202,34 @@ def test_trouble_behind_the_page_keeps_its_status_and_its_words(client, gateway,
     problem = client.post("/", data=form(picture()), headers=JSON)
 
     assert page.status_code == problem.status_code == status
+    assert page.mimetype == "text/html"
     assert str(trouble) in page.text
+    assert page.content_length == len(page.data)
     assert json.loads(problem.data)["detail"] == str(trouble)
+
+
+def test_a_person_and_a_program_are_both_told_when_to_come_again(client, gateway):
+    """A browser's extension or a proxy reads the header of a page as well."""
+    gateway.trouble = Overloaded("too many at once", 7)
+    page = client.post("/", data=form(picture()))
+    problem = client.post("/", data=form(picture()), headers=JSON)
+
+    assert page.headers["Retry-After"] == problem.headers["Retry-After"] == "7"
+
+
+@pytest.mark.parametrize("headers", [{}, JSON], ids=["page", "json"])
+def test_every_answer_says_which_model_gave_it_and_where_the_time_went(client, headers):
+    """An operator follows one slow answer in the browser's own network view."""
+    answer = client.post("/", data=form(picture()), headers=headers)
+
+    assert answer.headers["X-Model"] == "resnet50@dddddddddddd"
+    assert answer.headers["X-Cache"] == "miss"
+    assert re.findall(r"(\w+);dur=", answer.headers["Server-Timing"]) == ["upload", "queue", "decode", "infer", "total"]
+
+
+def test_the_page_waits_longer_than_the_service_does(client, settings):
+    """With a longer REQUEST_TIMEOUT_S the page must not give up first; its script reads the deadline here."""
+    assert f'data-request-timeout-s="{settings.request_timeout_s}"' in client.get("/").text
 
 
 # The stored pictures
@@ -325,3 +351,16 @@ def test_a_report_that_cannot_be_stored_is_said_so(client, settings):
     assert "could not be stored" in page.text
     assert ">a dog</textarea>" in page.text
     assert problem.mimetype == "application/problem+json"
+
+
+def test_a_report_that_is_too_large_is_explained_in_words(client, settings):
+    """A person gets the form again, not a program's document."""
+    sent = {"comment": "x" * 1_000_001}
+    page = client.post("/feedback", data=sent)
+    problem = client.post("/feedback", data=sent, headers=JSON)
+
+    assert page.status_code == problem.status_code == 413
+    assert re.search(r'role="alert">[^<]*too large', page.text)
+    assert 'name="comment"' in page.text
+    assert problem.mimetype == "application/problem+json"
+    assert reports(settings) == []
