@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from contract.settings import SharedSettings
 
@@ -19,7 +19,12 @@ class Settings(SharedSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on.")
     web_concurrency: int = Field(2, ge=1, description="API processes.")
     feedback_dir: Path = Field(Path("data/feedback"), description="Folder of feedback.csv.")
-    top_k: int = Field(5, ge=1, description="Labels shown when a request does not say how many.")
+    top_k: int = Field(
+        5,
+        ge=1,
+        validate_default=False,  # a TOP_K_MAX below it is no mistake: then as many are shown as there are
+        description="Labels shown when a request does not say how many; at most TOP_K_MAX.",
+    )
     max_upload_mb: int = Field(20, ge=1, description="Largest request taken, in MB (1,000,000 bytes).")
     max_in_flight: int = Field(1000, ge=1, description="Requests that one API process answers at a time.")
     result_cache: Annotated[bool, BeforeValidator(_switch)] = Field(
@@ -28,6 +33,14 @@ class Settings(SharedSettings):
     retention_hours: float = Field(
         168, gt=0, description="Stored pictures not seen again for this long are deleted, in hours."
     )
+
+    @field_validator("top_k")
+    @classmethod
+    def _within_top_k_max(cls, top_k: int, others: ValidationInfo) -> int:
+        most = others.data.get("top_k_max", top_k)  # absent where it is wrong itself, which is then said
+        if top_k > most:
+            raise ValueError(f"must be at most TOP_K_MAX, which is {most}")
+        return top_k
 
     @property
     def max_upload_bytes(self) -> int:
