@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Cache = Literal["hit", "joined", "miss"]
 RETRY_SOON_S = 2
+ADMITTED_SHARE = 0.7  # of its deadline a request may expect to wait; the rest is for what the expectation misses
 SUBMISSIONS = 3  # of one request: its own, and another after each computation that came to nothing
 SHORTEST_WAIT_S = 0.001  # Redis counts in milliseconds
 
@@ -64,6 +65,20 @@ class Gateway:
         self._queue = queue
         self._staff = staff
         self._places = BoundedSemaphore(settings.max_in_flight)
+
+    def admit(self) -> None:
+        """Refuse, before its body is read, a request that would be refused after: a refusal must cost next to nothing.
+
+        It goes by the queue's length as of at most a second ago; ``classify`` looks again.
+
+        Raises:
+            Overloaded, NoWorker, BackendDown: not now; the error says when to come again.
+        """
+        try:
+            crew = self._staff.crew()
+        except QueueUnavailable as error:
+            raise BackendDown(str(error), RETRY_SOON_S) from error
+        self._admit(crew, crew.depth, time.monotonic() + self._settings.request_timeout_s)
 
     def classify(self, upload: Upload) -> Answer:
         """Answer one upload, from what is known or by a worker.
@@ -144,7 +159,7 @@ class Gateway:
     def _admit(self, crew: Crew, depth: int, deadline: float) -> None:
         if crew.memory.nearly_full:
             raise Overloaded("the service is busy: its queue has no room left", RETRY_SOON_S)
-        excess_s = crew.expected_wait_s(depth) - (deadline - time.monotonic())
+        excess_s = crew.expected_wait_s(depth) - ADMITTED_SHARE * (deadline - time.monotonic())
         if excess_s > 0:
             raise Overloaded("the service is busy: its queue is too long for this request", max(1, math.ceil(excess_s)))
 

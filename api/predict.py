@@ -28,6 +28,7 @@ def predict() -> ResponseReturnValue:
     Any fault of the input is the documented 400; everything else propagates to the one error shape.
     """
     services = Services.current()
+    services.gateway.admit()
     try:
         top_k = requested_top_k(services.settings.top_k_max)
         answer = services.gateway.classify(Upload.from_request(request, services.settings))

@@ -33,7 +33,7 @@ class Services:
         commands = connect(settings.redis_url)
         store = ImageStore(settings.upload_dir)
         queue = JobQueue(commands, connect_for_waiting(settings.redis_url))
-        staff = Staff(commands)
+        staff = Staff(commands, queue)
         gateway = Gateway(settings, store, queue, staff)
         return cls(settings, store, queue, staff, gateway, FeedbackLog(settings.feedback_dir))
 

@@ -17,6 +17,8 @@ from contract.roster import ALIVE_FOR_S, WorkerCard, workers_alive
 if TYPE_CHECKING:
     from redis import Redis
 
+    from contract.job_queue import JobQueue
+
 HELD_FOR_S = 1.0
 LOOK_WITHIN_S = 2.0
 
@@ -25,13 +27,14 @@ LOOK_WITHIN_S = 2.0
 class Crew:
     """The live workers of one model, at least one; ``digest`` is that of the highest generation among them.
 
-    ``memory`` is that of the Redis through which they are reached.
+    ``memory`` is that of the Redis through which they are reached, ``depth`` the length of their queue then.
     """
 
     model: str
     digest: str
     workers: tuple[WorkerCard, ...]
     memory: QueueMemory
+    depth: int
 
     def expected_wait_s(self, depth: int) -> float:
         """How long a picture queued now waits for its answer, in seconds, behind ``depth`` others.
@@ -49,8 +52,9 @@ class Crew:
 class Staff:
     """The crew as of at most a second ago."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, queue: JobQueue) -> None:
         self._redis = redis
+        self._queue = queue
         self._lock = Lock()
         self._crew: Crew | None = None
         self._failure: QueueUnavailable | None = None
@@ -89,10 +93,12 @@ class Staff:
         self._crew, self._failure = None, None
         try:
             cards, memory = workers_alive(self._redis), read_queue_memory(self._redis)
-        except RedisError as error:
-            self._failure = QueueUnavailable(f"Redis does not answer: {error}")
-        else:
             if cards:
                 newest = max(cards, key=lambda card: card.generation)
-                self._crew = Crew(newest.model, newest.digest, tuple(cards), memory)
+                depth = self._queue.depth(newest.model)
+                self._crew = Crew(newest.model, newest.digest, tuple(cards), memory, depth)
+        except RedisError as error:
+            self._failure = QueueUnavailable(f"Redis does not answer: {error}")
+        except QueueUnavailable as error:
+            self._failure = error
         self._looked_at = time.monotonic()

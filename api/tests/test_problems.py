@@ -13,7 +13,7 @@ def client_of_a_view_that_raises(error: Exception):
     problems.register(app)
 
     @app.get("/")
-    def view() -> None:
+    def view() -> str:
         raise error
 
     return app.test_client()
