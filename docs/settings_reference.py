@@ -31,7 +31,8 @@ SECTIONS: dict[str, dict[str, FieldInfo]] = {
 
 def env_example() -> str:
     lines = [
-        "# Every setting with its default. Copy to .env and uncomment what you change; docs/configuration.md has a table."
+        "# Every setting with its default. Copy to .env and uncomment what you change.",
+        "# docs/configuration.md has a table.",
     ]
     for title, fields in SECTIONS.items():
         lines += ["", f"# --- {title.replace('`', '')}"]
