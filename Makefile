@@ -47,6 +47,7 @@ lock:  ## Resolve every requirements.in into its hashed lock file (needs uv)
 	$(UV) pip compile $(LOCK_FLAGS) tests/requirements.in -o tests/requirements.txt
 	for room in contract api model model/export local stress_test; do \
 	  $(UV) pip compile $(LOCK_FLAGS) -c tests/requirements.txt $$room/requirements.in -o $$room/requirements.txt || exit 1; done
+	$(UV) pip compile $(LOCK_FLAGS) -c tests/requirements.txt stress_test/requirements-bench.in -o stress_test/requirements-bench.txt
 	$(UV) pip compile $(LOCK_FLAGS) model/export/requirements-npm.in -o model/export/requirements-npm.txt
 
 clean:  ## Delete the environment, the models and the data of make run

@@ -103,6 +103,7 @@ def send_feedback() -> ResponseReturnValue:
 
 def _classify() -> Answer:
     services = Services.current()
+    services.gateway.admit()
     return services.gateway.classify(Upload.from_request(request, services.settings))
 
 

@@ -1,4 +1,4 @@
-"""Any running stack, seen from outside: ``BASE_URL=http://host:8000 python tests/test_integration.py``.
+"""Any running stack, seen from outside: ``BASE_URL=http://host:8000 .venv/bin/python tests/test_integration.py``.
 
 Without BASE_URL, under pytest, it checks a stack that it starts itself.
 """

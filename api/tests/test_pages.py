@@ -39,6 +39,9 @@ class CatGateway:
         self._store = store
         self.trouble: Exception | None = None
 
+    def admit(self) -> None:
+        """Never busy before the body is read."""
+
     def classify(self, upload: Upload) -> Answer:
         if self.trouble is not None:
             raise self.trouble
