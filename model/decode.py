@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contract.picture import jpeg, media_type, read_size
+from contract.picture.header import BrokenHeader
 from model import png
 from model.errors import TooManyPixels, UndecodableImage
-from model.jpeg import START_OF_IMAGE, read_frame
 from model.opencv import MAX_PIXELS, cv2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cv2.typing import MatLike
+
+    from contract.picture.header import Size
 
 # Encoders write about 10 for a progressive photo. Each scan passes over the whole picture, so a few bytes
 # repeated could otherwise keep a worker busy for minutes.
@@ -28,13 +31,6 @@ _REDUCED = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
-
-
-class Size(NamedTuple):
-    """In pixels, as stored: before any EXIF turn."""
-
-    width: int
-    height: int
 
 
 def decode(image: bytes, *, exif_orientation: bool, reduction: Callable[[Size], int]) -> MatLike:
@@ -53,13 +49,33 @@ def decode(image: bytes, *, exif_orientation: bool, reduction: Callable[[Size], 
         UndecodableImage: the bytes are no picture that OpenCV can read, or are cut short.
         TooManyPixels: the header states more than ``MAX_PIXELS`` pixels.
     """
-    if image.startswith(START_OF_IMAGE):
-        return _decode_jpeg(image, exif_orientation=exif_orientation, reduction=reduction)
-    if image.startswith(png.SIGNATURE) and not png.is_whole(image):
-        raise UndecodableImage("the PNG is cut short")
-    if _may_be_transparent(image):
-        return _decode_transparent(image, exif_orientation=exif_orientation)
-    return _read(image, _colour_flags(exif_orientation=exif_orientation))[0]
+    size = _checked_size(image)
+    match media_type(image):
+        case "image/jpeg":
+            assert size is not None, "its format is known"
+            flags = _colour_flags(exif_orientation=exif_orientation) | _REDUCED[reduction(size)]
+            return _read(image, flags)[0]
+        case "image/png":
+            return _decode_transparent(png.only_pixels(image), exif_orientation=exif_orientation)
+        case "image/gif" | "image/webp":
+            return _decode_transparent(image, exif_orientation=exif_orientation)
+        case _:  # a TIFF's fourth channel may be CMYK's black
+            return _read(image, _colour_flags(exif_orientation=exif_orientation))[0]
+
+
+def _checked_size(image: bytes) -> Size | None:
+    """What the header says, held against the limits; None where it is of a format that only OpenCV knows."""
+    try:
+        size = read_size(image)
+        scans = jpeg.count_scans(image) if media_type(image) == "image/jpeg" else 0
+    except BrokenHeader as error:
+        raise UndecodableImage(str(error)) from error
+    # OpenCV would hold only a JPEG's reduced size against the limit, but a progressive one needs memory for all of it.
+    if size is not None and size.width * size.height > MAX_PIXELS:
+        raise TooManyPixels(f"the picture has more than {MAX_PIXELS} pixels")
+    if scans > MAX_JPEG_SCANS:
+        raise UndecodableImage(f"the JPEG makes {scans} passes over the picture; {MAX_JPEG_SCANS} are read")
+    return size
 
 
 def _read(image: bytes, flags: int) -> tuple[MatLike, bytes]:
@@ -82,24 +98,6 @@ def _read(image: bytes, flags: int) -> tuple[MatLike, bytes]:
 
 def _colour_flags(*, exif_orientation: bool) -> int:
     return cv2.IMREAD_COLOR if exif_orientation else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-
-
-def _decode_jpeg(image: bytes, *, exif_orientation: bool, reduction: Callable[[Size], int]) -> MatLike:
-    flags = _colour_flags(exif_orientation=exif_orientation)
-    frame = read_frame(image)
-    if frame is not None:
-        # OpenCV would hold only the reduced size against the limit, but a progressive JPEG needs memory for all of it.
-        if frame.width * frame.height > MAX_PIXELS:
-            raise TooManyPixels(f"the picture has more than {MAX_PIXELS} pixels")
-        if frame.scans > MAX_JPEG_SCANS:
-            raise UndecodableImage(f"the JPEG makes {frame.scans} passes over the picture; {MAX_JPEG_SCANS} are read")
-        flags |= _REDUCED[reduction(Size(frame.width, frame.height))]
-    return _read(image, flags)[0]
-
-
-def _may_be_transparent(image: bytes) -> bool:
-    """Formats whose alpha channel OpenCV hands over as such (TIFF's fourth may be CMYK's black)."""
-    return image.startswith((png.SIGNATURE, b"GIF8")) or (image[:4] == b"RIFF" and image[8:12] == b"WEBP")
 
 
 def _decode_transparent(image: bytes, *, exif_orientation: bool) -> MatLike:

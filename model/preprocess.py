@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.decode import Size, decode
+from contract.picture.header import Size
+from model.decode import decode
 from model.opencv import cv2
 
 if TYPE_CHECKING:

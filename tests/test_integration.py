@@ -113,6 +113,16 @@ def test_a_file_that_is_no_good_gets_the_documented_400(base_url, data, says):
     assert says in response.headers["X-Error"]
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", odd.ENDLESS)
+def test_a_file_made_to_keep_its_reader_busy_gets_the_documented_400(base_url, name):
+    """No server may be stopped by what fits into an upload."""
+    response = predict(base_url, odd.ENDLESS[name]())
+
+    assert response.status_code == 400
+    assert response.json() == REFUSAL
+
+
 @pytest.mark.parametrize("top_k", ["0", "-1", "11", "1.5", "many", "\u0661", "9" * 5000])
 def test_a_top_k_out_of_range_gets_the_documented_400(base_url, top_k):
     response = predict(base_url, (PICTURES / "chelsea.jpg").read_bytes(), top_k=top_k)

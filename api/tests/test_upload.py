@@ -45,3 +45,26 @@ def test_supported_formats_pass_and_are_known_by_their_content(make, expected):
 def test_what_no_worker_could_read_is_refused_before_it_costs_one_a_turn(data, error):
     with pytest.raises(error):
         check(data, max_pixels=50_000_000)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "name", [name for name in odd.ENDLESS if not name.startswith("png") and not name.endswith("after_its_scan")]
+)
+def test_a_header_without_end_is_refused_without_reading_it_to_its_end(name):
+    """Headers are read between requests: one that takes seconds stops every other request of the process."""
+    with pytest.raises(Undecodable):
+        check(odd.ENDLESS[name](), max_pixels=50_000_000)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "make",
+    [
+        odd.png_with_endless_profiles, odd.png_with_endless_data_chunks, odd.png_with_inflating_texts,
+        odd.jpeg_with_endless_comments_after_its_scan,
+    ],
+)  # fmt: skip
+def test_nothing_behind_the_size_is_looked_at(make):
+    """It is the worker's to refuse, which is made for it."""
+    check(make(), max_pixels=50_000_000)

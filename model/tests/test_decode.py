@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
-from model.decode import Size, decode
+from model.decode import decode
 from model.errors import TooManyPixels, UndecodableImage
-from model.jpeg import read_frame
+from model.opencv import cv2
 from tests.pictures import odd
+
+if TYPE_CHECKING:
+    from contract.picture.header import Size
 
 
 def read(image, *, exif_orientation=True):
@@ -105,18 +109,6 @@ def test_damaged_exif_data_leaves_the_photo_as_it_lies(exif):
     assert read(image).shape == (300, 451, 3)
 
 
-@pytest.mark.parametrize(
-    "make", [odd.jpeg_with_trailing_bytes, odd.progressive_jpeg, odd.cmyk_jpeg, odd.exif_rotated_jpeg]
-)
-def test_a_jpegs_size_is_read_from_its_markers(make):
-    size = odd.opened(make()).size
-
-    frame = read_frame(make())
-
-    assert frame is not None
-    assert frame[:2] == size
-
-
 def test_a_jpeg_is_decoded_smaller_where_that_is_enough():
     seen = []
 
@@ -153,6 +145,45 @@ def test_what_is_broken_is_refused_rather_than_half_shown(image):
     """A photo that ends in grey gets an answer, and a wrong one."""
     with pytest.raises(UndecodableImage):
         read(image)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", odd.ENDLESS)
+def test_what_is_made_to_keep_a_worker_busy_is_refused(name, capfd):
+    """The command line has no API before it. A decoder's complaints would fill the log, a line for each part."""
+    with pytest.raises(UndecodableImage):
+        read(odd.ENDLESS[name]())
+
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.timeout(20)
+def test_texts_in_a_png_are_not_inflated(capfd):
+    """They are no part of what it shows, and 2,000 of 8 MB each would take most of a minute."""
+    pixels = read(odd.png_with_inflating_texts())
+
+    assert difference(pixels, odd.photo()) == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_a_colour_profile_and_a_gamma_value_change_no_pixel():
+    """They are dropped before decoding; OpenCV would not apply them."""
+    whole = odd.png()
+    gamma = odd.chunk(b"gAMA", (100_000).to_bytes(4))
+    profiled = odd.encoded(
+        odd.photo(), "PNG", icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    )
+
+    for image in (whole[:33] + gamma + whole[33:], profiled):
+        assert difference(read(image), odd.photo()) == 0
+        np.testing.assert_array_equal(read(image), cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR))
+
+
+def test_an_animated_png_shows_its_first_frame():
+    black = Image.new("RGB", odd.photo().size)
+    image = odd.encoded(odd.photo(), "PNG", save_all=True, append_images=[black], duration=100)
+
+    assert difference(read(image), odd.photo()) == 0
 
 
 @pytest.mark.parametrize("make", [odd.huge_png, odd.huge_jpeg])

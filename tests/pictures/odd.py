@@ -19,6 +19,9 @@ CHELSEA, COFFEE, ROCKET = (FOLDER / name for name in ("chelsea.jpg", "coffee.jpg
 
 _ORIENTATION_TAG = 0x0112  # EXIF
 _TURN_CLOCKWISE_TO_VIEW = 6
+_AFTER_START_OF_IMAGE = 2
+_AFTER_PNG_HEADER = 33
+_HOSTILE_BYTES = 19_500_000  # the default limit on uploads lets it pass
 
 
 def photo(path: Path = CHELSEA) -> Image.Image:
@@ -131,6 +134,62 @@ def jpeg_with_endless_scans(scans: int = 1_000) -> bytes:
     return whole[:end] + whole[last:end] * scans + whole[end:]
 
 
+def jpeg_with_endless_metadata() -> bytes:
+    """A segment of EXIF data of no length, a million times."""
+    return _repeated_in(CHELSEA.read_bytes(), _AFTER_START_OF_IMAGE, b"\xff\xe1\0\x08Exif\0\0")
+
+
+def jpeg_with_endless_comments() -> bytes:
+    return _repeated_in(CHELSEA.read_bytes(), _AFTER_START_OF_IMAGE, b"\xff\xfe\0\x02")
+
+
+def jpeg_with_endless_comments_after_its_scan() -> bytes:
+    return _repeated_in(CHELSEA.read_bytes(), -len(b"\xff\xd9"), b"\xff\xfe\0\x02")
+
+
+def jpeg_with_endless_fill_bytes() -> bytes:
+    return _repeated_in(CHELSEA.read_bytes(), _AFTER_START_OF_IMAGE, b"\xff")
+
+
+def jpeg_with_endless_restarts() -> bytes:
+    """Before its frame header, where none belongs."""
+    return _repeated_in(CHELSEA.read_bytes(), _AFTER_START_OF_IMAGE, b"\xff\xd0")
+
+
+def png_with_endless_profiles() -> bytes:
+    """20,000 colour profiles of 1 MB each, compressed to 1 kB."""
+    profile = chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(1_000_000)))
+    return _repeated_in(png(), _AFTER_PNG_HEADER, profile)
+
+
+def png_with_endless_data_chunks() -> bytes:
+    """With no data in them."""
+    return _repeated_in(png(), _AFTER_PNG_HEADER, chunk(b"IDAT", b""))
+
+
+def png_with_inflating_texts() -> bytes:
+    """2,000 texts of 8 MB each, compressed to 8 kB. A sound picture otherwise."""
+    text = chunk(b"zTXt", b"t\0\0" + zlib.compress(bytes(7_900_000)))
+    return _repeated_in(png(), _AFTER_PNG_HEADER, text)
+
+
+def tiff_with_overlapping_values() -> bytes:
+    """Two thousand entries, each of which claims the same 19 MB of the file as its own."""
+    size = [(256, 4, 1, 2), (257, 4, 1, 2), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 8), (279, 4, 1, 4)]
+    return _tiff(size + [(tag, 7, 19_000_000, 1_000) for tag in range(40_000, 42_000)]) + bytes(_HOSTILE_BYTES)
+
+
+def tiff_with_endless_entries() -> bytes:
+    return _tiff([(256, 4, 1, 2), (257, 4, 1, 2)] * 30_000)
+
+
+def avif_with_endless_boxes() -> bytes:
+    """Before the one that tells the picture's size."""
+    whole = avif()
+    (type_box_ends,) = struct.unpack_from(">I", whole)
+    return _repeated_in(whole, type_box_ends, b"\0\0\0\x08free")
+
+
 def text_as_jpeg() -> bytes:
     return b"This is a text file, whatever its name says.\n" * 20
 
@@ -147,8 +206,7 @@ def huge_png(width: int = 30_000, height: int = 30_000) -> bytes:
 def png_with_a_huge_chunk() -> bytes:
     """A chunk that promises 4 GB."""
     whole = png()
-    header_ends = 33
-    return whole[:header_ends] + struct.pack(">I", 0xFFFFFFF0) + whole[header_ends + 4 :]
+    return whole[:_AFTER_PNG_HEADER] + struct.pack(">I", 0xFFFFFFF0) + whole[_AFTER_PNG_HEADER + 4 :]
 
 
 def thread_png(length: int = 1_000_000) -> bytes:
@@ -174,6 +232,17 @@ SOUND = {
 """By name, the makers of what every reader must get right; the last two without colour."""
 
 
+ENDLESS = {
+    make.__name__: make
+    for make in (
+        jpeg_with_endless_metadata, jpeg_with_endless_comments, jpeg_with_endless_fill_bytes,
+        jpeg_with_endless_restarts, jpeg_with_endless_comments_after_its_scan, png_with_endless_profiles,
+        png_with_endless_data_chunks, tiff_with_overlapping_values, tiff_with_endless_entries, avif_with_endless_boxes,
+    )
+}  # fmt: skip
+"""By name, the makers of what fits into an upload and keeps a reader without limits busy; every reader refuses it."""
+
+
 def _black(path: Path) -> Image.Image:
     return Image.new("RGB", photo(path).size)
 
@@ -182,6 +251,20 @@ def _png(width: int, height: int, *, depth: int = 8, data: bytes = b"") -> bytes
     truecolour = 2
     header = struct.pack(">IIBBBBB", width, height, depth, truecolour, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
-    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, body) for kind, body in chunks)
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """Of a PNG."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _tiff(entries: list[tuple[int, int, int, int]]) -> bytes:
+    """A directory of tag, type, count and value; grey pixels follow."""
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(16)
+
+
+def _repeated_in(image: bytes, position: int, part: bytes) -> bytes:
+    """As many times as fit into an upload."""
+    return image[:position] + part * (_HOSTILE_BYTES // len(part)) + image[position:]
