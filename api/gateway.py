@@ -69,7 +69,7 @@ class Gateway:
     def admit(self) -> None:
         """Refuse, before its body is read, a request that would be refused after: a refusal must cost next to nothing.
 
-        It goes by the queue's length as of at most a second ago; ``classify`` looks again.
+        It goes by the queue's length as it was last seen, at most a second ago; ``classify`` looks again.
 
         Raises:
             Overloaded, NoWorker, BackendDown: not now; the error says when to come again.
@@ -78,7 +78,7 @@ class Gateway:
             crew = self._staff.crew()
         except QueueUnavailable as error:
             raise BackendDown(str(error), RETRY_SOON_S) from error
-        self._admit(crew, crew.depth, time.monotonic() + self._settings.request_timeout_s)
+        self._admit(crew, self._staff.depth, time.monotonic() + self._settings.request_timeout_s)
 
     def classify(self, upload: Upload) -> Answer:
         """Answer one upload, from what is known or by a worker.
@@ -115,6 +115,7 @@ class Gateway:
             sighting = self._queue.look(crew.model, crew.digest, picture)
         else:
             sighting = Sighting(answer=None, computation=None, depth=self._queue.depth(crew.model))
+        self._staff.depth = sighting.depth
         if sighting.answer is not None:
             return sighting.answer, "hit"
         if sighting.computation is not None:

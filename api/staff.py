@@ -27,14 +27,13 @@ LOOK_WITHIN_S = 2.0
 class Crew:
     """The live workers of one model, at least one; ``digest`` is that of the highest generation among them.
 
-    ``memory`` is that of the Redis through which they are reached, ``depth`` the length of their queue then.
+    ``memory`` is that of the Redis through which they are reached.
     """
 
     model: str
     digest: str
     workers: tuple[WorkerCard, ...]
     memory: QueueMemory
-    depth: int
 
     def expected_wait_s(self, depth: int) -> float:
         """How long a picture queued now waits for its answer, in seconds, behind ``depth`` others.
@@ -50,12 +49,16 @@ class Crew:
 
 
 class Staff:
-    """The crew as of at most a second ago."""
+    """The crew as of at most a second ago.
+
+    ``depth`` is the length of its queue as it was last seen, by the crew's own look or by any request's.
+    """
 
     def __init__(self, redis: Redis, queue: JobQueue) -> None:
         self._redis = redis
         self._queue = queue
         self._lock = Lock()
+        self.depth = 0
         self._crew: Crew | None = None
         self._failure: QueueUnavailable | None = None
         self._looked_at = float("-inf")
@@ -95,8 +98,8 @@ class Staff:
             cards, memory = workers_alive(self._redis), read_queue_memory(self._redis)
             if cards:
                 newest = max(cards, key=lambda card: card.generation)
-                depth = self._queue.depth(newest.model)
-                self._crew = Crew(newest.model, newest.digest, tuple(cards), memory, depth)
+                self._crew = Crew(newest.model, newest.digest, tuple(cards), memory)
+                self.depth = self._queue.depth(newest.model)
         except RedisError as error:
             self._failure = QueueUnavailable(f"Redis does not answer: {error}")
         except QueueUnavailable as error:

@@ -90,6 +90,7 @@ def _service_without_a_model(folder: Path) -> Iterator[str]:
     settings = Settings(host="127.0.0.1", port=free_port(), workers=1, data_dir=folder / "data", model_path=Path())
     logs = folder / "logs"
     logs.mkdir(parents=True)
+    settings.queue_dir.mkdir(parents=True)
     supervisor = Supervisor(logs, {**os.environ, "RESULT_CACHE": "off"})
     url = f"http://{settings.host}:{settings.port}"
     try:
