@@ -159,7 +159,7 @@ def test_what_is_made_to_keep_a_worker_busy_is_refused(name, capfd):
 
 @pytest.mark.timeout(20)
 def test_texts_in_a_png_are_not_inflated(capfd):
-    """They are no part of what it shows, and 2,000 of 8 MB each would take most of a minute."""
+    """They are no part of what it shows, and 2,000 of 8 MB each took more than 20 seconds."""
     pixels = read(odd.png_with_inflating_texts())
 
     assert difference(pixels, odd.photo()) == 0
