@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 TASK = "model.classify"  # a name on the workers' allow-list, never an import path
 RESULT_TTL_S = 60  # every waiter has read the result long before
 FAILURE_TTL_S = 7 * 86400  # a dead letter stays a week for whoever looks into it
-JOB_TIMEOUT_S = 60
+JOB_TIMEOUT_S = 60  # for RQ's tools to show; a worker whose batch hangs ends itself sooner (model/serving/lease.py)
 # Our workers count tries by themselves. This is for RQ's own tools, whose sweep would else fail a dead worker's jobs.
 RETRY = Retry(max=3, interval=0, enqueue_at_front=True)
 INFLIGHT_GRACE_S = 5  # joiners may come until the very deadline of the first

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
-from local.settings import usable_cores
+from model.cpu import usable_cpus
 
 PACKAGES = ("locust", "gunicorn", "gevent", "rq", "onnxruntime")
 
@@ -26,7 +26,7 @@ class Machine:
     @classmethod
     def this(cls) -> Self:
         software = {"Python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-        return cls(_processor(Path("/proc/cpuinfo")), usable_cores(), os.getloadavg()[0], software)
+        return cls(_processor(Path("/proc/cpuinfo")), usable_cpus(), os.getloadavg()[0], software)
 
 
 def _processor(cpuinfo: Path) -> str:

