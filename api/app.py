@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from api import answer_headers, operations, pages, predict, problems
+from api.forms import FormRequest
 
 if TYPE_CHECKING:
     from flask import Response
@@ -24,6 +25,7 @@ SECURITY_HEADERS = {
 
 def create_app(services: Services) -> Flask:
     app = Flask(__name__)
+    app.request_class = FormRequest
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_upload_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # bodies keep the documented order
     services.install(app)

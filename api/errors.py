@@ -15,6 +15,10 @@ class MissingFile(InvalidUpload):
     """The request has no file, or an empty one."""
 
 
+class BrokenForm(InvalidUpload):
+    """The request's body is not the form that its header says."""
+
+
 class InvalidParameter(InvalidUpload):
     """A parameter beside the file is malformed or out of range."""
 

@@ -24,7 +24,6 @@ from contract.errors import (
     ResultTimeout,
     StoreUnwritable,
 )
-from contract.job_queue import Sighting
 from contract.messages import Classification, ClassifyJob, Dropped, Failure, FailureKind, Outcome
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class Gateway:
     def admit(self) -> None:
         """Refuse, before its body is read, a request that would be refused after: a refusal must cost next to nothing.
 
-        It goes by the queue's length as it was last seen, at most a second ago; ``classify`` looks again.
+        It goes by what this process knows of the queue; ``classify`` may see more.
 
         Raises:
             Overloaded, NoWorker, BackendDown: not now; the error says when to come again.
@@ -78,7 +77,7 @@ class Gateway:
             crew = self._staff.crew()
         except QueueUnavailable as error:
             raise BackendDown(str(error), RETRY_SOON_S) from error
-        self._admit(crew, self._staff.depth, time.monotonic() + self._settings.request_timeout_s)
+        self._admit(crew, time.monotonic() + self._settings.request_timeout_s)
 
     def classify(self, upload: Upload) -> Answer:
         """Answer one upload, from what is known or by a worker.
@@ -113,16 +112,14 @@ class Gateway:
         crew = self._staff.crew()
         if self._settings.result_cache:
             sighting = self._queue.look(crew.model, crew.digest, picture)
-        else:
-            sighting = Sighting(answer=None, computation=None, depth=self._queue.depth(crew.model))
-        self._staff.depth = sighting.depth
-        if sighting.answer is not None:
-            return sighting.answer, "hit"
-        if sighting.computation is not None:
-            outcome = self._join(crew, picture, sighting.computation, deadline)
-            if outcome is not None:
-                return _classified(outcome), "joined"
-        self._admit(crew, sighting.depth, deadline)
+            self._staff.saw(sighting.depth)
+            if sighting.answer is not None:
+                return sighting.answer, "hit"
+            if sighting.computation is not None:
+                outcome = self._join(crew, picture, sighting.computation, deadline)
+                if outcome is not None:
+                    return _classified(outcome), "joined"
+        self._admit(crew, deadline)
         return self._compute(crew, picture, deadline)
 
     def _compute(self, crew: Crew, picture: str, deadline: float) -> tuple[Classification, Cache]:
@@ -134,6 +131,7 @@ class Gateway:
         job = ClassifyJob(picture, cache=self._settings.result_cache)
         for _ in range(SUBMISSIONS):
             submission = self._queue.submit(crew.model, job, _left_s(deadline))
+            self._staff.saw(submission.depth)
             if submission.joined:
                 outcome = self._join(crew, picture, submission.computation, deadline)
                 if outcome is not None:
@@ -157,10 +155,10 @@ class Gateway:
         self._queue.forget(crew.model, picture, computation)
         return None
 
-    def _admit(self, crew: Crew, depth: int, deadline: float) -> None:
+    def _admit(self, crew: Crew, deadline: float) -> None:
         if crew.memory.nearly_full:
             raise Overloaded("the service is busy: its queue has no room left", RETRY_SOON_S)
-        excess_s = crew.expected_wait_s(depth) - ADMITTED_SHARE * (deadline - time.monotonic())
+        excess_s = crew.expected_wait_s(self._staff.depth(crew)) - ADMITTED_SHARE * (deadline - time.monotonic())
         if excess_s > 0:
             raise Overloaded("the service is busy: its queue is too long for this request", max(1, math.ceil(excess_s)))
 

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 STATUS: dict[type[errors.ApiError], HTTPStatus] = {
     errors.MissingFile: HTTPStatus.BAD_REQUEST,
+    errors.BrokenForm: HTTPStatus.BAD_REQUEST,
     errors.InvalidParameter: HTTPStatus.BAD_REQUEST,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.NotAnImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -35,30 +35,32 @@ class Crew:
     workers: tuple[WorkerCard, ...]
     memory: QueueMemory
 
-    def expected_wait_s(self, depth: int) -> float:
+    @property
+    def mean_service_s(self) -> float:
+        """What a picture costs one worker, in seconds; 0 before any has served one."""
+        return sum(worker.service_ms for worker in self.workers) / len(self.workers) / 1000
+
+    def expected_wait_s(self, depth: float) -> float:
         """How long a picture queued now waits for its answer, in seconds, behind ``depth`` others.
 
         Every worker has, on average, half a batch in hand; each picture costs the workers' mean service time. Behind
         nobody it is 0, whatever the service time: a service that refused while idle would never learn better.
         """
-        if depth == 0:
+        if depth < 1:
             return 0.0
-        mean_service_s = sum(worker.service_ms for worker in self.workers) / len(self.workers) / 1000
         in_hand = sum(worker.batch for worker in self.workers) / 2
-        return (depth + in_hand) * mean_service_s / len(self.workers)
+        return (depth + in_hand) * self.mean_service_s / len(self.workers)
 
 
 class Staff:
-    """The crew as of at most a second ago.
-
-    ``depth`` is the length of its queue as it was last seen, by the crew's own look or by any request's.
-    """
+    """The crew as of at most a second ago, and the length of its queue by the last request that saw it."""
 
     def __init__(self, redis: Redis, queue: JobQueue) -> None:
         self._redis = redis
         self._queue = queue
         self._lock = Lock()
-        self.depth = 0
+        self._depth = 0
+        self._depth_seen_at = float("-inf")
         self._crew: Crew | None = None
         self._failure: QueueUnavailable | None = None
         self._looked_at = float("-inf")
@@ -87,6 +89,21 @@ class Staff:
             raise NoWorker("no worker is ready", ALIVE_FOR_S)
         return self._crew
 
+    def saw(self, depth: int) -> None:
+        """Somebody has just learnt how long the queue is."""
+        self._depth, self._depth_seen_at = depth, time.monotonic()
+
+    def depth(self, crew: Crew) -> float:
+        """How long the queue is now, as far as this process knows.
+
+        What ``crew`` has worked off since the queue was last seen is taken off: while requests are refused nobody
+        looks, and the workers would run dry before the next look.
+        """
+        if self._depth == 0 or crew.mean_service_s == 0:
+            return float(self._depth)
+        worked_off = (time.monotonic() - self._depth_seen_at) * len(crew.workers) / crew.mean_service_s
+        return max(0.0, self._depth - worked_off)
+
     def _is_due(self) -> bool:
         # "Nobody" is not held: the first worker to come is seen by every process at once.
         nobody = self._crew is None and self._failure is None
@@ -99,7 +116,7 @@ class Staff:
             if cards:
                 newest = max(cards, key=lambda card: card.generation)
                 self._crew = Crew(newest.model, newest.digest, tuple(cards), memory)
-                self.depth = self._queue.depth(newest.model)
+                self.saw(self._queue.depth(newest.model))
         except RedisError as error:
             self._failure = QueueUnavailable(f"Redis does not answer: {error}")
         except QueueUnavailable as error:

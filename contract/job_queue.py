@@ -47,10 +47,14 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The computation to wait for; ``joined`` when somebody else had submitted it first, and it is to be joined."""
+    """The computation to wait for; ``joined`` when somebody else had submitted it first, and it is to be joined.
+
+    ``depth`` is the queue's length with it.
+    """
 
     computation: str
     joined: bool
+    depth: int
 
 
 def queue_name(model: str) -> str:
@@ -133,15 +137,16 @@ class JobQueue:
                     retry=RETRY,
                     pipeline=pipe,
                 )
-                first_reply, *_ = pipe.execute()
+                pipe.llen(queue.key)
+                first_reply, *_, depth = pipe.execute()
             winner = first_reply.decode() if job.cache and first_reply else None
             if winner is None:
-                return Submission(computation, joined=False)
+                return Submission(computation, joined=False, depth=depth)
             # Both were queued; ours is dropped unseen when its turn comes, because nobody wants it.
             self._commands.delete(keys.wanted(computation))
         except RedisError as error:
             raise QueueUnavailable(f"Redis does not take the job: {error}") from error
-        return Submission(winner, joined=True)
+        return Submission(winner, joined=True, depth=depth)
 
     def join(self, computation: str, wanted_for_s: float) -> bool:
         """Keep somebody else's computation wanted for ``wanted_for_s`` seconds more; returns whether it still exists.

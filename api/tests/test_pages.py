@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from PIL import Image
+from urllib3 import encode_multipart_formdata
 
 from api.app import create_app
 from api.errors import Overloaded, Undecodable
@@ -168,21 +169,30 @@ def test_the_pages_own_script_gets_json(client, store):
 @pytest.mark.parametrize(
     ("data", "status", "words"),
     [
-        (form(b"just some text", "cat.jpg"), 415, "not a picture"),
-        (form(b"", "cat.jpg"), 400, "empty"),
-        ({}, 400, "no file"),
+        ({"file": ("cat.jpg", b"just some text")}, 415, "not a picture"),
+        ({"file": ("cat.jpg", b"")}, 400, "empty"),
+        ({"other": ("cat.jpg", b"x")}, 400, "no file"),
     ],
 )
 def test_a_bad_upload_is_explained_in_words_with_the_right_status(client, data, status, words):
     """A person reads it on the page, a script as a problem document."""
-    page = client.post("/", data={name: (io.BytesIO(file[0].getvalue()), file[1]) for name, file in data.items()})
-    problem = client.post("/", data=data, headers=JSON)
+    body, content_type = encode_multipart_formdata(data)
+    page = client.post("/", data=body, content_type=content_type)
+    problem = client.post("/", data=body, content_type=content_type, headers=JSON)
 
     assert page.status_code == problem.status_code == status
     assert page.mimetype == "text/html"
     assert problem.mimetype == "application/problem+json"
     assert re.search(rf'role="alert">[^<]*({words})', page.text)
     assert re.search(words, json.loads(problem.data)["detail"])
+
+
+def test_a_form_that_is_cut_short_is_not_mistaken_for_one_without_a_file(client):
+    body, content_type = encode_multipart_formdata({"file": ("cat.png", picture())})
+    answer = client.post("/", data=body[:-30], content_type=content_type, headers=JSON)
+
+    assert answer.status_code == 400
+    assert "the form can't be read" in json.loads(answer.data)["detail"]
 
 
 def test_a_file_that_is_too_large_is_explained_in_words(client):

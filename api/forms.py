@@ -1,0 +1,80 @@
+"""Reading ``multipart/form-data``. The parser is the ``multipart`` package's; Flask sees its usual form and files.
+
+Werkzeug's own parser searches for the boundary with a regular expression that visits every byte of a photo, which
+cost a fifth of the API's time (docs/decisions/0005-what-a-request-costs.md).
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import IO, TYPE_CHECKING
+
+from flask import Request
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
+from werkzeug.datastructures import FileStorage, Headers
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
+
+from api.errors import BrokenForm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from werkzeug.datastructures import MultiDict
+
+    ParsedForm = tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]
+
+READ_BYTES = 256 * 1024
+
+
+class FormParser(FormDataParser):
+    """Keeps Werkzeug's limits on the number of parts and on the bytes of text; the request's limit is the stream's."""
+
+    def parse(
+        self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str] | None = None
+    ) -> ParsedForm:
+        """As Werkzeug's, but a broken form is an error of its own, not an empty form.
+
+        Raises:
+            BrokenForm: the body is no form, or ends too early.
+            RequestEntityTooLarge: one of the limits is passed.
+        """
+        if mimetype != "multipart/form-data":
+            return super().parse(stream, mimetype, content_length, options)
+        form: list[tuple[str, str]] = []
+        files: list[tuple[str, FileStorage]] = []
+        text_bytes = 0
+        try:
+            parts = PushMultipartParser((options or {}).get("boundary", ""), max_segment_count=self.max_form_parts or 1)
+            for part, content in _parts(parts, stream):
+                name = part.name or ""
+                if part.filename is not None:
+                    files.append(
+                        (name, FileStorage(BytesIO(content), part.filename, name, headers=Headers(part.headerlist)))
+                    )
+                    continue
+                text_bytes += len(content)
+                if text_bytes > (self.max_form_memory_size or 0):
+                    raise RequestEntityTooLarge
+                form.append((name, content.decode(errors="replace")))
+        except ParserLimitReached as error:
+            raise RequestEntityTooLarge from error
+        except MultipartError as error:
+            raise BrokenForm(f"the form can't be read: {error}") from error
+        return stream, self.cls(form), self.cls(files)
+
+
+class FormRequest(Request):
+    form_data_parser_class = FormParser
+
+
+def _parts(parser: PushMultipartParser, stream: IO[bytes]) -> Iterator[tuple[MultipartSegment, bytes]]:
+    """Each part with its content, whole."""
+    chunks: list[bytes] = []
+    for event in parser.parse_blocking(stream.read, READ_BYTES):
+        if isinstance(event, MultipartSegment):
+            part, chunks = event, []
+        elif event is not None:
+            chunks.append(event)
+        else:
+            yield part, b"".join(chunks)
