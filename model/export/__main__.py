@@ -65,7 +65,7 @@ def _build(tarball: Path, scratch: Path) -> None:
     print("Building the fp32 graph")
     fp32 = graph.build(keras.weights)
     print("Quantising to int8")
-    int8 = quantise.quantise(fp32, calibration.load().ranges)
+    int8 = quantise.quantise(graph.build(keras.weights, for_int8=True), calibration.load().ranges)
     models = {"fp32": fp32.SerializeToString(deterministic=True), "int8": int8.SerializeToString(deterministic=True)}
     for variant in bundles.VARIANTS:
         folder = scratch / variant.folder

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UINT8_LEVELS, INT8_MAX = 255, 127
+_MOVES = {"Transpose", "Reshape"}  # move values and change none: done on the bytes
 _INT32_SAFE = 2**30  # biases stay below this, which leaves the accumulator its head-room
 
 
@@ -31,7 +32,7 @@ def quantise(model: onnx.ModelProto, ranges: Mapping[str, tuple[float, float]]) 
         model: the float32 model; left as it is.
         ranges: lowest and highest value by tensor name. A range is widened to hold 0, which must be exact for
             padding and for ReLU. A ReLU's own range starts at 0, so the rounding does its work and the
-            node goes. A max-pool's output keeps its input's scale.
+            node goes. What a max-pool, a transposition or a reshape gives keeps its input's scale.
     """
     return _Quantiser(model, ranges).run()
 
@@ -57,9 +58,14 @@ class _Quantiser:
         for node in self._model.graph.node:
             self._convert(node)
         graph = self._model.graph
-        used = {name for node in self._nodes for name in node.input}
+        used = {output.name for output in graph.output}
+        nodes: list[onnx.NodeProto] = []
+        for node in reversed(self._nodes):  # a moved tensor is needed as bytes, but perhaps not dequantised as well
+            if used.intersection(node.output):
+                used.update(node.input)
+                nodes.insert(0, node)
         constants = [tensor for name, tensor in (self._constants | self._new).items() if name in used]
-        quantised = helper.make_graph(self._nodes, graph.name, graph.input, graph.output, constants)
+        quantised = helper.make_graph(nodes, graph.name, graph.input, graph.output, constants)
         model = helper.make_model(quantised, opset_imports=self._model.opset_import, ir_version=self._model.ir_version)
         onnx.checker.check_model(model)
         return model
@@ -72,14 +78,22 @@ class _Quantiser:
             # result goes straight into this tensor's rounding.
             self._alias[output] = self._round(inputs[0], output, self._scale_of(output))
             return
+        if node.op_type in _MOVES and source in self._scales:
+            scale = self._scales[output] = self._scales[source]
+            self._copy(node, [f"{source}_uint8", *inputs[1:]], f"{output}_uint8")
+            self._alias[output] = self._add("DequantizeLinear", [f"{output}_uint8", *scale[:2]], f"{output}_rounded")
+            return
         if node.op_type == "Conv" and source in self._scales:
             inputs[1:] = self._round_kernel(node.input[1], node.input[2], self._scales[source][2])
-        self._nodes.append(helper.make_node(node.op_type, inputs, [output], name=node.name))
-        self._nodes[-1].attribute.extend(node.attribute)
+        self._copy(node, inputs, output)
         if node.op_type == "MaxPool" and source in self._scales:
             self._alias[output] = self._round(output, output, self._scales[source])
         elif output in self._ranges:
             self._alias[output] = self._round(output, output, self._scale_of(output))
+
+    def _copy(self, node: onnx.NodeProto, inputs: list[str], output: str) -> None:
+        self._nodes.append(helper.make_node(node.op_type, inputs, [output], name=node.name))
+        self._nodes[-1].attribute.extend(node.attribute)
 
     def _scale_of(self, tensor: str) -> tuple[str, str, np.float32]:
         scale, zero = activation_scale(*self._ranges[tensor])

@@ -3,11 +3,12 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 
 from model.bundle import load_bundle
-from model.export import calibrate, graph, keras_weights, quantise
+from model.export import calibrate, calibration, graph, keras_weights, quantise
 
 SMALL = graph.Architecture(blocks=(2, 2, 2, 1), side=64)
 
@@ -15,6 +16,10 @@ SMALL = graph.Architecture(blocks=(2, 2, 2, 1), side=64)
 def run(model, pixels):
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, {graph.INPUT: pixels})[0]
+
+
+def some_ranges(fp32):
+    return {name: (0.0, 4.0) if "relu" in name else (-4.0, 4.0) for name in calibrate.rounded_tensors(fp32)}
 
 
 def pictures(count, side):
@@ -36,6 +41,39 @@ def test_moving_the_stride_forward_changes_no_bit_of_the_real_network(package_we
     pixels = pictures(2, 224)
 
     assert np.array_equal(run(early, pixels), run(published, pixels))
+
+
+def test_the_layout_for_int8_changes_no_bit(small_weights):
+    """It is worth 5% of the time; a kernel or a picture put together wrongly would show in every number."""
+    plain = graph.build(small_weights, SMALL)
+    ranges = some_ranges(plain)
+    pixels = pictures(3, SMALL.side)
+
+    laid_out = graph.build(small_weights, SMALL, for_int8=True)
+
+    expected = run(quantise.quantise(plain, ranges), pixels)
+    assert np.array_equal(run(quantise.quantise(laid_out, ranges), pixels), expected)
+    assert run(laid_out, pixels) == pytest.approx(run(plain, pixels), abs=1e-5)
+
+
+def test_the_layout_for_int8_changes_no_bit_of_the_real_network(models, package_weights, sample):
+    plain = quantise.quantise(graph.build(package_weights), calibration.load().ranges)
+    bundle = load_bundle(models / "resnet50-int8")
+    pixels = sample.pixels(bundle.preprocess, bundle.input)[:16]
+
+    assert np.array_equal(run(onnx.load(bundle.model_path), pixels), run(plain, pixels))
+
+
+def test_a_blocked_kernel_sees_each_pixel_where_the_plain_one_does():
+    """Tap (row, column, colour) of the plain kernel stands in square (row + 1) // 2, (column + 1) // 2."""
+    kernel = np.zeros((1, 3, 7, 7), np.float32)
+    kernel[0, 2, 0, 3] = 1
+
+    blocked = graph.blocked(kernel)
+
+    row, column, colour = 1, 0, 2
+    assert blocked[0, (row * 2 + column) * 3 + colour, 0, 2] == 1
+    assert blocked.sum() == 1
 
 
 def test_a_folded_batch_norm_computes_what_the_layer_did():
@@ -64,19 +102,20 @@ def test_equal_weights_give_equal_bytes(small_weights):
     """A bundle's checksum names it: two machines that build it must agree."""
 
     def build() -> tuple[bytes, bytes]:
-        fp32 = graph.build(small_weights, SMALL)
-        ranges = {name: (-4.0, 4.0) if "relu" not in name else (0.0, 4.0) for name in calibrate.rounded_tensors(fp32)}
-        return fp32.SerializeToString(), quantise.quantise(fp32, ranges).SerializeToString()
+        fp32, laid_out = (graph.build(small_weights, SMALL, for_int8=for_int8) for for_int8 in (False, True))
+        return fp32.SerializeToString(), quantise.quantise(laid_out, some_ranges(fp32)).SerializeToString()
 
     assert build() == build()
 
 
 def test_the_built_models_are_what_this_source_builds(models, package_weights):
     """Not only twice in one process: the bytes on the disk come out again."""
-    built = graph.build(package_weights).SerializeToString(deterministic=True)
+    int8 = quantise.quantise(graph.build(package_weights, for_int8=True), calibration.load().ranges)
+    for name, model in ("fp32", graph.build(package_weights)), ("int8", int8):
+        built = model.SerializeToString(deterministic=True)
 
-    on_disk = (models / "resnet50-fp32" / "model.onnx").read_bytes()
-    assert hashlib.sha256(built).hexdigest() == hashlib.sha256(on_disk).hexdigest()
+        on_disk = (models / f"resnet50-{name}" / "model.onnx").read_bytes()
+        assert hashlib.sha256(built).hexdigest() == hashlib.sha256(on_disk).hexdigest()
 
 
 def test_fp32_and_reference_share_one_network(models):
