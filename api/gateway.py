@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Cache = Literal["hit", "joined", "miss"]
 RETRY_SOON_S = 2
-ADMITTED_SHARE = 0.7  # of its deadline a request may expect to wait; the rest is for what the expectation misses
+ADMITTED_SHARE = 0.5  # of its deadline a request may expect to wait; the rest is for what the expectation misses
 SUBMISSIONS = 3  # of one request: its own, and another after each computation that came to nothing
 SHORTEST_WAIT_S = 0.001  # Redis counts in milliseconds
 

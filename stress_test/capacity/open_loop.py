@@ -14,7 +14,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -41,6 +41,59 @@ class Response:
         return (self.came_s - self.sent_s) * 1000
 
 
+class _Connection(asyncio.Protocol):
+    """One request at a time. Streams would cost the generator twice as much, and it shares the machine."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.WriteTransport | None = None
+        self._received = b""
+        self._answer: asyncio.Future[tuple[int, str | None]] | None = None
+        self.usable = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)
+
+    def ask(self, *pieces: bytes) -> asyncio.Future[tuple[int, str | None]]:
+        """Send a request; the future becomes its status and Retry-After, or raises OSError or ValueError."""
+        assert self._transport is not None
+        self._received, self._answer = b"", asyncio.get_running_loop().create_future()
+        self._transport.writelines(pieces)
+        return self._answer
+
+    def close(self) -> None:
+        self.usable = False
+        if self._transport is not None:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        if not end or self._answer is None or self._answer.done():
+            return
+        try:
+            status, headers = _parse(head)
+            if len(body) < int(headers["content-length"]):
+                return
+        except (KeyError, ValueError, IndexError):
+            self._answer.set_exception(ValueError("no HTTP answer of a known length"))
+            self.close()
+            return
+        if headers.get("connection", "").lower() == "close":
+            self.close()
+        self._answer.set_result((status, headers.get("retry-after")))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.usable = False
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionResetError("closed without an answer") if exc is None else exc)
+
+
+def _parse(head: bytes) -> tuple[int, dict[str, str]]:
+    status_line, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return int(status_line.split()[1]), headers
+
+
 class Generator:
     """Sends to one address; ``photos`` are encoded."""
 
@@ -49,7 +102,7 @@ class Generator:
         self._host, self._port, self._path = address.hostname or "", address.port or 80, address.path
         self._photos = photos
         self._run = uuid.uuid4().hex
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._idle: list[_Connection] = []
         self._began = 0.0
 
     async def offer(self, rate: float, seconds: float) -> list[Response]:
@@ -61,8 +114,8 @@ class Generator:
             await asyncio.sleep(max(0.0, due_s - self._now_s()))
             tasks.append(asyncio.create_task(self._request(number, due_s)))
         responses = await asyncio.gather(*tasks)
-        for _, writer in self._idle:
-            writer.close()
+        for connection in self._idle:
+            connection.close()
         return list(responses)
 
     async def _request(self, number: int, due_s: float) -> Response:
@@ -70,12 +123,12 @@ class Generator:
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 status, retry_after = await self._exchange(number)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
+        except (OSError, TimeoutError, ValueError):
             return Response(due_s, self._now_s(), 0, None)
         return Response(due_s, self._now_s(), status, retry_after)
 
     async def _exchange(self, number: int) -> tuple[int, str | None]:
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(self._host, self._port)
+        connection = await self._connection()
         photo = self._photos[number % len(self._photos)]
         tail = f"{self._run}-{number}".encode() + END
         length = len(HEAD) + len(photo) + len(tail)
@@ -84,19 +137,21 @@ class Generator:
             f"Content-Type: multipart/form-data; boundary=photo\r\nContent-Length: {length}\r\n\r\n"
         )
         try:
-            writer.writelines((head.encode(), HEAD, photo, tail))
-            await writer.drain()
-            status_line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-            await reader.readexactly(int(headers.get("content-length", "")))
+            answer = await connection.ask(head.encode(), HEAD, photo, tail)
         except BaseException:
-            writer.close()
+            connection.close()
             raise
-        if headers.get("connection", "").lower() == "close":
-            writer.close()
-        else:
-            self._idle.append((reader, writer))
-        return int(status_line.split()[1]), headers.get("retry-after")
+        if connection.usable:
+            self._idle.append(connection)
+        return answer
+
+    async def _connection(self) -> _Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+        _, connection = await asyncio.get_running_loop().create_connection(_Connection, self._host, self._port)
+        return connection
 
     def _now_s(self) -> float:
         return time.perf_counter() - self._began
