@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from threading import Lock
+from threading import Condition
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HELD_FOR_S = 1.0
 STALE_FOR_S = 3.0  # a crew may be this old while somebody looks anew: in a burst of requests a look takes its time
-LOOK_WITHIN_S = 2.0
+LOOK_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ class Staff:
     def __init__(self, redis: Redis, queue: JobQueue) -> None:
         self._redis = redis
         self._queue = queue
-        self._lock = Lock()
+        self._look_ended = Condition()
+        self._looking = False
         self._depth = 0
         self._depth_seen_at = float("-inf")
         self._crew: Crew | None = None
@@ -101,16 +102,21 @@ class Staff:
         return max(0.0, self._depth - worked_off)
 
     def _look_or_wait(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            if self._crew is not None and time.monotonic() - self._looked_at < STALE_FOR_S:
+        """All who wait are woken by the end of one look: handing a lock on took a burst of a thousand seconds."""
+        with self._look_ended:
+            if self._looking:
+                if self._crew is not None and time.monotonic() - self._looked_at < STALE_FOR_S:
+                    return
+                if not self._look_ended.wait_for(lambda: not self._looking, LOOK_WITHIN_S):
+                    raise QueueUnavailable("Redis does not answer")
                 return
-            if not self._lock.acquire(timeout=LOOK_WITHIN_S):
-                raise QueueUnavailable("Redis does not answer")
+            self._looking = True
         try:
-            if self._is_due():
-                self._look()
+            self._look()
         finally:
-            self._lock.release()
+            with self._look_ended:
+                self._looking = False
+                self._look_ended.notify_all()
 
     def _is_due(self) -> bool:
         # "Nobody" is not held: the first worker to come is seen by every process at once.

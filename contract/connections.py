@@ -14,6 +14,10 @@ MAX_CONNECTIONS = (
     10_000  # RQ's and redis-py's usual 100 would refuse the 101st waiting request; Redis' own limit is 10,000
 )
 
+# ``driver_info=None``: redis-py else looks its own version up in the installed packages for every connection, to tell
+# Redis. That was 1.9 of the 2.3 ms of processor time that a connection cost, and a thousand waiting requests need two
+# thousand of them.
+
 
 def connect(url: str) -> Redis:
     """A client for commands that answer at once. One retry covers a connection that Redis closed meanwhile."""
@@ -23,6 +27,7 @@ def connect(url: str) -> Redis:
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         max_connections=MAX_CONNECTIONS,
+        driver_info=None,
     )
 
 
@@ -37,4 +42,5 @@ def connect_for_waiting(url: str) -> Redis:
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
         max_connections=MAX_CONNECTIONS,
+        driver_info=None,
     )

@@ -25,15 +25,19 @@ from model.session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import onnx
     from numpy.typing import NDArray
 
+    from model.export.graph import Weights
+
     Run = Callable[[NDArray[np.uint8]], object]
+    Build = Callable[[Weights], onnx.ModelProto]
 
 ROUNDS, SECONDS_EACH = 15, 1.0
 BATCHES = (1, 2, 4, 8, 16)
 BATCH = 8  # what a worker takes at most (model/settings.py)
 
-FORMS = {
+FORMS: dict[str, Build] = {
     "as published": partial(graph.build, early_stride=False),
     "stride moved forward": graph.build,
     "and laid out for int8": partial(graph.build, for_int8=True),
