@@ -130,7 +130,8 @@ class Gateway:
         """
         job = ClassifyJob(picture, cache=self._settings.result_cache)
         for _ in range(SUBMISSIONS):
-            submission = self._queue.submit(crew.model, job, _left_s(deadline))
+            with self._staff.submitting():
+                submission = self._queue.submit(crew.model, job, _left_s(deadline))
             self._staff.saw(submission.depth)
             if submission.joined:
                 outcome = self._join(crew, picture, submission.computation, deadline)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Condition
+from threading import Condition, Lock
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
@@ -15,6 +16,8 @@ from contract.queue_memory import QueueMemory, read_queue_memory
 from contract.roster import ALIVE_FOR_S, WorkerCard, workers_alive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from redis import Redis
 
     from contract.job_queue import JobQueue
@@ -59,6 +62,8 @@ class Staff:
     def __init__(self, redis: Redis, queue: JobQueue) -> None:
         self._redis = redis
         self._queue = queue
+        self._on_their_way = 0
+        self._counting = Lock()
         self._look_ended = Condition()
         self._looking = False
         self._depth = 0
@@ -90,16 +95,30 @@ class Staff:
         """Somebody has just learnt how long the queue is."""
         self._depth, self._depth_seen_at = depth, time.monotonic()
 
+    @contextmanager
+    def submitting(self) -> Iterator[None]:
+        """One more job is on its way into the queue while the context lasts, and counts as being in it.
+
+        Else all that a burst brings would find the queue as short as it was before the first of them had arrived.
+        """
+        with self._counting:
+            self._on_their_way += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._on_their_way -= 1
+
     def depth(self, crew: Crew) -> float:
-        """How long the queue is now, as far as this process knows.
+        """How long the queue is now, as far as this process knows, with the jobs that it is just submitting.
 
         What ``crew`` has worked off since the queue was last seen is taken off: while requests are refused nobody
         looks, and the workers would run dry before the next look.
         """
         if self._depth == 0 or crew.mean_service_s == 0:
-            return float(self._depth)
+            return float(self._depth + self._on_their_way)
         worked_off = (time.monotonic() - self._depth_seen_at) * len(crew.workers) / crew.mean_service_s
-        return max(0.0, self._depth - worked_off)
+        return max(0.0, self._depth - worked_off) + self._on_their_way
 
     def _look_or_wait(self) -> None:
         """All who wait are woken by the end of one look: handing a lock on took a burst of a thousand seconds."""

@@ -62,6 +62,18 @@ def test_what_is_seen_replaces_what_was_believed(clock):
     assert staff.depth(crew(workers=2, service_ms=20)) == 90
 
 
+@pytest.mark.usefixtures("clock")
+def test_jobs_on_their_way_into_the_queue_count_as_being_in_it():
+    """A burst of a hundred is not admitted whole because none of it has arrived yet."""
+    staff = Staff(cast("Redis", None), cast("JobQueue", None))
+    staff.saw(10)
+    with staff.submitting(), staff.submitting():
+        within = staff.depth(crew(workers=1, service_ms=20))
+
+    assert within == 12
+    assert staff.depth(crew(workers=1, service_ms=20)) == 10
+
+
 def test_of_workers_that_have_served_nothing_yet_no_speed_is_assumed(clock):
     staff = Staff(cast("Redis", None), cast("JobQueue", None))
     staff.saw(100)
