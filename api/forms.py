@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     ParsedForm = tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]
 
 READ_BYTES = 256 * 1024
+LONGEST_HEADER_BYTES = 16 * 1024  # a file name is in one, and some senders put a whole path there
 
 
 class FormParser(FormDataParser):
@@ -45,7 +46,11 @@ class FormParser(FormDataParser):
         files: list[tuple[str, FileStorage]] = []
         text_bytes = 0
         try:
-            parts = PushMultipartParser((options or {}).get("boundary", ""), max_segment_count=self.max_form_parts or 1)
+            parts = PushMultipartParser(
+                (options or {}).get("boundary", ""),
+                max_header_size=LONGEST_HEADER_BYTES,
+                max_segment_count=self.max_form_parts or 1,
+            )
             for part, content in _parts(parts, stream):
                 name = part.name or ""
                 if part.filename is not None:

@@ -34,6 +34,13 @@ def test_a_file_arrives_as_it_was_sent_whatever_its_size(size):
     assert form.form["top_k"] == "3"
 
 
+def test_a_file_name_may_be_long():
+    """Some senders put a whole path there; the name is for display only."""
+    body, content_type = encode_multipart_formdata({"file": ("x" * 5000 + ".jpg", b"x")})
+
+    assert sent(body, content_type).files["file"].read() == b"x"
+
+
 def test_several_files_of_one_name_keep_their_order():
     body, content_type = encode_multipart_formdata([("files", (name, name.encode())) for name in "cab"])
 
