@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SERVERS = {"valkey": str(get_binary_path()), "redis": shutil.which("redis-server")}
+
+# A shell starts what runs in its background with SIGINT ignored, which our processes would inherit: Ctrl-C would do
+# nothing in the tests of Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def skip_or_fail(reason: str) -> None:
