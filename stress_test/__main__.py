@@ -1,4 +1,4 @@
-"""``python -m stress_test`` (``make stress``): users against 1 and 2 workers, and a report of what they saw."""
+"""``python -m stress_test`` (``make stress``): users against 1 and 2 workers, a great crowd, and a report of it."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 WORKERS = (1, 2)
 USERS = (4, 16, 64, 256)
 WARM_UP_S, MEASURED_S = 4.0, 20.0  # eight rows of these stay under four minutes
+
+GREAT_CROWD = 1000
+GREAT_CROWD_KNOWN_SHARE = 0.5
+GREAT_CROWD_WARM_UP_S, GREAT_CROWD_S = 20.0, 60.0  # it takes 10 s to come, and refused ones come again later
 
 REPORT = Path(__file__).parent / "report.md"
 CHART = Path(__file__).parent / "report" / "chart.svg"
@@ -81,7 +85,15 @@ def _measure() -> Figures:
                     flush=True,
                 )
                 wait_for_empty_queue(url)
-    return Figures(datetime.now(UTC).date(), machine, model.name, WARM_UP_S, MEASURED_S, series)
+        great_crowd = send_crowd(
+            urls[max(WORKERS)],
+            GREAT_CROWD,
+            warm_up_s=GREAT_CROWD_WARM_UP_S,
+            seconds=GREAT_CROWD_S,
+            known_share=GREAT_CROWD_KNOWN_SHARE,
+        )
+        print(f"{GREAT_CROWD} users: {great_crowd.failed} failures, {great_crowd.refused} 503s", flush=True)
+    return Figures(datetime.now(UTC).date(), machine, model.name, WARM_UP_S, MEASURED_S, series, great_crowd)
 
 
 def _raise_stop(_signal: int, _frame: FrameType | None) -> None:

@@ -13,13 +13,16 @@ ROOT = Path(__file__).parents[1]
 START_AND_STOP_WITHIN_S = 60.0
 
 
-def send_crowd(url: str, users: int, *, warm_up_s: float, seconds: float) -> Measurement:
+def send_crowd(url: str, users: int, *, warm_up_s: float, seconds: float, known_share: float = 0.0) -> Measurement:
     """Let ``users`` visit the service at ``url`` for ``seconds``, after ``warm_up_s`` that do not count.
+
+    Args:
+        known_share: of the uploads, 0 to 1, that are pictures which the service has seen before.
 
     Raises:
         CannotMeasure: Locust did not run.
     """
-    command = [sys.executable, "-m", "stress_test.crowd", url, str(users), str(warm_up_s), str(seconds)]
+    command = [sys.executable, "-m", "stress_test.crowd", url, *map(str, (users, known_share, warm_up_s, seconds))]
     try:
         done = subprocess.run(
             command,

@@ -4,8 +4,8 @@ By hand, with Locust's own page on http://127.0.0.1:8089, against a service that
 
     locust -f stress_test/locustfile.py --host http://127.0.0.1:8000
 
-Every upload is a picture that the service has not seen: none is answered from its memory. A 503 that says when to come
-again is no failure; it is counted under a name of its own, and its user waits as long as it asks.
+A new picture is one that the service has not seen: it is not answered from its memory. A known one is. A 503 that says
+when to come again is no failure; it is counted under a name of its own, and its user waits as long as it asks.
 """
 
 from __future__ import annotations
@@ -27,13 +27,17 @@ PICTURES = Path(__file__).parents[1] / "tests" / "pictures"
 LABELS = {"chelsea.jpg": "Egyptian_cat", "coffee.jpg": "espresso", "rocket.jpg": "missile"}
 PHOTOS = {name: (PICTURES / name).read_bytes() for name in LABELS}
 
-PAGE, PREDICT, REFUSED = "/", "/predict", "/predict (refused)"  # as Locust's statistics name the requests
+PAGE, PREDICT = "/", "/predict"
+KNOWN, REFUSED = "/predict (known)", "/predict (refused)"  # as Locust's statistics name these, apart from the others
 THINK_S = (0.5, 2.0)
 NEW_PICTURE_BYTES = 8  # after a JPEG's end nothing is decoded, but the picture's hash is another
 
 
 class Visitor(FastHttpUser):
+    """``known_share`` of the uploads, 0 to 1, are pictures that other visitors have sent before."""
+
     wait_time = between(*THINK_S)
+    known_share = 0.5
 
     @task(1)
     def look_at_the_page(self) -> None:
@@ -46,8 +50,11 @@ class Visitor(FastHttpUser):
     @task(3)
     def have_a_picture_classified(self) -> None:
         name, label = random.choice(list(LABELS.items()))  # noqa: S311  # nothing secret
-        photo = PHOTOS[name] + os.urandom(NEW_PICTURE_BYTES)
-        with self.client.post(PREDICT, files={"file": (name, photo, "image/jpeg")}, catch_response=True) as response:
+        known = random.random() < self.known_share  # noqa: S311
+        photo = PHOTOS[name] if known else PHOTOS[name] + os.urandom(NEW_PICTURE_BYTES)
+        with self.client.post(
+            PREDICT, files={"file": (name, photo, "image/jpeg")}, name=KNOWN if known else PREDICT, catch_response=True
+        ) as response:
             pause_s = _retry_after_s(response)
             if pause_s is not None:
                 response.request_meta["name"] = REFUSED

@@ -12,10 +12,12 @@ class Measurement:
     """Counts over ``seconds``, the time measured; percentiles are of all answers to ``/predict`` but refusals.
 
     Attributes:
-        pages, predictions: right answers.
+        pages, predictions, known: right answers: pages, labels of new pictures, labels of known ones.
         refused: 503s that said when to come again.
         failures: everything else, counted by reason.
-        p50_ms, p95_ms, p99_ms: response times, rounded by Locust to two digits; 0 where there was no answer.
+        p50_ms, p95_ms, p99_ms: response times for new pictures, rounded by Locust to two digits; 0 where there was no
+            answer.
+        known_p50_ms, known_p99_ms: the same for known ones.
         generator_cpu_s: processor time that the users themselves took.
     """
 
@@ -23,11 +25,14 @@ class Measurement:
     seconds: float
     pages: int
     predictions: int
+    known: int
     refused: int
     failures: dict[str, int]
     p50_ms: float
     p95_ms: float
     p99_ms: float
+    known_p50_ms: float
+    known_p99_ms: float
     generator_cpu_s: float
 
     @property
@@ -36,8 +41,8 @@ class Measurement:
 
     @property
     def requests_per_s(self) -> float:
-        """Right answers, pages and predictions."""
-        return (self.pages + self.predictions) / self.seconds
+        """Right answers of all kinds."""
+        return (self.pages + self.predictions + self.known) / self.seconds
 
     @property
     def failed(self) -> int:

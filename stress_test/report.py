@@ -19,7 +19,10 @@ TEMPLATE = Path(__file__).parent / "report_template.md"
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All of one run; ``series``: what each crowd saw of 1 and of 2 workers, the same crowds in the same order."""
+    """All of one run; ``series``: what each crowd saw of 1 and of 2 workers, the same crowds in the same order.
+
+    ``great_crowd``: what more users than there is room for saw of 2 workers, with known pictures among theirs.
+    """
 
     day: date
     machine: Machine
@@ -27,6 +30,7 @@ class Figures:
     warm_up_s: float
     seconds: float
     series: Mapping[int, tuple[Measurement, ...]]
+    great_crowd: Measurement
 
 
 def render(figures: Figures, chart: str) -> str:
@@ -48,7 +52,10 @@ def render(figures: Figures, chart: str) -> str:
             for workers, seen in enumerate(crowd, start=1)
         ),
         ratios="\n".join(_ratio(one, two) for one, two in zip(figures.series[1], figures.series[2], strict=True)),
-        failures="\n".join(_reasons(figures.series)) or "None.",
+        great_crowd_users=f"{figures.great_crowd.users:,}",
+        great_crowd_seconds=f"{figures.great_crowd.seconds:.0f}",
+        great_crowd=_great_crowd_row(figures.great_crowd),
+        failures="\n".join(_reasons(figures)) or "None.",
     )
 
 
@@ -66,10 +73,18 @@ def _ratio(one: Measurement, two: Measurement) -> str:
     return f"| {one.users} | {first:.1f} | {second:.1f} | {ratio} |"
 
 
-def _reasons(series: Mapping[int, tuple[Measurement, ...]]) -> list[str]:
+def _great_crowd_row(seen: Measurement) -> str:
+    return (
+        f"| {seen.pages / seen.seconds:.1f} | {seen.predictions_per_s:.1f} | {seen.known / seen.seconds:.1f}"
+        f" | {seen.refused / seen.seconds:.1f} | {seen.p50_ms:.0f} / {seen.p99_ms:.0f}"
+        f" | {seen.known_p50_ms:.0f} / {seen.known_p99_ms:.0f} | {seen.failed} | {seen.generator_cpu_share:.0%} |"
+    )
+
+
+def _reasons(figures: Figures) -> list[str]:
+    crowds = [(workers, seen) for workers, measurements in figures.series.items() for seen in measurements]
     return [
         f"- {seen.users} users, {workers} worker(s): {count} times {reason}"
-        for workers, measurements in series.items()
-        for seen in measurements
+        for workers, seen in [*crowds, (2, figures.great_crowd)]
         for reason, count in seen.failures.items()
     ]

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 from stress_test.load import send_crowd
-from tests.support.stack import free_port
+from tests.support.stack import ROOT, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stress_test.measurement import Measurement
 
 USERS = 8
+PICTURES = ROOT / "tests" / "pictures"
 
 
 @contextmanager
@@ -51,10 +52,18 @@ def server(status: int, body: object, headers: dict[str, str], uploads: list[byt
 
 
 def visit(
-    status: int, body: object, headers: dict[str, str] | None = None, uploads: list[bytes] | None = None
+    status: int,
+    body: object,
+    headers: dict[str, str] | None = None,
+    uploads: list[bytes] | None = None,
+    known_share: float = 0.0,
 ) -> Measurement:
     with server(status, body, headers or {}, [] if uploads is None else uploads) as url:
-        return send_crowd(url, USERS, warm_up_s=0, seconds=2)
+        return send_crowd(url, USERS, warm_up_s=0, seconds=2, known_share=known_share)
+
+
+def photos_in(uploads: list[bytes]) -> list[bytes]:
+    return [upload[upload.index(b"\xff\xd8") : upload.rindex(b"\r\n--")] for upload in uploads]
 
 
 def test_a_wrong_label_is_a_failure_whatever_the_status_says():
@@ -86,10 +95,20 @@ def test_every_upload_is_a_new_picture():
     """A picture seen before would be answered from memory, and the workers would have nothing to do."""
     uploads: list[bytes] = []
     visit(503, {}, uploads=uploads)
-    pictures = [upload[upload.index(b"\xff\xd8") : upload.rindex(b"\r\n--")] for upload in uploads]
+    pictures = photos_in(uploads)
 
     assert len(pictures) > 1
     assert len(set(pictures)) == len(pictures)
+
+
+def test_known_pictures_are_the_same_few_and_counted_apart():
+    uploads: list[bytes] = []
+    seen = visit(200, {"success": True, "prediction": "espresso"}, uploads=uploads, known_share=1.0)
+
+    assert set(photos_in(uploads)) <= {file.read_bytes() for file in PICTURES.glob("*.jpg")}
+    assert seen.known + seen.failed == len(uploads)  # two of the three are no espresso
+    assert seen.known > 0
+    assert seen.predictions == 0
 
 
 def test_nothing_that_listens_is_a_failure_and_no_crash():

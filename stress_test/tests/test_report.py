@@ -20,18 +20,29 @@ def measured(users: int, predictions: int, **changed: object) -> Measurement:
         "seconds": 20.0,
         "pages": predictions // 3,
         "predictions": predictions,
+        "known": 0,
         "refused": 0,
         "failures": {},
         "p50_ms": 24,
         "p95_ms": 31,
         "p99_ms": 45,
+        "known_p50_ms": 0,
+        "known_p99_ms": 0,
         "generator_cpu_s": 1.0,
     }
     return Measurement(**{**fields, **changed})  # type: ignore[arg-type]
 
 
-def figures(one: tuple[Measurement, ...], two: tuple[Measurement, ...]) -> Figures:
-    return Figures(date(2026, 11, 21), MACHINE, "resnet50-int8", 4.0, 20.0, {1: one, 2: two})
+GREAT_CROWD = measured(
+    1000, 4200, seconds=60.0, known=4500, pages=3000, refused=900, p99_ms=15000, known_p50_ms=7, known_p99_ms=150,
+    failures={"GET /: status 500": 3},
+)  # fmt: skip
+
+
+def figures(
+    one: tuple[Measurement, ...], two: tuple[Measurement, ...], great_crowd: Measurement = GREAT_CROWD
+) -> Figures:
+    return Figures(date(2026, 11, 21), MACHINE, "resnet50-int8", 4.0, 20.0, {1: one, 2: two}, great_crowd)
 
 
 @pytest.fixture
@@ -58,13 +69,23 @@ def test_the_ratio_is_that_of_the_predictions_per_second(report):
     assert "| 4 | 3.0 | 3.1 | 1.05 |\n| 256 | 45.0 | 67.5 | 1.50 |\n" in report
 
 
+def test_the_great_crowd_has_its_rates_and_times_by_kind_of_picture(report):
+    """A known picture is a look-up: one time for both kinds would tell nothing of either."""
+    assert "\n| 50.0 | 70.0 | 75.0 | 15.0 | 24 / 15000 | 7 / 150 | 3 | 2% |\n" in report
+
+
 def test_every_failure_is_shown_with_its_reason(report):
     """A figure without the failures that it hides would be a lie."""
-    assert "## Failures\n\n- 256 users, 2 worker(s): 2 times POST /predict: status 504\n" in report
+    assert (
+        "## Failures\n\n- 256 users, 2 worker(s): 2 times POST /predict: status 504\n"
+        "- 1000 users, 2 worker(s): 3 times GET /: status 500\n"
+    ) in report
 
 
 def test_no_failure_is_said_in_words():
-    assert "## Failures\n\nNone.\n" in render(figures((measured(4, 60),), (measured(4, 63),)), "chart.svg")
+    calm = figures((measured(4, 60),), (measured(4, 63),), great_crowd=measured(1000, 4000))
+
+    assert "## Failures\n\nNone.\n" in render(calm, "chart.svg")
 
 
 def test_a_service_that_answered_nothing_has_no_ratio():
