@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
 from flask import Request
-from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
+from multipart import MultipartError, MultipartSegment, PushMultipartParser
 from werkzeug.datastructures import FileStorage, Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
@@ -37,9 +37,11 @@ class FormParser(FormDataParser):
         """As Werkzeug's, but a broken form is an error of its own, not an empty form.
 
         Raises:
-            BrokenForm: the body is no form, or ends too early.
-            RequestEntityTooLarge: one of the limits is passed.
+            BrokenForm: the body is no form, ends too early, or has too many or too long heads of parts.
+            RequestEntityTooLarge: it has too much text.
         """
+        assert self.max_form_parts is not None  # Flask sets both
+        assert self.max_form_memory_size is not None
         if mimetype != "multipart/form-data":
             return super().parse(stream, mimetype, content_length, options)
         form: list[tuple[str, str]] = []
@@ -49,7 +51,7 @@ class FormParser(FormDataParser):
             parts = PushMultipartParser(
                 (options or {}).get("boundary", ""),
                 max_header_size=LONGEST_HEADER_BYTES,
-                max_segment_count=self.max_form_parts or 1,
+                max_segment_count=self.max_form_parts,
             )
             for part, content in _parts(parts, stream):
                 name = part.name or ""
@@ -59,11 +61,9 @@ class FormParser(FormDataParser):
                     )
                     continue
                 text_bytes += len(content)
-                if text_bytes > (self.max_form_memory_size or 0):
+                if text_bytes > self.max_form_memory_size:
                     raise RequestEntityTooLarge
                 form.append((name, content.decode(errors="replace")))
-        except ParserLimitReached as error:
-            raise RequestEntityTooLarge from error
         except MultipartError as error:
             raise BrokenForm(f"the form can't be read: {error}") from error
         return stream, self.cls(form), self.cls(files)

@@ -57,7 +57,7 @@ class Crew:
 
 
 class Staff:
-    """The crew as of at most a second ago, and the length of its queue by the last request that saw it."""
+    """The crew as it was a second ago (``STALE_FOR_S`` while somebody looks), and the queue's length when last seen."""
 
     def __init__(self, redis: Redis, queue: JobQueue) -> None:
         self._redis = redis

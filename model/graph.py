@@ -31,16 +31,16 @@ class Tensor(NamedTuple):
         return f"{self.name} {self.dtype} {list(self.shape)}"
 
 
-def open_graph(path: Path, *, num_threads: int, optimise: bool = True) -> ort.InferenceSession:
-    """Load an ONNX file for the CPU.
+def open_graph(source: Path | bytes, *, num_threads: int, optimise: bool = True) -> ort.InferenceSession:
+    """Load an ONNX model for the CPU.
 
     Args:
-        path: the ``.onnx`` file.
+        source: the ``.onnx`` file, or what would be in it.
         num_threads: threads that share one operator's work.
         optimise: False for a quick look at the inputs and outputs.
 
     Raises:
-        BundleError: ONNX Runtime can't load the file.
+        BundleError: ONNX Runtime can't load it.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = num_threads
@@ -52,9 +52,11 @@ def open_graph(path: Path, *, num_threads: int, optimise: bool = True) -> ort.In
     options.log_severity_level = _ERRORS_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # an idle worker leaves the CPU alone
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        model = source if isinstance(source, bytes) else str(source)
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no other base class
-        raise BundleError(f"{path.name}: ONNX Runtime can't load it: {error}") from error
+        name = "the model" if isinstance(source, bytes) else source.name
+        raise BundleError(f"{name}: ONNX Runtime can't load it: {error}") from error
 
 
 def inputs_of(session: ort.InferenceSession) -> Sequence[Tensor]:

@@ -6,20 +6,17 @@ is the mean over the photos, not the extreme: one odd photo must not coarsen the
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from onnx import TensorProto, helper
 
 from model.bundle import load_bundle
+from model.cpu import usable_cpus
 from model.export import calibration, photos
-from model.export.errors import ExportError
 from model.export.graph import CENTRED, INPUT
+from model.graph import open_graph
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,18 +24,10 @@ if TYPE_CHECKING:
 BATCH = 10
 
 
-def main() -> int:
-    """Write calibration.json; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m model.export.calibrate", description=__doc__)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of photos with a labels.csv")
-    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
-    options = parser.parse_args()
-    try:
-        collection = photos.read(options.photos)
-    except ExportError as error:
-        print(f"calibrate: {error}", file=sys.stderr)
-        return 1
-    bundle = load_bundle(options.models / "resnet50-fp32")
+def main() -> None:
+    """Write calibration.json."""
+    collection, models = photos.from_arguments("calibrate", __doc__)
+    bundle = load_bundle(models / "resnet50-fp32")
     print(f"Running {len(collection.files)} photos through the fp32 graph")
     extremes = observe(onnx.load(bundle.model_path), collection.pixels(bundle.preprocess, bundle.input))
     calibration.save(
@@ -51,7 +40,6 @@ def main() -> int:
         )
     )
     print(f"{calibration.FILE.name} holds the ranges of {len(extremes)} tensors")
-    return 0
 
 
 def rounded_tensors(model: onnx.ModelProto) -> list[str]:
@@ -75,7 +63,7 @@ def observe(model: onnx.ModelProto, pixels: NDArray[np.uint8]) -> dict[str, NDAr
             probe = helper.make_node(f"Reduce{end}", [tensor], [f"{tensor}_{end}"], axes=[1, 2, 3], keepdims=0)
             probed.graph.node.append(probe)
     probed.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in names)
-    session = ort.InferenceSession(probed.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = open_graph(probed.SerializeToString(), num_threads=usable_cpus())
     batches = [
         np.stack(session.run(names, {INPUT: pixels[start : start + BATCH]}), axis=1)
         for start in range(0, len(pixels), BATCH)
@@ -90,4 +78,4 @@ def mean_ranges(extremes: dict[str, NDArray[np.float32]]) -> dict[str, tuple[flo
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

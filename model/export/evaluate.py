@@ -6,22 +6,21 @@ no photo judges ranges that it helped to find. The bundle itself is calibrated o
 
 from __future__ import annotations
 
-import argparse
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 
 from model.bundle import load_bundle
+from model.cpu import usable_cpus
 from model.export import calibrate, photos, quantise
-from model.export.errors import ExportError
 from model.export.graph import INPUT
+from model.graph import open_graph
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 BATCH = 10
@@ -49,27 +48,18 @@ class Comparison:
         return float((self.fp32.argmax(axis=1) == self.int8.argmax(axis=1)).mean())
 
 
-def main() -> int:
-    """Print the figures; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m model.export.evaluate", description=__doc__)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of photos with a labels.csv")
-    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
-    options = parser.parse_args()
-    try:
-        collection = photos.read(options.photos)
-    except ExportError as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 1
+def main() -> None:
+    """Print the figures."""
+    collection, models = photos.from_arguments("evaluate", __doc__)
     for name in ("resnet50-fp32", "resnet50-int8", "resnet50-reference"):
-        bundle = load_bundle(options.models / name)
+        bundle = load_bundle(models / name)
         scores = run(onnx.load(bundle.model_path), collection.pixels(bundle.preprocess, bundle.input))
         print(f"{name:20} top-1 {(scores.argmax(axis=1) == collection.classes).mean():.1%}", flush=True)
-    result = cross_validate(options.models / "resnet50-fp32", collection)
+    result = cross_validate(models / "resnet50-fp32", collection)
     print(
         f"cross-validated on {len(collection.files)} photos: top-1 fp32 {result.top1_fp32:.1%}, "
         f"int8 {result.top1_int8:.1%}; same label on {result.agreement:.1%}"
     )
-    return 0
 
 
 def cross_validate(fp32_bundle: Path, collection: photos.Photos) -> Comparison:
@@ -88,10 +78,10 @@ def cross_validate(fp32_bundle: Path, collection: photos.Photos) -> Comparison:
 
 def run(model: onnx.ModelProto, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the probabilities for uint8 (N, 224, 224, 3), float32 (N, classes)."""
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = open_graph(model.SerializeToString(), num_threads=usable_cpus())
     scores = [session.run(None, {INPUT: pixels[start : start + BATCH]})[0] for start in range(0, len(pixels), BATCH)]
     return np.concatenate(scores)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

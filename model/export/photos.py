@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +15,6 @@ from model.export.errors import ExportError
 from model.preprocess import preprocess
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from model.card import InputSpec, PreprocessSpec
@@ -58,3 +58,22 @@ def read(folder: Path) -> Photos:
     except (OSError, KeyError, ValueError) as error:
         msg = f"{folder} needs a labels.csv with the columns file and class_index: {error}"
         raise ExportError(msg) from error
+
+
+def from_arguments(command: str, description: str | None) -> tuple[Photos, Path]:
+    """Read the arguments that the commands about photos share.
+
+    Returns:
+        The photos of ``--photos``, and the folder of the bundles.
+
+    Raises:
+        SystemExit: there are no photos.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m model.export.{command}", description=description)
+    parser.add_argument("--photos", type=Path, required=True, help="folder of photos with a labels.csv")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
+    options = parser.parse_args()
+    try:
+        return read(options.photos), options.models
+    except ExportError as error:
+        parser.error(str(error))
