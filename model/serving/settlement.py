@@ -90,7 +90,9 @@ class Settlement:
             RedisError: Redis does not answer; nothing was settled, and the lease will run out.
         """
         inflight = [
-            keys.inflight(self._model, order.classify.picture) for order, _ in endings if order.classify is not None
+            keys.inflight(self._model, order.classify.picture)
+            for order, _ in endings
+            if order.classify is not None and order.classify.cache
         ]
         with self._redis.pipeline() as pipe:
             for attempt in range(WATCH_TRIES):
