@@ -39,6 +39,14 @@ class NoSuchPicture(ApiError):
     """No stored picture has this name."""
 
 
+class AdminClosed(ApiError):
+    """No admin key is set, so nobody may see what is for the operator."""
+
+
+class WrongAdminKey(ApiError):
+    """The request carries no admin key, or not the one that is set."""
+
+
 class TemporarilyUnavailable(ApiError):
     """Nothing is wrong with the request; it can be sent again in ``retry_after_s`` seconds."""
 

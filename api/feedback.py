@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 from api.errors import BackendDown, InvalidParameter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -108,13 +108,13 @@ class FeedbackLog:
             BackendDown: the disk is full or the file can't be written; it is as it was before.
         """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        row = _csv_row([now, *(_harmless(value) for value in asdict(report).values())])
+        row = csv_row([now, *asdict(report).values()])
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with _locked(self.path) as file:
                 size = os.fstat(file).st_size
                 if size == 0:
-                    row = _csv_row(self.COLUMNS) + row
+                    row = csv_row(self.COLUMNS) + row
                 elif os.pread(file, 1, size - 1) != b"\n":  # saved by an editor that drops the last line end
                     row = _LINE_END.encode() + row
                 _write_whole(file, row, size)
@@ -149,14 +149,15 @@ def _text(name: str, value: object) -> str:
     return text
 
 
+def csv_row(values: Iterable[str]) -> bytes:
+    """One line of CSV (RFC 4180, UTF-8), with a leading ``'`` before what a spreadsheet would run."""
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator=_LINE_END).writerow([_harmless(value) for value in values])
+    return line.getvalue().encode()
+
+
 def _harmless(text: str) -> str:
     return f"'{text}" if text.startswith(_RUN_BY_SPREADSHEETS) else text
-
-
-def _csv_row(values: tuple[str, ...] | list[str]) -> bytes:
-    line = io.StringIO(newline="")
-    csv.writer(line, lineterminator=_LINE_END).writerow(values)
-    return line.getvalue().encode()
 
 
 def _write_whole(file: int, row: bytes, size: int) -> None:
@@ -168,22 +169,34 @@ def _write_whole(file: int, row: bytes, size: int) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
-    """Open for appending and hold the file's lock; retried rather than waited in, as greenlets share the thread.
+    """Open for appending and hold the file's lock.
 
     Raises:
         TimeoutError: others held the lock for ``_LOCK_TIMEOUT_S``.
     """
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    deadline = time.monotonic() + _LOCK_TIMEOUT_S
     try:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"{path} stayed locked") from error
-                time.sleep(_LOCK_RETRY_S)
+        take_lock(file, fcntl.LOCK_EX)
         yield file
     finally:
         os.close(file)
+
+
+def take_lock(file: int, kind: int) -> None:
+    """Lock ``feedback.csv``; retried rather than waited in, as greenlets share the thread.
+
+    Args:
+        file: its descriptor; closing it gives the lock back.
+        kind: ``fcntl.LOCK_EX`` to write, ``fcntl.LOCK_SH`` to see whole rows only.
+
+    Raises:
+        TimeoutError: others held the lock for ``_LOCK_TIMEOUT_S``.
+    """
+    deadline = time.monotonic() + _LOCK_TIMEOUT_S
+    while True:
+        try:
+            return fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise TimeoutError("feedback.csv stayed locked") from error
+            time.sleep(_LOCK_RETRY_S)

@@ -124,7 +124,9 @@ def _shown(answer: Answer) -> dict[str, Any]:
 def _stored() -> bool:
     report = Report.from_form(request.form)
     if not report.empty:
-        Services.current().feedback.append(report)
+        services = Services.current()
+        services.reported.keep(report.image)  # first: a crash in between must not cost a report its picture
+        services.feedback.append(report)
     return not report.empty
 
 

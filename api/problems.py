@@ -41,6 +41,9 @@ class Refusals:
 
 refusals = Refusals()
 
+# A browser asks its user for the first; a program sees the second.
+ADMIN_CHALLENGES = ('Basic realm="admin", charset="UTF-8"', 'Bearer realm="admin"')
+
 STATUS: dict[type[errors.ApiError], HTTPStatus] = {
     errors.MissingFile: HTTPStatus.BAD_REQUEST,
     errors.BrokenForm: HTTPStatus.BAD_REQUEST,
@@ -49,6 +52,8 @@ STATUS: dict[type[errors.ApiError], HTTPStatus] = {
     errors.NotAnImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.Undecodable: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NoSuchPicture: HTTPStatus.NOT_FOUND,
+    errors.AdminClosed: HTTPStatus.FORBIDDEN,
+    errors.WrongAdminKey: HTTPStatus.UNAUTHORIZED,
     errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NoWorker: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BackendDown: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -76,6 +81,9 @@ def answer_api_error(error: errors.ApiError) -> Response:
     if isinstance(error, errors.TemporarilyUnavailable):
         response.headers["Retry-After"] = str(error.retry_after_s)
         response.call_on_close(partial(_discard, request.environ["wsgi.input"]))
+    elif isinstance(error, errors.WrongAdminKey):
+        for challenge in ADMIN_CHALLENGES:
+            response.headers.add("WWW-Authenticate", challenge)
     return response
 
 

@@ -9,6 +9,7 @@ from flask import Flask, current_app
 
 from api.feedback import FeedbackLog
 from api.gateway import Gateway
+from api.reported_pictures import ReportedPictures
 from api.staff import Staff
 from contract.connections import connect, connect_for_waiting
 from contract.image_store import ImageStore
@@ -26,6 +27,7 @@ class Services:
     staff: Staff
     gateway: Gateway
     feedback: FeedbackLog
+    reported: ReportedPictures
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -35,7 +37,9 @@ class Services:
         queue = JobQueue(commands, connect_for_waiting(settings.redis_url))
         staff = Staff(commands, queue)
         gateway = Gateway(settings, store, queue, staff)
-        return cls(settings, store, queue, staff, gateway, FeedbackLog(settings.feedback_dir))
+        feedback = FeedbackLog(settings.feedback_dir)
+        reported = ReportedPictures(settings.feedback_dir, store, settings.feedback_pictures_mb * 1_000_000)
+        return cls(settings, store, queue, staff, gateway, feedback, reported)
 
     def install(self, app: Flask) -> None:
         app.extensions["services"] = self

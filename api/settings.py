@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from contract.settings import SharedSettings
 
@@ -18,7 +19,17 @@ class Settings(SharedSettings):
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on.")
     web_concurrency: int = Field(2, ge=1, description="API processes.")
-    feedback_dir: Path = Field(Path("data/feedback"), description="Folder of feedback.csv.")
+    feedback_dir: Path = Field(Path("data/feedback"), description="Folder of feedback.csv and the reported pictures.")
+    feedback_pictures_mb: int = Field(
+        2000,
+        ge=0,
+        description="Room for reported pictures, which outlive RETENTION_HOURS, in MB; 0 keeps none.",
+    )
+    admin_api_key: SecretStr = Field(
+        SecretStr(""),
+        validate_default=False,
+        description="Opens /admin to whoever sends it; 16 or more printable ASCII characters. Empty: nobody.",
+    )
     top_k: int = Field(
         5,
         ge=1,
@@ -41,6 +52,13 @@ class Settings(SharedSettings):
         if top_k > most:
             raise ValueError(f"must be at most TOP_K_MAX, which is {most}")
         return top_k
+
+    @field_validator("admin_api_key")
+    @classmethod
+    def _hard_to_guess(cls, key: SecretStr) -> SecretStr:
+        if not re.fullmatch("[!-~]{16,}", key.get_secret_value()):  # what a header can carry
+            raise ValueError("must be at least 16 printable ASCII characters, without spaces")
+        return key
 
     @property
     def max_upload_bytes(self) -> int:

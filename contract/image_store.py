@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -56,6 +57,23 @@ class ImageStore:
             return self._path(name).read_bytes()
         except FileNotFoundError as error:
             raise PictureNotFound(f"no picture {name}") from error
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a picture has this name; anything that can't be one has none."""
+        return isinstance(name, str) and NAME.fullmatch(name) is not None and self._path(name).is_file()
+
+    def size_bytes(self) -> int:
+        """What all files here take together. It looks at each of them."""
+        total = 0
+        for shard in range(SHARDS):
+            folder = self._folder / f"{shard:02x}"
+            if not folder.is_dir():
+                continue
+            with os.scandir(folder) as files:
+                for file in files:
+                    with suppress(FileNotFoundError):  # just renamed or deleted
+                        total += file.stat().st_size
+        return total
 
     def expire(self, shard: int, older_than_s: float) -> int:
         """Delete the pictures (and abandoned writes) of one subfolder last stored over ``older_than_s`` seconds ago.

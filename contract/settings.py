@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EXIT_BAD_SETTINGS = 2
@@ -37,12 +37,16 @@ def load_settings(kind: type[AnySettings]) -> AnySettings:
     """Read settings from the environment.
 
     Raises:
-        SystemExit: with code 2, after one clear line on standard error for each setting that is wrong.
+        SystemExit: with code 2, after one clear line on standard error for each setting that is wrong. A secret's
+            value is not in it.
     """
     try:
         return kind()
     except ValidationError as error:
         for problem in error.errors():
-            name = ".".join(str(part) for part in problem["loc"]).upper()
-            print(f"{name}={problem.get('input')!r}: {problem['msg']}", file=sys.stderr)  # noqa: T201
+            name = ".".join(str(part) for part in problem["loc"])
+            field = kind.model_fields.get(name)
+            secret = field is not None and field.annotation is SecretStr
+            value = "(not shown)" if secret else repr(problem.get("input"))
+            print(f"{name.upper()}={value}: {problem['msg']}", file=sys.stderr)  # noqa: T201
         raise SystemExit(EXIT_BAD_SETTINGS) from error

@@ -14,6 +14,7 @@ from api.app import create_app
 from api.errors import Overloaded, Undecodable
 from api.feedback import FeedbackLog
 from api.gateway import Answer, Gateway
+from api.reported_pictures import ReportedPictures
 from api.services import Services
 from api.settings import Settings
 from contract.image_store import ImageStore
@@ -75,6 +76,7 @@ def client(settings: Settings, store: ImageStore, gateway: CatGateway) -> FlaskC
         cast("Staff", None),
         cast("Gateway", gateway),
         FeedbackLog(settings.feedback_dir),
+        ReportedPictures(settings.feedback_dir, store, most_bytes=1_000_000),
     )
     return create_app(services).test_client()
 

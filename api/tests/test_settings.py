@@ -29,3 +29,30 @@ def test_a_wrong_bound_is_the_only_thing_said(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         load_settings(Settings)
     assert capsys.readouterr().err.startswith("TOP_K_MAX='many': ")
+
+
+@pytest.mark.parametrize(
+    "key", ["too-short-a-key", "with a space in the middle", "not-ascii-clé-0123456789", "tab\tin-between-0123456789"]
+)
+def test_an_admin_key_that_is_easily_guessed_or_cannot_be_sent_ends_the_start_unshown(monkeypatch, capsys, key):
+    """Logs are read by more people than may hold the key, and a near miss gives most of it away."""
+    monkeypatch.setenv("ADMIN_API_KEY", key)
+
+    with pytest.raises(SystemExit) as ended:
+        load_settings(Settings)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "ADMIN_API_KEY=(not shown): Value error, must be at least 16 printable ASCII characters, without spaces\n"
+    )
+
+
+@pytest.mark.parametrize("key", [None, "", "0123456789abcdef"])
+def test_an_admin_key_is_optional_and_never_printed(monkeypatch, key):
+    if key is None:
+        monkeypatch.delenv("ADMIN_API_KEY", raising=False)
+    else:
+        monkeypatch.setenv("ADMIN_API_KEY", key)
+    settings = load_settings(Settings)
+
+    assert settings.admin_api_key.get_secret_value() == (key or "")
+    assert "0123456789abcdef" not in f"{settings!r} {settings} {settings.model_dump_json()}"

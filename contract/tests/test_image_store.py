@@ -86,3 +86,15 @@ def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path):
         store.check_writable()
     with pytest.raises(StoreUnwritable, match="can't be stored"):
         store.put(b"picture")
+
+
+def test_the_store_knows_what_it_holds_and_how_much(tmp_path):
+    """What a stranger calls a picture's name is looked for nowhere else."""
+    store = ImageStore(tmp_path / "pictures")
+    (tmp_path / "outside").write_bytes(b"not a picture")
+    nothing = store.size_bytes()
+    names = [store.put(b"one"), store.put(b"three")]
+
+    assert [name in store for name in names] == [True, True]
+    assert not any(name in store for name in ["a" * 64, "", "../outside", "..", names[0][:2], names[0].upper(), None])
+    assert (nothing, store.size_bytes()) == (0, 8)
