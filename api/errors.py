@@ -15,6 +15,10 @@ class MissingFile(InvalidUpload):
     """The request has no file, or an empty one."""
 
 
+class TooManyPictures(InvalidUpload):
+    """The request has more pictures than the route takes at once."""
+
+
 class BrokenForm(InvalidUpload):
     """The request's body is not the form that its header says."""
 

@@ -46,6 +46,7 @@ ADMIN_CHALLENGES = ('Basic realm="admin", charset="UTF-8"', 'Bearer realm="admin
 
 STATUS: dict[type[errors.ApiError], HTTPStatus] = {
     errors.MissingFile: HTTPStatus.BAD_REQUEST,
+    errors.TooManyPictures: HTTPStatus.BAD_REQUEST,
     errors.BrokenForm: HTTPStatus.BAD_REQUEST,
     errors.InvalidParameter: HTTPStatus.BAD_REQUEST,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
