@@ -51,6 +51,18 @@ class WrongAdminKey(ApiError):
     """The request carries no admin key, or not the one that is set."""
 
 
+class NoSuchJob(ApiError):
+    """No job has this ID (any more)."""
+
+
+class JobEnded(ApiError):
+    """The job is done or has failed: there is nothing left to cancel."""
+
+
+class KeyReusedForAnother(ApiError):
+    """The idempotency key came before with another picture or with other parameters."""
+
+
 class TemporarilyUnavailable(ApiError):
     """Nothing is wrong with the request; it can be sent again in ``retry_after_s`` seconds."""
 

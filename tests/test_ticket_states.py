@@ -11,6 +11,7 @@ from contract.errors import TicketEnded
 from contract.job_queue import tickets_queue_name
 from contract.messages import Classification, Failure
 from contract.tickets import FaultKind, TicketState
+from model.serving.lane import TICKETS_TURN
 from tests.support.crew import TICKET_TTL_S, Crew, eventually
 from tests.support.scripted_worker import DIGEST, MODEL
 
@@ -134,13 +135,13 @@ def test_requests_go_before_tickets(crew):
 
 def test_tickets_get_their_turn_beside_requests_that_never_end(crew):
     """A service that is always busy would else keep them waiting until they expire."""
-    ticket = crew.issue("ticket")
-    for n in range(4 * 40):
-        crew.submit(f"request-{n}")
+    crew.issue("ticket")
+    requests = [crew.submit(f"request-{n}") for n in range(4 * 2 * TICKETS_TURN)]
     crew.hire()
-    crew.ended(ticket)
+    for request in requests:
+        crew.outcome(request)
 
-    assert "ticket" in crew.batches()[:-1]
+    assert crew.batches().index("ticket") == TICKETS_TURN - 1
 
 
 def test_a_cancelled_ticket_is_never_computed(crew):
