@@ -1,12 +1,12 @@
 """Tickets: what the sender of an asynchronous job holds. They outlive a restart of everything; Redis keeps them.
 
 ```
-issued ─┬─ answer known ─────────────────────────────────────► done
-        └─ queued ─┬─ running ─┬─────────────────────────────► done
-             ▲ ▲   │    │      ├─ bad picture, or given up ──► failed
-             │ └───┼────┘ worker died
-             │     └─ cancelled by its holder, or running ───► cancelled
-             └─ computation gone from Redis: once, then ─────► failed
+issued ─┬─ answer known ──────────────────────────────────► done
+        └─ queued ─┬─ running ─┬──────────────────────────► done
+             ▲ ▲   │    │ │    └─ bad picture, or given up ► failed
+             │ └───┼────┘ │ worker died
+             │     └──────┴─ cancelled by its holder ─────► cancelled
+             └─ computation vanished: once, and then ─────► failed
 ```
 The states queued, running, done and failed are read off the ticket's computation, never written beside it.
 """
@@ -246,9 +246,9 @@ class Tickets:
             "expires": (now + timedelta(seconds=self._ttl_s)).isoformat(),
         }
         if answer is None:
-            fields["computation"] = uuid4().hex
+            fields["computation"] = computation = uuid4().hex
             job = ClassifyJob(wish.picture, cache)
-            self._enqueue(pipe, model, fields["computation"], job, self._ttl_s)
+            self._enqueue(pipe, model, computation, job, self._ttl_s)
         else:
             fields["answer"] = json.dumps(answer.to_wire(), separators=(",", ":"))
         pipe.hset(keys.ticket(ticket_id), mapping=fields)  # type: ignore[arg-type]  # of str keys, too narrowly typed

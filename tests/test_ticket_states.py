@@ -9,7 +9,7 @@ import pytest
 from contract import keys
 from contract.errors import TicketEnded
 from contract.job_queue import tickets_queue_name
-from contract.messages import Classification, Failure
+from contract.messages import Classification, Failure, FailureKind
 from contract.tickets import FaultKind, TicketState
 from model.serving.lane import TICKETS_TURN
 from tests.support.crew import TICKET_TTL_S, Crew, eventually
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from contract.tickets import Ticket
     from tests.support.server import Server
 
 QUEUE = f"rq:queue:{tickets_queue_name(MODEL)}"
@@ -32,8 +33,9 @@ def crew(any_server: Server, tmp_path: Path) -> Iterator[Crew]:
     crew.close()
 
 
-def label_of(ticket) -> str:
+def label_of(ticket: Ticket) -> str:
     assert ticket.state is TicketState.DONE
+    assert isinstance(ticket.outcome, Classification)
     return ticket.outcome.labels[0].label
 
 
@@ -63,7 +65,7 @@ def test_a_picture_that_cannot_be_read_fails_its_ticket_alone(crew):
     crew.hire()
 
     failed = crew.ended(bad)
-    assert (failed.state, failed.outcome) == (TicketState.FAILED, Failure("undecodable", "scripted"))
+    assert (failed.state, failed.outcome) == (TicketState.FAILED, Failure(FailureKind.UNDECODABLE, "scripted"))
     assert label_of(crew.ended(good)) == "tabby"
 
 

@@ -13,7 +13,7 @@ from contract.connections import connect, connect_for_waiting
 from contract.errors import KeyReused, QueueUnavailable, TicketNotFound
 from contract.job_queue import FAILURE_TTL_S, JobQueue, tickets_queue_name
 from contract.messages import Classification, Label, Timings
-from contract.tickets import ID, Tickets, TicketState, Wish
+from contract.tickets import ID, Fault, Ticket, Tickets, TicketState, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,8 +47,8 @@ def tickets(commands: Redis, queue: JobQueue) -> Tickets:
     return Tickets(commands, queue, TTL_S)
 
 
-def issue(tickets: Tickets, wish: Wish = WISH, **options: str):
-    return tickets.issue(MODEL, wish, cache=True, **options)
+def issue(tickets: Tickets, wish: Wish = WISH, key: str | None = None) -> Ticket:
+    return tickets.issue(MODEL, wish, cache=True, key=key)
 
 
 def test_a_ticket_is_queued_with_a_computation_that_lives_as_long(tickets, commands):
@@ -189,7 +189,9 @@ def test_a_ticket_whose_computation_was_deleted_gets_another_once(tickets, comma
         commands.delete(f"rq:job:{computation}", TICKETS_QUEUE)
 
         assert tickets.read(ticket.id).state is state
-    assert tickets.read(ticket.id).outcome.kind == "lost"
+    outcome = tickets.read(ticket.id).outcome
+    assert isinstance(outcome, Fault)
+    assert outcome.kind == "lost"
     assert not commands.exists(TICKETS_QUEUE)
 
 

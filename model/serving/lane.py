@@ -47,7 +47,7 @@ class Lanes:
         batch_wait_s: float,
         answer_ttl_s: int,
     ) -> None:
-        def lane(name: str) -> Lane:
+        def lane(name: str, batch_wait_s: float) -> Lane:
             queue = Queue(name, connection=redis, serializer=JSONSerializer)
             settlement = Settlement(redis, queue, model, answer_ttl_s, worker_name)
             return Lane(
@@ -56,8 +56,8 @@ class Lanes:
                 Recovery(redis, queue, settlement, batch_wait_s),
             )
 
-        self._requests = lane(queue_name(model))
-        self._tickets = lane(tickets_queue_name(model))
+        self._requests = lane(queue_name(model), batch_wait_s)
+        self._tickets = lane(tickets_queue_name(model), 0.0)  # requests would wait with it
         self._turn = 0
 
     def recover(self) -> None:
