@@ -258,7 +258,9 @@ class JobQueue:
         raise ResultTimeout(f"no result within {timeout_s:g} s")
 
     def peek(self, computation: str) -> Outcome | Stage:
-        """The computation's outcome, or where there is none yet, how far it is; one round trip, no waiting.
+        """The computation's latest outcome, or where there is none yet, how far it is; one round trip, no waiting.
+
+        A dead letter that an operator has put back on the queue may have a second one.
 
         Raises:
             ComputationLost, ComputationFailed: as ``wait``.
@@ -266,7 +268,7 @@ class JobQueue:
         """
         try:
             with self._commands.pipeline() as pipe:
-                pipe.xrange(self.result_key(computation), count=1)
+                pipe.xrevrange(self.result_key(computation), count=1)
                 pipe.hget(f"rq:job:{computation}", "status")
                 entries, status = pipe.execute()
         except RedisError as error:
@@ -281,7 +283,7 @@ class JobQueue:
         return _STAGES[known]
 
     def result_key(self, computation: str) -> str:
-        """Redis' key of the computation's result: it appears with the outcome, and never changes."""
+        """Redis' key of the computation's results: it appears with the first outcome."""
         return str(Result.get_key(computation))  # type: ignore[no-untyped-call]
 
     def ping(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from rq.registry import FailedJobRegistry
+from rq.serializers import JSONSerializer
 
 from contract import keys
 from contract.errors import TicketEnded
@@ -80,6 +82,19 @@ def test_a_ticket_that_was_given_up_says_so(crew):
     assert "scripted" not in failed.outcome.detail
     assert crew.batches() == ["fault"] * 3
     assert crew.redis.zcard(f"rq:failed:{tickets_queue_name(MODEL)}") == 1
+
+
+def test_a_dead_letter_that_an_operator_requeues_can_still_be_done(crew, tmp_path):
+    """Once the fault is mended, nobody has to send the picture again."""
+    ticket = crew.issue("fault")
+    crew.hire()
+    crew.ended(ticket)
+    next(tmp_path.glob(f"uploads/*/{ticket.wish.picture}")).write_bytes(b"mended")
+    letters = FailedJobRegistry(tickets_queue_name(MODEL), connection=crew.redis, serializer=JSONSerializer)
+    letters.requeue(letters.get_job_ids()[0])
+
+    eventually(lambda: crew.tickets.read(ticket.id).state is TicketState.DONE, "the ticket is done")
+    assert label_of(crew.tickets.read(ticket.id)) == "mended"
 
 
 def test_the_ticket_of_a_killed_worker_is_done_by_another(crew):

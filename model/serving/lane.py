@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from model.serving.intake import Batch
 
+TICKETS_BATCH = 4  # a request waits for the batch in hand; docs/decisions/0012: larger ones make a picture no cheaper
 TICKETS_TURN = 20  # every so many turns tickets go first: under a load that never ends they get a twentieth of it
 
 
@@ -47,7 +48,7 @@ class Lanes:
         batch_wait_s: float,
         answer_ttl_s: int,
     ) -> None:
-        def lane(name: str, batch_wait_s: float) -> Lane:
+        def lane(name: str, batch_max: int, batch_wait_s: float) -> Lane:
             queue = Queue(name, connection=redis, serializer=JSONSerializer)
             settlement = Settlement(redis, queue, model, answer_ttl_s, worker_name)
             return Lane(
@@ -56,8 +57,8 @@ class Lanes:
                 Recovery(redis, queue, settlement, batch_wait_s),
             )
 
-        self._requests = lane(queue_name(model), batch_wait_s)
-        self._tickets = lane(tickets_queue_name(model), 0.0)  # requests would wait with it
+        self._requests = lane(queue_name(model), batch_max, batch_wait_s)
+        self._tickets = lane(tickets_queue_name(model), min(batch_max, TICKETS_BATCH), batch_wait_s=0.0)
         self._turn = 0
 
     def recover(self) -> None:
