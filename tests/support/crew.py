@@ -47,8 +47,9 @@ class Crew:
     def __init__(self, redis_url: str, folder: Path) -> None:
         self.redis = Redis.from_url(redis_url)
         self.store = ImageStore(folder / "uploads")
-        self.queue = JobQueue(connect(redis_url), connect_for_waiting(redis_url), reconnect_for_s=WAIT_S)
-        self.tickets = Tickets(connect(redis_url), self.queue, TICKET_TTL_S)
+        commands = connect(redis_url)
+        self.queue = JobQueue(commands, connect_for_waiting(redis_url), reconnect_for_s=WAIT_S)
+        self.tickets = Tickets(commands, self.queue, TICKET_TTL_S)
         self._journal = folder / "journal.txt"
         self._log = folder / "workers.log"
         self._environment = {
