@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from api import admin, answer_headers, operations, pages, predict, problems
+from api import admin, answer_headers, jobs, operations, pages, predict, problems
 from api.forms import FormRequest
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def create_app(services: Services) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # bodies keep the documented order
     services.install(app)
     problems.register(app)
-    for room in (pages, predict, operations, admin):
+    for room in (pages, predict, jobs, operations, admin):
         app.register_blueprint(room.bp)
     app.before_request(answer_headers.start_clock)
     app.after_request(_add_security_headers)

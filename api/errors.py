@@ -15,6 +15,10 @@ class MissingFile(InvalidUpload):
     """The request has no file, or an empty one."""
 
 
+class TooManyPictures(InvalidUpload):
+    """The request has more pictures than the route takes at once."""
+
+
 class BrokenForm(InvalidUpload):
     """The request's body is not the form that its header says."""
 
@@ -45,6 +49,18 @@ class AdminClosed(ApiError):
 
 class WrongAdminKey(ApiError):
     """The request carries no admin key, or not the one that is set."""
+
+
+class NoSuchJob(ApiError):
+    """No job has this ID (any more)."""
+
+
+class JobEnded(ApiError):
+    """The job is done or has failed: there is nothing left to cancel."""
+
+
+class KeyReusedForAnother(ApiError):
+    """The idempotency key came before with another picture or with other parameters."""
 
 
 class TemporarilyUnavailable(ApiError):

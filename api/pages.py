@@ -40,7 +40,7 @@ def show() -> ResponseReturnValue:
 
 @bp.post("/")
 def classify() -> ResponseReturnValue:
-    """Classify the picture in the form field ``file``: the page again with its labels, or JSON for a script.
+    """Classify one uploaded picture: the page again with its labels, or JSON for a script.
 
     Raises:
         ApiError: as ``Upload.from_request`` and ``Gateway.classify`` do, for a client that prefers JSON; a person

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,8 @@ from flask import Blueprint, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from api.answer_headers import describe
-from api.errors import InvalidParameter, InvalidUpload
+from api.errors import InvalidUpload
+from api.parameters import SCORE_DECIMALS, Wanted
 from api.services import Services
 from api.upload import Upload
 
@@ -23,38 +23,24 @@ bp = Blueprint("predict", __name__)
 
 @bp.post("/predict")
 def predict() -> ResponseReturnValue:
-    """Classify the picture in the form field ``file``; with ``top_k=n`` (form or query) also the n best labels.
+    """Classify one uploaded picture; with ``top_k`` or ``min_score`` (form or query) also the best labels.
 
     Any fault of the input is the documented 400; everything else propagates to the one error shape.
     """
     services = Services.current()
     services.gateway.admit()
     try:
-        top_k = requested_top_k(services.settings.top_k_max)
+        wanted = Wanted.from_request(request, services.settings)
         answer = services.gateway.classify(Upload.from_request(request, services.settings))
     except (InvalidUpload, RequestEntityTooLarge) as fault:
         return refusal(fault), HTTPStatus.BAD_REQUEST
     best = answer.classification.labels[0]
-    body: dict[str, Any] = {"success": True, "prediction": best.label, "score": round(best.score, 4)}
-    if top_k is not None:
+    body: dict[str, Any] = {"success": True, "prediction": best.label, "score": round(best.score, SCORE_DECIMALS)}
+    if wanted.named:
         body["predictions"] = [
-            {"label": entry.label, "score": round(entry.score, 4)} for entry in answer.classification.labels[:top_k]
+            {"label": entry.label, "score": entry.score} for entry in wanted.labels_of(answer.classification)
         ]
     return describe(jsonify(body), answer)
-
-
-def requested_top_k(top_k_max: int) -> int | None:
-    """The request's ``top_k``, or None where it names none.
-
-    Raises:
-        InvalidParameter: it is no whole number from 1 to ``top_k_max``.
-    """
-    raw = request.args.get("top_k", request.form.get("top_k"))
-    if raw is None:
-        return None
-    if not re.fullmatch(r"[0-9]{1,3}", raw) or not 1 <= int(raw) <= top_k_max:
-        raise InvalidParameter(f"top_k must be a whole number from 1 to {top_k_max}")
-    return int(raw)
 
 
 def refusal(fault: InvalidUpload | HTTPException) -> Response:

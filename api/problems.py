@@ -46,6 +46,7 @@ ADMIN_CHALLENGES = ('Basic realm="admin", charset="UTF-8"', 'Bearer realm="admin
 
 STATUS: dict[type[errors.ApiError], HTTPStatus] = {
     errors.MissingFile: HTTPStatus.BAD_REQUEST,
+    errors.TooManyPictures: HTTPStatus.BAD_REQUEST,
     errors.BrokenForm: HTTPStatus.BAD_REQUEST,
     errors.InvalidParameter: HTTPStatus.BAD_REQUEST,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -54,6 +55,9 @@ STATUS: dict[type[errors.ApiError], HTTPStatus] = {
     errors.NoSuchPicture: HTTPStatus.NOT_FOUND,
     errors.AdminClosed: HTTPStatus.FORBIDDEN,
     errors.WrongAdminKey: HTTPStatus.UNAUTHORIZED,
+    errors.NoSuchJob: HTTPStatus.NOT_FOUND,
+    errors.JobEnded: HTTPStatus.CONFLICT,
+    errors.KeyReusedForAnother: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NoWorker: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BackendDown: HTTPStatus.SERVICE_UNAVAILABLE,

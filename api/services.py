@@ -11,9 +11,11 @@ from api.feedback import FeedbackLog
 from api.gateway import Gateway
 from api.reported_pictures import ReportedPictures
 from api.staff import Staff
+from api.ticket_desk import TicketDesk
 from contract.connections import connect, connect_for_waiting
 from contract.image_store import ImageStore
 from contract.job_queue import JobQueue
+from contract.tickets import Tickets
 
 if TYPE_CHECKING:
     from api.settings import Settings
@@ -28,6 +30,7 @@ class Services:
     gateway: Gateway
     feedback: FeedbackLog
     reported: ReportedPictures
+    desk: TicketDesk
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -39,7 +42,9 @@ class Services:
         gateway = Gateway(settings, store, queue, staff)
         feedback = FeedbackLog(settings.feedback_dir)
         reported = ReportedPictures(settings.feedback_dir, store, settings.feedback_pictures_mb * 1_000_000)
-        return cls(settings, store, queue, staff, gateway, feedback, reported)
+        tickets = Tickets(commands, queue, settings.ticket_ttl_s)
+        desk = TicketDesk(settings, store, queue, staff, tickets)
+        return cls(settings, store, queue, staff, gateway, feedback, reported, desk)
 
     def install(self, app: Flask) -> None:
         app.extensions["services"] = self

@@ -41,8 +41,11 @@ class Settings(SharedSettings):
     result_cache: Annotated[bool, BeforeValidator(_switch)] = Field(
         True, description="on: the same picture is computed once per RESULT_TTL_S; off: each request is computed."
     )
+    ticket_ttl_s: int = Field(
+        86400, ge=60, le=30 * 86400, description="How long a job of /v1/jobs can be asked for, in seconds."
+    )
     retention_hours: float = Field(
-        168, gt=0, description="Stored pictures not seen again for this long are deleted, in hours."
+        168, gt=0, description="Stored pictures not seen again for this long (and TICKET_TTL_S) are deleted, in hours."
     )
 
     @field_validator("top_k")
@@ -59,6 +62,11 @@ class Settings(SharedSettings):
         if not re.fullmatch("[!-~]{16,}", key.get_secret_value()):  # what a header can carry
             raise ValueError("must be at least 16 printable ASCII characters, without spaces")
         return key
+
+    @property
+    def pictures_kept_for_s(self) -> float:
+        """A job's picture is there for as long as its turn may come."""
+        return max(self.retention_hours * 3600, self.ticket_ttl_s)
 
     @property
     def max_upload_bytes(self) -> int:

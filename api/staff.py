@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from api.errors import NoWorker
 from contract.errors import QueueUnavailable
 from contract.queue_memory import QueueMemory, read_queue_memory
-from contract.roster import ALIVE_FOR_S, WorkerCard, workers_alive
+from contract.roster import ALIVE_FOR_S, WorkerCard, newest_model, workers_alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +56,15 @@ class Crew:
         return (depth + in_hand) * self.mean_service_s / len(self.workers)
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where work can be left for a model's workers, even while none of them is there: ``crew`` is None then."""
+
+    model: str
+    memory: QueueMemory
+    crew: Crew | None
+
+
 class Staff:
     """The crew as it was a second ago (``STALE_FOR_S`` while somebody looks), and the queue's length when last seen."""
 
@@ -90,6 +99,25 @@ class Staff:
         if self._crew is None:
             raise NoWorker("no worker is ready", ALIVE_FOR_S)
         return self._crew
+
+    def address(self) -> Address:
+        """Where to leave what nobody waits for: with the crew, or for the model that was there last.
+
+        Raises:
+            NoWorker: no worker of any model has ever been there.
+            QueueUnavailable: Redis does not answer.
+        """
+        try:
+            crew = self.crew()
+        except NoWorker:
+            try:
+                model, memory = newest_model(self._redis), read_queue_memory(self._redis)
+            except RedisError as error:
+                raise QueueUnavailable(f"Redis does not answer: {error}") from error
+            if model is None:
+                raise
+            return Address(model, memory, None)
+        return Address(crew.model, crew.memory, crew)
 
     def saw(self, depth: int) -> None:
         """Somebody has just learnt how long the queue is."""

@@ -1,4 +1,4 @@
-"""Deletes stored pictures that nobody has sent again within the retention time, a little at a time."""
+"""Deletes stored pictures that nobody has sent again for long enough, a little at a time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 PAUSE_S = 10.0  # one subfolder of 256 each time: a whole round takes 43 minutes and no step blocks the process
 
 
-def start(store: ImageStore, retention_hours: float) -> None:
+def start(store: ImageStore, kept_for_s: float) -> None:
     """Sweep in the background for as long as this process lives."""
-    Thread(target=_sweep_forever, args=(store, retention_hours * 3600), name="sweeper", daemon=True).start()
+    Thread(target=_sweep_forever, args=(store, kept_for_s), name="sweeper", daemon=True).start()
 
 
 def _sweep_forever(store: ImageStore, older_than_s: float) -> None:

@@ -1,20 +1,23 @@
-"""From a request to a checked upload: size, signature and pixel count are looked at before anything is stored."""
+"""From a request to checked uploads: size, signature and pixel count are looked at before anything is stored."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from api.errors import MissingFile, NotAnImage, TooLarge, Undecodable
+from api.errors import MissingFile, NotAnImage, TooLarge, TooManyPictures, Undecodable
 from contract.picture import media_type, read_size
 from contract.picture.header import BrokenHeader
 
 if TYPE_CHECKING:
     from flask import Request
+    from werkzeug.datastructures import FileStorage
 
     from api.settings import Settings
 
-__all__ = ["Upload", "check", "media_type"]
+__all__ = ["Upload", "check", "files_of", "media_type"]
+
+FIELDS = ("file", "image", "files")  # what clients call them; every route that takes pictures takes all three
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +28,56 @@ class Upload:
     filename: str
 
     @classmethod
-    def from_request(cls, request: Request, settings: Settings, field: str = "file") -> Self:
-        """Check the picture in the form field ``field``.
+    def from_request(cls, request: Request, settings: Settings) -> Self:
+        """Check the request's one picture.
 
         Raises:
-            MissingFile: no such field, no file chosen, or an empty file.
+            MissingFile: none of ``FIELDS``, no file chosen, or an empty file.
+            TooManyPictures: there are several.
             TooLarge: the picture has more than ``max_pixels`` pixels.
             NotAnImage: no signature of a supported format.
             Undecodable: the picture's header is broken.
             RequestEntityTooLarge: werkzeug's, when the body has more than ``max_upload_mb``.
         """
-        storage = request.files.get(field)
-        if storage is None:
-            raise MissingFile(f"the request has no file in the field '{field}'")
-        data = storage.read()
-        storage.close()  # its copy goes now, not after the answer
+        first, *more = files_of(request)
+        if more:
+            raise TooManyPictures(f"one picture is taken here, and the request has {1 + len(more)}")
+        return cls.from_file(first, settings)
+
+    @classmethod
+    def from_file(cls, file: FileStorage, settings: Settings) -> Self:
+        """Check one file of a form; its bytes are taken out of the form.
+
+        Raises:
+            MissingFile, TooLarge, NotAnImage, Undecodable: as ``from_request`` does.
+        """
+        data = file.read()
+        file.close()  # its copy goes now, not after the answer
         if not data:
             raise MissingFile("the file is empty")
         check(data, settings.max_pixels)
-        return cls(data, storage.filename or "")
+        return cls(data, file.filename or "")
+
+
+def files_of(request: Request) -> list[FileStorage]:
+    """The pictures of a form, at least one: field by field, and within a field in the order sent.
+
+    Raises:
+        MissingFile: there is none.
+    """
+    chosen = [file for field in FIELDS for file in request.files.getlist(field) if _is_chosen(file)]
+    if not chosen:
+        raise MissingFile("the request has no file in the field 'file' (or 'image', or 'files')")
+    return chosen
+
+
+def _is_chosen(file: FileStorage) -> bool:
+    """Whether it is a file at all: a field in which nothing was chosen comes as one without name and content."""
+    if file.filename:
+        return True
+    first = file.stream.read(1)
+    file.stream.seek(0)
+    return bool(first)
 
 
 def check(data: bytes, max_pixels: int) -> None:

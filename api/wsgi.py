@@ -12,5 +12,5 @@ from contract.settings import load_settings
 _settings = load_settings(Settings)
 set_up_logging(_settings.log_level)
 _services = Services.connect(_settings)
-sweeper.start(_services.store, _settings.retention_hours)
+sweeper.start(_services.store, _settings.pictures_kept_for_s)
 app = create_app(_services)

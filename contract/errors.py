@@ -23,6 +23,18 @@ class ComputationFailed(ContractError):
     """The workers gave the computation up after its last try; RQ's failed registry keeps it."""
 
 
+class TicketNotFound(ContractError):
+    """No ticket has this ID (any more)."""
+
+
+class TicketEnded(ContractError):
+    """The ticket is done or has failed: there is nothing left to cancel."""
+
+
+class KeyReused(ContractError):
+    """The idempotency key belongs to a ticket that asks for something else."""
+
+
 class StoreError(ContractError):
     """The image store can't do its part."""
 

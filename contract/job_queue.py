@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, WatchError
 from rq import Queue, Retry
+from rq.job import JobStatus
 from rq.results import Result
 from rq.serializers import JSONSerializer
 
@@ -57,8 +59,28 @@ class Submission:
     depth: int
 
 
+class Stage(StrEnum):
+    """How far a computation without an outcome has come."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+
+
+_STAGES: dict[str, Stage] = {
+    JobStatus.CREATED: Stage.QUEUED,
+    JobStatus.QUEUED: Stage.QUEUED,
+    JobStatus.STARTED: Stage.RUNNING,
+}
+_ENDED_BY_HAND = {JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED}  # where there is no result
+
+
 def queue_name(model: str) -> str:
+    """The queue of the requests that somebody waits for; workers empty it before they turn to the tickets."""
     return f"classify-{model}"
+
+
+def tickets_queue_name(model: str) -> str:
+    return f"tickets-{model}"
 
 
 class JobQueue:
@@ -86,20 +108,31 @@ class JobQueue:
             with self._commands.pipeline(transaction=False) as pipe:
                 pipe.get(keys.answer(model, digest, picture))
                 pipe.get(keys.inflight(model, picture))
-                pipe.llen(self._queue(model).key)
+                pipe.llen(self._queue(queue_name(model)).key)
                 answer, computation, depth = pipe.execute()
         except RedisError as error:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
         return Sighting(_stored_answer(answer), computation.decode() if computation else None, depth)
 
     def depth(self, model: str) -> int:
-        """Computations that wait for a worker.
+        """Requests' computations that wait for a worker.
 
         Raises:
             QueueUnavailable: Redis does not answer.
         """
+        return self._length(queue_name(model))
+
+    def tickets_depth(self, model: str) -> int:
+        """Tickets' computations that wait for a worker, cancelled ones too.
+
+        Raises:
+            QueueUnavailable: Redis does not answer.
+        """
+        return self._length(tickets_queue_name(model))
+
+    def _length(self, queue: str) -> int:
         try:
-            return self._commands.llen(self._queue(model).key)
+            return self._commands.llen(self._queue(queue).key)
         except RedisError as error:
             raise QueueUnavailable(f"Redis does not answer: {error}") from error
 
@@ -114,7 +147,7 @@ class JobQueue:
         """
         computation = uuid4().hex
         try:
-            queue = self._queue(model)
+            queue = queue_name(model)
             with self._commands.pipeline() as pipe:
                 pipe.multi()  # RQ would begin its own in the middle of ours
                 if job.cache:
@@ -125,19 +158,8 @@ class JobQueue:
                         get=True,
                         ex=int(wanted_for_s) + INFLIGHT_GRACE_S,
                     )
-                _want(pipe, computation, wanted_for_s)
-                queue.enqueue_call(
-                    TASK,
-                    args=tuple(job.to_args()),
-                    job_id=computation,
-                    timeout=JOB_TIMEOUT_S,
-                    result_ttl=RESULT_TTL_S,
-                    failure_ttl=FAILURE_TTL_S,
-                    description=f"classify {job.picture[:12]}",
-                    retry=RETRY,
-                    pipeline=pipe,
-                )
-                pipe.llen(queue.key)
+                self.enqueue(pipe, queue, computation, job, wanted_for_s=wanted_for_s)
+                pipe.llen(self._queue(queue).key)
                 first_reply, *_, depth = pipe.execute()
             winner = first_reply.decode() if job.cache and first_reply else None
             if winner is None:
@@ -147,6 +169,30 @@ class JobQueue:
         except RedisError as error:
             raise QueueUnavailable(f"Redis does not take the job: {error}") from error
         return Submission(winner, joined=True, depth=depth)
+
+    def enqueue(
+        self,
+        pipe: Pipeline,
+        queue: str,
+        computation: str,
+        job: ClassifyJob,
+        *,
+        wanted_for_s: float,
+        result_ttl_s: int = RESULT_TTL_S,
+    ) -> None:
+        """Add a computation to a MULTI: the RQ job, and for ``wanted_for_s`` seconds the wish for it."""
+        _want(pipe, computation, wanted_for_s)
+        self._queue(queue).enqueue_call(
+            TASK,
+            args=tuple(job.to_args()),
+            job_id=computation,
+            timeout=JOB_TIMEOUT_S,
+            result_ttl=result_ttl_s,
+            failure_ttl=max(FAILURE_TTL_S, result_ttl_s),
+            description=f"classify {job.picture[:12]}",
+            retry=RETRY,
+            pipeline=pipe,
+        )
 
     def join(self, computation: str, wanted_for_s: float) -> bool:
         """Keep somebody else's computation wanted for ``wanted_for_s`` seconds more; returns whether it still exists.
@@ -211,6 +257,35 @@ class JobQueue:
                 raise QueueUnavailable(f"Redis does not answer: {error}") from error
         raise ResultTimeout(f"no result within {timeout_s:g} s")
 
+    def peek(self, computation: str) -> Outcome | Stage:
+        """The computation's latest outcome, or where there is none yet, how far it is; one round trip, no waiting.
+
+        A dead letter that an operator has put back on the queue may have a second one.
+
+        Raises:
+            ComputationLost, ComputationFailed: as ``wait``.
+            QueueUnavailable: Redis does not answer.
+        """
+        try:
+            with self._commands.pipeline() as pipe:
+                pipe.xrevrange(self.result_key(computation), count=1)
+                pipe.hget(f"rq:job:{computation}", "status")
+                entries, status = pipe.execute()
+        except RedisError as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        if entries:
+            return _outcome(self._restore(computation, *entries[0]))
+        known = status.decode() if status else ""
+        if known in _ENDED_BY_HAND:
+            raise ComputationFailed(f"computation {computation} was ended by hand")
+        if known not in _STAGES:
+            raise ComputationLost(f"computation {computation} is gone")
+        return _STAGES[known]
+
+    def result_key(self, computation: str) -> str:
+        """Redis' key of the computation's results: it appears with the first outcome."""
+        return str(Result.get_key(computation))  # type: ignore[no-untyped-call]
+
     def ping(self) -> None:
         """Check that Redis answers.
 
@@ -228,19 +303,22 @@ class JobQueue:
         self._waiting.close()
 
     def _read_result(self, computation: str, block_s: float) -> Result | None:
-        key = Result.get_key(computation)  # type: ignore[no-untyped-call]
+        key = self.result_key(computation)
         reply: Any = self._waiting.xread({key: "0-0"}, block=max(1, int(block_s * 1000)), count=1)
         if not reply:
             return None
         ((_, [(entry_id, payload), *_]),) = reply
+        return self._restore(computation, entry_id, payload)
+
+    def _restore(self, computation: str, entry_id: bytes, payload: dict[bytes, bytes]) -> Result:
         return Result.restore(
-            computation, entry_id.decode(), payload, connection=self._waiting, serializer=JSONSerializer
+            computation, entry_id.decode(), payload, connection=self._commands, serializer=JSONSerializer
         )
 
-    def _queue(self, model: str) -> Queue:
-        if model not in self._queues:
-            self._queues[model] = Queue(queue_name(model), connection=self._commands, serializer=JSONSerializer)
-        return self._queues[model]
+    def _queue(self, name: str) -> Queue:
+        if name not in self._queues:
+            self._queues[name] = Queue(name, connection=self._commands, serializer=JSONSerializer)
+        return self._queues[name]
 
 
 def _want(pipe: Pipeline, computation: str, wanted_for_s: float) -> None:

@@ -15,6 +15,15 @@ def wanted(computation: str) -> str:
     return f"wanted:{computation}"
 
 
+def ticket(ticket_id: str) -> str:
+    return f"ticket:{ticket_id}"
+
+
+def idempotency(key: str) -> str:
+    """``key`` is the SHA-256 of what the sender chose: what it chose may be long."""
+    return f"idempotency:{key}"
+
+
 def workers(model: str) -> str:
     return f"workers:{model}"
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 NEARLY_FULL = 0.8  # above this share of maxmemory nothing new is accepted; the rest is for results
+TICKETS_FULL = 0.6  # above this one no ticket is: tickets stay for long, and requests need room beside them
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,10 @@ class QueueMemory:
     @property
     def nearly_full(self) -> bool:
         return 0 < self.max_bytes * NEARLY_FULL < self.used_bytes
+
+    @property
+    def full_of_tickets(self) -> bool:
+        return 0 < self.max_bytes * TICKETS_FULL < self.used_bytes
 
     @property
     def never_forgets(self) -> bool:

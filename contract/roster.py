@@ -89,6 +89,12 @@ def workers_alive(redis: Redis) -> list[WorkerCard]:
     return []
 
 
+def newest_model(redis: Redis) -> str | None:
+    """The model introduced last, whether or not any of its workers is alive; None where no worker ever was."""
+    names: Any = redis.zrevrange(keys.MODELS, 0, 0)
+    return names[0].decode() if names else None
+
+
 def _card(model: str, worker_id: str, fields: dict[bytes, bytes]) -> WorkerCard | None:
     """The card, or None where it has just run out, or is of another version's making."""
     try:

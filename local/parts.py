@@ -62,5 +62,6 @@ def _valkey(folder: Path, socket_path: Path) -> tuple[str, ...]:
         "maxmemory": "256mb",
         "maxmemory-policy": "noeviction",  # a full queue refuses; it never forgets
         "maxclients": "10000",
+        "stream-node-max-bytes": "1024",  # each result is a stream of one entry; the usual 4096 are set aside for each
     }
     return (str(get_binary_path()), *(word for name, value in options.items() for word in (f"--{name}", value)))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from api.gateway import Gateway
     from api.staff import Staff
+    from api.ticket_desk import TicketDesk
     from contract.job_queue import JobQueue
 
 KEY = "correct-horse=battery"
@@ -74,7 +75,8 @@ def reported(settings: Settings, store: ImageStore) -> ReportedPictures:
 
 def make_app(settings: Settings, store: ImageStore, log: FeedbackLog, reported: ReportedPictures) -> Flask:
     queue, staff, gateway = cast("JobQueue", None), cast("Staff", None), cast("Gateway", None)
-    return create_app(Services(settings, store, queue, staff, gateway, log, reported))
+    desk = cast("TicketDesk", None)
+    return create_app(Services(settings, store, queue, staff, gateway, log, reported, desk))
 
 
 @pytest.fixture

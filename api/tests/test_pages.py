@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from api.staff import Staff
+    from api.ticket_desk import TicketDesk
     from api.upload import Upload
     from contract.job_queue import JobQueue
 
@@ -77,6 +78,7 @@ def client(settings: Settings, store: ImageStore, gateway: CatGateway) -> FlaskC
         cast("Gateway", gateway),
         FeedbackLog(settings.feedback_dir),
         ReportedPictures(settings.feedback_dir, store, most_bytes=1_000_000),
+        cast("TicketDesk", None),
     )
     return create_app(services).test_client()
 

@@ -51,30 +51,39 @@ class Intake:
         self._batch_wait_s = batch_wait_s
         self.garbage = 0  # IDs that led to no job, since the start
 
-    def take(self) -> Batch | None:
-        """The next batch, or None when nothing came within ``POP_BLOCK_S``.
+    def take(self, *, block: bool = False) -> Batch | None:
+        """The next batch, or None when nothing waits; with ``block``, when nothing came within ``POP_BLOCK_S``.
 
         Raises:
             RedisError: Redis does not answer.
         """
-        source, target = self._queue.key, self._queue.intermediate_queue_key
-        first: Any = self._redis.blmove(source, target, POP_BLOCK_S)  # type: ignore[arg-type]  # seconds may be a fraction
-        if first is None:
+        taken = self._move(self._batch_max)
+        if not taken and block:
+            taken = self._await(POP_BLOCK_S)
+            if taken:
+                taken += self._move(self._batch_max - 1)
+        if not taken:
             return None
-        with self._redis.pipeline(transaction=False) as pipe:
-            for _ in range(self._batch_max - 1):
-                pipe.lmove(source, target)
-            taken = [first, *(entry for entry in pipe.execute() if entry is not None)]
         taken += self._stragglers(self._batch_max - len(taken))
         return self._sort(list(dict.fromkeys(taken)))
+
+    def _move(self, places: int) -> list[bytes]:
+        """What already waits, in one round trip."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for _ in range(places):
+                pipe.lmove(self._queue.key, self._queue.intermediate_queue_key)
+            return [entry for entry in pipe.execute() if entry is not None]
+
+    def _await(self, block_s: float) -> list[bytes]:
+        """The next ID, if one comes within ``block_s`` seconds."""
+        entry: Any = self._redis.blmove(self._queue.key, self._queue.intermediate_queue_key, block_s)  # type: ignore[arg-type]  # seconds may be a fraction
+        return [] if entry is None else [entry]
 
     def _stragglers(self, places: int) -> list[bytes]:
         came: list[bytes] = []
         deadline = time.monotonic() + self._batch_wait_s
         while len(came) < places and (left_s := deadline - time.monotonic()) > 0:
-            straggler: Any = self._redis.blmove(self._queue.key, self._queue.intermediate_queue_key, left_s)  # type: ignore[arg-type]
-            if straggler is not None:
-                came.append(straggler)
+            came += self._await(left_s)
         return came
 
     def _sort(self, entries: list[bytes]) -> Batch:

@@ -11,17 +11,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
-from rq import Queue, SimpleWorker
+from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-from contract.job_queue import queue_name
+from contract.job_queue import queue_name, tickets_queue_name
 from contract.messages import Dropped
 from contract.roster import WorkerCard
-from model.serving.intake import Intake
+from model.serving.lane import Lanes
 from model.serving.lease import Lease
 from model.serving.presence import Presence
-from model.serving.recovery import Recovery
-from model.serving.settlement import GivenUp, Settlement
+from model.serving.settlement import GivenUp
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from model.classifier import Classifier
     from model.serving.intake import Batch
     from model.serving.order import Order
+    from model.serving.settlement import Settlement
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ REDIS_PAUSE_S = (0.5, 2.0)  # first and longest pause while Redis is away
 
 
 class BatchWorker(SimpleWorker):
-    """Serves one model's queue until a signal asks it to stop.
+    """Serves one model's two queues until a signal asks it to stop.
 
     Of RQ's worker only the registration and its counters are used: the loop is ours, in this process, without
     forking a loaded session, and without RQ's remote commands.
@@ -59,15 +59,19 @@ class BatchWorker(SimpleWorker):
         answer_ttl_s: int,
     ) -> None:
         bundle = classifier.bundle
-        queue = Queue(queue_name(bundle.name), connection=redis, serializer=JSONSerializer)
-        super().__init__([queue], connection=redis, serializer=JSONSerializer, worker_ttl=RQ_WORKER_TTL_S)
-        self._queue = queue
+        queues = [queue_name(bundle.name), tickets_queue_name(bundle.name)]
+        super().__init__(queues, connection=redis, serializer=JSONSerializer, worker_ttl=RQ_WORKER_TTL_S)
         self._store = store
         self._classifier = classifier
-        self._intake = Intake(redis, queue, batch_max, batch_wait_s)
-        self._settlement = Settlement(redis, queue, bundle.name, answer_ttl_s, self.name)
+        self._lanes = Lanes(
+            redis,
+            bundle.name,
+            self.name,
+            batch_max=batch_max,
+            batch_wait_s=batch_wait_s,
+            answer_ttl_s=answer_ttl_s,
+        )
         self._lease = Lease(redis)
-        self._recovery = Recovery(redis, queue, self._settlement, batch_wait_s)
         card = WorkerCard(
             worker_id=self.name,
             host=socket.gethostname(),
@@ -92,7 +96,7 @@ class BatchWorker(SimpleWorker):
         self.register_birth()  # type: ignore[no-untyped-call]
         self._lease.start()
         self._presence.start()
-        log.info("worker %s serves %s", self.name, self._queue.name)
+        log.info("worker %s serves %s", self.name, ", ".join(self.queue_names()))
         try:
             self._loop()
         finally:
@@ -107,44 +111,45 @@ class BatchWorker(SimpleWorker):
         while not self._stop_requested:
             try:
                 self._beat_for_rq()
-                self._recovery.run_if_due()
-                batch = self._intake.take()
-                if batch is not None:
-                    self._work_off(batch)
+                self._lanes.recover()
+                taken = self._lanes.take()
+                if taken is not None:
+                    lane, batch = taken
+                    self._work_off(batch, lane.settlement)
                 pause_s = REDIS_PAUSE_S[0]
             except RedisError as error:
                 log.error("Redis does not answer: %s; trying again in %.1f s", error, pause_s)  # noqa: TRY400
                 time.sleep(pause_s)
                 pause_s = min(2 * pause_s, longest_s)
 
-    def _work_off(self, batch: Batch) -> None:
-        self._settle_unrun(batch)
-        self._settlement.start(batch.runnable, batch.leftovers)
+    def _work_off(self, batch: Batch, settlement: Settlement) -> None:
+        self._settle_unrun(batch, settlement)
+        settlement.start(batch.runnable, batch.leftovers)
         if not batch.runnable:
             return
         self._lease.hold(batch.runnable)
         try:
-            self._run(batch.runnable)
+            self._run(batch.runnable, settlement)
         finally:
             self._lease.let_go()
 
-    def _settle_unrun(self, batch: Batch) -> None:
+    def _settle_unrun(self, batch: Batch, settlement: Settlement) -> None:
         endings = [(order, Dropped()) for order in batch.unwanted]
         refusals = [(order, GivenUp("refused: not a classify job")) for order in batch.refused]
         if endings or refusals:
-            self._settlement.end([*endings, *refusals])
+            settlement.end([*endings, *refusals])
 
-    def _run(self, orders: list[Order]) -> None:
+    def _run(self, orders: list[Order], settlement: Settlement) -> None:
         started = time.monotonic()
         try:
             outcomes = self._classify(orders)
         except Exception as error:
             log.exception("a batch of %d failed", len(orders))
             self._presence.failed(f"{type(error).__name__}: {error}")
-            self._try_again(orders, traceback.format_exc())
+            self._try_again(orders, settlement, traceback.format_exc())
             return
         self._presence.served(len(orders), time.monotonic() - started)
-        self._settlement.end(list(zip(orders, outcomes, strict=True)))
+        settlement.end(list(zip(orders, outcomes, strict=True)))
 
     def _classify(self, orders: list[Order]) -> list[Classification | Failure]:
         """One outcome for each order. Orders of one picture share it, unless their senders asked for no sharing.
@@ -156,13 +161,13 @@ class BatchWorker(SimpleWorker):
         by_key = dict(zip(names, outcomes, strict=True))
         return [by_key[order.sharing_key] for order in orders]
 
-    def _try_again(self, orders: list[Order], reason: str) -> None:
+    def _try_again(self, orders: list[Order], settlement: Settlement, reason: str) -> None:
         """Our fault: each job goes back and runs alone, until it has had its tries."""
         for order in reversed(orders):
             if order.given_up:
-                self._settlement.end([(order, GivenUp(reason))])
+                settlement.end([(order, GivenUp(reason))])
             else:
-                self._settlement.give_back(order)
+                settlement.give_back(order)
 
     def _beat_for_rq(self) -> None:
         if time.monotonic() >= self._next_rq_heartbeat:

@@ -9,7 +9,7 @@ import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from redis import Redis
 
@@ -17,6 +17,7 @@ from contract.connections import connect, connect_for_waiting
 from contract.image_store import ImageStore
 from contract.job_queue import JobQueue
 from contract.messages import ClassifyJob
+from contract.tickets import Tickets, TicketState, Wish
 from tests.support.scripted_worker import MODEL
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 
     from contract.job_queue import Submission
     from contract.messages import Outcome
+    from contract.tickets import Ticket
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60.0  # a bound for busy machines; nothing here takes more than seconds
+TICKET_TTL_S = 3600
 
 
 def eventually(condition: Callable[[], Any], what: str) -> Any:
@@ -44,7 +47,9 @@ class Crew:
     def __init__(self, redis_url: str, folder: Path) -> None:
         self.redis = Redis.from_url(redis_url)
         self.store = ImageStore(folder / "uploads")
-        self.queue = JobQueue(connect(redis_url), connect_for_waiting(redis_url), reconnect_for_s=WAIT_S)
+        commands = connect(redis_url)
+        self.queue = JobQueue(commands, connect_for_waiting(redis_url), reconnect_for_s=WAIT_S)
+        self.tickets = Tickets(commands, self.queue, TICKET_TTL_S)
         self._journal = folder / "journal.txt"
         self._log = folder / "workers.log"
         self._environment = {
@@ -78,6 +83,20 @@ class Crew:
 
     def outcome_later(self, submission: Submission) -> Future[Outcome]:
         return self._waiters.submit(self.outcome, submission)
+
+    def wish(self, script: str, top_k: int = 5) -> Wish:
+        return Wish(self.store.put(script.encode()), top_k, min_score=0.0)
+
+    def issue(self, script: str, *, cache: bool = True, key: str | None = None) -> Ticket:
+        return self.tickets.issue(MODEL, self.wish(script), cache=cache, key=key)
+
+    def ended(self, ticket: Ticket) -> Ticket:
+        """The ticket once it is neither queued nor running any more."""
+        unended = {TicketState.QUEUED, TicketState.RUNNING}
+        return cast(
+            "Ticket",
+            eventually(lambda: (now := self.tickets.read(ticket.id)).state not in unended and now, "the ticket ends"),
+        )
 
     def batches(self) -> list[str]:
         """What was computed, a line a batch: its pictures' scripts in alphabetical order."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MODEL, DIGEST = "scripted", "d" * 64
 SLOW_S = 0.6
+GIF = b"GIF89a\x08\x00\x08\x00#"  # in front of a script, it lets the API take it for a picture
 
 
 class ScriptedClassifier:
@@ -30,6 +31,7 @@ class ScriptedClassifier:
 
     def classify(self, images: Sequence[bytes]) -> list[Classification | Failure]:
         """Obey: "poison" kills the process, "fault" raises, "bad" is undecodable, "slow" takes a while."""
+        images = [image.removeprefix(GIF) for image in images]
         with Path(os.environ["JOURNAL"]).open("a") as journal:
             journal.write(" ".join(sorted(image.decode() for image in images)) + "\n")
         if any(image.startswith(b"poison") for image in images):

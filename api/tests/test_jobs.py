@@ -1,0 +1,298 @@
+"""``/v1/jobs`` over HTTP, on a real server with scripted workers."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from api.app import create_app
+from api.services import Services
+from api.settings import Settings
+from contract.job_queue import queue_name, tickets_queue_name
+from contract.roster import WorkerCard, announce, introduce
+from tests.support.crew import Crew, eventually
+from tests.support.scripted_worker import DIGEST, GIF, MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from flask.testing import FlaskClient
+    from redis import Redis
+    from werkzeug.test import TestResponse
+
+    from tests.support.server import Server
+
+PROBLEM = "application/problem+json"
+NOBODY = "0" * 32
+
+
+@pytest.fixture
+def crew(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Crew]:
+    """A server on which no worker is alive, but one was: so the API knows whom to leave jobs for."""
+    introduce(redis, MODEL)
+    crew = Crew(valkey.url, tmp_path)
+    yield crew
+    crew.close()
+
+
+@pytest.fixture
+def open_client(valkey: Server, tmp_path: Path) -> Iterator[Callable[..., FlaskClient]]:
+    opened: list[Services] = []
+
+    def open_client(**settings: Any) -> FlaskClient:
+        common = {"redis_url": valkey.url, "upload_dir": tmp_path / "uploads", "feedback_dir": tmp_path}
+        opened.append(Services.connect(Settings(**{**common, **settings})))
+        return create_app(opened[-1]).test_client()
+
+    yield open_client
+    for services in opened:
+        services.queue.close()
+
+
+@pytest.fixture
+def client(open_client: Callable[..., FlaskClient]) -> FlaskClient:
+    return open_client()
+
+
+def submit(client: FlaskClient, script: str = "tabby", key: str | None = None, field: str = "file", **parameters: str):
+    form = {field: (io.BytesIO(GIF + script.encode()), "photo.gif"), **parameters}
+    return client.post("/v1/jobs", data=form, headers={} if key is None else {"Idempotency-Key": key})
+
+
+def ended(client: FlaskClient, accepted: TestResponse) -> Any:
+    """The job's body once it is neither queued nor running."""
+
+    def look() -> Any:
+        body = client.get(accepted.headers["Location"]).get_json()
+        return body["state"] not in {"queued", "running"} and body
+
+    return eventually(look, "the job ends")
+
+
+def problem(response: TestResponse) -> int:
+    assert response.content_type == PROBLEM
+    assert response.get_json()["status"] == response.status_code
+    return response.status_code
+
+
+def test_a_job_is_accepted_before_it_is_done(crew, client):
+    """202, where it is, and when to ask again; with no worker alive it waits for one."""
+    accepted = submit(client)
+    body = accepted.get_json()
+
+    assert accepted.status_code == 202
+    assert accepted.headers["Location"] == f"/v1/jobs/{body['id']}"
+    assert int(accepted.headers["Retry-After"]) > 0
+    assert list(body) == ["id", "state", "created", "expires", "links"]
+    assert body["state"] == "queued"
+    assert body["links"] == {"self": accepted.headers["Location"]}
+    assert crew.redis.llen(f"rq:queue:{tickets_queue_name(MODEL)}") == 1
+
+
+def test_a_job_that_is_done_shows_its_result(crew, client):
+    accepted = submit(client)
+    crew.hire()
+    body = ended(client, accepted)
+
+    assert body["state"] == "done"
+    assert body["result"] == {
+        "model": MODEL,
+        "digest": DIGEST,
+        "predictions": [{"label": "tabby", "confidence": 1.0}],
+        "inference_time_ms": 0.0,
+    }
+    assert "Retry-After" not in client.get(accepted.headers["Location"]).headers
+
+
+def test_a_job_whose_answer_is_known_is_done_at_once(crew, client):
+    """Still 202 with a place to look: senders need to know one way only."""
+    crew.hire()
+    ended(client, submit(client))
+    again = submit(client)
+
+    assert again.status_code == 202
+    assert again.get_json()["state"] == "done"
+    assert crew.batches() == ["tabby"]
+
+
+def test_without_the_result_cache_every_job_is_computed(crew, open_client):
+    crew.hire()
+    client = open_client(result_cache=False)
+    for _ in range(2):
+        ended(client, submit(client))
+
+    assert crew.batches() == ["tabby", "tabby"]
+
+
+@pytest.mark.parametrize(("script", "kind"), [("bad", "undecodable"), ("fault", "given_up")])
+def test_a_job_that_failed_says_why(crew, client, script, kind):
+    crew.hire()
+    body = ended(client, submit(client, script))
+
+    assert body["state"] == "failed"
+    assert body["error"]["kind"] == kind
+    assert body["error"]["detail"]
+    assert "result" not in body
+
+
+@pytest.mark.usefixtures("crew")
+def test_top_k_and_min_score_are_the_jobs(crew, client):
+    """They are said once, with the picture, and hold for every look at the result."""
+    crew.hire()
+
+    assert ended(client, submit(client, top_k="1", min_score="1"))["result"]["predictions"] == [
+        {"label": "tabby", "confidence": 1.0}
+    ]
+    assert problem(submit(client, top_k="0")) == 400
+    assert problem(submit(client, min_score="2")) == 400
+
+
+@pytest.mark.usefixtures("crew")
+@pytest.mark.parametrize("field", ["file", "image", "files"])
+def test_the_picture_is_taken_in_any_of_the_fields(client, field):
+    assert submit(client, field=field).status_code == 202
+
+
+@pytest.mark.usefixtures("crew")
+def test_what_is_no_picture_makes_no_job(crew, client):
+    form = {"file": (io.BytesIO(b"hello"), "photo.jpg")}
+
+    assert problem(client.post("/v1/jobs", data=form)) == 415
+    assert problem(client.post("/v1/jobs")) == 400
+    assert crew.redis.keys("ticket:*") == []
+
+
+@pytest.mark.usefixtures("crew")
+@pytest.mark.parametrize("method", ["get", "delete"])
+@pytest.mark.parametrize("name", [NOBODY, "x", "0" * 33, "..%2f..", "%00", "🐈"])
+def test_a_job_that_is_none_is_not_found(client, method, name):
+    """Unknown, expired or malformed: the answer tells no difference."""
+    assert problem(getattr(client, method)(f"/v1/jobs/{name}")) == 404
+
+
+# Idempotency
+
+
+@pytest.mark.usefixtures("crew")
+def test_the_same_key_brings_the_same_job(client):
+    """A sender that lost the first answer sends again, quoted as the IETF's draft says, or bare: it reads the same."""
+    first = submit(client, key='"order-7"')
+    again = submit(client, key="order-7")
+
+    assert again.status_code == first.status_code == 202
+    assert again.get_json() == first.get_json()
+    assert again.headers["Location"] == first.headers["Location"]
+
+
+@pytest.mark.usefixtures("crew")
+def test_the_same_key_with_something_else_is_unprocessable(client):
+    submit(client, key="order-7", top_k="3")
+
+    assert problem(submit(client, "lynx", key="order-7", top_k="3")) == 422
+    assert problem(submit(client, key="order-7", top_k="4")) == 422
+    assert submit(client, key="order-7", top_k="3").status_code == 202
+
+
+@pytest.mark.usefixtures("crew")
+@pytest.mark.parametrize("key", ["", '""', "x" * 256, "schl\u00fcssel", "a\tb"])
+def test_a_key_that_is_none_is_refused(crew, client, key):
+    assert problem(submit(client, key=key)) == 400
+    assert crew.redis.keys("ticket:*") == []
+
+
+# Cancelling
+
+
+def test_a_cancelled_job_stays_cancelled(crew, client):
+    """Also when it is cancelled again, and when its key comes again."""
+    accepted = submit(client, key="order-7")
+    for _ in range(2):
+        response = client.delete(accepted.headers["Location"])
+        assert (response.status_code, response.get_json()["state"]) == (200, "cancelled")
+    crew.hire()
+    eventually(lambda: not crew.redis.exists(f"rq:queue:{tickets_queue_name(MODEL)}"), "its turn comes")
+
+    assert client.get(accepted.headers["Location"]).get_json()["state"] == "cancelled"
+    assert submit(client, key="order-7").get_json()["state"] == "cancelled"
+    assert crew.batches() == []
+
+
+@pytest.mark.parametrize("script", ["tabby", "bad"])
+def test_a_job_that_has_ended_cannot_be_cancelled(crew, client, script):
+    crew.hire()
+    accepted = submit(client, script)
+    body = ended(client, accepted)
+
+    assert problem(client.delete(accepted.headers["Location"])) == 409
+    assert client.get(accepted.headers["Location"]).get_json() == body
+
+
+# Admission
+
+
+def test_where_no_worker_ever_was_no_job_is_taken(redis, client):
+    """Nobody knows which model will answer."""
+    response = submit(client)
+
+    assert problem(response) == 503
+    assert "Retry-After" in response.headers
+    assert redis.keys("ticket:*") == []
+
+
+def test_a_job_is_taken_when_a_request_would_wait_too_long(crew, client):
+    """It has time. What it waits for is said in Retry-After, within reason."""
+    busy(crew, service_ms=2000)
+    crew.redis.rpush(f"rq:queue:{queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
+    accepted = submit(client)
+
+    assert accepted.status_code == 202
+    assert accepted.headers["Retry-After"] == "30"
+
+
+def test_jobs_that_wait_refuse_no_request(crew, client):
+    """They stand behind it."""
+    busy(crew, service_ms=2000)
+    crew.redis.rpush(f"rq:queue:{tickets_queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
+    with client.application.app_context():
+        Services.current().gateway.admit()
+
+
+def test_a_job_that_would_expire_before_its_turn_is_not_taken(crew, open_client):
+    """Accepting it would be losing it."""
+    busy(crew, service_ms=2000)
+    crew.redis.rpush(f"rq:queue:{tickets_queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
+    response = submit(open_client(ticket_ttl_s=60))
+
+    assert problem(response) == 503
+    assert 160 <= int(response.headers["Retry-After"]) <= 180
+    assert crew.redis.keys("ticket:*") == []
+
+
+def test_a_redis_full_of_jobs_still_takes_requests(crew, open_client):
+    """Jobs stay for a day: they leave room for those who wait."""
+    crew.hire()
+    crew.redis.config_set("maxmemory", int(crew.redis.info("memory")["used_memory"] / 0.7))
+    try:
+        client = open_client()
+        refused = submit(client)
+        predicted = client.post("/predict", data={"file": (io.BytesIO(GIF + b"tabby"), "photo.gif")})
+
+        assert problem(refused) == 503
+        assert int(refused.headers["Retry-After"]) > 0
+        assert predicted.status_code == 200
+    finally:
+        crew.redis.config_set("maxmemory", 0)
+
+
+def test_an_absent_redis_is_said_so(open_client, tmp_path):
+    client = open_client(redis_url=f"unix://{tmp_path}/nothing")
+
+    assert [problem(response) for response in (submit(client), client.get(f"/v1/jobs/{NOBODY}"))] == [503, 503]
+
+
+def busy(crew: Crew, service_ms: float) -> None:
+    """A worker on paper: the API counts on it, and nobody takes the jobs."""
+    announce(crew.redis, WorkerCard("paper", "desk", MODEL, DIGEST, 0, batch=1, service_ms=service_ms, last_error=""))
