@@ -79,7 +79,9 @@ def _labels(classifier: Classifier, file: Path) -> list[Label]:
     factor = (MEGAPIXELS * 1e6 / (pixels.shape[0] * pixels.shape[1])) ** 0.5
     large = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     jpeg = cv2.imencode(".jpg", large, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    bitmap = cv2.imencode(".bmp", cv2.imdecode(jpeg, cv2.IMREAD_COLOR))[1]
+    whole = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    assert whole is not None  # our own JPEG
+    bitmap = cv2.imencode(".bmp", whole)[1]
     outcomes = classifier.classify([photo, jpeg.tobytes(), bitmap.tobytes()])
     labels = [outcome.labels[0] for outcome in outcomes if isinstance(outcome, Classification)]
     if len(labels) < len(outcomes):
