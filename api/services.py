@@ -9,6 +9,7 @@ from flask import Flask, current_app
 
 from api.feedback import FeedbackLog
 from api.gateway import Gateway
+from api.labels import LabelBook
 from api.reported_pictures import ReportedPictures
 from api.staff import Staff
 from contract.connections import connect, connect_for_waiting
@@ -28,6 +29,7 @@ class Services:
     gateway: Gateway
     feedback: FeedbackLog
     reported: ReportedPictures
+    labels: LabelBook
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -39,7 +41,7 @@ class Services:
         gateway = Gateway(settings, store, queue, staff)
         feedback = FeedbackLog(settings.feedback_dir)
         reported = ReportedPictures(settings.feedback_dir, store, settings.feedback_pictures_mb * 1_000_000)
-        return cls(settings, store, queue, staff, gateway, feedback, reported)
+        return cls(settings, store, queue, staff, gateway, feedback, reported, LabelBook(commands, staff))
 
     def install(self, app: Flask) -> None:
         app.extensions["services"] = self

@@ -26,7 +26,7 @@ SLOW_S = 0.6
 
 
 class ScriptedClassifier:
-    bundle = SimpleNamespace(name=MODEL, digest=DIGEST)
+    bundle = SimpleNamespace(name=MODEL, digest=DIGEST, labels=("tabby", "lynx"))
 
     def classify(self, images: Sequence[bytes]) -> list[Classification | Failure]:
         """Obey: "poison" kills the process, "fault" raises, "bad" is undecodable, "slow" takes a while."""
