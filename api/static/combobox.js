@@ -1,6 +1,6 @@
 // Puts a searchable list under a text field: the editable combobox with list autocomplete of the ARIA Authoring
-// Practices. The browser's own datalist does not grow with the page's zoom, is missing from some phones' browsers and
-// is read out by few screen readers; where no script runs it still stands in.
+// Practices. The browser's own datalist ignores the page's zoom and colours, is read out badly by screen readers and is
+// missing from some phones' browsers; where no script runs it stands in.
 
 const MOST = 1000; // list entries made at once; nobody scrolls further, and typing must stay quick
 
@@ -20,7 +20,8 @@ export function combobox(input, load) {
   list.ariaLabel = "Labels";
   input.removeAttribute("list");
   input.closest(".choice").append(list);
-  set({ role: "combobox", "aria-autocomplete": "list", "aria-controls": id, "aria-expanded": "false", "aria-describedby": hint.id });
+  set({ role: "combobox", "aria-autocomplete": "list", "aria-controls": id, "aria-describedby": hint.id });
+  show(false);
 
   function set(attributes) {
     for (const [name, value] of Object.entries(attributes)) {
@@ -87,7 +88,7 @@ export function combobox(input, load) {
   const keys = { ArrowDown: () => move(1), ArrowUp: () => move(-1), Enter: () => choose(active), Escape: close };
 
   input.addEventListener("keydown", (event) => {
-    const ours = { Enter: active, Escape: !list.hidden }[event.key] ?? event.key in keys;
+    const ours = { Enter: active !== null, Escape: !list.hidden }[event.key] ?? event.key in keys;
     if (ours && !event.isComposing) {
       event.preventDefault();
       keys[event.key]();
@@ -97,15 +98,23 @@ export function combobox(input, load) {
   input.addEventListener("click", open);
   input.addEventListener("blur", close);
   list.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus
-  list.addEventListener("click", (event) => choose(event.target.closest("[role=option]") ?? active));
+  list.addEventListener("click", (event) => {
+    const entry = event.target.closest("[role=option]");
+    if (entry) {
+      choose(entry);
+    }
+  });
 }
 
-/** The names that hold every typed word; those with the whole of it as a word of theirs first, then as a beginning. */
+/** The names that hold every typed word: first those that are what was typed, then by how well they hold it. */
 function search(names, typed) {
   const wanted = plain(typed);
   const parts = wanted.split(" ");
-  const fits = [(name) => name === wanted, (name) => ` ${name} `.includes(` ${wanted} `), (name) => ` ${name}`.includes(` ${wanted}`)];
-  const rank = (name) => fits.findIndex((fit) => fit(name)) >>> 0; // none is -1, which so becomes the last
+  const rank = (name) => {
+    if (name === wanted) return 0;
+    if (` ${name} `.includes(` ${wanted} `)) return 1; // as whole words
+    return ` ${name}`.includes(` ${wanted}`) ? 2 : 3; // as the beginning of a word, or within
+  };
   return names
     .map((name) => [name, plain(name)])
     .filter(([, name]) => parts.every((part) => name.includes(part)))

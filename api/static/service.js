@@ -43,7 +43,9 @@ function sent(file, deadlineMs, signal, onProgress) {
     request.onerror = () => reject(unreachable());
     request.onabort = () => reject(signal.reason);
     request.onload = () => resolve(request);
-    signal.addEventListener("abort", () => request.abort(), { once: true });
+    const giveUp = () => request.abort();
+    signal.addEventListener("abort", giveUp);
+    request.onloadend = () => signal.removeEventListener("abort", giveUp);
     const form = new FormData();
     form.append("file", file);
     request.send(form);
