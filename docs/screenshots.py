@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
 from tests.support.browser import chromium
@@ -17,7 +18,7 @@ from tests.support.stack import Stack
 from tests.support.upload_page import PICTURES, choose, expect_cards, open_report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from playwright.sync_api import Browser, Page
 
@@ -26,7 +27,8 @@ DESKTOP = {"viewport": {"width": 1200, "height": 800}, "reduced_motion": "reduce
 DARK = {**DESKTOP, "color_scheme": "dark"}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "reduced_motion": "reduce"}
 CAT, CUP, ROCKET = PICTURES / "chelsea.jpg", PICTURES / "coffee.jpg", PICTURES / "rocket.jpg"
-COLOURS, ROUNDS = 255, 3  # a palette halves a picture's size; without refining it a cat's green eyes turn brown
+FLAT_COLOURS = 16
+ROUNDS = 3  # of refining the palette; without any a cat's green eyes turn brown
 DOCUMENTED_URL = "http://127.0.0.1:8000/"  # as `make run` says; a service started for the pictures has a port by chance
 
 
@@ -78,7 +80,7 @@ def warm_up(browser: Browser, url: str) -> None:
 
 
 @contextmanager
-def opened(browser: Browser, url: str, look: dict[str, object]) -> Iterator[Page]:
+def opened(browser: Browser, url: str, look: Mapping[str, object]) -> Iterator[Page]:
     context = browser.new_context(**look)  # type: ignore[arg-type]
     page = context.new_page()
     page.goto(url)
@@ -93,8 +95,22 @@ def save(page: Page, name: str) -> None:
     page.evaluate("Promise.all([...document.images].map(image => image.decode().catch(() => {})))")
     page.evaluate("scrollTo(0, 0)")
     shot = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
-    palette = shot.quantize(COLOURS, kmeans=ROUNDS)
-    shot.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(IMAGES / f"{name}.png", optimize=True)
+    reduced(shot).save(IMAGES / f"{name}.png", optimize=True)
+
+
+def reduced(shot: Image.Image) -> Image.Image:
+    """``shot`` with 256 colours, half as large: the page's flat ones exactly, the rest for the photos, dithered."""
+    pixels = np.asarray(shot)
+    colours, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
+    flat = colours[np.argsort(-counts)[:FLAT_COLOURS]]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*flat.flatten(), *(shot.quantize(256 - FLAT_COLOURS, kmeans=ROUNDS).getpalette() or [])])
+    indexes = np.array(shot.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG))
+    for index, colour in enumerate(flat):  # Pillow itself takes any colour that is near
+        indexes[(pixels == colour).all(axis=2)] = index
+    result = Image.fromarray(indexes)
+    result.putpalette(palette.getpalette() or [])
+    return result
 
 
 if __name__ == "__main__":
