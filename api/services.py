@@ -9,6 +9,7 @@ from flask import Flask, current_app
 
 from api.feedback import FeedbackLog
 from api.gateway import Gateway
+from api.labels import LabelBook
 from api.reported_pictures import ReportedPictures
 from api.staff import Staff
 from api.ticket_desk import TicketDesk
@@ -31,6 +32,7 @@ class Services:
     feedback: FeedbackLog
     reported: ReportedPictures
     desk: TicketDesk
+    labels: LabelBook
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -44,7 +46,8 @@ class Services:
         reported = ReportedPictures(settings.feedback_dir, store, settings.feedback_pictures_mb * 1_000_000)
         tickets = Tickets(commands, queue, settings.ticket_ttl_s)
         desk = TicketDesk(settings, store, queue, staff, tickets)
-        return cls(settings, store, queue, staff, gateway, feedback, reported, desk)
+        labels = LabelBook(commands, staff)
+        return cls(settings, store, queue, staff, gateway, feedback, reported, desk, labels)
 
     def install(self, app: Flask) -> None:
         app.extensions["services"] = self

@@ -32,4 +32,8 @@ def worker(model: str, worker_id: str) -> str:
     return f"worker:{model}:{worker_id}"
 
 
+def labels(model: str, digest: str) -> str:
+    return f"labels:{model}:{digest}"
+
+
 MODELS = "models"

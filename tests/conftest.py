@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.browser import NoBrowser, chromium
+from tests.support.missing import skip_or_fail
 from tests.support.stack import Stack
+from tests.support.upload_page import ANSWER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -39,3 +44,35 @@ def base_url(request: pytest.FixtureRequest) -> str:
     """Any running stack: the one that BASE_URL names, or our own."""
     named = os.environ.get("BASE_URL")
     return named.rstrip("/") if named else str(request.getfixturevalue("service_url"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    try:
+        with chromium() as browser:
+            yield browser
+    except NoBrowser as error:
+        skip_or_fail(str(error))
+
+
+@pytest.fixture
+def page(browser: Browser, service_url: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The upload page in a browser of its own; the test fails when its script does, or when its policy forbids a part.
+
+    An indirect parameter is the browser's context: its window, colours, scripts.
+    """
+    context = browser.new_context(**getattr(request, "param", {}))
+    context.set_default_timeout(ANSWER_MS)
+    page = context.new_page()
+    broken: list[Any] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            broken.append(message.text)
+
+    page.on("console", listen)
+    page.on("pageerror", lambda error: broken.append(error))  # noqa: PLW0108 # playwright writes on what it is handed
+    page.goto(service_url)
+    yield page
+    context.close()
+    assert broken == []

@@ -13,7 +13,7 @@ from rq import Queue
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
-from contract import keys
+from contract import keys, labels
 from contract.errors import ComputationFailed, ResultTimeout
 from contract.job_queue import queue_name
 from contract.messages import Classification, ClassifyJob, Dropped, Failure
@@ -236,6 +236,15 @@ def test_rq_sees_a_worker_again_after_redis_has_lost_everything(crew):
     crew.redis.flushall()
 
     eventually(lambda: crew.redis.smembers("rq:workers"), "the worker registers anew")
+
+
+def test_a_models_labels_are_known_from_its_first_announcement_on(crew):
+    """Who sees a worker can offer its labels, also after Redis has lost everything."""
+    crew.hire()
+    assert labels.read(crew.redis, MODEL, DIGEST) == ("tabby", "lynx")
+
+    crew.redis.flushall()
+    eventually(lambda: labels.read(crew.redis, MODEL, DIGEST), "the worker publishes them again")
 
 
 def test_a_forged_job_runs_no_code(crew, tmp_path):

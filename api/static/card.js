@@ -1,9 +1,8 @@
 // One picture's card, cloned from the page's own templates, which the server fills the same way without a script.
 
-import { report } from "./service.js";
+import { listenForReport } from "./report.js";
+import { percent, words } from "./words.js";
 
-const words = (label) => label.replaceAll("_", " ");
-const percent = (score) => (score > 0 && score < 0.001 ? "< 0.1%" : `${(score * 100).toFixed(1)}%`);
 const CACHE_WORDS = { hit: "seen before", joined: "shared with another request", miss: "" };
 
 export class Card {
@@ -36,7 +35,15 @@ export class Card {
     this.find(".card-error").textContent = message;
     const button = this.find(".card-retry");
     button.hidden = !retry;
-    button.onclick = retry;
+    button.onclick = () => {
+      this.find(".card-title").focus(); // the button goes
+      retry();
+    };
+  }
+
+  leave() {
+    this.item.remove();
+    URL.revokeObjectURL(this.find(".thumb img").src);
   }
 
   done(answer) {
@@ -53,7 +60,6 @@ export class Card {
     fields.score.value = best.score;
     fields.model.value = answer.model;
     fields.digest.value = answer.digest;
-    suggest(answer.predictions);
     return `${this.name}: ${words(best.label)}, ${percent(best.score)}`;
   }
 
@@ -67,43 +73,10 @@ export class Card {
   }
 }
 
-/** Send a card's report form in the background and say in the form what came of it. */
-export function listenForReport(form) {
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const button = form.querySelector("button");
-    const said = form.querySelector(".report-said");
-    button.disabled = true; // one click, one row
-    try {
-      await report(Object.fromEntries(new FormData(form)));
-      form.replaceChildren(said);
-      said.classList.remove("failed");
-      said.textContent = "Thank you. Your report is stored.";
-      said.tabIndex = -1;
-      said.focus(); // the button that had it is gone
-    } catch (error) {
-      said.classList.add("failed");
-      said.textContent = error.message;
-      button.disabled = false;
-    }
-  });
-}
-
 function bar({ label, score }) {
   const row = document.getElementById("bar").content.cloneNode(true);
   row.querySelector(".bar-label").textContent = words(label);
   row.querySelector(".bar-percent").textContent = percent(score);
   row.querySelector(".bar-fill").setAttribute("width", `${(score * 100).toFixed(2)}%`);
   return row;
-}
-
-/** Offer the labels seen on this visit where a person types the right one. */
-function suggest(predictions) {
-  const list = document.getElementById("labels");
-  const known = new Set(Array.from(list.options, (option) => option.value));
-  for (const { label } of predictions) {
-    if (!known.has(words(label))) {
-      list.append(new Option("", words(label)));
-    }
-  }
 }

@@ -1,90 +1,92 @@
 // Turns the plain upload form into one that takes several pictures by choice, drop or paste and shows each one's way.
 
-import { Card, listenForReport } from "./card.js";
-import { classify, Refused } from "./service.js";
+import { Card } from "./card.js";
+import { listenForReport } from "./report.js";
 import { forget, remember, remembered } from "./visit.js";
+import { Work } from "./work.js";
 
-const AT_ONCE = 3; // enough to keep the workers busy, few enough to leave room for other visitors
-const TRIES_WHEN_BUSY = 3;
-const LONGEST_PAUSE_S = 20;
+const LOG_LINES = 20;
 
 const form = document.getElementById("upload");
 const input = document.getElementById("file");
+const log = document.getElementById("log");
 const list = document.getElementById("results");
-const section = document.querySelector(".results");
+const section = document.getElementById("results-section");
+const tally = document.getElementById("tally");
+const total = document.getElementById("total");
 const clear = document.getElementById("clear");
-const maxBytes = form.dataset.maxUploadMb * 1e6;
-const deadlineMs = form.dataset.requestTimeoutS * 1e3;
-const say = (text) => (document.getElementById("status").textContent = text);
-const pause = (seconds) => new Promise((wake) => setTimeout(wake, seconds * 1000));
+const cards = new Set();
 
-const queue = [];
-let running = 0;
+const limits = { maxUploadMb: Number(form.dataset.maxUploadMb), deadlineMs: form.dataset.requestTimeoutS * 1e3 };
+const work = new Work(limits, {
+  done(card, answer) {
+    say(card.done(answer));
+    remember(card.name, answer);
+  },
+  failed(card, message) {
+    say(`${card.name}: ${message}`);
+  },
+  moved: count,
+});
+
+/** For screen readers: a line each, so that none is lost when several results come at once. */
+function say(text) {
+  log.append(Object.assign(document.createElement("p"), { textContent: text }));
+  while (log.childElementCount > LOG_LINES) {
+    log.firstElementChild.remove();
+  }
+}
 
 function take(files) {
-  const cards = Array.from(files, (file) => {
+  const taken = Array.from(files, (file) => {
     const card = new Card(file.name);
     card.show(URL.createObjectURL(file));
-    enqueue(card, file);
-    return card;
+    return { card, file };
   });
-  if (cards.length > 0) {
-    list.prepend(...cards.map((card) => card.item));
-    section.hidden = clear.hidden = false;
-    say(cards.length === 1 ? `Classifying ${cards[0].name}` : `Classifying ${cards.length} pictures`);
-    section.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  put(taken.map(({ card }) => card), "prepend");
+  taken.forEach(({ card, file }) => work.add(card, file));
+  if (taken.length > 0) {
+    say(taken.length === 1 ? `Classifying ${taken[0].card.name}` : `Classifying ${taken.length} pictures`);
+    section.scrollIntoView({ block: "nearest" });
   }
 }
 
-function enqueue(card, file) {
-  card.wait("queued", "Waiting for its turn");
-  queue.push({ card, file });
-  next();
-}
-
-function next() {
-  while (running < AT_ONCE && queue.length > 0) {
-    const { card, file } = queue.shift();
-    running += 1;
-    run(card, file).finally(() => {
-      running -= 1;
-      next();
-    });
+function put(added, where) {
+  if (added.length === 0) {
+    return;
   }
+  list[where](...added.map((card) => card.item));
+  added.forEach((card) => cards.add(card));
+  section.hidden = clear.hidden = false;
 }
 
-async function run(card, file) {
-  try {
-    const answer = await answered(card, file);
-    say(card.done(answer));
-    remember(file.name, answer);
-  } catch (error) {
-    const message = error instanceof Refused ? error.message : "Something went wrong on this page. Please try again.";
-    card.fail(message, error.lasting ? null : () => enqueue(card, file));
-    say(`${file.name}: ${message}`);
+function remove(removed) {
+  for (const card of removed) {
+    card.leave();
+    cards.delete(card);
+  }
+  if (cards.size === 0) {
+    list.replaceChildren(); // one from the server too
+    section.hidden = clear.hidden = true;
+    input.focus();
   }
 }
 
-/** The service's answer; a busy service is asked again when it said to. */
-async function answered(card, file) {
-  if (file.size > maxBytes) {
-    throw new Refused(`This file is too large: at most ${form.dataset.maxUploadMb} MB are taken.`, true);
+/** Where the pictures stand together; one alone says it on its card. */
+function count({ total: all, done, failed, over, share, elapsedS }) {
+  const several = all > 1;
+  clear.textContent = over ? "Clear" : "Cancel";
+  total.hidden = over || !several;
+  total.value = share || 0;
+  tally.textContent = !several ? "" : over ? summary(done, failed, elapsedS) : `${done + failed} of ${all} done`;
+  if (over && several) {
+    say(tally.textContent);
   }
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await classify(file, deadlineMs, (share) =>
-        share < 1
-          ? card.wait("uploading", `Uploading, ${Math.round(share * 100)}%`, share)
-          : card.wait("classifying", "Classifying", 1),
-      );
-    } catch (error) {
-      if (!(error.retryAfterS <= LONGEST_PAUSE_S) || tries === TRIES_WHEN_BUSY) {
-        throw error;
-      }
-      card.wait("waiting", "The service is busy; trying again shortly");
-      await pause(Math.max(error.retryAfterS, 1));
-    }
-  }
+}
+
+function summary(done, failed, elapsedS) {
+  const parts = [done && `${done} classified`, failed && `${failed} failed`];
+  return `${parts.filter(Boolean).join(", ")} in ${elapsedS.toFixed(1)} s`;
 }
 
 const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
@@ -116,19 +118,23 @@ document.addEventListener("drop", (event) => {
   }
 });
 clear.addEventListener("click", () => {
-  forget();
-  list.replaceChildren();
-  section.hidden = clear.hidden = true;
-  input.focus();
+  if (work.busy) {
+    remove(work.cancel());
+    say("Cancelled");
+  } else {
+    forget();
+    tally.textContent = "";
+    remove(cards);
+  }
 });
 
-for (const served of document.querySelectorAll(".report-form")) {
-  listenForReport(served);
-}
-for (const { name, answer } of remembered()) {
-  const card = new Card(name);
-  card.done(answer);
-  card.show(`display/${answer.image}`);
-  list.append(card.item);
-  section.hidden = clear.hidden = false;
-}
+document.querySelectorAll(".report-form").forEach(listenForReport);
+put(
+  remembered().map(({ name, answer }) => {
+    const card = new Card(name);
+    card.done(answer);
+    card.show(`display/${answer.image}`);
+    return card;
+  }),
+  "append",
+);

@@ -1,4 +1,4 @@
-// The page's two calls to the service. Both fail with a Refused that says why in words a person can act on.
+// The page's calls to the service. All fail with a Refused that says why in words a person can act on.
 
 const UPLOAD_TIME_MS = 90_000; // before the service's own deadline begins; only a dead connection lasts longer
 
@@ -20,17 +20,18 @@ export class Refused extends Error {
  *
  * @param {File} file
  * @param {number} deadlineMs how long the service itself takes at most, once it has the file
+ * @param {AbortSignal} signal gives it up
  * @param {(share: number) => void} onProgress gets the share sent, 0 to 1
  */
-export async function classify(file, deadlineMs, onProgress) {
-  const response = await sent(file, deadlineMs, onProgress);
+export async function classify(file, deadlineMs, signal, onProgress) {
+  const response = await sent(file, deadlineMs, signal, onProgress);
   if (response.status !== 200) {
     throw refusal(response.status, response.responseText, response.getResponseHeader("Retry-After"));
   }
   return JSON.parse(response.responseText);
 }
 
-function sent(file, deadlineMs, onProgress) {
+function sent(file, deadlineMs, signal, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", "./");
@@ -40,7 +41,11 @@ function sent(file, deadlineMs, onProgress) {
     request.upload.onload = () => onProgress(1);
     request.ontimeout = () => reject(new Refused("The service did not answer in time. Please try again."));
     request.onerror = () => reject(unreachable());
+    request.onabort = () => reject(signal.reason);
     request.onload = () => resolve(request);
+    const giveUp = () => request.abort();
+    signal.addEventListener("abort", giveUp);
+    request.onloadend = () => signal.removeEventListener("abort", giveUp);
     const form = new FormData();
     form.append("file", file);
     request.send(form);
@@ -59,6 +64,27 @@ export async function report(fields) {
   if (!response.ok) {
     throw refusal(response.status, await response.text(), response.headers.get("Retry-After"));
   }
+}
+
+let asked = null; // the labels' promise: one question a page, however many forms
+
+/** All labels of the model, by class index. */
+export function labels() {
+  asked ??= gotLabels().catch((error) => {
+    asked = null;
+    throw error;
+  });
+  return asked;
+}
+
+async function gotLabels() {
+  const response = await fetch("labels", { headers: { Accept: "application/json" } }).catch(() => {
+    throw unreachable();
+  });
+  if (!response.ok) {
+    throw refusal(response.status, await response.text(), response.headers.get("Retry-After"));
+  }
+  return (await response.json()).labels;
 }
 
 const unreachable = () => new Refused("The service can't be reached. Check the connection and try again.");

@@ -19,6 +19,7 @@ from api import reports as reports_module
 from api.admin.feedback import PAGE_REPORTS
 from api.admin.training_set import MANIFEST, NO_LABEL, NO_PICTURE, OUTVOTED, folder_name
 from api.app import create_app
+from api.errors import NoWorker
 from api.feedback import FeedbackLog, Report
 from api.reported_pictures import ReportedPictures
 from api.reports import BLOCK_BYTES, LONGEST_ROW_BYTES, StoredReports
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from api.gateway import Gateway
+    from api.labels import LabelBook, LabelList
     from api.staff import Staff
     from api.ticket_desk import TicketDesk
     from contract.job_queue import JobQueue
@@ -73,10 +75,17 @@ def reported(settings: Settings, store: ImageStore) -> ReportedPictures:
     return ReportedPictures(settings.feedback_dir, store, most_bytes=1_000_000)
 
 
+class NoLabels:
+    """Reports are stored as they were typed: no worker has named its classes."""
+
+    def current(self) -> LabelList:
+        raise NoWorker("no worker is ready", retry_after_s=5)
+
+
 def make_app(settings: Settings, store: ImageStore, log: FeedbackLog, reported: ReportedPictures) -> Flask:
     queue, staff, gateway = cast("JobQueue", None), cast("Staff", None), cast("Gateway", None)
-    desk = cast("TicketDesk", None)
-    return create_app(Services(settings, store, queue, staff, gateway, log, reported, desk))
+    desk, labels = cast("TicketDesk", None), cast("LabelBook", NoLabels())
+    return create_app(Services(settings, store, queue, staff, gateway, log, reported, desk, labels))
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from PIL import Image
 from urllib3 import encode_multipart_formdata
 
 from api.app import create_app
-from api.errors import Overloaded, Undecodable
+from api.errors import NoWorker, Overloaded, Undecodable
 from api.feedback import FeedbackLog
 from api.gateway import Answer, Gateway
+from api.labels import LabelBook, LabelList
 from api.reported_pictures import ReportedPictures
 from api.services import Services
 from api.settings import Settings
@@ -53,6 +54,18 @@ class CatGateway:
         return Answer(self._store.put(upload.data), seen, "miss", waited_ms=20.0)
 
 
+class CatLabels:
+    """What the workers published, or nothing yet."""
+
+    def __init__(self) -> None:
+        self.known: LabelList | None = LabelList("resnet50", "d" * 64, (*LABELS, "Cardigan", "cardigan"))
+
+    def current(self) -> LabelList:
+        if self.known is None:
+            raise NoWorker("no worker is ready", 5)
+        return self.known
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(upload_dir=tmp_path / "uploads", feedback_dir=tmp_path / "feedback", max_upload_mb=1)
@@ -69,7 +82,12 @@ def gateway(store: ImageStore) -> CatGateway:
 
 
 @pytest.fixture
-def client(settings: Settings, store: ImageStore, gateway: CatGateway) -> FlaskClient:
+def labels() -> CatLabels:
+    return CatLabels()
+
+
+@pytest.fixture
+def client(settings: Settings, store: ImageStore, gateway: CatGateway, labels: CatLabels) -> FlaskClient:
     services = Services(
         settings,
         store,
@@ -79,6 +97,7 @@ def client(settings: Settings, store: ImageStore, gateway: CatGateway) -> FlaskC
         FeedbackLog(settings.feedback_dir),
         ReportedPictures(settings.feedback_dir, store, most_bytes=1_000_000),
         cast("TicketDesk", None),
+        cast("LabelBook", labels),
     )
     return create_app(services).test_client()
 
@@ -300,6 +319,65 @@ def test_a_name_that_is_no_stored_picture_is_not_found(client, name):
     assert client.get(f"/display/{name}").status_code == 404
 
 
+# The labels to choose from
+
+
+def test_the_labels_are_there_for_whoever_lets_a_person_choose(client):
+    """In the bundle's own spelling and by class index, as a program gets them in answers."""
+    response = client.get("/labels")
+
+    assert response.get_json() == {
+        "model": "resnet50",
+        "digest": "d" * 64,
+        "labels": [*LABELS, "Cardigan", "cardigan"],
+    }
+    assert response.headers["Cache-Control"] == "no-cache"
+    assert client.get("/labels", headers={"If-None-Match": response.headers["ETag"]}).status_code == 304
+
+
+def test_without_a_worker_ever_there_are_no_labels_yet(client, labels):
+    labels.known = None
+    response = client.get("/labels")
+
+    assert response.status_code == 503
+    assert response.mimetype == "application/problem+json"
+    assert response.headers["Retry-After"] == "5"
+
+
+@pytest.mark.parametrize("address", ["/", "/feedback"])
+def test_a_plain_form_suggests_every_label_in_words(client, address):
+    """Without JavaScript the browser's own list does the searching."""
+    page = (client.post("/", data=form(picture())) if address == "/" else client.get(address)).text
+    suggested = page.split('<datalist id="labels">')[1].split("</datalist>")[0]
+
+    assert re.findall(r'value="([^"]*)"', suggested) == [
+        "&lt;b&gt;screen&lt;/b&gt;",
+        "Cardigan",
+        "cardigan",
+        "Egyptian cat",
+        "lynx",
+        "mouse",
+        "tabby",
+        "tiger cat",
+    ]
+    assert 'list="labels"' in page
+
+
+def test_a_page_without_a_result_brings_no_list(client):
+    """Ten kilobytes that nobody could use."""
+    assert "<option" not in client.get("/").text
+
+
+@pytest.mark.parametrize("address", ["/", "/feedback"])
+def test_a_page_needs_no_labels_to_be_shown(client, labels, address):
+    """The suggestions are a convenience; an answer or a report never waits for them."""
+    labels.known = None
+    page = client.post("/", data=form(picture())) if address == "/" else client.get(address)
+
+    assert page.status_code == 200
+    assert "<option" not in page.text
+
+
 # Feedback
 
 
@@ -322,6 +400,26 @@ def test_a_result_can_be_reported_wrong_with_the_form_beside_it(client, settings
         "model": "resnet50",
         "digest": "d" * 64,
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "stored"),
+    [("Egyptian cat", "Egyptian_cat"), ("egyptian_cat", "Egyptian_cat"), ("Cardigan", "Cardigan"), ("a mug", "a mug")],
+)
+def test_the_right_label_is_stored_as_the_model_spells_it_and_anything_else_as_typed(client, settings, words, stored):
+    """Who retrains sorts by label; what the model has no label for is worth knowing as well."""
+    client.post("/feedback", data={"correct_label": words})
+    client.post("/feedback", data={"report": json.dumps({"correct_label": words})}, headers=JSON)
+
+    assert [row["correct_label"] for row in reports(settings)] == [stored, stored]
+
+
+def test_a_report_is_stored_as_typed_when_no_labels_are_known(client, settings, labels):
+    """Nothing that a person sends may be lost because a worker is away."""
+    labels.known = None
+    client.post("/feedback", data={"correct_label": "Egyptian cat"})
+
+    assert [row["correct_label"] for row in reports(settings)] == ["Egyptian cat"]
 
 
 def test_a_script_reports_with_one_json_field_and_learns_that_it_is_stored(client, settings):

@@ -1,4 +1,4 @@
-"""Telling the API side that this worker is alive, what it serves and how fast."""
+"""Telling the API side that this worker is alive, what it serves, what its classes are called and how fast it is."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
+from contract.labels import publish
 from contract.roster import WorkerCard, announce, introduce, withdraw
 from model.serving.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from redis import Redis
 
 ANNOUNCE_EVERY_S = 1.0
@@ -18,11 +21,12 @@ SERVICE_WINDOW = 15  # batches; their median is the service time, so that one hu
 
 
 class Presence:
-    """This worker's card in the roster, renewed every second."""
+    """This worker's card in the roster and its model's labels, both renewed every second."""
 
-    def __init__(self, redis: Redis, card: WorkerCard) -> None:
+    def __init__(self, redis: Redis, card: WorkerCard, labels: Sequence[str]) -> None:
         self._redis = redis
         self._card = card
+        self._labels = labels
         self._service_ms: deque[float] = deque(maxlen=SERVICE_WINDOW)
         self._heartbeat = Heartbeat("presence", ANNOUNCE_EVERY_S, self._announce)
 
@@ -54,4 +58,5 @@ class Presence:
         self._card = replace(self._card, last_error=error[:200])
 
     def _announce(self) -> None:
+        publish(self._redis, self._card.model, self._card.digest, self._labels)  # first: no card without its labels
         announce(self._redis, self._card)

@@ -82,7 +82,7 @@ class BatchWorker(SimpleWorker):
             service_ms=0.0,
             last_error="",
         )
-        self._presence = Presence(redis, card)
+        self._presence = Presence(redis, card, bundle.labels)
         self._next_rq_heartbeat = 0.0
 
     def serve(self) -> None:

@@ -27,7 +27,7 @@ MODEL, DIGEST = "null", "0" * 64
 class NullClassifier:
     """Gives every picture the same full-length answer."""
 
-    bundle = SimpleNamespace(name=MODEL, digest=DIGEST)
+    bundle = SimpleNamespace(name=MODEL, digest=DIGEST, labels=())
 
     def __init__(self, top_k: int) -> None:
         labels = tuple(Label(f"label {number}", 1 / top_k) for number in range(top_k))

@@ -1,0 +1,39 @@
+// Reports of wrong answers: the form that each result carries, sent in the background.
+
+import { combobox } from "./combobox.js";
+import { labels, report } from "./service.js";
+import { words } from "./words.js";
+
+const inOrder = new Intl.Collator("en", { caseFirst: "upper" }).compare;
+
+/** Send a result's report form in the background and say in the form what came of it. */
+export function listenForReport(form) {
+  chooseLabel(form, () => Array.from(form.closest(".card").querySelectorAll(".bar-label"), (entry) => entry.textContent));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button");
+    const said = form.querySelector(".report-said");
+    button.disabled = true; // one click, one row
+    try {
+      await report(Object.fromEntries(new FormData(form)));
+      form.replaceChildren(said);
+      said.classList.remove("failed");
+      said.textContent = "Thank you. Your report is stored.";
+      said.tabIndex = -1;
+      said.focus(); // the button that had it is gone
+    } catch (error) {
+      said.classList.add("failed");
+      said.textContent = error.message;
+      button.disabled = false;
+    }
+  });
+}
+
+/** Let a form's field for the right label search all labels; ``guesses`` are offered before the rest. */
+export function chooseLabel(form, guesses = () => []) {
+  combobox(form.elements.correct_label, async () => {
+    const likely = guesses().slice(1); // the first is the one that is wrong
+    const all = Array.from(await labels(), words).sort(inOrder);
+    return [...new Set([...likely, ...all])];
+  });
+}

@@ -1,0 +1,140 @@
+// The pictures under way: a few at a time, a busy service is asked again, and all of it can be cancelled.
+
+import { classify, Refused } from "./service.js";
+
+const AT_ONCE = 3; // enough to keep the workers busy, few enough to leave room for other visitors
+const TRIES_WHEN_BUSY = 3;
+const LONGEST_PAUSE_S = 20;
+const UPLOADED = 0.5; // of a picture's way; the rest is the service's
+
+const isUnderWay = (way) => typeof way === "number";
+const pause = (seconds) => new Promise((wake) => setTimeout(wake, seconds * 1000));
+
+export class Work {
+  #limits;
+  #listener;
+  #queue = [];
+  #running = 0;
+  #ways = new Map(); // of the cards since work was last over: a share of 1, "done" or "failed"
+  #startedAt = 0;
+  #stop = new AbortController();
+
+  /**
+   * @param {{maxUploadMb: number, deadlineMs: number}} limits
+   * @param {{done(card, answer): void, failed(card, message): void, moved(tally): void}} listener
+   */
+  constructor(limits, listener) {
+    this.#limits = limits;
+    this.#listener = listener;
+  }
+
+  add(card, file) {
+    if (!this.busy) {
+      this.#ways.clear();
+      this.#startedAt = performance.now();
+    }
+    card.wait("queued", "Waiting for its turn");
+    this.#move(card, 0);
+    this.#queue.push({ card, file });
+    this.#next();
+  }
+
+  /** Give up what is under way and return its cards. */
+  cancel() {
+    const given = [...this.#ways].filter(([, way]) => isUnderWay(way)).map(([card]) => card);
+    this.#stop.abort();
+    this.#stop = new AbortController();
+    this.#queue = [];
+    given.forEach((card) => this.#ways.delete(card));
+    this.#listener.moved(this.#tally());
+    return given;
+  }
+
+  get busy() {
+    return [...this.#ways.values()].some(isUnderWay);
+  }
+
+  #tally() {
+    const ways = [...this.#ways.values()];
+    const done = ways.filter((way) => way === "done").length;
+    const failed = ways.filter((way) => way === "failed").length;
+    const underWay = ways.filter(isUnderWay).reduce((sum, share) => sum + share, 0);
+    return {
+      total: ways.length,
+      done,
+      failed,
+      over: !this.busy,
+      share: (done + failed + underWay) / ways.length,
+      elapsedS: (performance.now() - this.#startedAt) / 1000,
+    };
+  }
+
+  #move(card, way) {
+    this.#ways.set(card, way);
+    this.#listener.moved(this.#tally());
+  }
+
+  #next() {
+    while (this.#running < AT_ONCE && this.#queue.length > 0) {
+      const { card, file } = this.#queue.shift();
+      this.#running += 1;
+      this.#run(card, file, this.#stop.signal).finally(() => {
+        this.#running -= 1;
+        this.#next();
+      });
+    }
+  }
+
+  async #run(card, file, signal) {
+    try {
+      const answer = await this.#answered(card, file, signal);
+      signal.throwIfAborted();
+      this.#listener.done(card, answer);
+      this.#move(card, "done");
+    } catch (error) {
+      if (signal.aborted) {
+        return;
+      }
+      const message = error instanceof Refused ? error.message : "Something went wrong on this page. Please try again.";
+      card.fail(message, error.lasting ? null : () => this.add(card, file));
+      this.#listener.failed(card, message);
+      this.#move(card, "failed");
+    }
+  }
+
+  /** The service's answer; a busy service is asked again when it said to. */
+  async #answered(card, file, signal) {
+    await this.#check(file);
+    for (let tries = 1; ; tries += 1) {
+      signal.throwIfAborted();
+      try {
+        return await classify(file, this.#limits.deadlineMs, signal, (share) => this.#sent(card, share));
+      } catch (error) {
+        if (!(error.retryAfterS <= LONGEST_PAUSE_S) || tries === TRIES_WHEN_BUSY) {
+          throw error;
+        }
+        card.wait("waiting", "The service is busy; trying again shortly");
+        this.#move(card, 0);
+        await pause(Math.max(error.retryAfterS, 1));
+      }
+    }
+  }
+
+  #sent(card, share) {
+    this.#move(card, share * UPLOADED);
+    if (share < 1) {
+      card.wait("uploading", `Uploading, ${Math.round(share * 100)}%`, share);
+    } else {
+      card.wait("classifying", "Classifying", 1);
+    }
+  }
+
+  async #check(file) {
+    if (file.size > this.#limits.maxUploadMb * 1e6) {
+      throw new Refused(`This file is too large: at most ${this.#limits.maxUploadMb} MB are taken.`, true);
+    }
+    await file.slice(0, 1).arrayBuffer().catch(() => {
+      throw new Refused("This can't be read: it is a folder, or was moved or changed since you chose it.", true);
+    });
+  }
+}

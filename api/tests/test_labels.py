@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from api.errors import BackendDown, NoWorker
+from api.labels import LabelBook, LabelList
+from api.staff import Staff
+from contract.connections import connect, connect_for_waiting
+from contract.job_queue import JobQueue
+from contract.labels import publish
+from contract.roster import WorkerCard, announce, introduce, withdraw
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+CARD = WorkerCard("w1", "desk", "pets", "d" * 64, 0, batch=1, service_ms=0.0, last_error="")
+PETS = LabelList("pets", CARD.digest, ("tabby", "Cardigan", "cardigan", "crane", "crane", "black-and-tan_coonhound"))
+
+
+@pytest.fixture
+def book(redis: Redis) -> LabelBook:
+    """Over an empty Valkey."""
+    return a_book(redis)
+
+
+def a_book(redis: Redis) -> LabelBook:
+    return LabelBook(redis, Staff(redis, JobQueue(redis, redis)))
+
+
+def be_at_work(redis: Redis, known: LabelList = PETS) -> None:
+    publish(redis, known.model, known.digest, known.labels)
+    introduce(redis, known.model)
+    announce(redis, CARD)
+
+
+def test_the_labels_are_those_that_the_worker_published(redis, book):
+    be_at_work(redis)
+
+    assert book.current() == PETS
+
+
+def test_labels_stay_known_while_the_worker_restarts(redis, book):
+    """A person who has just read an answer can still report it."""
+    be_at_work(redis)
+    book.current()
+    redis.flushall()
+
+    assert book.current() == PETS
+
+
+@pytest.mark.parametrize(
+    "leave", [lambda redis: withdraw(redis, CARD), lambda redis: redis.delete(f"labels:pets:{'d' * 64}")]
+)
+def test_a_process_that_never_saw_any_labels_says_that_no_worker_is_there(redis, book, leave):
+    """Nor does it take a worker of an older version, which publishes none, for a model without classes."""
+    be_at_work(redis)
+    leave(redis)
+
+    with pytest.raises(NoWorker):
+        book.current()
+
+
+def test_an_absent_redis_is_the_backends_fault(tmp_path):
+    url = f"unix://{tmp_path}/none.sock"
+    client = connect(url)
+    book = LabelBook(client, Staff(client, JobQueue(client, connect_for_waiting(url))))
+
+    with pytest.raises(BackendDown):
+        book.current()
+
+
+def test_a_person_reads_each_name_once_and_in_order():
+    assert PETS.names == ["black-and-tan coonhound", "Cardigan", "cardigan", "crane", "tabby"]
+
+
+@pytest.mark.parametrize(
+    ("words", "label"),
+    [
+        ("black-and-tan coonhound", "black-and-tan_coonhound"),
+        ("black-and-tan_coonhound", "black-and-tan_coonhound"),
+        ("  Black-and-tan  coonhound ", "black-and-tan_coonhound"),
+        ("Tabby", "tabby"),
+        ("Cardigan", "Cardigan"),
+        ("cardigan", "cardigan"),
+        ("CARDIGAN", "CARDIGAN"),
+        ("crane", "crane"),
+        ("my neighbour's cat", "my neighbour's cat"),
+        ("", ""),
+    ],
+)
+def test_words_mean_the_label_that_they_name_and_else_themselves(words, label):
+    """Retraining sorts by label: "Egyptian cat" and "Egyptian_cat" are one class, a dog and a jacket are two."""
+    assert PETS.meant_by(words) == label

@@ -1,0 +1,117 @@
+"""``python -m docs.screenshots [URL]``: the documentation's pictures of the page, of a fresh service or that at URL."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from tests.support.browser import chromium
+from tests.support.stack import Stack
+from tests.support.upload_page import PICTURES, choose, expect_cards, open_report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from playwright.sync_api import Browser, Page
+
+IMAGES = Path(__file__).parent / "images"
+DESKTOP = {"viewport": {"width": 1200, "height": 800}, "reduced_motion": "reduce"}
+DARK = {**DESKTOP, "color_scheme": "dark"}
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "reduced_motion": "reduce"}
+CAT, CUP, ROCKET = PICTURES / "chelsea.jpg", PICTURES / "coffee.jpg", PICTURES / "rocket.jpg"
+FLAT_COLOURS = 16
+ROUNDS = 3  # of refining the palette; without any a cat's green eyes turn brown
+DOCUMENTED_URL = "http://127.0.0.1:8000/"  # as `make run` says; a service started for the pictures has a port by chance
+
+
+def main() -> None:
+    with service() as url, chromium() as browser:
+        warm_up(browser, url)
+        with opened(browser, url, DESKTOP) as page:
+            save(page, "empty")
+            choose(page, CAT)
+            expect_cards(page, "done", 1)
+            save(page, "page")
+            open_report(page)
+            page.keyboard.press("ArrowDown")
+            save(page, "report")
+        with opened(browser, url, DESKTOP) as page:
+            choose(page, CAT, CUP, ROCKET)
+            expect_cards(page, "done", 3)
+            save(page, "several")
+        with opened(browser, url, DESKTOP) as page, tempfile.TemporaryDirectory() as folder:
+            notes = Path(folder) / "notes.jpg"
+            notes.write_text("this is not a picture")
+            choose(page, notes)
+            expect_cards(page, "failed", 1)
+            save(page, "error")
+        with opened(browser, url, DARK) as page:
+            choose(page, CUP)
+            expect_cards(page, "done", 1)
+            save(page, "dark")
+        with opened(browser, url, PHONE) as page:
+            choose(page, CAT)
+            expect_cards(page, "done", 1)
+            save(page, "phone")
+
+
+@contextmanager
+def service() -> Iterator[str]:
+    if len(sys.argv) > 1:
+        yield sys.argv[1]
+        return
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), RESULT_CACHE="off") as stack:
+        yield stack.url
+
+
+def warm_up(browser: Browser, url: str) -> None:
+    """A first answer takes longer than all that follow, and the pictures show a usual one."""
+    with opened(browser, url, DESKTOP) as page:
+        choose(page, CAT, CUP, ROCKET, CAT, CUP, ROCKET)
+        expect_cards(page, "done", 6)
+
+
+@contextmanager
+def opened(browser: Browser, url: str, look: Mapping[str, object]) -> Iterator[Page]:
+    context = browser.new_context(**look)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(url)
+    command = page.locator("footer code")
+    documented = re.sub(r"http://\S+/(?=predict)", DOCUMENTED_URL, command.inner_text())
+    command.evaluate("(command, text) => {command.textContent = text}", documented)
+    yield page
+    context.close()
+
+
+def save(page: Page, name: str) -> None:
+    page.evaluate("Promise.all([...document.images].map(image => image.decode().catch(() => {})))")
+    page.evaluate("scrollTo(0, 0)")
+    shot = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+    reduced(shot).save(IMAGES / f"{name}.png", optimize=True)
+
+
+def reduced(shot: Image.Image) -> Image.Image:
+    """``shot`` with 256 colours, half as large: the page's flat ones exactly, the rest for the photos, dithered."""
+    pixels = np.asarray(shot)
+    colours, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
+    flat = colours[np.argsort(-counts)[:FLAT_COLOURS]]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*flat.flatten(), *(shot.quantize(256 - FLAT_COLOURS, kmeans=ROUNDS).getpalette() or [])])
+    indexes = np.array(shot.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG))
+    for index, colour in enumerate(flat):  # Pillow itself takes any colour that is near
+        indexes[(pixels == colour).all(axis=2)] = index
+    result = Image.fromarray(indexes)
+    result.putpalette(palette.getpalette() or [])
+    return result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Debian's Chromium, headless: for tests of the page, and for its pictures in the documentation."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+CANDIDATES = (os.environ.get("CHROMIUM"), "/usr/bin/chromium", "/usr/bin/chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",  # CI runs as root in a container
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+class NoBrowser(Exception):
+    """This machine has none that we know."""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A running browser.
+
+    Raises:
+        NoBrowser: there is none.
+    """
+    found = next((path for name in CANDIDATES if name and (path := shutil.which(name))), None)
+    if found is None:
+        raise NoBrowser("no browser here: install Debian's chromium, or name one in CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
