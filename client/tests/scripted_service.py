@@ -6,12 +6,13 @@ import json
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SEEN = {"predictions": [{"label": "Egyptian_cat", "confidence": 0.7587}], "inference_time_ms": 12.5}
+TICKET = "0123456789abcdef" * 2
 DESCRIPTION = {"X-Model": "resnet50@0123456789ab", "X-Cache": "miss"}
 
 
@@ -28,7 +29,9 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Request:
+    method: str
     path: str
+    headers: Mapping[str, str]
     body: bytes
 
 
@@ -39,6 +42,12 @@ def problem(status: int, detail: str = "so it is", **headers: str) -> Answer:
     """An RFC 9457 answer; a header's dashes are underscores here."""
     body = json.dumps({"type": "about:blank", "title": "", "status": status, "detail": detail}).encode()
     return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def ticket(state: str, **more: Any) -> Answer:
+    """How ``/v1/jobs`` shows a ticket."""
+    body = {"id": TICKET, "state": state, **more}
+    return Answer(202 if state == "queued" else 200, json.dumps(body).encode(), {"Retry-After": "0"})
 
 
 class ScriptedService:
@@ -58,11 +67,10 @@ class ScriptedService:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            server_version: ClassVar = "scripted"
 
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                match outer.answer(Request(self.path, body)):
+            def handle_one(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                match outer.answer(Request(self.command, self.path, dict(self.headers), body)):
                     case HangUp():
                         self.close_connection = True
                     case Answer(status, content, headers):
@@ -71,6 +79,8 @@ class ScriptedService:
                             self.send_header(name, value)
                         self.end_headers()
                         self.wfile.write(content)
+
+            do_GET = do_POST = do_DELETE = handle_one
 
             def log_message(self, *_: object) -> None:
                 """Nothing on the terminal."""

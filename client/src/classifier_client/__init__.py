@@ -15,19 +15,23 @@ import os
 import random
 import threading
 import time
+import uuid
 from collections import deque
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from itertools import chain, repeat
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
+from urllib.parse import quote
 
 import urllib3
-from urllib3 import exceptions as http
+from urllib3.exceptions import ClosedPoolError, HTTPError, ReadTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,12 +39,16 @@ __all__ = [
     "Client",
     "DeadlineExceeded",
     "InvalidPicture",
+    "NoSuchTicket",
     "Outcome",
     "Overloaded",
     "Picture",
     "Prediction",
     "Result",
     "ServiceFault",
+    "Ticket",
+    "TicketCancelled",
+    "TicketState",
     "UnexpectedAnswer",
     "Unreachable",
 ]
@@ -48,14 +56,21 @@ __all__ = [
 Picture = str | os.PathLike[str] | bytes | IO[bytes]
 """A file's path, the bytes of an encoded picture, or an open binary file."""
 
+TicketState = Literal["queued", "running", "done", "failed", "cancelled"]
+
 P = TypeVar("P", bound=Picture)
 
 CONNECT_WITHIN_S = 10.0  # also what the service may take to read the next piece of a picture
+ASK_WITHIN_S = 5.0  # for a question after a ticket, however little time its asker has left
 PIECE_BYTES = 256 * 1024
 KEPT_CONNECTIONS = 64
 RECONNECT_PAUSES_S = (0.25, 0.5, 1.0, 2.0)  # a service that restarts is back by then; a wrong address never is
 UNTOLD_RETRY_AFTER_S = 1.0
 AHEAD = 2  # so many times at_once are begun before the first is taken, so that one slow picture stops no other
+DIGEST_DIGITS = 12
+
+
+# What comes back
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +91,14 @@ class Result:
         model: the model's name.
         digest: identifies its weights, labels and preprocessing: the first 12 hex digits of the full digest.
         cache: "miss" where a worker computed this, "hit" where the answer was known, "joined" where the same picture
-            was just being computed for another request.
+            was just being computed for another request; None in a ticket's result, which does not tell.
     """
 
     predictions: tuple[Prediction, ...]
     inference_time_ms: float
     model: str
     digest: str
-    cache: str
+    cache: str | None
 
     @property
     def best(self) -> Prediction:
@@ -96,7 +111,7 @@ class Result:
 
 
 class ClassifierError(Exception):
-    """No answer. The message is a sentence for people; ``status`` is the HTTP status, None where none came."""
+    """No result. The message is a sentence for people; ``status`` is the HTTP status, where one is the reason."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -104,7 +119,7 @@ class ClassifierError(Exception):
 
 
 class InvalidPicture(ClassifierError):
-    """The picture, or a parameter beside it, is at fault: sending it again won't help (400, 413, 415, 422)."""
+    """The picture, or what was asked beside it, is at fault: sending it again won't help (400, 413, 415, 422)."""
 
 
 class Overloaded(ClassifierError):
@@ -119,7 +134,7 @@ class Overloaded(ClassifierError):
 
 
 class DeadlineExceeded(ClassifierError):
-    """No answer in time: by the service's own deadline (504), or by this client's ``timeout_s``."""
+    """No result in time: by the service's own deadline (504), or by the caller's ``timeout_s``."""
 
 
 class ServiceFault(ClassifierError):
@@ -132,6 +147,14 @@ class Unreachable(ClassifierError):
 
 class UnexpectedAnswer(ClassifierError):
     """Something answered, but not as this service does. Is the address right, and what stands before the service?"""
+
+
+class NoSuchTicket(ClassifierError):
+    """The service knows no such ticket, or no more."""
+
+
+class TicketCancelled(ClassifierError):
+    """Somebody cancelled the ticket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +181,9 @@ class Outcome(Generic[P]):
         raise self.answer
 
 
+# The client
+
+
 class Client:
     """Speaks to one service. Safe to use from many threads; keeps connections open until ``close``."""
 
@@ -171,13 +197,8 @@ class Client:
         Raises:
             ValueError: ``url`` is no http or https address.
         """
-        parts = urllib3.util.parse_url(url)
-        if parts.scheme not in {"http", "https"} or not parts.host:
-            raise ValueError(f"not an http or https address: {url!r}")
-        self._url = url.rstrip("/")
-        self._prefix = (parts.path or "").rstrip("/")
+        self._service = _Service(url)
         self._timeout_s = timeout_s
-        self._connections = urllib3.connection_from_url(url, maxsize=KEPT_CONNECTIONS)
 
     def __enter__(self) -> Self:
         return self
@@ -186,7 +207,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        self._connections.close()
+        self._service.close()
 
     def classify(self, picture: Picture, *, top_k: int | None = None, min_score: float | None = None) -> Result:
         """Send one picture and wait for its labels.
@@ -212,7 +233,7 @@ class Client:
         at_once: int = 8,
         top_k: int | None = None,
         min_score: float | None = None,
-    ) -> Iterator[Outcome[P]]:
+    ) -> Generator[Outcome[P], None, None]:
         """Send many pictures, up to ``at_once`` at a time, and give what became of each, in their order.
 
         One that fails stops no other. ``pictures`` may be endless: it is read only a little ahead. Whoever stops
@@ -243,66 +264,206 @@ class Client:
             abandoned.set()
             threads.shutdown(wait=False, cancel_futures=True)
 
+    def submit(
+        self, picture: Picture, *, top_k: int | None = None, min_score: float | None = None, key: str | None = None
+    ) -> Ticket:
+        """Leave one picture with the service and come back for its result: it outlives a restart of everything.
+
+        Args:
+            picture, top_k, min_score: as ``classify``.
+            key: the same key with the same picture brings the same ticket, in another run of the program too; 1 to
+                255 printable ASCII characters. Without one each call brings a ticket of its own.
+
+        Raises:
+            ClassifierError, OSError: as ``classify``; nothing was left then, unless the answer was lost on the way.
+        """
+        headers = {"Idempotency-Key": uuid.uuid4().hex if key is None else key}  # so that a retry brings no second one
+        form = _form("/v1/jobs", picture, top_k, min_score, headers)
+        match _json(self._service.answer(form, time.monotonic() + self._timeout_s)):
+            case {"id": str(ticket_id)}:
+                return self.ticket(ticket_id)
+            case other:
+                raise _unexpected(other)
+
+    def ticket(self, ticket_id: str) -> Ticket:
+        """A ticket that was left before, by its ``id``. The service is not asked yet."""
+        return Ticket(ticket_id, self._service, self._timeout_s)
+
     def _classify(
         self, picture: Picture, top_k: int | None, min_score: float | None, pause: Callable[[float], None]
     ) -> Result:
-        fields: dict[str, Any] = {"file": ("picture", _read(picture), "application/octet-stream")}
-        if top_k is not None:
-            fields["top_k"] = str(top_k)
-        if min_score is not None:
-            fields["min_score"] = str(min_score)
-        body, content_type = urllib3.encode_multipart_formdata(fields)
-        return _result(self._answer("/infer", body, content_type, pause))
+        form = _form("/infer", picture, top_k, min_score)
+        response = self._service.answer(form, time.monotonic() + self._timeout_s, pause)
+        described = zip(("model", "digest"), response.headers.get("X-Model", "").rsplit("@", 1), strict=False)
+        return _result({**_json(response), **dict(described)}, response.headers.get("X-Cache"))
 
-    def _answer(
-        self, route: str, body: bytes, content_type: str, pause: Callable[[float], None]
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A picture left with the service. Whoever knows ``id`` may ask for its result, and cancel it."""
+
+    id: str
+    _service: _Service = field(repr=False, compare=False)
+    _timeout_s: float = field(repr=False, compare=False)
+
+    def state(self) -> TicketState:
+        """How far it is.
+
+        Raises:
+            NoSuchTicket: it has expired.
+            ClassifierError: as ``Client.classify``.
+        """
+        match _json(self._ask("GET", self._timeout_s)):
+            case {"state": "queued" | "running" | "done" | "failed" | "cancelled" as state}:
+                known: TicketState = state
+                return known
+            case other:
+                raise _unexpected(other)
+
+    def result(self, timeout_s: float | None = None) -> Result:
+        """Wait for the result, through restarts of the service too.
+
+        Args:
+            timeout_s: the most to wait, in seconds; without it, the client's ``timeout_s``. 0 asks once.
+
+        Raises:
+            InvalidPicture: the service can't read the picture.
+            ServiceFault: the service gave the picture up.
+            TicketCancelled, NoSuchTicket: as the name says.
+            DeadlineExceeded: it is not done yet; ask again later.
+            ClassifierError: as ``Client.classify``.
+        """
+        deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+        while True:
+            left_s = max(deadline - time.monotonic(), ASK_WITHIN_S)
+            response = self._ask("GET", left_s, chain(RECONNECT_PAUSES_S, repeat(RECONNECT_PAUSES_S[-1])))
+            match _json(response):
+                case {"state": "done", "result": result}:
+                    return _result(result)
+                case {"state": "failed", "error": {"kind": "undecodable" | "too_many_pixels", "detail": detail}}:
+                    raise InvalidPicture(str(detail))
+                case {"state": "failed", "error": {"detail": detail}}:
+                    raise ServiceFault(str(detail))
+                case {"state": "cancelled"}:
+                    raise TicketCancelled(f"ticket {self.id} was cancelled")
+                case {"state": "queued" | "running" as state}:
+                    pass
+                case other:
+                    raise _unexpected(other)
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise DeadlineExceeded(f"ticket {self.id} is still {state}")
+            time.sleep(min(left_s, _spread(_retry_after_s(response), left_s)))
+
+    def cancel(self) -> bool:
+        """Give the ticket up; returns whether it is cancelled, False where it had ended before.
+
+        Raises:
+            NoSuchTicket: it has expired.
+            ClassifierError: as ``Client.classify``.
+        """
+        try:
+            self._ask("DELETE", self._timeout_s)
+        except UnexpectedAnswer as error:
+            if error.status == HTTPStatus.CONFLICT:
+                return False
+            raise
+        return True
+
+    def _ask(
+        self, method: str, timeout_s: float, reconnect_pauses_s: Iterable[float] = RECONNECT_PAUSES_S
     ) -> urllib3.BaseHTTPResponse:
-        """Ask until there is an answer, or an error that another try would not change, or no time for another try."""
-        deadline = time.monotonic() + self._timeout_s
-        reconnect_pauses_s = iter(RECONNECT_PAUSES_S)
+        request = _Request(method, f"/v1/jobs/{quote(self.id, safe='')}")
+        try:
+            return self._service.answer(request, time.monotonic() + timeout_s, time.sleep, reconnect_pauses_s)
+        except UnexpectedAnswer as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                raise NoSuchTicket(str(error), error.status) from error
+            raise
+
+
+# HTTP
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    route: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class _Service:
+    """One service's connections: a request in, its good answer out."""
+
+    def __init__(self, url: str) -> None:
+        parts = urllib3.util.parse_url(url)
+        if parts.scheme not in {"http", "https"} or not parts.host:
+            raise ValueError(f"not an http or https address: {url!r}")
+        self._url = url.rstrip("/")
+        self._prefix = (parts.path or "").rstrip("/")
+        self._connections = urllib3.connection_from_url(url, maxsize=KEPT_CONNECTIONS)
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def answer(
+        self,
+        request: _Request,
+        deadline: float,
+        pause: Callable[[float], None] = time.sleep,
+        reconnect_pauses_s: Iterable[float] = RECONNECT_PAUSES_S,
+    ) -> urllib3.BaseHTTPResponse:
+        """Ask until there is an answer, or an error that another try would not change, or no time for another try.
+
+        Sending twice does no harm: a picture's answer is the same, and a ticket has its key.
+
+        Raises:
+            ClassifierError: as ``Client.classify``.
+        """
+        reconnects = iter(reconnect_pauses_s)
         while True:
             try:
-                return self._ask(route, body, content_type, deadline)
+                return self._ask(request, deadline)
             except Overloaded as error:
                 trouble: ClassifierError = error
-                pause_s = UNTOLD_RETRY_AFTER_S if error.retry_after_s is None else error.retry_after_s
+                pause_s = error.retry_after_s
             except Unreachable as error:
                 trouble = error
-                pause_s = next(reconnect_pauses_s, math.inf)
-            pause_s += random.uniform(0.0, 0.2) * (1 + min(pause_s, self._timeout_s))  # noqa: S311  # spreads a crowd
-            if time.monotonic() + pause_s >= deadline:
+                pause_s = next(reconnects, math.inf)
+            left_s = deadline - time.monotonic()
+            pause_s = _spread(pause_s, left_s)
+            if pause_s >= left_s:
                 raise trouble
             pause(pause_s)
 
-    def _ask(self, route: str, body: bytes, content_type: str, deadline: float) -> urllib3.BaseHTTPResponse:
+    def _ask(self, request: _Request, deadline: float) -> urllib3.BaseHTTPResponse:
         """Ask once.
 
         Raises:
-            ClassifierError: anything but a 200.
+            ClassifierError: it came to anything but 200 or 202.
         """
         left_s = max(0.001, deadline - time.monotonic())
+        headers = {"Accept": "application/json", "User-Agent": f"image-classifier-client/{__version__}"}
+        if request.body:
+            headers["Content-Length"] = str(len(request.body))
         try:
             response = self._connections.urlopen(
-                "POST",
-                self._prefix + route,
-                body=self._pieces(body, deadline),
-                headers={
-                    "Accept": "application/json",
-                    "Content-Type": content_type,
-                    "Content-Length": str(len(body)),
-                    "User-Agent": f"image-classifier-client/{__version__}",
-                },
+                request.method,
+                self._prefix + request.route,
+                body=self._pieces(request.body, deadline) if request.body else None,
+                headers=headers | dict(request.headers),
                 retries=False,
                 redirect=False,
                 timeout=urllib3.Timeout(total=left_s, connect=CONNECT_WITHIN_S),
             )
-        except http.ClosedPoolError as error:
+        except ClosedPoolError as error:
             raise RuntimeError("this client is closed") from error
-        except http.ReadTimeoutError as error:
+        except ReadTimeoutError as error:
             raise self._too_late() from error
-        except http.HTTPError as error:
+        except HTTPError as error:
             raise Unreachable(f"{self._url} can't be reached: {error}") from error
-        if response.status != OK:
+        if response.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
             raise _error(response)
         return response
 
@@ -310,7 +471,7 @@ class Client:
         """A socket's time limit holds for all that it is given at a time: too short for a whole photo on a slow line.
 
         Raises:
-            DeadlineExceeded: the line is slower than ``timeout_s`` allows.
+            DeadlineExceeded: the line is slower than the deadline allows.
         """
         for start in range(0, len(body), PIECE_BYTES):
             if time.monotonic() >= deadline:
@@ -318,20 +479,33 @@ class Client:
             yield body[start : start + PIECE_BYTES]
 
     def _too_late(self) -> DeadlineExceeded:
-        return DeadlineExceeded(f"{self._url} gave no answer within {self._timeout_s:g} seconds")
+        return DeadlineExceeded(f"{self._url} gave no answer in time")
 
 
-OK = 200
-ERRORS: dict[int, type[ClassifierError]] = {
-    400: InvalidPicture,
-    413: InvalidPicture,
-    415: InvalidPicture,
-    422: InvalidPicture,
-    429: Overloaded,
-    503: Overloaded,
-    504: DeadlineExceeded,
+_ERRORS: dict[int, type[ClassifierError]] = {
+    HTTPStatus.BAD_REQUEST: InvalidPicture,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: InvalidPicture,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: InvalidPicture,
+    HTTPStatus.UNPROCESSABLE_ENTITY: InvalidPicture,
+    HTTPStatus.GATEWAY_TIMEOUT: DeadlineExceeded,
 }
-FAULTS = range(500, 600)
+_BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+
+
+def _form(
+    route: str,
+    picture: Picture,
+    top_k: int | None,
+    min_score: float | None,
+    headers: Mapping[str, str] | None = None,
+) -> _Request:
+    fields: dict[str, Any] = {"file": ("picture", _read(picture), "application/octet-stream")}
+    if top_k is not None:
+        fields["top_k"] = str(top_k)
+    if min_score is not None:
+        fields["min_score"] = str(min_score)
+    body, content_type = urllib3.encode_multipart_formdata(fields)
+    return _Request("POST", route, {"Content-Type": content_type, **(headers or {})}, body)
 
 
 def _read(picture: Picture) -> bytes:
@@ -342,33 +516,50 @@ def _read(picture: Picture) -> bytes:
     return picture.read()
 
 
-def _result(response: urllib3.BaseHTTPResponse) -> Result:
-    """Read the answer of ``/infer``.
+def _json(response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+    """The answer's body.
 
     Raises:
-        UnexpectedAnswer: it is none.
+        UnexpectedAnswer: it is no JSON object.
     """
     try:
         body = response.json()
-        model, _, digest = response.headers["X-Model"].rpartition("@")
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise _unexpected(response.data)
+    return body
+
+
+def _result(body: Any, cache: str | None = None) -> Result:
+    """Read what ``/infer`` and a ticket that is done say.
+
+    Raises:
+        UnexpectedAnswer: it is something else.
+    """
+    try:
         return Result(
             tuple(Prediction(str(entry["label"]), float(entry["confidence"])) for entry in body["predictions"]),
             float(body["inference_time_ms"]),
-            model,
-            digest,
-            response.headers["X-Cache"],
+            str(body["model"]),
+            str(body["digest"])[:DIGEST_DIGITS],
+            cache,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UnexpectedAnswer("the answer is not one of this service", response.status) from error
+        raise _unexpected(body) from error
+
+
+def _unexpected(answer: Any) -> UnexpectedAnswer:
+    return UnexpectedAnswer(f"the answer is not one of this service: {answer!r:.200}")
 
 
 def _error(response: urllib3.BaseHTTPResponse) -> ClassifierError:
     status = response.status
-    fallback = ServiceFault if status in FAULTS else UnexpectedAnswer
-    kind = ERRORS.get(status, fallback)
-    if kind is Overloaded:
-        return Overloaded(_detail(response), status, _retry_after_s(response))
-    return kind(_detail(response), status)
+    detail = _detail(response)
+    if status in _BUSY:
+        return Overloaded(detail, status, _retry_after_s(response))
+    others = ServiceFault if status >= HTTPStatus.INTERNAL_SERVER_ERROR else UnexpectedAnswer
+    return _ERRORS.get(status, others)(detail, status)
 
 
 def _detail(response: urllib3.BaseHTTPResponse) -> str:
@@ -389,3 +580,9 @@ def _retry_after_s(response: urllib3.BaseHTTPResponse) -> float | None:
     except ValueError:
         return None
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _spread(told_s: float | None, left_s: float) -> float:
+    """A little longer than was told, each time another: a crowd that was refused together comes back apart."""
+    pause_s = UNTOLD_RETRY_AFTER_S if told_s is None else told_s
+    return pause_s + random.uniform(0.0, 0.2) * (1 + min(pause_s, max(left_s, 0.0)))  # noqa: S311  # no secret
