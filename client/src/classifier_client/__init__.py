@@ -63,7 +63,7 @@ P = TypeVar("P", bound=Picture)
 CONNECT_WITHIN_S = 10.0  # also what the service may take to read the next piece of a picture
 ASK_WITHIN_S = 5.0  # for a question after a ticket, however little time its asker has left
 PIECE_BYTES = 256 * 1024
-KEPT_CONNECTIONS = 64
+KEPT_CONNECTIONS = 64  # where more are needed at a time, the others are closed after use
 RECONNECT_PAUSES_S = (0.25, 0.5, 1.0, 2.0)  # a service that restarts is back by then; a wrong address never is
 UNTOLD_RETRY_AFTER_S = 1.0
 AHEAD = 2  # so many times at_once are begun before the first is taken, so that one slow picture stops no other
@@ -87,7 +87,7 @@ class Result:
 
     Attributes:
         predictions: best first; none where ``min_score`` left none.
-        inference_time_ms: what the model took, in milliseconds.
+        inference_time_ms: what a worker spent on the answer, for this request or an earlier one, in milliseconds.
         model: the model's name.
         digest: identifies its weights, labels and preprocessing: the first 12 hex digits of the full digest.
         cache: "miss" where a worker computed this, "hit" where the answer was known, "joined" where the same picture
