@@ -1,0 +1,366 @@
+"""What the client makes of each answer, good and bad. ``tests/test_client.py`` plays it against the real service."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import pickle
+import socket
+import threading
+import time
+import tomllib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from classifier_client import (
+    Client,
+    DeadlineExceeded,
+    InvalidPicture,
+    NoSuchTicket,
+    Overloaded,
+    Prediction,
+    Result,
+    ServiceFault,
+    TicketCancelled,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from client.tests.scripted_service import (
+    SEEN,
+    TICKET,
+    Answer,
+    HangUp,
+    Request,
+    ScriptedService,
+    problem,
+    ticket,
+)
+
+ROOT = Path(__file__).parents[2]
+PHOTO = b"\xff\xd8 the bytes of a photo"
+DONE = ticket("done", result={**SEEN, "model": "resnet50", "digest": "0123456789ab" + "c" * 52})
+CAT = Result((Prediction("Egyptian_cat", 0.7587),), 12.5, "resnet50", "0123456789ab", "miss")
+
+
+def test_an_answer_is_a_typed_result():
+    """What the service says in its body and in its headers, in one place."""
+    with ScriptedService() as service, Client(service.url) as client:
+        result = client.classify(PHOTO)
+
+        assert result == CAT
+        assert result.best == Prediction("Egyptian_cat", 0.7587)
+
+
+def test_a_path_bytes_and_an_open_file_are_the_same_picture(tmp_path):
+    """Whatever a program has at hand. What the client opens it closes (a warning is an error here), no more."""
+    path = tmp_path / "cat.jpg"
+    path.write_bytes(PHOTO)
+    with ScriptedService() as service, Client(service.url) as client, path.open("rb") as opened:
+        for picture in (path, str(path), PHOTO, opened, io.BytesIO(PHOTO)):
+            assert client.classify(picture) == CAT
+
+        assert not opened.closed
+        assert all(PHOTO in request.body for request in service.requests)
+        assert len(service.requests) == 5
+
+
+def test_the_parameters_travel_beside_the_picture_where_they_are_given():
+    """Otherwise the service's defaults hold."""
+    with ScriptedService() as service, Client(service.url) as client:
+        client.classify(PHOTO)
+        client.classify(PHOTO, top_k=3, min_score=0.25)
+        plain, full = service.requests
+
+        assert b'name="top_k"' not in plain.body
+        assert b'name="min_score"' not in plain.body
+        assert b'name="top_k"\r\n\r\n3\r\n' in full.body
+        assert b'name="min_score"\r\n\r\n0.25\r\n' in full.body
+
+
+def test_a_path_in_the_address_comes_before_the_route():
+    """Behind a proxy the service may not be at the root."""
+    with ScriptedService() as service, Client(f"{service.url}/cats/") as client:
+        client.classify(PHOTO)
+
+        assert service.requests[0].path == "/cats/infer"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:8000", "localhost", "ftp://host", "http://", ""])
+def test_what_is_no_address_is_refused_at_once(address):
+    """Before the first picture, not with it."""
+    with pytest.raises(ValueError, match=r"not an http or https address|Failed to parse"):
+        Client(address)
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        problem(503, Retry_After="0"),
+        problem(429, Retry_After="0"),
+        problem(503, Retry_After=format_datetime(datetime.now(UTC) - timedelta(minutes=1), usegmt=True)),
+        HangUp(),
+    ],
+    ids=["503", "429", "503 until a date", "no answer"],
+)
+def test_a_service_that_is_busy_twice_is_asked_three_times(busy):
+    """The same whole picture each time."""
+    with ScriptedService(busy, busy) as service, Client(service.url) as client:
+        assert client.classify(PHOTO) == CAT
+        assert [PHOTO in request.body for request in service.requests] == [True] * 3
+
+
+@pytest.mark.parametrize("told", ["120", format_datetime(datetime.now(UTC) + timedelta(days=1)), "9" * 400])
+def test_a_wait_longer_than_the_time_that_is_left_is_not_begun(told):
+    """The caller learns at once how long the service wants to be left alone."""
+    with ScriptedService(problem(503, "the queue is too long", Retry_After=told)) as service:
+        with Client(service.url) as client, pytest.raises(Overloaded, match="the queue is too long") as error:
+            client.classify(PHOTO)
+
+        assert error.value.status == 503
+        assert error.value.retry_after_s is not None
+        assert error.value.retry_after_s >= 120
+        assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize("told", ["soon", "-5", ""])
+def test_a_wait_that_nobody_can_read_counts_as_not_told(told):
+    """A proxy's header must not break a program, nor make it hammer the service."""
+    with ScriptedService(problem(503, Retry_After=told)) as service, Client(service.url, timeout_s=0.5) as client:
+        with pytest.raises(Overloaded) as error:
+            client.classify(PHOTO)
+
+        assert error.value.retry_after_s is None
+        assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, InvalidPicture), (413, InvalidPicture), (415, InvalidPicture), (422, InvalidPicture),
+        (401, UnexpectedAnswer), (404, UnexpectedAnswer), (405, UnexpectedAnswer),
+        (500, ServiceFault), (502, ServiceFault), (504, DeadlineExceeded),
+    ],
+)  # fmt: skip
+def test_every_other_error_has_its_type_and_is_not_asked_for_twice(status, error):
+    """The service's own words reach the caller."""
+    with ScriptedService(problem(status, "the picture has no pixels")) as service, Client(service.url) as client:
+        with pytest.raises(error, match="the picture has no pixels") as raised:
+            client.classify(PHOTO)
+
+        assert raised.value.status == status
+        assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Answer(200, b"<h1>Welcome to nginx!</h1>"), UnexpectedAnswer),
+        (Answer(200, b"[]"), UnexpectedAnswer),
+        (Answer(200, b'{"predictions": [{"label": "cat"}], "inference_time_ms": 1}'), UnexpectedAnswer),
+        (Answer(200, json.dumps(SEEN).encode(), {}), UnexpectedAnswer),
+        (Answer(301, b"", {"Location": "https://elsewhere.example/"}), UnexpectedAnswer),
+        (Answer(404, b"<h1>Not Found</h1>"), UnexpectedAnswer),
+        (Answer(404, b"\xff\xfe"), UnexpectedAnswer),
+        (Answer(502, b"<h1>Bad Gateway</h1>"), ServiceFault),
+    ],
+    ids=["a page", "a list", "half", "no headers", "moved", "404", "no text", "a proxy's 502"],
+)  # fmt: skip
+def test_what_is_no_answer_of_this_service_is_never_taken_for_one(answer, error):
+    """Wrong addresses and proxies in between are the first thing that goes wrong."""
+    with ScriptedService(answer) as service, Client(service.url) as client, pytest.raises(error):
+        client.classify(PHOTO)
+
+
+def test_a_service_that_is_not_there_is_unreachable():
+    """Asked again for a moment, as it may be restarting, then given up."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound, but not listening: connections are refused
+        client = Client(f"http://127.0.0.1:{nobody.getsockname()[1]}", timeout_s=1)
+        with pytest.raises(Unreachable, match="can't be reached") as error:
+            client.classify(PHOTO)
+
+    assert error.value.status is None
+
+
+def test_a_service_that_takes_the_picture_and_never_answers_is_left_in_time():
+    """Nothing hangs."""
+    over = threading.Event()
+
+    def never(_: Request) -> Answer:
+        over.wait()
+        return Answer()
+
+    with ScriptedService(play=never) as service, Client(service.url, timeout_s=0.2) as client:
+        with pytest.raises(DeadlineExceeded, match="no answer in time"):
+            client.classify(PHOTO)
+        over.set()
+
+
+def test_a_service_that_never_reads_the_picture_is_left_in_time():
+    """Nothing hangs on the way there either."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        client = Client(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout_s=0.2)
+        with pytest.raises((DeadlineExceeded, Unreachable)):
+            client.classify(bytes(50_000_000))
+
+
+def test_a_file_that_can_not_be_read_is_an_ordinary_os_error(tmp_path):
+    """The service is not even asked."""
+    with ScriptedService() as service, Client(service.url) as client:
+        with pytest.raises(FileNotFoundError):
+            client.classify(tmp_path / "missing.jpg")
+
+        assert service.requests == []
+
+
+def test_a_closed_client_says_so():
+    client = Client("http://127.0.0.1:9")
+    client.close()
+
+    with pytest.raises(RuntimeError, match="closed"):
+        client.classify(PHOTO)
+
+
+def test_many_come_back_in_their_order_and_each_fails_alone(tmp_path):
+    """Whichever is answered first, and whatever becomes of its neighbours."""
+
+    def play(request: Request) -> Answer | HangUp:
+        if b"slow" in request.body:
+            time.sleep(0.2)
+        if b"bad" in request.body:
+            return problem(422, "cut short")
+        return Answer()
+
+    pictures = [b"slow 1", b"2", b"bad 3", tmp_path / "missing.jpg", b"slow 5", *[b"more"] * 20]
+    with ScriptedService(play=play) as service, Client(service.url) as client:
+        outcomes = list(client.classify_many(pictures, at_once=3))
+
+        assert [outcome.picture for outcome in outcomes] == pictures
+        assert [type(outcome.error) for outcome in outcomes[:5]] == [
+            type(None), type(None), InvalidPicture, FileNotFoundError, type(None)
+        ]  # fmt: skip
+        assert outcomes[0].result == CAT
+        with pytest.raises(InvalidPicture, match="cut short"):
+            _ = outcomes[2].result
+        assert 1 < service.busiest <= 3
+
+
+def test_an_endless_stream_of_pictures_is_read_only_a_little_ahead():
+    """A camera, or a bucket of millions: memory does not grow, and stopping early leaves nothing running."""
+    read = itertools.count()
+    with ScriptedService() as service, Client(service.url) as client:
+        outcomes = client.classify_many((b"picture %d" % number for number in read), at_once=2)
+        first = list(itertools.islice(outcomes, 10))
+        outcomes.close()
+
+        assert [outcome.picture for outcome in first] == [b"picture %d" % number for number in range(10)]
+        assert next(read) <= 10 + 4
+
+
+def test_stopping_early_ends_the_waits_of_what_was_begun():
+    """Ctrl-C must not take as long as a busy service's Retry-After."""
+    busy = problem(503, Retry_After="30")
+    with ScriptedService(Answer(), *[busy] * 9) as service, Client(service.url) as client:
+        outcomes = client.classify_many([PHOTO] * 3, at_once=1)
+        assert next(outcomes).result == CAT
+        outcomes.close()
+
+    waiting = [thread for thread in threading.enumerate() if thread.name.startswith("classify")]
+    for thread in waiting:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in waiting)
+
+
+def test_a_ticket_brings_the_result_when_it_is_done():
+    """Asked for as often as the service says; the digest is as short as in every other result."""
+    script = [ticket("queued"), ticket("queued"), ticket("running"), DONE]
+    with ScriptedService(*script) as service, Client(service.url) as client:
+        left = client.submit(PHOTO, top_k=3)
+        result = left.result()
+
+        assert left.id == TICKET
+        assert result == replace(CAT, cache=None)
+        assert [(request.method, request.path) for request in service.requests] == [
+            ("POST", "/v1/jobs"), *[("GET", f"/v1/jobs/{TICKET}")] * 3
+        ]  # fmt: skip
+
+
+def test_a_picture_is_left_once_however_often_it_has_to_be_sent():
+    """The service may have taken it before the connection broke: the key tells it."""
+    with ScriptedService(HangUp(), problem(503, Retry_After="0"), *[ticket("queued")] * 2) as service:
+        with Client(service.url) as client:
+            client.submit(PHOTO)
+            client.submit(PHOTO, key="order-7")
+        first, *retries, named = (request.headers["Idempotency-Key"] for request in service.requests)
+
+        assert retries == [first, first]
+        assert named == "order-7"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "says"),
+    [
+        (ticket("failed", error={"kind": "undecodable", "detail": "cut short"}), InvalidPicture, "cut short"),
+        (ticket("failed", error={"kind": "too_many_pixels", "detail": "too large"}), InvalidPicture, "too large"),
+        (ticket("failed", error={"kind": "given_up", "detail": "given up"}), ServiceFault, "given up"),
+        (ticket("cancelled"), TicketCancelled, "was cancelled"),
+        (ticket("running"), DeadlineExceeded, "still running"),
+        (problem(404, "it has expired"), NoSuchTicket, "it has expired"),
+        (ticket("on fire"), UnexpectedAnswer, "on fire"),
+        (ticket("done", result={}), UnexpectedAnswer, "not one of this service"),
+        (Answer(200, b"<h1>Welcome to nginx!</h1>"), UnexpectedAnswer, "nginx"),
+    ],
+)
+def test_a_ticket_without_a_result_says_why(answer, error, says):
+    """By the same types as a picture that was waited for."""
+    with ScriptedService(answer) as service, Client(service.url) as client, pytest.raises(error, match=says):
+        client.ticket(TICKET).result(timeout_s=0)
+
+
+def test_a_ticket_is_waited_for_through_a_restart_of_the_service():
+    """It outlives one, so whoever waits must too."""
+    with ScriptedService(HangUp(), DONE) as service, Client(service.url) as client:
+        assert client.ticket(TICKET).result().best == CAT.best
+
+
+def test_a_ticket_tells_its_state_and_can_be_cancelled_until_it_ends():
+    with ScriptedService(ticket("running"), ticket("cancelled"), problem(409), problem(404)) as service:
+        with Client(service.url) as client:
+            left = client.ticket(TICKET)
+
+            assert left.state() == "running"
+            assert left.cancel() is True
+            assert left.cancel() is False
+            with pytest.raises(NoSuchTicket):
+                left.cancel()
+        assert [request.method for request in service.requests] == ["GET", "DELETE", "DELETE", "DELETE"]
+
+
+def test_an_id_from_anywhere_leads_to_no_other_route():
+    """Programs read IDs from their users."""
+    with ScriptedService(problem(404)) as service, Client(service.url) as client:
+        with pytest.raises(NoSuchTicket):
+            client.ticket("../../admin?x=#").state()
+
+        assert service.requests[0].path == "/v1/jobs/..%2F..%2Fadmin%3Fx%3D%23"
+
+
+def test_errors_survive_a_process_pool():
+    """Programs hand them on."""
+    error = pickle.loads(pickle.dumps(Overloaded("busy", 503, 2.0)))  # noqa: S301  # our own
+
+    assert (type(error), str(error), error.status, error.retry_after_s) == (Overloaded, "busy", 503, 2.0)
+
+
+def test_the_projects_extra_needs_what_the_client_needs():
+    """``pip install ".[client]"`` and ``pip install ./client`` are the same client."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    own = tomllib.loads((ROOT / "client" / "pyproject.toml").read_text())["project"]
+
+    assert project["optional-dependencies"]["client"] == own["dependencies"]
+    assert project["requires-python"] == own["requires-python"]
