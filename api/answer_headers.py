@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from flask import g
 
+from api.metrics import note_answer
+
 if TYPE_CHECKING:
     from flask import Response
 
@@ -19,17 +21,18 @@ def start_clock() -> None:
 
 
 def describe(response: Response, answer: Answer) -> Response:
-    """Add ``X-Model``, ``X-Cache`` and ``Server-Timing`` (W3C; durations in milliseconds).
+    """Add ``X-Model``, ``X-Cache`` and ``Server-Timing`` (W3C; durations in milliseconds), and have it counted.
 
     ``upload`` is reading, checking and storing the picture; ``queue`` is the rest of the wait beside the worker's
     ``decode`` and ``infer``, the latter being that of the whole batch. An answer from memory has neither.
     """
+    note_answer(answer)
     total = (time.perf_counter() - g.started) * 1000
     spent = {"upload": total - answer.waited_ms}
     if answer.cache == "miss":
         timings = answer.classification.timings_ms
         spent |= {
-            "queue": max(0.0, answer.waited_ms - timings.decode - timings.infer),
+            "queue": answer.queued_ms,
             "decode": timings.decode,
             "infer": timings.infer,
         }

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from api import admin, answer_headers, jobs, operations, pages, predict, problems
+from api import admin, answer_headers, jobs, operations, pages, predict, problems, stats
 from api.forms import FormRequest
+from api.ledger import Ledger
+from api.metrics import Metrics
 
 if TYPE_CHECKING:
     from flask import Response
@@ -23,17 +25,19 @@ SECURITY_HEADERS = {
 }
 
 
-def create_app(services: Services) -> Flask:
+def create_app(services: Services, ledger: Ledger | None = None) -> Flask:
+    """The application; it counts on ``ledger``, or on one of its own."""
     app = Flask(__name__)
     app.request_class = FormRequest
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_upload_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # bodies keep the documented order
     services.install(app)
     problems.register(app)
-    for room in (pages, predict, jobs, operations, admin):
+    for room in (pages, predict, jobs, operations, stats, admin):
         app.register_blueprint(room.bp)
     app.before_request(answer_headers.start_clock)
     app.after_request(_add_security_headers)
+    Metrics.install(app, ledger or Ledger())
     return app
 
 

@@ -54,6 +54,12 @@ class Answer:
     cache: Cache
     waited_ms: float
 
+    @property
+    def queued_ms(self) -> float:
+        """Of a computed answer: the rest of the wait, beside the worker's own work."""
+        timings = self.classification.timings_ms
+        return max(0.0, self.waited_ms - timings.decode - timings.infer)
+
 
 class Gateway:
     """One per API process; safe to use from many requests at once."""

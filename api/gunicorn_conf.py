@@ -8,10 +8,12 @@ from __future__ import annotations
 import resource
 from typing import TYPE_CHECKING
 
+from api.ledger import LEDGER
 from api.settings import Settings
 from contract.settings import load_settings
 
 if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
     from gunicorn.http.message import Request
     from gunicorn.workers.base import Worker
 
@@ -26,6 +28,11 @@ if _soft < _needed:
     resource.setrlimit(
         resource.RLIMIT_NOFILE, (_needed if _hard == resource.RLIM_INFINITY else min(_hard, _needed), _hard)
     )
+
+
+def pre_fork(arbiter: Arbiter, worker: Worker) -> None:
+    """A new process writes the ledger where one that is no more left off."""
+    worker.ledger_row = LEDGER.assign({other.ledger_row for other in arbiter.WORKERS.values()})
 
 
 def pre_request(_worker: Worker, request: Request) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
 
 from api import errors
@@ -79,6 +79,7 @@ def answer_api_error(error: errors.ApiError) -> Response:
     status = status_of(error)
     if isinstance(error, errors.TemporarilyUnavailable):
         refusals.note(error)
+        g.refusal = type(error)  # for the metrics
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
     response = problem(status, str(error))

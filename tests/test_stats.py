@@ -1,0 +1,172 @@
+"""The numbers of a service of two API processes: each process gives those of both, also after one has died."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.crew import WAIT_S, Crew, eventually
+from tests.support.stack import ROOT, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from redis import Redis
+
+    from tests.support.server import Server
+
+PROCESSES = 2
+
+
+class Api:
+    """The API as gunicorn runs it, with scripted workers behind it."""
+
+    def __init__(self, redis_url: str, folder: Path) -> None:
+        port = free_port()
+        self._url = f"http://127.0.0.1:{port}"
+        environment = {
+            **os.environ,
+            "REDIS_URL": redis_url,
+            "UPLOAD_DIR": str(folder / "uploads"),
+            "FEEDBACK_DIR": str(folder),
+            "PORT": str(port),
+            "WEB_CONCURRENCY": str(PROCESSES),
+        }
+        with (folder / "api.log").open("ab") as log:
+            self._gunicorn = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "--config", "python:api.gunicorn_conf", "api.wsgi:app"],
+                env=environment, cwd=ROOT, stdout=log, stderr=log,
+            )  # fmt: skip
+        eventually(self._ready, f"the API serves: {folder}/api.log")
+
+    def processes(self) -> list[psutil.Process]:
+        return psutil.Process(self._gunicorn.pid).children()
+
+    @contextmanager
+    def answered_by(self, process: psutil.Process) -> Iterator[None]:
+        """The others stand still meanwhile."""
+        others = [other for other in self.processes() if other != process]
+        for other in others:
+            other.suspend()
+        try:
+            yield
+        finally:
+            for other in others:
+                other.resume()
+
+    def predict(self, picture: str) -> int:
+        """Send one; scripted workers read a picture as a text, and to the API this text is a GIF."""
+        gif = b"GIF89a\x08\x00\x08\x00\x00\x00\x00" + picture.encode()
+        return requests.post(f"{self._url}/predict", files={"file": ("photo.gif", gif)}, timeout=WAIT_S).status_code
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(f"{self._url}{path}", timeout=WAIT_S)
+
+    def stats(self) -> dict[str, Any]:
+        return dict(self.get("/stats").json())
+
+    def in_flight(self) -> float:
+        """As a scrape, which is itself in flight, sees it."""
+        families = text_string_to_metric_families(self.get("/metrics").text)
+        return next(
+            family.samples[0].value for family in families if family.name == "classifier_http_requests_in_flight"
+        )
+
+    def replace(self, process: psutil.Process) -> None:
+        """Kill a process of the API, and wait until gunicorn has put another in its place, which answers."""
+        process.kill()
+        eventually(lambda: process not in self.processes() and self._ready(), "a successor answers")
+
+    def close(self) -> None:
+        self._gunicorn.send_signal(signal.SIGTERM)
+        self._gunicorn.wait(WAIT_S)
+
+    def _ready(self) -> bool:
+        assert self._gunicorn.poll() is None
+        try:
+            return self.get("/readyz").status_code == requests.codes.ok and len(self.processes()) == PROCESSES
+        except requests.ConnectionError:
+            return False
+
+
+@pytest.fixture
+def api(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Api]:
+    redis.flushall()
+    crew = Crew(valkey.url, tmp_path)
+    crew.hire()
+    api = Api(valkey.url, tmp_path)
+    yield api
+    api.close()
+    crew.close()
+
+
+def test_whichever_process_answers_it_gives_the_numbers_of_all(api):
+    """Behind one address a number that depends on who answers is worthless."""
+    first, second = api.processes()
+    with api.answered_by(first):
+        for n in range(7):
+            assert api.predict(f"one {n}") == 200
+    with api.answered_by(second):
+        for n in range(5):
+            assert api.predict(f"two {n}") == 200
+        assert api.predict("one 1") == 200  # known by now
+        numbers = [api.stats()]
+        text = api.get("/metrics").text
+    with api.answered_by(first):
+        numbers.append(api.stats())
+
+    assert [told["total_requests"] for told in numbers] == [13, 13]
+    assert numbers[0]["p99_latency_ms"] == numbers[1]["p99_latency_ms"] > 0
+    assert abs(numbers[0]["uptime_seconds"] - numbers[1]["uptime_seconds"]) < WAIT_S
+    assert 'classifier_answers_total{cache="miss"} 12.0' in text
+    assert 'classifier_answers_total{cache="hit"} 1.0' in text
+
+
+def test_of_requests_at_once_none_is_lost_and_none_is_counted_twice(api):
+    with ThreadPoolExecutor(32) as senders:
+        statuses = list(senders.map(lambda n: api.predict(f"tabby {n}"), range(200)))
+    numbers = api.stats()
+
+    assert set(statuses) == {200}
+    assert numbers["total_requests"] == numbers["successful_requests"] == 200
+
+
+def test_a_process_that_is_killed_takes_no_numbers_with_it(api):
+    """Totals that fall look like a restart; the successor goes on counting, and its clock is the service's."""
+    for n in range(10):
+        api.predict(f"before {n}")
+    before = api.stats()
+    for victim in api.processes():  # one after the other: in the end nobody is left who has seen the requests
+        api.replace(victim)
+    after = api.stats()
+
+    assert after["total_requests"] == before["total_requests"] == 10
+    assert after["average_latency_ms"] == before["average_latency_ms"]
+    assert after["uptime_seconds"] >= before["uptime_seconds"]
+
+    for n in range(3):
+        assert api.predict(f"after {n}") == 200
+
+    assert api.stats()["total_requests"] == 13
+
+
+def test_requests_that_died_with_their_process_are_not_in_flight_for_ever(api):
+    victim, _ = api.processes()
+    with ThreadPoolExecutor(1) as sender, api.answered_by(victim):
+        lost = sender.submit(api.predict, "slow")
+        eventually(lambda: api.in_flight() == 2, "the request and the scrape are in flight")
+        api.replace(victim)
+
+    assert isinstance(lost.exception(), requests.ConnectionError)
+    assert api.in_flight() == 1
