@@ -100,7 +100,7 @@ class Metrics:
 
     def enter(self, response: Response) -> Response:
         """Enter the current request with its answer."""
-        asked = request._get_current_object()  # noqa: SLF001  # a proxy's every attribute costs as much as an entry
+        asked = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  # a proxy's every attribute costs as much as an entry
         noted = g._get_current_object()  # noqa: SLF001
         status = STATUSES[response.status_code // 100]
         place = (asked.method, asked.url_rule.rule) if asked.url_rule is not None else UNMATCHED
