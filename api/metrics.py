@@ -100,7 +100,8 @@ class Metrics:
 
     def enter(self, response: Response) -> Response:
         """Enter the current request with its answer."""
-        asked = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  # a proxy's every attribute costs as much as an entry
+        # Each attribute of a proxy costs more than the entry that is made with it.
+        asked = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
         noted = g._get_current_object()  # noqa: SLF001
         status = STATUSES[response.status_code // 100]
         place = (asked.method, asked.url_rule.rule) if asked.url_rule is not None else UNMATCHED

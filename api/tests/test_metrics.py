@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -12,13 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.app import create_app
 from api.errors import BackendDown, NoWorker, Overloaded, Undecodable
-from api.feedback import FeedbackLog
 from api.gateway import Answer, Gateway
 from api.services import Services
 from api.settings import Settings
 from api.staff import Crew
 from contract.errors import QueueUnavailable
-from contract.image_store import ImageStore
 from contract.messages import Classification, Label, Timings
 from contract.queue_memory import QueueMemory
 from contract.roster import WorkerCard
@@ -91,13 +90,11 @@ def backend() -> Backend:
 @pytest.fixture
 def app(tmp_path: Path, backend: Backend) -> Flask:
     settings = Settings(upload_dir=tmp_path / "uploads", feedback_dir=tmp_path, max_upload_mb=1)
-    services = Services(
-        settings,
-        ImageStore(settings.upload_dir),
-        cast("JobQueue", backend),
-        cast("Staff", backend),
-        cast("Gateway", backend),
-        FeedbackLog(tmp_path),
+    services = replace(
+        Services.connect(settings),
+        queue=cast("JobQueue", backend),
+        staff=cast("Staff", backend),
+        gateway=cast("Gateway", backend),
     )
     return create_app(services)
 
