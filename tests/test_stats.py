@@ -9,7 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 import pytest
@@ -54,7 +54,18 @@ class Api:
                 [sys.executable, "-m", "gunicorn", "--config", "python:api.gunicorn_conf", "api.wsgi:app"],
                 env=environment, cwd=ROOT, stdout=log, stderr=log,
             )  # fmt: skip
-        eventually(self._ready, f"the API serves: {folder}/api.log")
+
+    def __enter__(self) -> Self:
+        try:
+            eventually(self._ready, "the API serves")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._gunicorn.send_signal(signal.SIGTERM)
+        self._gunicorn.wait(WAIT_S)
 
     def processes(self) -> list[psutil.Process]:
         return psutil.Process(self._gunicorn.pid).children()
@@ -94,10 +105,6 @@ class Api:
         process.kill()
         eventually(lambda: process not in self.processes() and self._ready(), "a successor answers")
 
-    def close(self) -> None:
-        self._gunicorn.send_signal(signal.SIGTERM)
-        self._gunicorn.wait(WAIT_S)
-
     def _ready(self) -> bool:
         assert self._gunicorn.poll() is None
         try:
@@ -111,9 +118,8 @@ def api(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Api]:
     redis.flushall()
     crew = Crew(valkey.url, tmp_path)
     crew.hire()
-    api = Api(valkey.url, tmp_path)
-    yield api
-    api.close()
+    with Api(valkey.url, tmp_path) as api:
+        yield api
     crew.close()
 
 
