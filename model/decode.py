@@ -59,6 +59,7 @@ def decode(image: bytes, *, exif_orientation: bool, reduction: Callable[[Size], 
             return _read(image, flags)[0]
         case "image/heic":
             assert size is not None, "its format is known"
+            _check_complete(image)
             return heic.decoder.decode(image, reduction(size))
         case "image/avif":
             pixels, _ = _read(image, cv2.IMREAD_COLOR)
@@ -130,6 +131,14 @@ def on_white(pixels: MatLike) -> MatLike:
     cv2.bitwise_not(colour, dst=colour)
     cv2.multiply(colour, cv2.merge([alpha, alpha, alpha]), dst=colour, scale=1 / 255)
     return cv2.bitwise_not(colour, dst=colour)
+
+
+def _check_complete(image: bytes) -> None:
+    """Tiles for which there is no data are left grey by libheif."""
+    try:
+        isobmff.check_complete(image)
+    except BrokenHeader as error:
+        raise UndecodableImage(str(error)) from error
 
 
 def _turned_by_boxes(pixels: MatLike, image: bytes) -> MatLike:

@@ -65,8 +65,8 @@ class HeicDecoder:
         process, self._process = self._process, None
         if process is None:
             return None
-        with process:  # closes its pipes, and waits
-            process.kill()
+        process.kill()
+        process.communicate()  # closes the pipes, whatever is still in them, and waits
         return process.returncode
 
     def _ask(self, image: bytes, reduction: int) -> NDArray[np.uint8]:

@@ -274,6 +274,18 @@ def test_a_picture_that_was_sent_can_be_displayed(base_url):
     assert shown.headers["X-Content-Type-Options"] == "nosniff"
 
 
+def test_a_heic_is_displayed_as_what_it_is(base_url):
+    """Safari shows it; other browsers keep to the page's own preview."""
+    photo = odd.tiled_heic()
+    page = requests.post(
+        f"{base_url}/", files={"file": ("c.heic", photo)}, headers={"Accept": "application/json"}, timeout=TIMEOUT_S
+    )
+    shown = requests.get(f"{base_url}/display/{page.json()['image']}", timeout=TIMEOUT_S)
+
+    assert shown.content == photo
+    assert shown.headers["Content-Type"] == "image/heic"
+
+
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/predict", 405)])
 def test_errors_have_one_shape(base_url, method, path, status):
     """RFC 9457, on every route."""

@@ -79,6 +79,24 @@ def read_turns(image: bytes) -> list[tuple[bytes, int]]:
     return turns
 
 
+def check_complete(image: bytes) -> None:
+    """Hold the length that the file states for its pictures' data against its own.
+
+    What follows the boxes is left alone: phones append film clips, and notes that are no boxes.
+
+    Raises:
+        BrokenHeader: the file ends before.
+    """
+    start = 0
+    for _ in range(MAX_BOXES):
+        if start + _LONG_HEADER_BYTES > len(image):
+            return
+        kind, header, length = _box(image, start, len(image))
+        if kind == b"mdat" and start + length > len(image):
+            raise BrokenHeader("the picture is cut short")
+        start += max(header, length)
+
+
 def _properties_of(image: bytes, item: int, position: int) -> list[int]:
     """Which of the properties belong to ``item``, counted from 1 (ISO/IEC 23008-12, 9.3.2)."""
     version_and_flags, items = unpack(">II", image, position)
@@ -114,14 +132,18 @@ def _boxes(image: bytes, start: int, end: int) -> Iterator[tuple[bytes, tuple[in
     for _ in range(MAX_BOXES):
         if start >= end:
             return
-        length, kind = unpack(">I4s", image, start)
-        header = _HEADER_BYTES
-        if length == 1:  # the length is in eight bytes of its own
-            (length,), header = unpack(">Q", image, start + header), _LONG_HEADER_BYTES
-        elif length == 0:  # to the end
-            length = end - start
+        kind, header, length = _box(image, start, end)
         if not header <= length <= end - start:
             raise BrokenHeader("the picture is cut short")
         yield kind, (start + header, start + length)
         start += length
     raise BrokenHeader(f"the picture has more than {MAX_BOXES} boxes in a row")
+
+
+def _box(image: bytes, start: int, end: int) -> tuple[bytes, int, int]:
+    """A box's kind, the bytes of its header, and its length with them, which may be anything."""
+    length, kind = unpack(">I4s", image, start)
+    if length == 1:  # the length is in eight bytes of its own
+        (length,) = unpack(">Q", image, start + _HEADER_BYTES)
+        return kind, _LONG_HEADER_BYTES, length
+    return kind, _HEADER_BYTES, length or end - start  # 0: to the end

@@ -7,12 +7,12 @@ import struct
 import pytest
 from PIL import Image
 
-from contract.picture import jpeg, media_type, read_size
+from contract.picture import isobmff, jpeg, media_type, read_size
 from contract.picture.header import BrokenHeader
 from tests.pictures import odd
 
 
-@pytest.mark.parametrize("make", [*odd.SOUND.values(), odd.avif, odd.tiled_heic, odd.palette_png, odd.thread_png])
+@pytest.mark.parametrize("make", [*odd.SOUND.values(), odd.avif, odd.palette_png, odd.thread_png])
 def test_the_size_is_the_one_that_a_decoder_finds(make):
     image = make()
 
@@ -48,6 +48,7 @@ def test_older_and_upside_down_bitmaps_are_read(header, expected):
 
 def test_a_heics_size_is_that_of_what_is_coded():
     """In one piece it has an even number of rows and columns; what is too much is cut off after decoding."""
+    assert read_size(odd.tiled_heic()) == (451, 300)
     assert read_size(odd.heic()) == (452, 300)
     assert read_size(odd.turned_heic()) == (300, 452)
 
@@ -69,6 +70,16 @@ def test_a_heics_size_is_that_of_what_is_coded():
 def test_what_codec_a_file_of_boxes_needs_stands_in_its_brands(brands, expected):
     """A camera's film clip is of the same family of formats, and no picture."""
     assert media_type(struct.pack(">I4s", 8 + len(brands), b"ftyp") + brands) == expected
+
+
+def test_whatever_phones_append_is_no_sign_of_a_picture_that_is_cut_short():
+    """Film clips in a box of their own, and notes in none."""
+    whole = odd.tiled_heic()
+    isobmff.check_complete(whole)
+    isobmff.check_complete(whole + b"\0\0\1\0mpvd" + bytes(248) + b"SEFHk\0\0\0")
+
+    with pytest.raises(BrokenHeader, match="cut short"):
+        isobmff.check_complete(whole[:-1])
 
 
 @pytest.mark.parametrize("name", odd.SOUND)

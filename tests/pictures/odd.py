@@ -43,6 +43,13 @@ def encoded(picture: Image.Image, file_format: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
+def heic_of(picture: Image.Image, **options: Any) -> bytes:
+    """A picture as HEIC, which Pillow does not write."""
+    file = BytesIO()
+    pillow_heif.from_pillow(picture).save(file, **{"quality": 80, **options})
+    return file.getvalue()
+
+
 def png(path: Path = CHELSEA) -> bytes:
     return encoded(photo(path), "PNG")
 
@@ -65,7 +72,7 @@ def avif(path: Path = CHELSEA) -> bytes:
 
 def heic(path: Path = CHELSEA, **options: Any) -> bytes:
     """As phones write; in one piece, where iPhones make tiles of 512 x 512."""
-    return _heic(photo(path), **options)
+    return heic_of(photo(path), **options)
 
 
 def tiled_heic(path: Path = CHELSEA) -> bytes:
@@ -76,7 +83,7 @@ def turned_heic(path: Path = CHELSEA) -> bytes:
     """Stored lying on its side, as phones do: boxes tell viewers to turn it upright, and EXIF data say so again."""
     exif = Image.Exif()
     exif[_ORIENTATION_TAG] = _TURN_CLOCKWISE_TO_VIEW
-    return _heic(photo(path).transpose(Image.Transpose.ROTATE_90), exif=exif.tobytes())
+    return heic_of(photo(path).transpose(Image.Transpose.ROTATE_90), exif=exif.tobytes())
 
 
 def gif(path: Path = CHELSEA) -> bytes:
@@ -291,12 +298,6 @@ ENDLESS = {
     )
 }  # fmt: skip
 """By name, the makers of what fits into an upload and keeps a reader without limits busy; every reader refuses it."""
-
-
-def _heic(picture: Image.Image, **options: Any) -> bytes:
-    file = BytesIO()
-    pillow_heif.from_pillow(picture).save(file, quality=80, **options)
-    return file.getvalue()
 
 
 def _exp_golomb(value: int) -> str:
