@@ -172,7 +172,7 @@ def test_a_batch_is_answered_in_the_order_sent_each_picture_failing_alone(client
     )
     body = response.get_json()
     good = {"predictions": post(client, "/infer", photo()).get_json()["predictions"], "inference_time_ms": 23.2}
-    failed = {"predictions": [], "inference_time_ms": None}
+    failed: dict[str, Any] = {"predictions": [], "inference_time_ms": None}
 
     assert response.status_code == 200
     assert body.pop("total_time_ms") > 0
