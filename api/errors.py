@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 
 class ApiError(Exception):
     """Base of this family; the message is a sentence for the sender."""
@@ -89,3 +91,12 @@ class DeadlineExceeded(ApiError):
 
 class WorkerFault(ApiError):
     """The workers gave the picture up after several tries: our fault, kept as a dead letter."""
+
+
+AnyError = TypeVar("AnyError", bound=ApiError)
+
+
+def without_frames(error: AnyError) -> AnyError:
+    """For an error that is kept: the frames that it came through hold on to the picture's bytes."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    return error

@@ -37,6 +37,12 @@ class Settings(SharedSettings):
         description="Labels shown when a request does not say how many; at most TOP_K_MAX.",
     )
     max_upload_mb: int = Field(20, ge=1, description="Largest request taken, in MB (1,000,000 bytes).")
+    max_batch_files: int = Field(
+        32,
+        ge=1,
+        le=500,
+        description="Most pictures in one request to /infer/batch; MAX_UPLOAD_MB holds for all together.",
+    )
     max_in_flight: int = Field(1000, ge=1, description="Requests that one API process answers at a time.")
     result_cache: Annotated[bool, BeforeValidator(_switch)] = Field(
         True, description="on: the same picture is computed once per RESULT_TTL_S; off: each request is computed."

@@ -91,7 +91,9 @@ def check(data: bytes, max_pixels: int) -> None:
     except BrokenHeader as error:
         raise Undecodable(str(error)) from error
     if size is None:
-        raise NotAnImage("the file is not a picture in a supported format (JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF)")
+        raise NotAnImage(
+            "the file is not a picture in a supported format (JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC)"
+        )
     width, height = size
     if width < 1 or height < 1:
         raise Undecodable("the picture has no pixels")

@@ -26,7 +26,10 @@ from model.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
+PICTURE_SUFFIXES = {
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif",
+    ".heic", ".heif", ".hif",
+}  # fmt: skip
 BATCH = 8
 DEFAULT_MODEL = Path("models")
 

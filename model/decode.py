@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from contract.picture import jpeg, media_type, read_size
+from contract.picture import isobmff, jpeg, media_type, read_size
 from contract.picture.header import BrokenHeader
-from model import png
+from model import heic, png
 from model.errors import TooManyPixels, UndecodableImage
 from model.opencv import MAX_PIXELS, cv2
 
@@ -30,6 +30,7 @@ _REDUCED = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
+_QUARTER_TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 
 
@@ -37,16 +38,17 @@ def decode(image: bytes, *, exif_orientation: bool, reduction: Callable[[Size], 
     """Decode an encoded picture: the first frame of animations, transparency laid on white.
 
     Args:
-        image: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or another format that OpenCV reads.
-        exif_orientation: whether to turn the picture as its EXIF data says.
-        reduction: told a JPEG's size, says by which factor (1, 2, 4 or 8) it may be decoded smaller, which
-            the codec does in less time than it takes to decode it whole.
+        image: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC or another format that OpenCV reads.
+        exif_orientation: whether to turn the picture as its EXIF data says. An AVIF's boxes count as such;
+            a HEIC is turned as its boxes say in any case.
+        reduction: told a JPEG's or a HEIC's size, says by which factor (1, 2, 4 or 8) it may come smaller. A JPEG's
+            codec does that in less time than it takes to decode it whole.
 
     Returns:
         uint8, shape (height, width, 3), channels blue, green, red.
 
     Raises:
-        UndecodableImage: the bytes are no picture that OpenCV can read, or are cut short.
+        UndecodableImage: the bytes are no picture that OpenCV or libheif can read, or are cut short.
         TooManyPixels: the header states more than ``MAX_PIXELS`` pixels.
     """
     size = _checked_size(image)
@@ -55,6 +57,13 @@ def decode(image: bytes, *, exif_orientation: bool, reduction: Callable[[Size], 
             assert size is not None, "its format is known"
             flags = _colour_flags(exif_orientation=exif_orientation) | _REDUCED[reduction(size)]
             return _read(image, flags)[0]
+        case "image/heic":
+            assert size is not None, "its format is known"
+            _check_complete(image)
+            return heic.decoder.decode(image, reduction(size))
+        case "image/avif":
+            pixels, _ = _read(image, cv2.IMREAD_COLOR)
+            return _turned_by_boxes(pixels, image) if exif_orientation else pixels
         case "image/png":
             return _decode_transparent(png.only_pixels(image), exif_orientation=exif_orientation)
         case "image/gif" | "image/webp":
@@ -105,11 +114,11 @@ def _decode_transparent(image: bytes, *, exif_orientation: bool) -> MatLike:
     pixels, exif = _read(image, cv2.IMREAD_UNCHANGED)
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
-    upright = _on_white(pixels)
+    upright = on_white(pixels)
     return _turned(upright, _orientation(exif)) if exif_orientation else upright
 
 
-def _on_white(pixels: MatLike) -> MatLike:
+def on_white(pixels: MatLike) -> MatLike:
     """Grey (height, width), BGR or BGRA (height, width, 3 or 4) → BGR, as a viewer with a white page shows it."""
     if pixels.ndim == 2:  # noqa: PLR2004 - no channel axis
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
@@ -122,6 +131,28 @@ def _on_white(pixels: MatLike) -> MatLike:
     cv2.bitwise_not(colour, dst=colour)
     cv2.multiply(colour, cv2.merge([alpha, alpha, alpha]), dst=colour, scale=1 / 255)
     return cv2.bitwise_not(colour, dst=colour)
+
+
+def _check_complete(image: bytes) -> None:
+    """Tiles for which there is no data are left grey by libheif."""
+    try:
+        isobmff.check_complete(image)
+    except BrokenHeader as error:
+        raise UndecodableImage(str(error)) from error
+
+
+def _turned_by_boxes(pixels: MatLike, image: bytes) -> MatLike:
+    """As the AVIF's boxes say, which OpenCV does not read. Its EXIF data repeat it, and only the boxes count."""
+    try:
+        turns = isobmff.read_turns(image)
+    except BrokenHeader as error:
+        raise UndecodableImage(str(error)) from error
+    for kind, number in turns:
+        if kind == b"imir":
+            pixels = cv2.flip(pixels, number)
+        elif number:
+            pixels = cv2.rotate(pixels, _QUARTER_TURNS[number])
+    return pixels
 
 
 def _orientation(exif: bytes) -> int:

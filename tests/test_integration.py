@@ -79,7 +79,8 @@ def test_top_k_adds_the_best_labels(base_url):
     [
         odd.png, odd.bmp, odd.tiff, odd.webp, odd.gif, odd.animated_gif, odd.animated_webp, odd.progressive_jpeg,
         odd.avif, odd.cmyk_jpeg, odd.greyscale_jpeg, odd.sixteen_bit_png, odd.sixteen_bit_grey_png, odd.alpha_png,
-        odd.palette_png, odd.exif_rotated_jpeg, odd.jpeg_with_trailing_bytes,
+        odd.palette_png, odd.exif_rotated_jpeg, odd.jpeg_with_trailing_bytes, odd.heic, odd.tiled_heic,
+        odd.turned_heic,
     ],
     ids=lambda make: make.__name__,
 )  # fmt: skip
@@ -100,9 +101,21 @@ def test_every_kind_of_picture_of_a_cat_is_a_cat(base_url, make):
         (odd.zero_by_zero_png(), ""),
         (odd.huge_png(), "30000x30000"),
         (odd.huge_jpeg(), "30000x30000"),
+        (odd.huge_heic(), "30000x30000"),
         (odd.jpeg_with_endless_scans(), ""),
+        (odd.heic_with_a_huge_picture_in_it(), "damaged"),
     ],
-    ids=["empty", "text", "truncated", "0x0", "huge PNG", "huge JPEG", "endless scans"],
+    ids=[
+        "empty",
+        "text",
+        "truncated",
+        "0x0",
+        "huge PNG",
+        "huge JPEG",
+        "huge HEIC",
+        "endless scans",
+        "HEIC in disguise",
+    ],
 )
 def test_a_file_that_is_no_good_gets_the_documented_400(base_url, data, says):
     """The body is the one that clients know; the header says in words what is wrong."""
@@ -121,6 +134,76 @@ def test_a_file_made_to_keep_its_reader_busy_gets_the_documented_400(base_url, n
 
     assert response.status_code == 400
     assert response.json() == REFUSAL
+
+
+def test_min_score_leaves_out_what_scores_less(base_url):
+    """The best label is named all the same."""
+    photo = (PICTURES / "chelsea.jpg").read_bytes()
+    all_ten = predict(base_url, photo, top_k="10").json()["predictions"]
+    least = all_ten[3]["score"]
+
+    kept = predict(base_url, photo, top_k="10", min_score=str(least)).json()["predictions"]
+    none = predict(base_url, photo, min_score="1").json()
+
+    assert kept == [entry for entry in all_ten if entry["score"] >= least]
+    assert (none["prediction"], none["predictions"]) == ("Egyptian_cat", [])
+
+
+@pytest.mark.parametrize("field", ["file", "image", "files"])
+@pytest.mark.parametrize("path", ["/predict", "/infer", "/infer/batch"])
+def test_every_route_takes_a_picture_in_each_of_the_fields_that_clients_use(base_url, path, field):
+    photo = (PICTURES / "chelsea.jpg").read_bytes()
+    response = requests.post(f"{base_url}{path}", files={field: ("photo.jpg", photo)}, timeout=TIMEOUT_S)
+
+    assert response.status_code == 200
+    assert "Egyptian_cat" in response.text
+
+
+def test_infer_gives_labels_with_their_confidence(base_url):
+    photo = (PICTURES / "coffee.jpg").read_bytes()
+    response = requests.post(f"{base_url}/infer?top_k=2", files={"image": ("c.jpg", photo)}, timeout=TIMEOUT_S)
+    body = response.json()
+
+    assert list(body) == ["predictions", "inference_time_ms"]
+    assert [list(entry) for entry in body["predictions"]] == [["label", "confidence"]] * 2
+    assert body["predictions"][0]["label"] == "espresso"
+    assert body["inference_time_ms"] > 0
+    assert response.headers["X-Cache"] in {"hit", "joined", "miss"}
+
+
+def test_a_batch_is_answered_in_the_order_sent_each_picture_failing_alone(base_url):
+    """New ones, known ones, the same one twice, and some that are no good."""
+    new = (PICTURES / "coffee.jpg").read_bytes() + os.urandom(8)
+    sent = [
+        ("cat.jpg", (PICTURES / "chelsea.jpg").read_bytes()),
+        ("notes.txt", odd.text_as_jpeg()),
+        ("cup.jpg", new),
+        ("half.jpg", odd.truncated_jpeg()),
+        ("cup again.jpg", new),
+        ("phone.heic", odd.tiled_heic()),
+    ]
+    response = requests.post(
+        f"{base_url}/infer/batch", files=[("files", picture) for picture in sent], timeout=TIMEOUT_S
+    )
+    body = response.json()
+    results = body["results"]
+
+    assert response.status_code == 200
+    assert (body["total_images"], body["successful"], body["failed"]) == (6, 4, 2)
+    assert [result["filename"] for result in results] == [name for name, _ in sent]
+    best = [result["predictions"][0]["label"] if result["predictions"] else None for result in results]
+    assert best == ["Egyptian_cat", None, "espresso", None, "espresso", "Egyptian_cat"]
+    assert "not a picture" in results[1]["error"]
+    assert "cut short" in results[3]["error"]
+    assert {result["error"] for result in results if result["predictions"]} == {None}
+
+
+@pytest.mark.parametrize("files", [[], [("files", ("photo.jpg", b"x"))] * 33], ids=["none", "too many"])
+def test_a_batch_without_pictures_or_with_too_many_gets_a_problem_document(base_url, files):
+    response = requests.post(f"{base_url}/infer/batch", files=files, timeout=TIMEOUT_S)
+
+    assert response.status_code == 400
+    assert response.headers["Content-Type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("top_k", ["0", "-1", "11", "1.5", "many", "\u0661", "9" * 5000])
@@ -189,6 +272,18 @@ def test_a_picture_that_was_sent_can_be_displayed(base_url):
     assert shown.content == photo
     assert shown.headers["Content-Type"] == "image/jpeg"
     assert shown.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_heic_is_displayed_as_what_it_is(base_url):
+    """Safari shows it; other browsers keep to the page's own preview."""
+    photo = odd.tiled_heic()
+    page = requests.post(
+        f"{base_url}/", files={"file": ("c.heic", photo)}, headers={"Accept": "application/json"}, timeout=TIMEOUT_S
+    )
+    shown = requests.get(f"{base_url}/display/{page.json()['image']}", timeout=TIMEOUT_S)
+
+    assert shown.content == photo
+    assert shown.headers["Content-Type"] == "image/heic"
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/predict", 405)])

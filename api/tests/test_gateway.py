@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.errors import BackendDown, DeadlineExceeded, NoWorker, Overloaded, Undecodable, WorkerFault
+from api.errors import BackendDown, DeadlineExceeded, NotAnImage, NoWorker, Overloaded, Undecodable, WorkerFault
+from api.gateway import Answer
 from api.services import Services
 from api.settings import Settings
 from api.upload import Upload
@@ -53,6 +54,18 @@ def open_gateway(valkey: Server, tmp_path: Path) -> Iterator[Callable[..., Gatew
 def ask(gateway: Gateway, script: str):
     answer = gateway.classify(Upload(script.encode(), "photo.jpg"))
     return answer.classification.labels[0].label, answer.cache
+
+
+def ask_all(gateway: Gateway, *scripts: str):
+    outcomes = gateway.classify_all(Upload(script.encode(), "photo.jpg") for script in scripts)
+    return [
+        (outcome.classification.labels[0].label, outcome.cache) if isinstance(outcome, Answer) else type(outcome)
+        for outcome in outcomes
+    ]
+
+
+def queued(redis: Redis) -> int:
+    return int(redis.llen(f"rq:queue:{queue_name(MODEL)}"))
 
 
 def pretend_worker(redis: Redis, service_ms: float) -> None:
@@ -237,3 +250,75 @@ def test_a_redis_that_hangs_makes_nobody_wait_in_line(crew, open_gateway, valkey
 def test_an_absent_redis_is_said_at_once(open_gateway, tmp_path):
     with pytest.raises(BackendDown):
         ask(open_gateway(redis_url=f"unix://{tmp_path}/nothing"), "tabby")
+
+
+# A batch
+
+
+def test_a_batch_is_on_the_queue_as_a_whole_before_any_of_it_is_waited_for(crew, open_gateway):
+    """Workers take what waits together: one picture after the other would be a run of the network for each."""
+    gateway = open_gateway()
+    pretend_worker(crew.redis, service_ms=0)
+    with ThreadPoolExecutor(1) as sender:
+        answers = sender.submit(ask_all, gateway, "tabby", "lynx", "puma")
+        eventually(lambda: queued(crew.redis) == 3, "all three are queued while none is answered")
+        crew.hire()
+
+        assert answers.result() == [("tabby", "miss"), ("lynx", "miss"), ("puma", "miss")]
+    assert crew.batches() == ["lynx puma tabby"]
+
+
+def test_each_picture_of_a_batch_fails_alone(crew, open_gateway):
+    crew.hire()
+    gateway = open_gateway()
+    ask(gateway, "known")
+
+    assert ask_all(gateway, "tabby", "bad", "fault", "known") == [
+        ("tabby", "miss"), Undecodable, WorkerFault, ("known", "hit"),
+    ]  # fmt: skip
+
+
+def test_what_was_wrong_with_an_upload_before_is_passed_on_in_its_place(crew, open_gateway):
+    crew.hire()
+    fault = NotAnImage("no picture")
+
+    first, second = open_gateway().classify_all([fault, Upload(b"tabby", "photo.jpg")])
+    assert first is fault
+    assert isinstance(second, Answer)
+
+
+@pytest.mark.parametrize("result_cache", [True, False])
+def test_the_same_picture_twice_in_a_batch_is_computed_once(crew, open_gateway, result_cache):
+    """Whatever the cache is set to; and a picture that kills workers must not do so once for each copy."""
+    crew.hire()
+
+    assert ask_all(open_gateway(result_cache=result_cache), "tabby", "lynx", "tabby") == [
+        ("tabby", "miss"), ("lynx", "miss"), ("tabby", "miss"),
+    ]  # fmt: skip
+    assert sorted(" ".join(crew.batches()).split()) == ["lynx", "tabby"]
+
+
+def test_a_batch_takes_one_place(crew, open_gateway):
+    """It waits as one request does: with one connection, and without its bodies."""
+    crew.hire()
+
+    assert len(ask_all(open_gateway(max_in_flight=1), "tabby", "lynx", "puma")) == 3
+
+
+def test_of_a_batch_as_much_is_begun_as_can_be_answered_in_time(redis, open_gateway):
+    """Behind two others, the third would wait for 2.5 s, and half of its 2 s is what it may expect to wait."""
+    pretend_worker(redis, service_ms=1000)
+
+    assert ask_all(open_gateway(request_timeout_s=2), "tabby", "lynx", "puma") == [
+        DeadlineExceeded, DeadlineExceeded, Overloaded,
+    ]  # fmt: skip
+    assert queued(redis) == 2
+
+
+def test_a_picture_that_uses_up_the_deadline_costs_the_others_nothing(crew, open_gateway):
+    """They were answered while it was waited for."""
+    crew.hire()
+    crew.redis.hset("rq:job:stuck", "status", "queued")
+    crew.redis.set(keys.inflight(MODEL, crew.store.put(b"puma")), "stuck")
+
+    assert ask_all(open_gateway(request_timeout_s=3), "puma", "tabby") == [DeadlineExceeded, ("tabby", "miss")]

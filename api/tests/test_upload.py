@@ -12,6 +12,7 @@ from tests.pictures import odd
     [
         (odd.progressive_jpeg, "image/jpeg"), (odd.png, "image/png"), (odd.webp, "image/webp"),
         (odd.gif, "image/gif"), (odd.bmp, "image/bmp"), (odd.tiff, "image/tiff"), (odd.avif, "image/avif"),
+        (odd.heic, "image/heic"), (odd.tiled_heic, "image/heic"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )  # fmt: skip
@@ -40,6 +41,8 @@ def test_supported_formats_pass_and_are_known_by_their_content(make, expected):
         (odd.zero_by_zero_png(), Undecodable),
         (odd.huge_png(), TooLarge),
         (odd.huge_jpeg(), TooLarge),
+        (odd.huge_heic(), TooLarge),
+        (odd.heic()[:200], Undecodable),
     ],
 )
 def test_what_no_worker_could_read_is_refused_before_it_costs_one_a_turn(data, error):

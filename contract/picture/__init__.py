@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contract.picture import avif, fixed, jpeg, tiff
+from contract.picture import fixed, isobmff, jpeg, tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,6 @@ def read_size(data: bytes) -> Size | None:
 def _recognise(data: bytes) -> tuple[str, Callable[[bytes], Size]] | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp", fixed.read_webp_size
-    if data[4:12] in {b"ftypavif", b"ftypavis"}:
-        return "image/avif", avif.read_size
+    if (boxed := isobmff.media_type(data)) is not None:
+        return boxed, isobmff.read_size
     return next((known for signature, known in _BY_SIGNATURE.items() if data.startswith(signature)), None)

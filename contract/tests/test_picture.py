@@ -7,7 +7,7 @@ import struct
 import pytest
 from PIL import Image
 
-from contract.picture import jpeg, read_size
+from contract.picture import isobmff, jpeg, media_type, read_size
 from contract.picture.header import BrokenHeader
 from tests.pictures import odd
 
@@ -44,6 +44,42 @@ def test_every_layout_of_a_header_is_read(file_format, options, size):
 )
 def test_older_and_upside_down_bitmaps_are_read(header, expected):
     assert read_size(b"BM" + bytes(12) + header) == expected
+
+
+def test_a_heics_size_is_that_of_what_is_coded():
+    """In one piece it has an even number of rows and columns; what is too much is cut off after decoding."""
+    assert read_size(odd.tiled_heic()) == (451, 300)
+    assert read_size(odd.heic()) == (452, 300)
+    assert read_size(odd.turned_heic()) == (300, 452)
+
+
+@pytest.mark.parametrize(
+    ("brands", "expected"),
+    [
+        (b"heic\0\0\0\0mif1heic", "image/heic"),
+        (b"heix\0\0\0\0", "image/heic"),
+        (b"mif1\0\0\0\0mif1heicMiHE", "image/heic"),
+        (b"mif1\0\0\0\0mif1avif", "image/avif"),
+        (b"avif\0\0\0\0mif1heic", "image/avif"),
+        (b"mif1\0\0\0\0mif1", None),
+        (b"mif1\0\0\0\0" + b"mif1" * 1_000_000 + b"heic", None),
+        (b"qt  \0\0\0\0qt  ", None),
+        (b"isom\0\0\2\0isomheic", None),
+    ],
+)
+def test_what_codec_a_file_of_boxes_needs_stands_in_its_brands(brands, expected):
+    """A camera's film clip is of the same family of formats, and no picture."""
+    assert media_type(struct.pack(">I4s", 8 + len(brands), b"ftyp") + brands) == expected
+
+
+def test_whatever_phones_append_is_no_sign_of_a_picture_that_is_cut_short():
+    """Film clips in a box of their own, and notes in none."""
+    whole = odd.tiled_heic()
+    isobmff.check_complete(whole)
+    isobmff.check_complete(whole + b"\0\0\1\0mpvd" + bytes(248) + b"SEFHk\0\0\0")
+
+    with pytest.raises(BrokenHeader, match="cut short"):
+        isobmff.check_complete(whole[:-1])
 
 
 @pytest.mark.parametrize("name", odd.SOUND)

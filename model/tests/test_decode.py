@@ -93,6 +93,19 @@ def test_a_photo_is_turned_as_its_exif_data_says(file_format, orientation):
     assert read(image, exif_orientation=False).shape == (300, 451, 3)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_avif_is_turned_as_its_boxes_say(orientation):
+    """Converters put there what a JPEG's EXIF data said, as Pillow does here."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    jpeg = odd.encoded(odd.photo(), "JPEG", exif=exif, quality=95)
+    image = odd.encoded(odd.photo(), "AVIF", exif=exif.tobytes(), quality=90)
+    upright = ImageOps.exif_transpose(odd.opened(jpeg))
+
+    assert difference(read(image), upright.convert("RGB")) < 4
+    assert read(image, exif_orientation=False).shape == (300, 451, 3)
+
+
 @pytest.mark.parametrize(
     "exif",
     [
@@ -136,7 +149,7 @@ BROKEN = {
     "0 x 0": odd.zero_by_zero_png(),
 } | {
     f"{make.__name__} cut in half": make()[: len(make()) // 2]
-    for make in (odd.png, odd.webp, odd.gif, odd.bmp, odd.tiff, odd.avif)
+    for make in (odd.png, odd.webp, odd.gif, odd.bmp, odd.tiff, odd.avif, odd.heic, odd.tiled_heic)
 }
 
 
@@ -186,7 +199,7 @@ def test_an_animated_png_shows_its_first_frame():
     assert difference(read(image), odd.photo()) == 0
 
 
-@pytest.mark.parametrize("make", [odd.huge_png, odd.huge_jpeg])
+@pytest.mark.parametrize("make", [odd.huge_png, odd.huge_jpeg, odd.huge_heic])
 def test_a_header_that_promises_too_many_pixels_is_refused_before_any_memory_is_taken(make):
     with pytest.raises(TooManyPixels, match="more than 50000000 pixels"):
         read(make())
@@ -198,7 +211,7 @@ def test_a_large_jpeg_counts_with_all_its_pixels_even_if_decoded_smaller():
         decode(odd.huge_jpeg(), exif_orientation=True, reduction=lambda _: 8)
 
 
-@pytest.mark.parametrize("make", [odd.png, odd.webp, odd.gif, odd.bmp, odd.tiff, odd.progressive_jpeg])
+@pytest.mark.parametrize("make", [odd.png, odd.webp, odd.gif, odd.bmp, odd.tiff, odd.progressive_jpeg, odd.tiled_heic])
 def test_the_limit_is_that_of_max_pixels(make, tmp_path):
     """A process of its own, because OpenCV reads its limit once. The picture has 135,300 pixels."""
     (tmp_path / "picture").write_bytes(make())

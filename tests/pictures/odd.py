@@ -5,6 +5,7 @@ The sound ones show the same photo, so whoever reads them must see the same thin
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from io import BytesIO
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 from PIL import Image, ImageOps
 
 FOLDER = Path(__file__).parent
@@ -21,6 +23,7 @@ _ORIENTATION_TAG = 0x0112  # EXIF
 _TURN_CLOCKWISE_TO_VIEW = 6
 _AFTER_START_OF_IMAGE = 2
 _AFTER_PNG_HEADER = 33
+_FIXED_BITS_OF_A_PARAMETER_SET = 16 + 8 + 96  # of H.265: the unit's header, IDs, and the profile of one layer
 _HOSTILE_BYTES = 19_500_000  # the default limit on uploads lets it pass
 
 
@@ -37,6 +40,13 @@ def encoded(picture: Image.Image, file_format: str, **options: Any) -> bytes:
     """A picture as a file of a format that Pillow writes."""
     file = BytesIO()
     picture.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def heic_of(picture: Image.Image, **options: Any) -> bytes:
+    """A picture as HEIC, which Pillow does not write."""
+    file = BytesIO()
+    pillow_heif.from_pillow(picture).save(file, **{"quality": 80, **options})
     return file.getvalue()
 
 
@@ -58,6 +68,22 @@ def webp(path: Path = CHELSEA) -> bytes:
 
 def avif(path: Path = CHELSEA) -> bytes:
     return encoded(photo(path), "AVIF", quality=80)
+
+
+def heic(path: Path = CHELSEA, **options: Any) -> bytes:
+    """As phones write; in one piece, where iPhones make tiles of 512 x 512."""
+    return heic_of(photo(path), **options)
+
+
+def tiled_heic(path: Path = CHELSEA) -> bytes:
+    return heic(path, tile_size=128)
+
+
+def turned_heic(path: Path = CHELSEA) -> bytes:
+    """Stored lying on its side, as phones do: boxes tell viewers to turn it upright, and EXIF data say so again."""
+    exif = Image.Exif()
+    exif[_ORIENTATION_TAG] = _TURN_CLOCKWISE_TO_VIEW
+    return heic_of(photo(path).transpose(Image.Transpose.ROTATE_90), exif=exif.tobytes())
 
 
 def gif(path: Path = CHELSEA) -> bytes:
@@ -190,6 +216,36 @@ def avif_with_endless_boxes() -> bytes:
     return _repeated_in(whole, type_box_ends, b"\0\0\0\x08free")
 
 
+def heic_with_endless_boxes() -> bytes:
+    """Before the one that tells the picture's size."""
+    whole = heic()
+    (type_box_ends,) = struct.unpack_from(">I", whole)
+    return _repeated_in(whole, type_box_ends, b"\0\0\0\x08free")
+
+
+def huge_heic(width: int = 30_000, height: int = 30_000) -> bytes:
+    """A whole HEIC whose boxes were changed to promise 900 megapixels."""
+    whole = bytearray(heic())
+    size = whole.index(b"ispe") + 8
+    whole[size : size + 8] = struct.pack(">II", width, height)
+    return bytes(whole)
+
+
+def heic_with_a_huge_picture_in_it(side: int = 30_000) -> bytes:
+    """The boxes say 452 x 300; what the decoder is told of the coded picture (H.265, 7.3.2.2) was changed to more."""
+    whole = heic()
+    start = whole.index(b"\x42\x01\x01")  # the sequence parameter set, behind its length
+    (length,) = struct.unpack_from(">H", whole, start - 2)
+    bits = "".join(f"{byte:08b}" for byte in whole[start : start + length].replace(b"\0\0\3", b"\0\0"))
+    sides_start = position = _exp_golomb_end(bits, _exp_golomb_end(bits, _FIXED_BITS_OF_A_PARAMETER_SET))
+    for _ in range(2):
+        position = _exp_golomb_end(bits, position)
+    changed = bits[:sides_start] + 2 * _exp_golomb(side) + bits[position:].rstrip("0")
+    changed += "0" * (-len(changed) % 8)
+    escaped = re.sub(rb"\0\0(?=[\0-\3])", b"\0\0\3", int(changed, 2).to_bytes(len(changed) // 8))
+    return _with_longer_box(whole, start - 2, 2 + length, struct.pack(">H", len(escaped)) + escaped)
+
+
 def text_as_jpeg() -> bytes:
     return b"This is a text file, whatever its name says.\n" * 20
 
@@ -238,9 +294,32 @@ ENDLESS = {
         jpeg_with_endless_metadata, jpeg_with_endless_comments, jpeg_with_endless_fill_bytes,
         jpeg_with_endless_restarts, jpeg_with_endless_comments_after_its_scan, png_with_endless_profiles,
         png_with_endless_data_chunks, tiff_with_overlapping_values, tiff_with_endless_entries, avif_with_endless_boxes,
+        heic_with_endless_boxes,
     )
 }  # fmt: skip
 """By name, the makers of what fits into an upload and keeps a reader without limits busy; every reader refuses it."""
+
+
+def _exp_golomb(value: int) -> str:
+    """A number of any size in bits (H.265, 9.2)."""
+    digits = f"{value + 1:b}"
+    return "0" * (len(digits) - 1) + digits
+
+
+def _exp_golomb_end(bits: str, position: int) -> int:
+    return 2 * bits.index("1", position) - position + 1
+
+
+def _with_longer_box(heic: bytes, start: int, length: int, content: bytes) -> bytes:
+    """With other content somewhere in ``hvcC``, all boxes around it and the way to the data behind corrected."""
+    longer = len(content) - length
+    changed = bytearray(heic)
+    for kind in (b"meta", b"iprp", b"ipco", b"hvcC"):
+        size = heic.index(kind) - 4
+        struct.pack_into(">I", changed, size, struct.unpack_from(">I", heic, size)[0] + longer)
+    data = heic.index(b"mdat") + 4
+    struct.pack_into(">I", changed, heic.index(struct.pack(">I", data), heic.index(b"iloc")), data + longer)
+    return bytes(changed[:start] + content + changed[start + length :])
 
 
 def _black(path: Path) -> Image.Image:

@@ -1,0 +1,147 @@
+"""HEIC photos, as phones send them and as nobody should."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image, ImageOps
+
+from model import heic
+from model.decode import decode
+from model.errors import TooManyPixels, UndecodableImage
+from tests.pictures import odd
+
+
+def read(image, *, exif_orientation=True, reduction=1):
+    return decode(image, exif_orientation=exif_orientation, reduction=lambda _: reduction)
+
+
+def difference(pixels, picture):
+    """The mean difference, of 255, between BGR pixels and a Pillow picture."""
+    return np.abs(pixels[..., ::-1].astype(int) - np.asarray(picture).astype(int)).mean()
+
+
+@pytest.mark.parametrize("make", [odd.heic, odd.tiled_heic, odd.turned_heic])
+def test_a_heic_shows_the_same_photo(make):
+    """In one piece or in tiles, upright."""
+    pixels = read(make())
+
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (300, 451, 3)
+    assert difference(pixels, odd.photo()) < 4
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_heic_is_turned_once_as_its_boxes_say(orientation):
+    """Phones say it in EXIF data as well; turned by both it would lie on its other side."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    jpeg = odd.encoded(odd.photo(), "JPEG", exif=exif, quality=95)
+    image = odd.heic_of(odd.photo(), exif=exif.tobytes())
+
+    assert difference(read(image), ImageOps.exif_transpose(odd.opened(jpeg)).convert("RGB")) < 4
+
+
+def test_exif_data_alone_turn_no_heic():
+    """The standard leaves turning to the boxes (ISO/IEC 23008-12, 6.5.10), and so does every viewer."""
+    upright = odd.turned_heic().replace(b"irot", b"free")
+
+    assert read(upright).shape[:2] == (451, 300)
+
+
+def test_grey_becomes_three_equal_channels():
+    pixels = read(odd.heic_of(odd.photo().convert("L")))
+
+    assert difference(pixels, odd.photo().convert("L").convert("RGB")) < 4
+
+
+def test_more_than_eight_bits_are_scaled_to_eight():
+    """As an iPhone's HDR photos have, and Canon's."""
+    deep = np.asarray(odd.photo()).astype(np.uint16) * 257
+    file = BytesIO()
+    pillow_heif.encode("RGB;16", (451, 300), deep.tobytes(), file, quality=80)
+
+    assert difference(read(file.getvalue()), odd.photo()) < 4
+
+
+def test_transparency_is_laid_on_white():
+    pixels = read(odd.heic_of(odd.opened(odd.alpha_png())))
+
+    assert pixels[:16].min() > 245
+    assert difference(pixels[20:-20, 20:-20], odd.photo()) < 4
+
+
+def test_a_heic_comes_smaller_where_that_is_enough():
+    """Twelve megapixels need not travel from one process to another to become 224 x 224."""
+    pixels = read(odd.heic(), reduction=4)
+
+    assert pixels.shape == (75, 112, 3)
+    assert difference(pixels, odd.photo().crop((0, 0, 448, 300)).reduce(4)) < 6
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        odd.heic_with_a_huge_picture_in_it,
+        lambda: odd.heic()[:-20],
+        lambda: odd.heic().replace(b"hvcC", b"free"),
+        lambda: odd.heic().replace(b"pitm", b"free"),
+        lambda: odd.heic().replace(b"heic", b"heis").replace(b"hvc1", b"av01"),
+    ],
+    ids=["a huge picture in it", "cut short", "no decoder's settings", "no main picture", "another codec"],
+)
+def test_a_heic_that_cannot_be_read_is_its_senders_fault(make):
+    with pytest.raises(UndecodableImage):
+        read(make())
+
+
+def test_damage_anywhere_is_survived():
+    """Boxes that contradict each other, settings that the data do not fit."""
+    dice = random.Random(0)  # noqa: S311 - the same damage every time
+    for whole in (odd.heic(odd.ROCKET), odd.tiled_heic(odd.ROCKET)):
+        for _ in range(60):
+            damaged = bytearray(whole)
+            for _ in range(dice.choice([1, 3, 30])):
+                damaged[dice.randrange(12, 700)] = dice.randrange(256)
+            try:
+                pixels = read(bytes(damaged))
+            except (UndecodableImage, TooManyPixels):
+                continue
+            assert pixels.shape[2] == 3
+
+
+def test_a_decoder_that_dies_is_replaced_and_the_picture_gets_its_answer():
+    """The machine may have been short of memory for another reason than this picture."""
+    read(odd.heic())
+    process = heic.decoder._process
+    assert process is not None
+    process.send_signal(signal.SIGKILL)
+
+    assert read(odd.heic()).shape == (300, 451, 3)
+
+
+def test_a_picture_that_ends_every_decoder_is_refused(monkeypatch):
+    """Whatever it does to the process, the worker lives and says so."""
+    heic.decoder.close()
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    with pytest.raises(UndecodableImage, match="more time or memory than a photo does"):
+        read(odd.heic())
+
+
+def test_the_decoder_knows_nothing_of_the_service(monkeypatch):
+    """A picture that took the process over would find no address and no key in it."""
+    monkeypatch.setenv("REDIS_URL", "redis://:secret@127.0.0.1:6379/0")
+    heic.decoder.close()
+    read(odd.heic())
+    process = heic.decoder._process
+    assert process is not None
+
+    assert b"secret" not in Path(f"/proc/{process.pid}/environ").read_bytes()
