@@ -12,6 +12,7 @@ from pathlib import Path
 from examples.efficientnet_lite0 import graph, package, weights
 from model.export import bundles, calibration, quantise, verify
 from model.export.errors import ExportError
+from model.export.graph import INPUT, OUTPUT
 
 NAME = "efficientnet-lite0"
 CALIBRATION = Path(__file__).with_name("calibration.json")
@@ -76,9 +77,9 @@ def write(folder: Path, precision: str, model: bytes, labels: Path) -> None:
     card = {
         "name": NAME,
         "precision": precision,
-        "input": {"name": graph.INPUT, "dtype": "uint8", "layout": "NHWC", "width": graph.SIDE, "height": graph.SIDE},
+        "input": {"name": INPUT, "dtype": "uint8", "layout": "NHWC", "width": graph.SIDE, "height": graph.SIDE},
         "preprocess": {"resize": "crop", "shorter_side": 256, "interpolation": "linear", "colour": "rgb"},
-        "output": {"name": graph.OUTPUT, "kind": "probabilities"},
+        "output": {"name": OUTPUT, "kind": "probabilities"},
         "classes": 1000,
         "files": {name: bundles.sha256(folder / name) for name in ("model.onnx", "labels.txt", "golden.jpg")},
         "golden": {"file": "golden.jpg", "label": bundles.GOLDEN_LABEL},

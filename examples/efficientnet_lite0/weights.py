@@ -31,7 +31,7 @@ class _Storage(NamedTuple):
 
     dtype: np.dtype[Any]
     key: str
-    count: int
+    length: int
 
 
 class _Tensor(NamedTuple):
@@ -55,11 +55,13 @@ def _rebuild_tensor(
     return _Tensor(storage, offset, shape, strides)
 
 
+ELEMENTS = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+
+# A pickle may call what it names, and set its state: so no dtypes here, which can be changed for the whole process.
 ALLOWED = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    ("torch", "FloatStorage"): np.dtype("<f4"),
-    ("torch", "LongStorage"): np.dtype("<i8"),
+    **{("torch", name): name for name in ELEMENTS},
 }
 
 
@@ -75,10 +77,10 @@ class _Unpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it names {module}.{name}, which no table of weights needs") from None
 
     def persistent_load(self, pid: Any) -> _Storage:
-        kind, dtype, key, _device, count, view = pid
-        if kind != "storage" or view is not None:
+        kind, elements, key, _device, length, view = pid
+        if kind != "storage" or elements not in ELEMENTS or view is not None:
             raise pickle.UnpicklingError(f"it refers to {pid!r:.80}, which is no plain storage")
-        return self.storages.setdefault(key, _Storage(dtype, key, count))
+        return self.storages.setdefault(key, _Storage(ELEMENTS[elements], key, length))
 
 
 def read(data: bytes) -> dict[str, NDArray[Any]]:
@@ -109,6 +111,6 @@ def _read(file: io.BytesIO) -> dict[str, NDArray[Any]]:
 
 def _elements(file: io.BytesIO, storage: _Storage) -> NDArray[Any]:
     count = int.from_bytes(file.read(COUNT_BYTES), "little")
-    if count != storage.count:
-        raise ValueError(f"storage {storage.key} has {count} elements, not {storage.count}")
+    if count != storage.length:
+        raise ValueError(f"storage {storage.key} has {count} elements, not {storage.length}")
     return np.frombuffer(file.read(count * storage.dtype.itemsize), storage.dtype, count)

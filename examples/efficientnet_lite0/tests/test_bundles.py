@@ -18,7 +18,7 @@ from model.bundle import choose_bundle, load_bundle
 from model.classifier import Classifier
 from model.export.errors import ExportError
 from model.export.parity import stored
-from model.export.parity.pixels import fingerprint
+from model.export.parity.pixels import SYNTHETIC, fingerprint
 from model.session import Session
 from tests.support.stack import Stack
 
@@ -42,12 +42,16 @@ def built(tmp_path_factory):
     return folder
 
 
+def classify(bundle, files):
+    """The outcomes of the project's own photos, with two labels each."""
+    classifier = Classifier(load_bundle(bundle), top_k=2)
+    classifier.verify()
+    return classifier.classify([(PICTURES / file).read_bytes() for file in files])
+
+
 @pytest.mark.parametrize("name", BUNDLES)
 def test_the_worker_s_code_labels_photos_sensibly(name, built):
-    classifier = Classifier(load_bundle(built / name), top_k=1)
-    classifier.verify()
-
-    outcomes = classifier.classify([(PICTURES / file).read_bytes() for file in SENSIBLE])
+    outcomes = classify(built / name, SENSIBLE)
 
     for outcome, expected in zip(outcomes, SENSIBLE.values(), strict=True):
         assert outcome.labels[0].label in expected
@@ -62,7 +66,7 @@ def test_pictures_get_the_probabilities_that_pytorch_gives(built):
         answer for answer in stored.read(parity.STORED) if fingerprint(pictures[answer.name]) == answer.pixels_sha256
     ]
 
-    assert {answer.name for answer in answers} >= set(parity.SYNTHETIC)
+    assert {answer.name for answer in answers} >= set(SYNTHETIC)
     for answer in answers:
         assert answer.difference(pictures[answer.name], session) < 1e-5
 
@@ -96,9 +100,7 @@ def test_the_service_serves_it(built, tmp_path):
 def test_the_page_shows_the_labels_that_come_out(built):
     """Between int8 and fp32 the scores differ in the second decimal, and two cats may change places."""
     shown = re.findall(r"^tests/pictures/(\S+) +([0-9.]+) +(\S+)$", PAGE, re.MULTILINE)
-    classifier = Classifier(load_bundle(choose_bundle(built)), top_k=2)
-
-    outcomes = classifier.classify([(PICTURES / file).read_bytes() for file, _, _ in shown])
+    outcomes = classify(choose_bundle(built), [file for file, _, _ in shown])
 
     assert len(shown) == 3
     for (_, score, label), outcome in zip(shown, outcomes, strict=True):

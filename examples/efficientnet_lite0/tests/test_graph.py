@@ -6,6 +6,7 @@ import pytest
 
 from examples.efficientnet_lite0 import graph
 from model.export import calibrate, quantise
+from model.export.graph import INPUT
 
 STAGES = (graph.Stage(1, 1), graph.Stage(2, 2))
 SIDE = 18  # pixels; 9 after the stem, 5 at the end: odd sides show on which side the padding is
@@ -47,7 +48,7 @@ def pictures(count=3):
 
 def run(model, pixels):
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return session.run(None, {graph.INPUT: pixels})[0]
+    return session.run(None, {INPUT: pixels})[0]
 
 
 def by_hand(weights, pixels):
@@ -73,10 +74,10 @@ def by_hand(weights, pixels):
         gamma, beta, mean, variance = (
             weights[f"{norm}.{part}"].reshape(-1, 1, 1) for part in ("weight", "bias", "running_mean", "running_var")
         )
-        return gamma * (y - mean) / np.sqrt(variance + 1e-3) + beta
+        return np.asarray(gamma * (y - mean) / np.sqrt(variance + 1e-3) + beta)
 
     def relu6(x: np.ndarray) -> np.ndarray:
-        return x.clip(0, 6)
+        return np.asarray(np.clip(x, 0, 6))
 
     x = (pixels.astype(np.float64).transpose(0, 3, 1, 2) - 127) / 128
     x = relu6(conv(x, "_conv_stem", "_bn0", 2))
