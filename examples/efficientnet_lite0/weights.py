@@ -55,7 +55,7 @@ def _rebuild_tensor(
     return _Tensor(storage, offset, shape, strides)
 
 
-ELEMENTS = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+ELEMENTS: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 # A pickle may call what it names, and set its state: so no dtypes here, which can be changed for the whole process.
 ALLOWED = {
