@@ -10,7 +10,7 @@ RECIPE := $(addprefix model/export/,fetch.py keras_weights.py graph.py quantise.
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run model test lint bench stress classify docs screenshots system-packages lock clean
+.PHONY: help run model example test lint bench stress classify docs screenshots system-packages lock clean
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ run: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Start everything on 
 
 model: $(VENV)/.run-ready npm  ## Fetch, convert, quantise and verify ResNet-50; quick when it is there
 	@$(PY) -m model.export
+
+example: $(VENV)/.run-ready $(BUNDLES)  ## Fetch and convert a second network, EfficientNet-Lite0 (docs/bring-your-own-model.md)
+	@$(PY) -m examples.efficientnet_lite0
 
 test: $(VENV)/.test-ready model system-packages  ## Set up what the tests need and run them all
 	@$(PY) -m pytest

@@ -1,11 +1,16 @@
 """`python -m model.export.calibrate --photos DIR`: find the ranges that int8 rounds to, and store them.
 
+Any network will do whose input and its centred form carry ResNet-50's names (``model.export.graph``).
+
 Each photo is run through the fp32 graph and the lowest and highest value of every tensor noted. The stored range
 is the mean over the photos, not the extreme: one odd photo must not coarsen the steps for all others.
 """
 
 from __future__ import annotations
 
+import shlex
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,28 +31,44 @@ BATCH = 10
 
 def main() -> None:
     """Write calibration.json."""
-    collection, models = photos.from_arguments("calibrate", __doc__)
-    bundle = load_bundle(models / "resnet50-fp32")
+    parser = photos.argument_parser("calibrate", __doc__)
+    parser.add_argument("--output", type=Path, default=calibration.FILE, help="default: ResNet-50's own")
+    options = parser.parse_args()
+    collection, bundle = options.photos, load_bundle(fp32_bundle(options.models))
     print(f"Running {len(collection.files)} photos through the fp32 graph")
     extremes = observe(onnx.load(bundle.model_path), collection.pixels(bundle.preprocess, bundle.input))
     calibration.save(
         calibration.Calibration(
-            made_by="python -m model.export.calibrate --photos ../shared/imagenet-sample",
+            made_by=shlex.join(["python", "-m", "model.export.calibrate", *sys.argv[1:]]),
             method="mean over the photos of each photo's lowest and highest value",
             photos=len(collection.files),
             photos_sha256=collection.sha256(),
             ranges=mean_ranges(extremes),
-        )
+        ),
+        options.output,
     )
-    print(f"{calibration.FILE.name} holds the ranges of {len(extremes)} tensors")
+    print(f"{options.output.name} holds the ranges of {len(extremes)} tensors")
+
+
+def fp32_bundle(models: Path) -> Path:
+    """Return the one folder in ``models`` whose name ends in ``-fp32``.
+
+    Raises:
+        SystemExit: there is none, or more than one.
+    """
+    found = [card.parent for card in models.glob("*-fp32/model.json")]
+    if len(found) != 1:
+        msg = f"{models} must hold one bundle whose name ends in -fp32, but holds {len(found)}"
+        raise SystemExit(msg)
+    return found[0]
 
 
 def rounded_tensors(model: onnx.ModelProto) -> list[str]:
     """Return what int8 rounds: the first convolution's input, and each convolution's and addition's result.
 
-    Where a ReLU follows, its result stands for theirs.
+    Where a ReLU or ReLU6 (Clip) follows, its result stands for theirs.
     """
-    relus = {node.input[0]: node.output[0] for node in model.graph.node if node.op_type == "Relu"}
+    relus = {node.input[0]: node.output[0] for node in model.graph.node if node.op_type in {"Relu", "Clip"}}
     results = [node.output[0] for node in model.graph.node if node.op_type in {"Conv", "Add"}]
     return [CENTRED, *(relus.get(name, name) for name in results)]
 

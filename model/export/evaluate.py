@@ -51,11 +51,12 @@ class Comparison:
 def main() -> None:
     """Print the figures."""
     collection, models = photos.from_arguments("evaluate", __doc__)
-    for name in ("resnet50-fp32", "resnet50-int8", "resnet50-reference"):
-        bundle = load_bundle(models / name)
+    fp32 = calibrate.fp32_bundle(models)
+    for card in sorted(models.glob("*/model.json")):
+        bundle = load_bundle(card.parent)
         scores = run(onnx.load(bundle.model_path), collection.pixels(bundle.preprocess, bundle.input))
-        print(f"{name:20} top-1 {(scores.argmax(axis=1) == collection.classes).mean():.1%}", flush=True)
-    result = cross_validate(models / "resnet50-fp32", collection)
+        print(f"{card.parent.name:24} top-1 {(scores.argmax(axis=1) == collection.classes).mean():.1%}", flush=True)
+    result = cross_validate(fp32, collection)
     print(
         f"cross-validated on {len(collection.files)} photos: top-1 fp32 {result.top1_fp32:.1%}, "
         f"int8 {result.top1_int8:.1%}; same label on {result.agreement:.1%}"

