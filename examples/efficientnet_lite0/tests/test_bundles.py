@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import requests
 
-from conftest import skip_or_fail
 from examples.efficientnet_lite0 import __main__ as example
 from examples.efficientnet_lite0 import package, parity
 from model.bundle import choose_bundle, load_bundle
@@ -20,6 +19,7 @@ from model.export.errors import ExportError
 from model.export.parity import stored
 from model.export.parity.pixels import SYNTHETIC, fingerprint
 from model.session import Session
+from tests.support.missing import skip_or_fail
 from tests.support.stack import Stack
 
 ROOT = Path(__file__).parents[3]
