@@ -20,13 +20,17 @@ def start_clock() -> None:
     g.started = time.perf_counter()
 
 
-def describe(response: Response, answer: Answer) -> Response:
-    """Add ``X-Model``, ``X-Cache`` and ``Server-Timing`` (W3C; durations in milliseconds), and have it counted.
+def describe(response: Response, *answers: Answer) -> Response:
+    """Add ``X-Model``, ``X-Cache`` and ``Server-Timing`` (W3C; durations in milliseconds), and have them counted.
+
+    A batch has the headers of the picture that was waited for longest.
 
     ``upload`` is reading, checking and storing the picture; ``queue`` is the rest of the wait beside the worker's
     ``decode`` and ``infer``, the latter being that of the whole batch. An answer from memory has neither.
     """
-    note_answer(answer)
+    for answer in answers:
+        note_answer(answer)
+    answer = max(answers, key=lambda answer: answer.waited_ms)
     total = (time.perf_counter() - g.started) * 1000
     spent = {"upload": total - answer.waited_ms}
     if answer.cache == "miss":

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, g, jsonify, request
 
 from api.answer_headers import describe
-from api.errors import ApiError, InvalidUpload, TooManyPictures, without_frames
+from api.errors import (
+    ApiError,
+    DeadlineExceeded,
+    InvalidUpload,
+    TemporarilyUnavailable,
+    TooManyPictures,
+    without_frames,
+)
 from api.gateway import Answer
 from api.parameters import Wanted
 from api.services import Services
@@ -43,13 +50,11 @@ def infer() -> ResponseReturnValue:
 def infer_batch() -> ResponseReturnValue:
     """Classify several uploaded pictures side by side; a picture without an answer says why in its ``error``.
 
-    The headers are those of the picture that was waited for longest.
-
     Raises:
         MissingFile, TooManyPictures, InvalidParameter, BrokenForm, RequestEntityTooLarge: the whole request is at
             fault.
-        TemporarilyUnavailable, DeadlineExceeded, WorkerFault: no picture has an answer, and for at least one it was
-            the service's fault, so that sending the batch again may help.
+        TemporarilyUnavailable, DeadlineExceeded: no picture has an answer, and for at least one it was only for the
+            time being, so that sending the batch again may help.
     """
     services = Services.current()
     services.gateway.admit()
@@ -62,7 +67,7 @@ def infer_batch() -> ResponseReturnValue:
     outcomes = services.gateway.classify_all(_checked(files, services.settings))
     answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
     if not answers:
-        _raise_fault_of_ours(outcomes)
+        _raise_what_may_pass(outcomes)
     response = jsonify(
         total_images=len(outcomes),
         successful=len(answers),
@@ -70,7 +75,7 @@ def infer_batch() -> ResponseReturnValue:
         total_time_ms=round((time.perf_counter() - g.started) * 1000, 1),
         results=[_result(file.filename or "", outcome, wanted) for file, outcome in zip(files, outcomes, strict=True)],
     )
-    return describe(response, max(answers, key=lambda answer: answer.waited_ms)) if answers else response
+    return describe(response, *answers) if answers else response
 
 
 def _checked(files: Iterable[FileStorage], settings: Settings) -> Iterator[Upload | InvalidUpload]:
@@ -81,9 +86,9 @@ def _checked(files: Iterable[FileStorage], settings: Settings) -> Iterator[Uploa
             yield without_frames(fault)
 
 
-def _raise_fault_of_ours(outcomes: Iterable[Answer | ApiError]) -> None:
+def _raise_what_may_pass(outcomes: Iterable[Answer | ApiError]) -> None:
     for outcome in outcomes:
-        if isinstance(outcome, ApiError) and not isinstance(outcome, InvalidUpload):
+        if isinstance(outcome, (TemporarilyUnavailable, DeadlineExceeded)):
             raise outcome
 
 

@@ -77,6 +77,8 @@ class HeicDecoder:
         process.stdin.write(image)
         process.stdin.flush()
         height, width = REPLY.unpack(_read(process.stdout, REPLY.size))
+        if height * width > MAX_PIXELS:  # nothing is taken from the process on trust
+            raise EOFError
         return np.frombuffer(_read(process.stdout, height * width * 3), np.uint8).reshape(height, width, 3)
 
     def _running(self) -> subprocess.Popen[bytes]:

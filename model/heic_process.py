@@ -74,7 +74,10 @@ def _limit_time() -> None:
 
 
 def _limit_memory() -> None:
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return  # macOS, which does not heed the limit either
+    used = int(statm.read_text().split()[0]) * resource.getpagesize()
     limit = used + WORKING_BYTES + BYTES_PER_PIXEL * MAX_PIXELS
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 

@@ -10,7 +10,7 @@ import pytest
 from urllib3 import encode_multipart_formdata
 
 from api.app import create_app
-from api.errors import ApiError, DeadlineExceeded, Overloaded, Undecodable
+from api.errors import ApiError, DeadlineExceeded, Overloaded, Undecodable, WorkerFault
 from api.gateway import Answer
 from api.services import Services
 from api.settings import Settings
@@ -204,12 +204,15 @@ def test_the_parameters_hold_for_every_picture_of_a_batch(client):
     assert [len(result["predictions"]) for result in body["results"]] == [1, 1]
 
 
-def test_pictures_that_are_all_no_good_are_no_fault_of_the_request(client):
-    """The sender reads from each result why; the form itself was fine."""
-    response = post(client, "/infer/batch", photo("files", data=b"text"), photo("files", data=b""))
+def test_pictures_that_are_all_no_good_are_no_fault_of_the_request(client, gateway):
+    """The sender reads from each result why; the form itself was fine, and sending it again would not help."""
+    gateway.trouble[OTHER] = WorkerFault("given up")
+    response = post(
+        client, "/infer/batch", photo("files", data=b"text"), photo("files", data=b""), photo("files", data=OTHER)
+    )
 
     assert response.status_code == 200
-    assert response.get_json()["failed"] == 2
+    assert response.get_json()["failed"] == 3
     assert "X-Cache" not in response.headers
 
 
