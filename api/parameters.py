@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SCORE_DECIMALS = 4
 
 LABELS_WANTED = (
-    Parameter("top_k", "query", TopK, "As in the form, and before it."),
-    Parameter("min_score", "query", MinScore, "As in the form, and before it."),
+    Parameter("top_k", "query", TopK, "As in the form; what is said here counts first."),
+    Parameter("min_score", "query", MinScore, "As in the form; what is said here counts first."),
 )
 
 _WHOLE = re.compile(r"[0-9]{1,3}")

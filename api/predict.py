@@ -46,7 +46,7 @@ REFUSED: PredictRefusal = {"success": False, "prediction": None, "score": None}
 def predict() -> ResponseReturnValue:
     """Classify one uploaded picture; with ``top_k`` or ``min_score`` (form or query) also the best labels.
 
-    Any fault of the input is the documented 400; everything else propagates to the one error shape.
+    Any fault of the input is a 400 of its own shape; all other errors are problem documents.
     """
     services = Services.current()
     services.gateway.admit()
