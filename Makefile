@@ -43,8 +43,9 @@ classify: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Classify files 
 	@test -n "$(IMG)" || { echo "Say which picture or folder: make classify IMG=photo.jpg" >&2; exit 2; }
 	@$(PY) -m model.classify $(IMG)
 
-docs: $(VENV)/.test-ready  ## Write .env.example and docs/configuration.md from the settings
+docs: $(VENV)/.test-ready $(BUNDLES)  ## Write .env.example and docs/configuration.md from the settings, and the answers in docs/api.md
 	@$(PY) -m docs.settings_reference
+	@$(PY) -m docs.routes_reference
 
 screenshots: $(VENV)/.test-ready $(BUNDLES) system-packages  ## Take the pictures of docs/page.md anew from a running service (needs Chromium)
 	@$(PY) -m docs.screenshots

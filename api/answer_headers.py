@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flask import g
 
 from api.metrics import note_answer
+from api.reference.operation import Header
 
 if TYPE_CHECKING:
     from flask import Response
 
     from api.gateway import Answer
+
+ANSWER_HEADERS = {
+    "X-Model": Header(
+        "The model that answered: its name and the start of its digest.", example="resnet50@3bb5c3a91d2e"
+    ),
+    "X-Cache": Header(
+        "From memory, from a computation already under way, or from one of its own.",
+        Literal["hit", "joined", "miss"],
+        "miss",
+    ),
+    "Server-Timing": Header(
+        "Where the time went, in milliseconds (W3C Server Timing).",
+        example="upload;dur=1.4, queue;dur=2.2, decode;dur=3.0, infer;dur=20.1, total;dur=26.7",
+    ),
+}
 
 
 def start_clock() -> None:

@@ -10,6 +10,7 @@ from api import admin, answer_headers, infer, jobs, operations, pages, predict, 
 from api.forms import FormRequest
 from api.ledger import Ledger
 from api.metrics import Metrics
+from api.reference import pages as reference
 
 if TYPE_CHECKING:
     from flask import Response
@@ -33,7 +34,7 @@ def create_app(services: Services, ledger: Ledger | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # bodies keep the documented order
     services.install(app)
     problems.register(app)
-    for room in (pages, predict, infer, jobs, operations, stats, admin):
+    for room in (pages, predict, infer, jobs, operations, stats, admin, reference):
         app.register_blueprint(room.bp)
     app.before_request(answer_headers.start_clock)
     app.after_request(_add_security_headers)

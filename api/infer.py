@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, g, jsonify, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from api.answer_headers import describe
+from api.answer_headers import ANSWER_HEADERS, describe
+from api.bodies import BatchForm, BatchResult, Inferred, InferredBatch, PictureForm
 from api.errors import (
     ApiError,
+    BrokenForm,
     DeadlineExceeded,
+    InvalidParameter,
     InvalidUpload,
+    MissingFile,
     TemporarilyUnavailable,
     TooManyPictures,
+    WorkerFault,
     without_frames,
 )
 from api.gateway import Answer
-from api.parameters import Wanted
+from api.parameters import LABELS_WANTED, Wanted
+from api.reference import operation
+from api.reference.operation import JSON, Content, Operation, documented
 from api.services import Services
 from api.upload import Upload, files_of
 
@@ -32,7 +41,33 @@ if TYPE_CHECKING:
 bp = Blueprint("infer", __name__)
 
 
+CAT: Inferred = {
+    "predictions": [{"label": "Egyptian_cat", "confidence": 0.7587}, {"label": "tiger_cat", "confidence": 0.1556}],
+    "inference_time_ms": 23.1,
+}
+CAT_AND_NOTES: InferredBatch = {
+    "total_images": 2,
+    "successful": 1,
+    "failed": 1,
+    "total_time_ms": 31.4,
+    "results": [
+        {"filename": "cat.jpg", **CAT, "error": None},
+        {"filename": "notes.txt", "predictions": [], "inference_time_ms": None, "error": "the file is empty"},
+    ],
+}
+PASSING = (TemporarilyUnavailable, DeadlineExceeded)
+
+
 @bp.post("/infer")
+@documented(
+    Operation(
+        tag="Classification",
+        form=PictureForm,
+        parameters=LABELS_WANTED,
+        answers={200: operation.Answer("The labels.", {JSON: Content(Inferred, CAT)}, ANSWER_HEADERS)},
+        raises=[InvalidUpload, RequestEntityTooLarge, *PASSING, WorkerFault],
+    )
+)
 def infer() -> ResponseReturnValue:
     """Classify one uploaded picture.
 
@@ -47,6 +82,21 @@ def infer() -> ResponseReturnValue:
 
 
 @bp.post("/infer/batch")
+@documented(
+    Operation(
+        tag="Classification",
+        form=BatchForm,
+        parameters=LABELS_WANTED,
+        answers={
+            200: operation.Answer(
+                "Each picture's labels, or its error.",
+                {JSON: Content(InferredBatch, CAT_AND_NOTES)},
+                {name: replace(header, always=False) for name, header in ANSWER_HEADERS.items()},
+            )
+        },
+        raises=[MissingFile, TooManyPictures, InvalidParameter, BrokenForm, RequestEntityTooLarge, *PASSING],
+    )
+)
 def infer_batch() -> ResponseReturnValue:
     """Classify several uploaded pictures side by side; a picture without an answer says why in its ``error``.
 
@@ -68,13 +118,16 @@ def infer_batch() -> ResponseReturnValue:
     answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
     if not answers:
         _raise_what_may_pass(outcomes)
-    response = jsonify(
-        total_images=len(outcomes),
-        successful=len(answers),
-        failed=len(outcomes) - len(answers),
-        total_time_ms=round((time.perf_counter() - g.started) * 1000, 1),
-        results=[_result(file.filename or "", outcome, wanted) for file, outcome in zip(files, outcomes, strict=True)],
-    )
+    body: InferredBatch = {
+        "total_images": len(outcomes),
+        "successful": len(answers),
+        "failed": len(outcomes) - len(answers),
+        "total_time_ms": round((time.perf_counter() - g.started) * 1000, 1),
+        "results": [
+            _result(file.filename or "", outcome, wanted) for file, outcome in zip(files, outcomes, strict=True)
+        ],
+    }
+    response = jsonify(body)
     return describe(response, *answers) if answers else response
 
 
@@ -88,17 +141,17 @@ def _checked(files: Iterable[FileStorage], settings: Settings) -> Iterator[Uploa
 
 def _raise_what_may_pass(outcomes: Iterable[Answer | ApiError]) -> None:
     for outcome in outcomes:
-        if isinstance(outcome, (TemporarilyUnavailable, DeadlineExceeded)):
+        if isinstance(outcome, PASSING):
             raise outcome
 
 
-def _result(filename: str, outcome: Answer | ApiError, wanted: Wanted) -> dict[str, Any]:
+def _result(filename: str, outcome: Answer | ApiError, wanted: Wanted) -> BatchResult:
     if isinstance(outcome, ApiError):
         return {"filename": filename, "predictions": [], "inference_time_ms": None, "error": str(outcome)}
     return {"filename": filename, **_seen(outcome, wanted), "error": None}
 
 
-def _seen(answer: Answer, wanted: Wanted) -> dict[str, Any]:
+def _seen(answer: Answer, wanted: Wanted) -> Inferred:
     """``inference_time_ms`` is what a worker spent on the answer, whether for this request or for an earlier one."""
     timings = answer.classification.timings_ms
     return {

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, jsonify
 
+from api.bodies import Alive, Health, Ready
 from api.errors import BackendDown, NoWorker
+from api.reference.operation import JSON, Answer, Content, Operation, documented
 from api.services import Services
 from contract.errors import QueueUnavailable, StoreUnwritable
 
@@ -17,13 +19,33 @@ if TYPE_CHECKING:
 bp = Blueprint("operations", __name__)
 
 
+ALIVE: Alive = {"status": "ok"}
+READY: Ready = {"status": "ready", "model": "resnet50", "workers": 2}
+HEALTHY: Health = {
+    "status": "ok",
+    "model_loaded": True,
+    "workers": 2,
+    "model": "resnet50",
+    "digest": "3bb5c3a91d2e" + 52 * "0",
+    "queued": 0,
+}
+
+
 @bp.get("/livez")
+@documented(Operation(tag="Operations", answers={200: Answer("It does.", {JSON: Content(Alive, ALIVE)})}))
 def livez() -> ResponseReturnValue:
     """This process answers; nothing else is looked at."""
-    return jsonify(status="ok")
+    return jsonify(ALIVE)
 
 
 @bp.get("/readyz")
+@documented(
+    Operation(
+        tag="Operations",
+        answers={200: Answer("They can.", {JSON: Content(Ready, READY)})},
+        raises=[BackendDown, NoWorker],
+    )
+)
 def readyz() -> ResponseReturnValue:
     """Requests can be served now.
 
@@ -40,14 +62,21 @@ def readyz() -> ResponseReturnValue:
         raise BackendDown(str(error), retry_after_s=2) from error
     if not crew.memory.never_forgets:
         raise BackendDown(f"Redis would forget jobs: its maxmemory-policy is {crew.memory.policy}", retry_after_s=60)
-    return jsonify(status="ready", model=crew.model, workers=len(crew.workers))
+    body: Ready = {"status": "ready", "model": crew.model, "workers": len(crew.workers)}
+    return jsonify(body)
 
 
 @bp.get("/health")
+@documented(
+    Operation(
+        tag="Operations",
+        answers={200: Answer("How it is doing.", {JSON: Content(Health, HEALTHY)})},
+    )
+)
 def health() -> ResponseReturnValue:
     """How the whole is doing, always 200: "degraded" says that something is away, and what."""
     services = Services.current()
-    report: dict[str, object] = {"status": "ok", "model_loaded": False, "workers": 0}
+    report: Health = {"status": "ok", "model_loaded": False, "workers": 0}
     try:
         services.store.check_writable()
         crew = services.staff.crew()

@@ -13,10 +13,23 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, g, jsonify, make_response, render_template, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from api.answer_headers import describe
-from api.errors import ApiError, NoSuchPicture, TemporarilyUnavailable
+from api.answer_headers import ANSWER_HEADERS, describe
+from api.bodies import FeedbackForm, FeedbackTaken, Labels, OnePictureForm, PictureName, Shown
+from api.errors import (
+    ApiError,
+    BackendDown,
+    BrokenForm,
+    DeadlineExceeded,
+    InvalidParameter,
+    InvalidUpload,
+    NoSuchPicture,
+    NoWorker,
+    TemporarilyUnavailable,
+    WorkerFault,
+)
 from api.feedback import MAX_CHARACTERS, Report
 from api.problems import answer_api_error
+from api.reference.operation import HTML, JSON, Answer, Content, Header, Operation, Parameter, documented
 from api.services import Services
 from api.upload import Upload, media_type
 from contract.errors import PictureNotFound
@@ -27,7 +40,7 @@ if TYPE_CHECKING:
     from flask import Response
     from flask.typing import ResponseReturnValue
 
-    from api.gateway import Answer
+    from api.gateway import Answer as Classified
     from api.labels import LabelList
 
 bp = Blueprint("pages", __name__)
@@ -37,13 +50,36 @@ NOTHING_TO_STORE = "The report was empty, so nothing was stored."
 
 _YEAR_S = 31_536_000
 
+PAGE = {HTML: Content()}
+SEEN: Shown = {
+    "image": "9f" * 32,
+    "model": "resnet50",
+    "digest": "3bb5c3a91d2e" + 52 * "0",
+    "predictions": [{"label": "Egyptian_cat", "score": 0.7587}, {"label": "tabby", "score": 0.1212}],
+    "cache": "miss",
+    "elapsed_ms": 26.7,
+}
+KNOWN: Labels = {"model": "resnet50", "digest": SEEN["digest"], "labels": ("tench", "goldfish", "great_white_shark")}
+TAKEN: FeedbackTaken = {"stored": True}
+
 
 @bp.get("/")
+@documented(Operation(tag="Pages", answers={200: Answer("The page.", PAGE)}))
 def show() -> ResponseReturnValue:
+    """The upload page."""
     return _page()
 
 
 @bp.post("/")
+@documented(
+    Operation(
+        tag="Pages",
+        form=OnePictureForm,
+        answers={200: Answer("The labels.", {JSON: Content(Shown, SEEN), **PAGE}, ANSWER_HEADERS)},
+        raises=[InvalidUpload, RequestEntityTooLarge, TemporarilyUnavailable, DeadlineExceeded, WorkerFault],
+        errors_as_pages=True,
+    )
+)
 def classify() -> ResponseReturnValue:
     """Classify one uploaded picture: the page again with its labels, or JSON for a script.
 
@@ -64,6 +100,21 @@ def classify() -> ResponseReturnValue:
 
 
 @bp.get("/display/<name>")
+@documented(
+    Operation(
+        tag="Pages",
+        parameters=[Parameter("name", "path", PictureName, "The picture's name, as the page's answer gives it.")],
+        answers={
+            200: Answer(
+                "The picture, byte for byte.",
+                {"image/*": Content(bytes), "application/octet-stream": Content(bytes)},
+                {"ETag": Header("The picture's name.", example=f'"{SEEN["image"]}"')},
+            ),
+            304: Answer("The client has it already."),
+        },
+        raises=[NoSuchPicture],
+    )
+)
 def display(name: str) -> ResponseReturnValue:
     """The stored picture called ``name``, 64 hex digits.
 
@@ -84,6 +135,20 @@ def display(name: str) -> ResponseReturnValue:
 
 
 @bp.get("/labels")
+@documented(
+    Operation(
+        tag="Classification",
+        answers={
+            200: Answer(
+                "The labels.",
+                {JSON: Content(Labels, KNOWN)},
+                {"ETag": Header("The model's digest.", example=f'"{SEEN["digest"]}"')},
+            ),
+            304: Answer("The client has them already."),
+        },
+        raises=[NoWorker, BackendDown],
+    )
+)
 def labels() -> ResponseReturnValue:
     """The model's labels by class index, for whoever lets a person choose one; named by the model's digest.
 
@@ -91,7 +156,8 @@ def labels() -> ResponseReturnValue:
         NoWorker, BackendDown: as ``LabelBook.current`` does.
     """
     known = Services.current().labels.current()
-    response = jsonify(model=known.model, digest=known.digest, labels=known.labels)
+    body: Labels = {"model": known.model, "digest": known.digest, "labels": known.labels}
+    response = jsonify(body)
     # The address is the same for every model, so it is asked for anew each time, and answered in one line.
     response.headers["Cache-Control"] = "no-cache"
     response.set_etag(known.digest)
@@ -99,20 +165,33 @@ def labels() -> ResponseReturnValue:
 
 
 @bp.get("/feedback")
+@documented(Operation(tag="Feedback", answers={200: Answer("The page.", PAGE)}))
 def show_feedback() -> ResponseReturnValue:
+    """The form for a report."""
     return _feedback_form({})
 
 
 @bp.post("/feedback")
+@documented(
+    Operation(
+        tag="Feedback",
+        form=FeedbackForm,
+        body_required=False,
+        answers={200: Answer("It was read.", {JSON: Content(FeedbackTaken, TAKEN), **PAGE})},
+        raises=[InvalidParameter, BrokenForm, BackendDown, RequestEntityTooLarge],
+        errors_as_pages=True,
+    )
+)
 def send_feedback() -> ResponseReturnValue:
-    """Store one report, sent as ``Report.from_form`` reads it, and show the page again; an empty one stores nothing.
+    """Store one report and show the page again; an empty one stores nothing.
 
     Raises:
         InvalidParameter, BackendDown, RequestEntityTooLarge: for a client that prefers JSON; a person gets the form
             back as it was typed, with the error in words and the same status. What is too large comes back empty.
     """
     if _prefers_json():
-        return jsonify(stored=_stored())
+        taken: FeedbackTaken = {"stored": _stored()}
+        return jsonify(taken)
     try:
         return _page(notice=THANKS if _stored() else NOTHING_TO_STORE)
     except ApiError as error:
@@ -121,13 +200,13 @@ def send_feedback() -> ResponseReturnValue:
         return _feedback_form({}, error="the report is too large"), HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
-def _classify() -> Answer:
+def _classify() -> Classified:
     services = Services.current()
     services.gateway.admit()
     return services.gateway.classify(Upload.from_request(request, services.settings))
 
 
-def _shown(answer: Answer) -> dict[str, Any]:
+def _shown(answer: Classified) -> Shown:
     """What the page says of an answer; ``elapsed_ms`` runs from the request's first line."""
     top_k = Services.current().settings.top_k
     found = answer.classification

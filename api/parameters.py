@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from api.bodies import MinScore, TopK
 from api.errors import InvalidParameter
+from api.reference.operation import Parameter
 from contract.messages import Label
 
 if TYPE_CHECKING:
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     from contract.messages import Classification
 
 SCORE_DECIMALS = 4
+
+LABELS_WANTED = (
+    Parameter("top_k", "query", TopK, "As in the form; what is said here counts first."),
+    Parameter("min_score", "query", MinScore, "As in the form; what is said here counts first."),
+)
 
 _WHOLE = re.compile(r"[0-9]{1,3}")
 _DECIMAL = re.compile(r"(?=.{1,32}\Z)([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
@@ -43,11 +50,12 @@ class Wanted:
             InvalidParameter: ``top_k`` is no whole number from 1 to ``TOP_K_MAX``, or ``min_score`` none from 0 to 1.
             BrokenForm, RequestEntityTooLarge: as reading the form does.
         """
-        top_k, min_score = _parameter(request, "top_k"), _parameter(request, "min_score")
+        top_k = [_top_k(raw, settings.top_k_max) for raw in _sent(request, "top_k")]
+        min_score = [_min_score(raw) for raw in _sent(request, "min_score")]
         return cls(
-            settings.top_k if top_k is None else _top_k(top_k, settings.top_k_max),
-            0.0 if min_score is None else _min_score(min_score),
-            named=top_k is not None or min_score is not None,
+            top_k[0] if top_k else settings.top_k,
+            min_score[0] if min_score else 0.0,
+            named=bool(top_k or min_score),
         )
 
     def labels_of(self, found: Classification) -> list[Label]:
@@ -56,8 +64,9 @@ class Wanted:
         return [entry for entry in shown if entry.score >= self.min_score]
 
 
-def _parameter(request: Request, name: str) -> str | None:
-    return request.args.get(name, request.form.get(name))
+def _sent(request: Request, name: str) -> list[str]:
+    """Each value of a parameter: the first counts, the query's before the form's, and all have to be good ones."""
+    return [*request.args.getlist(name), *request.form.getlist(name)]
 
 
 def _top_k(raw: str, top_k_max: int) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from api.answer_headers import describe
-from api.errors import InvalidUpload
-from api.parameters import SCORE_DECIMALS, Wanted
+from api.answer_headers import ANSWER_HEADERS, describe
+from api.bodies import PictureForm, Prediction, PredictRefusal
+from api.errors import DeadlineExceeded, InvalidUpload, TemporarilyUnavailable, WorkerFault
+from api.parameters import LABELS_WANTED, SCORE_DECIMALS, Wanted
+from api.reference.operation import JSON, Answer, Content, Header, Operation, documented
 from api.services import Services
 from api.upload import Upload
 
@@ -20,12 +22,31 @@ if TYPE_CHECKING:
 
 bp = Blueprint("predict", __name__)
 
+CAT: Prediction = {"success": True, "prediction": "Egyptian_cat", "score": 0.7587}
+REFUSED: PredictRefusal = {"success": False, "prediction": None, "score": None}
+
 
 @bp.post("/predict")
+@documented(
+    Operation(
+        tag="Classification",
+        form=PictureForm,
+        parameters=LABELS_WANTED,
+        answers={
+            200: Answer("The label.", {JSON: Content(Prediction, CAT)}, ANSWER_HEADERS),
+            400: Answer(
+                "The input is at fault: no picture, a broken one, too large, a wrong parameter.",
+                {JSON: Content(PredictRefusal, REFUSED)},
+                {"X-Error": Header("What is wrong, for a person.", example="the file is empty")},
+            ),
+        },
+        raises=[TemporarilyUnavailable, DeadlineExceeded, WorkerFault],
+    )
+)
 def predict() -> ResponseReturnValue:
     """Classify one uploaded picture; with ``top_k`` or ``min_score`` (form or query) also the best labels.
 
-    Any fault of the input is the documented 400; everything else propagates to the one error shape.
+    Any fault of the input is a 400 of its own shape; all other errors are problem documents.
     """
     services = Services.current()
     services.gateway.admit()
@@ -35,7 +56,7 @@ def predict() -> ResponseReturnValue:
     except (InvalidUpload, RequestEntityTooLarge) as fault:
         return refusal(fault), HTTPStatus.BAD_REQUEST
     best = answer.classification.labels[0]
-    body: dict[str, Any] = {"success": True, "prediction": best.label, "score": round(best.score, SCORE_DECIMALS)}
+    body: Prediction = {"success": True, "prediction": best.label, "score": round(best.score, SCORE_DECIMALS)}
     if wanted.named:
         body["predictions"] = [
             {"label": entry.label, "score": entry.score} for entry in wanted.labels_of(answer.classification)
@@ -45,6 +66,6 @@ def predict() -> ResponseReturnValue:
 
 def refusal(fault: InvalidUpload | HTTPException) -> Response:
     detail = str(fault) if isinstance(fault, InvalidUpload) else "the request has more bytes than this service takes"
-    response = jsonify({"success": False, "prediction": None, "score": None})
+    response = jsonify(REFUSED)
     response.headers["X-Error"] = detail
     return response

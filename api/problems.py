@@ -18,6 +18,8 @@ from api import errors
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as WerkzeugResponse
 
+    from api.bodies import Problem
+
 log = logging.getLogger(__name__)
 
 DISCARD_BYTES = 256 * 1024
@@ -70,9 +72,12 @@ def status_of(error: errors.ApiError) -> HTTPStatus:
     return STATUS[type(error)]
 
 
+def problem_body(status: HTTPStatus, detail: str) -> Problem:
+    return {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+
+
 def problem(status: HTTPStatus, detail: str) -> Response:
-    body = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
-    return Response(json.dumps(body), status=status, content_type="application/problem+json")
+    return Response(json.dumps(problem_body(status, detail)), status=status, content_type="application/problem+json")
 
 
 def answer_api_error(error: errors.ApiError) -> Response:
@@ -104,14 +109,17 @@ def _discard(body: IO[bytes]) -> None:
 def answer_http_exception(error: HTTPException) -> WerkzeugResponse:
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
         return error.get_response()  # a redirect is no problem
-    detail = error.description or ""
-    if isinstance(error, RequestEntityTooLarge):
-        detail = "the request has more bytes than this service takes"
-    response = problem(HTTPStatus(error.code), detail)
+    response = problem(HTTPStatus(error.code), detail_of(error))
     for name, value in error.get_headers():
         if name not in {"Content-Type", "Content-Length"}:
             response.headers[name] = value
     return response
+
+
+def detail_of(error: HTTPException) -> str:
+    if isinstance(error, RequestEntityTooLarge):
+        return "the request has more bytes than this service takes"
+    return error.description or ""
 
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # no space, or no descriptors, left

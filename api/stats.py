@@ -9,9 +9,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from api.bodies import Stats
 from api.errors import NoWorker
 from api.instruments import Distribution
 from api.metrics import Metrics
+from api.reference.operation import JSON, Answer, Content, Operation, documented
 from api.services import Services
 from contract.errors import QueueUnavailable
 
@@ -25,8 +27,23 @@ bp = Blueprint("stats", __name__)
 
 SUCCESSFUL = {"2xx", "3xx"}
 
+BUSY_HOUR: Stats = {
+    "uptime_seconds": 3600.2,
+    "total_requests": 7200,
+    "successful_requests": 7128,
+    "failed_requests": 72,
+    "success_rate": 0.99,
+    "average_latency_ms": 31.52,
+    "p95_latency_ms": 58.1,
+    "p99_latency_ms": 96.4,
+    "requests_per_second": 2.0,
+}
+NUMBERS = {JSON: Content(Stats, BUSY_HOUR)}
+PROMETHEUS = {"text/plain": Content(), "application/openmetrics-text": Content()}
+
 
 @bp.get("/stats")
+@documented(Operation(tag="Operations", answers={200: Answer("The numbers.", NUMBERS)}))
 def show_stats() -> ResponseReturnValue:
     """Classification requests since the API's start, as JSON; all but the uptime are 0 before the first.
 
@@ -42,20 +59,22 @@ def show_stats() -> ResponseReturnValue:
             failed += distribution
     total = successful.count + failed.count
     uptime_s = metrics.ledger.age_s
-    return jsonify(
-        uptime_seconds=round(uptime_s, 1),
-        total_requests=total,
-        successful_requests=successful.count,
-        failed_requests=failed.count,
-        success_rate=round(successful.count / total, 4) if total else 0.0,
-        average_latency_ms=round(successful.mean_s * 1000, 2),
-        p95_latency_ms=round(successful.quantile_s(0.95) * 1000, 2),
-        p99_latency_ms=round(successful.quantile_s(0.99) * 1000, 2),
-        requests_per_second=round(total / uptime_s, 3),
-    )
+    body: Stats = {
+        "uptime_seconds": round(uptime_s, 1),
+        "total_requests": total,
+        "successful_requests": successful.count,
+        "failed_requests": failed.count,
+        "success_rate": round(successful.count / total, 4) if total else 0.0,
+        "average_latency_ms": round(successful.mean_s * 1000, 2),
+        "p95_latency_ms": round(successful.quantile_s(0.95) * 1000, 2),
+        "p99_latency_ms": round(successful.quantile_s(0.99) * 1000, 2),
+        "requests_per_second": round(total / uptime_s, 3),
+    }
+    return jsonify(body)
 
 
 @bp.get("/metrics")
+@documented(Operation(tag="Operations", answers={200: Answer("The numbers.", {**PROMETHEUS, **NUMBERS})}))
 def show_metrics() -> ResponseReturnValue:
     """All that is counted, in Prometheus' text, or OpenMetrics for who asks for that; ``/stats`` for who wants JSON."""
     if request.accept_mimetypes.best_match(["text/plain", "application/json"]) == "application/json":

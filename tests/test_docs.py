@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from docs import settings_reference
+from api.app import create_app
+from api.reference.document import path_of, routes
+from api.services import Services
+from api.settings import Settings
+from docs import routes_reference, settings_reference
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -41,3 +45,21 @@ def test_every_python_command_that_a_page_names_runs_in_the_projects_environment
     bare = re.findall(r"(?<![\w./-])(?:python3? (?:-m |tests/)|(?<!-m )pytest ).*", page.read_text())
 
     assert bare == []
+
+
+def test_every_request_that_the_page_of_routes_shows_is_answered_as_it_says():
+    """Run ``make docs`` after changing what a route answers."""
+    page = routes_reference.PAGE.read_text()
+    shown, shown_scores = routes_reference.skeleton(page)
+    fresh, fresh_scores = routes_reference.skeleton(routes_reference.answered(page))
+
+    assert fresh == shown
+    assert fresh_scores == pytest.approx(shown_scores, abs=routes_reference.SCORE_TOLERANCE)
+
+
+def test_the_page_of_routes_shows_every_route():
+    """Each under a heading of its own, such as ``### POST /predict``."""
+    app = create_app(Services.connect(Settings()))
+    existing = {f"{method} {path_of(rule)}" for rule, method, _ in routes(app)}
+
+    assert set(re.findall(r"^### (.*)$", routes_reference.PAGE.read_text(), re.MULTILINE)) == existing

@@ -6,14 +6,17 @@ import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from flask import Blueprint, Response, make_response, render_template, request, url_for
+from pydantic import Field
 
-from api.admin.report_filter import ReportFilter
+from api.admin.report_filter import PARAMETERS, ReportFilter
 from api.admin.training_set import training_set
-from api.errors import InvalidParameter, NoSuchPicture
+from api.bodies import PictureName
+from api.errors import BackendDown, InvalidParameter, NoSuchPicture
 from api.feedback import FeedbackLog, csv_row
+from api.reference.operation import CSV, HTML, ZIP, Answer, Content, Header, Operation, Parameter, documented
 from api.reports import StoredReport, StoredReports
 from api.services import Services
 from api.upload import media_type
@@ -30,10 +33,25 @@ PAGE_REPORTS = 20
 LAST_PAGE = 1_000_000
 CHUNK_BYTES = 64 * 1024
 
+DOWNLOAD = {
+    "Content-Disposition": Header("A name for the file.", example="attachment; filename=feedback-2026-01-31.csv")
+}
+PAGE = Parameter("page", "query", Annotated[int, Field(ge=1, le=LAST_PAGE)], "Counts from 1.", 1)
+
 
 @bp.get("/feedback")
+@documented(
+    Operation(
+        tag="Administration",
+        parameters=[*PARAMETERS, PAGE],
+        answers={200: Answer("The page.", {HTML: Content()})},
+        raises=[InvalidParameter, BackendDown],
+        admin=True,
+        errors_as_pages=True,
+    )
+)
 def show() -> ResponseReturnValue:
-    """A page of reports, newest first; ``page`` counts from 1, the rest of the query is a ``ReportFilter``'s."""
+    """A page of reports, newest first."""
     wanted, number = ReportFilter.from_query(request.args), _page_number()
     first = (number - 1) * PAGE_REPORTS
     found = list(islice(_reports(wanted), first, first + PAGE_REPORTS + 1))
@@ -48,6 +66,16 @@ def show() -> ResponseReturnValue:
 
 
 @bp.get("/feedback.csv")
+@documented(
+    Operation(
+        tag="Administration",
+        parameters=PARAMETERS,
+        answers={200: Answer("The table.", {CSV: Content()}, DOWNLOAD)},
+        raises=[InvalidParameter, BackendDown],
+        admin=True,
+        errors_as_pages=True,
+    )
+)
 def download_csv() -> ResponseReturnValue:
     """The reports that the filter lets through, newest first, in the columns of ``feedback.csv``."""
     reports = _reports(ReportFilter.from_query(request.args))
@@ -55,6 +83,16 @@ def download_csv() -> ResponseReturnValue:
 
 
 @bp.get("/feedback.zip")
+@documented(
+    Operation(
+        tag="Administration",
+        parameters=PARAMETERS,
+        answers={200: Answer("The archive, made while it is sent.", {ZIP: Content(bytes)}, DOWNLOAD)},
+        raises=[InvalidParameter, BackendDown],
+        admin=True,
+        errors_as_pages=True,
+    )
+)
 def download_training_set() -> ResponseReturnValue:
     """The reported pictures in a folder for each correct label, and all that the filter lets through in a manifest."""
     services = Services.current()
@@ -64,6 +102,18 @@ def download_training_set() -> ResponseReturnValue:
 
 
 @bp.get("/feedback/pictures/<name>")
+@documented(
+    Operation(
+        tag="Administration",
+        parameters=[Parameter("name", "path", PictureName, "The picture's name, as the reports give it.")],
+        answers={
+            200: Answer("The picture.", {"image/*": Content(bytes), "application/octet-stream": Content(bytes)}),
+        },
+        raises=[NoSuchPicture],
+        admin=True,
+        errors_as_pages=True,
+    )
+)
 def picture(name: str) -> ResponseReturnValue:
     """A kept picture, when the upload folder has forgotten it.
 

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import Field
 
 from api.errors import InvalidParameter
+from api.reference.operation import Parameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from api.reports import StoredReport
+
+# A form sends an empty one where none is chosen.
+_Day = Annotated[str, Field(json_schema_extra={"anyOf": [{"format": "date"}, {"maxLength": 0}]})]
+
+PARAMETERS = (
+    Parameter("label", "query", str, "Part of the predicted or of the correct label.", "tabby"),
+    Parameter("model", "query", str, "Part of the model's name, or the start of its digest.", "resnet50"),
+    Parameter("from", "query", _Day, "The first day, in UTC.", "2026-01-31"),
+    Parameter("to", "query", _Day, "The last day.", "2026-02-28"),
+    Parameter("corrected", "query", str, "Any value but 0: only reports that name a correct label.", "1"),
+)
 
 
 @dataclass(frozen=True, slots=True)

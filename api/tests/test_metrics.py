@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -14,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from api.app import create_app
 from api.errors import BackendDown, NoWorker, Overloaded, Undecodable
 from api.gateway import Answer, Gateway
+from api.problems import problem
 from api.services import Services
 from api.settings import Settings
 from api.staff import Crew
@@ -367,7 +369,7 @@ def test_numbers_are_given_while_everything_else_is_refused(client, backend):
 
 def test_a_request_that_is_turned_away_before_its_clock_starts_counts_as_well(app, client):
     """Whatever is asked first of all (for a key, or for a limit) must not make its refusal an error of the metrics."""
-    app.before_request_funcs[None].insert(0, lambda: ("no", 401))
+    app.before_request_funcs[None].insert(0, lambda: problem(HTTPStatus.INTERNAL_SERVER_ERROR, "no"))
     send(client)
     app.before_request_funcs[None].pop(0)
 

@@ -47,7 +47,7 @@ class NpmPackage:
 
     @property
     def file_name(self) -> str:
-        return f"{self.name}-{self.version}.tgz"
+        return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"  # as npm pack calls it
 
     @property
     def sha512(self) -> str:

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from api.reference.document import build
+from tests.support.conformance import Conformance
+
+if TYPE_CHECKING:
+    from werkzeug.test import TestResponse
+
+
+@pytest.fixture(autouse=True)
+def _every_answer_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test here asks of the whole application, the answer has to be one that OpenAPI tells of."""
+    plain_open = FlaskClient.open
+
+    def checked_open(client: FlaskClient, *args: Any, **kwargs: Any) -> TestResponse:
+        response = plain_open(client, *args, **kwargs)
+        app = client.application
+        if "services" in app.extensions:
+            if "conformance" not in app.extensions:
+                app.extensions["conformance"] = Conformance(build(app, app.extensions["services"].settings))
+            asked = response.request
+            body = response.get_data() if response.is_json else b""  # a file in pieces is left to the test
+            app.extensions["conformance"].check(asked.method, asked.path, response.status_code, response.headers, body)
+        return response
+
+    monkeypatch.setattr(FlaskClient, "open", checked_open)

@@ -1,0 +1,83 @@
+"""Whether an answer is one that OpenAPI tells of: its status, media type, headers and body."""
+
+from __future__ import annotations
+
+import json
+import re
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from openapi_schema_validator import OAS31Validator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROBLEM = "application/problem+json"
+NOWHERE = {404, 405, 308}  # what a path or a method that does not exist gets
+NOT_DESCRIBED = re.compile(r"^/(static/|docs/)")
+
+
+class Conformance:
+    """Compares answers with a document.
+
+    A field that the document does not name is a complaint here: an answer may grow, but not in secret.
+    """
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = _strict(deepcopy(dict(document)))
+        self._paths = [
+            (re.compile(re.sub(r"\\\{[^}]+\\\}", "[^/]+", re.escape(path))), path) for path in sorted(document["paths"])
+        ]  # sorted: a fixed name stands before one in braces
+
+    def check(self, method: str, path: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Raise AssertionError where the answer is not one of the documented."""
+        if NOT_DESCRIBED.match(path) or method == "OPTIONS":
+            return
+        media_type = headers.get("Content-Type", "").partition(";")[0]
+        operation = self._operation("GET" if method == "HEAD" else method, path)
+        asked = f"{method} {path} answered {status} {media_type}"
+        if operation is None:
+            assert status in NOWHERE, f"{asked}, but is not documented"
+            assert status < 400 or media_type == PROBLEM, asked
+            return
+        assert str(status) in operation["responses"], f"{asked}: not documented"
+        answer = operation["responses"][str(status)]
+        for name, header in answer.get("headers", {}).items():
+            if name in headers or header["required"]:
+                assert name in headers, f"{asked} without {name}"
+                self._fits(_read(headers[name], header["schema"]), header["schema"], f"{asked}: {name}")
+        contents = answer.get("content")
+        if not contents:
+            assert not body, asked
+            return
+        described = contents.get(media_type) or contents.get(media_type.partition("/")[0] + "/*")
+        assert described is not None, f"{asked}: only {sorted(contents)} are documented"
+        if media_type.endswith("json") and method != "HEAD":
+            self._fits(json.loads(body), described["schema"], asked)
+
+    def _operation(self, method: str, path: str) -> dict[str, Any] | None:
+        for pattern, name in self._paths:
+            if pattern.fullmatch(path):
+                found: dict[str, Any] | None = self._document["paths"][name].get(method.lower())
+                return found
+        return None
+
+    def _fits(self, value: Any, schema: Mapping[str, Any], what: str) -> None:
+        whole = {**schema, "components": self._document["components"]}
+        errors = [f"{error.json_path}: {error.message}" for error in OAS31Validator(whole).iter_errors(value)]
+        assert not errors, f"{what}: {errors}"
+
+
+def _read(text: str, schema: Mapping[str, Any]) -> Any:
+    return int(text) if schema.get("type") == "integer" and text.isdigit() else text
+
+
+def _strict(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_strict(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    strict = {name: _strict(value) for name, value in part.items()}
+    if "properties" in strict and strict.get("type") == "object":
+        strict.setdefault("additionalProperties", False)
+    return strict

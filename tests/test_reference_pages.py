@@ -1,0 +1,82 @@
+"""/docs and /redoc in a real browser that may speak to nobody but the service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Route
+
+PICTURES = Path(__file__).parent / "pictures"
+ANSWER_MS = 60_000
+
+
+@pytest.fixture
+def page(browser: Browser, service_url: str) -> Iterator[Page]:
+    """A page of a browser that is cut off from every other host; it fails on any word in the console."""
+    context = browser.new_context(viewport={"width": 1300, "height": 1000})
+    context.set_default_timeout(ANSWER_MS)
+    outside: list[str] = []
+    complaints: list[str] = []
+
+    def hold_back(route: Route) -> None:
+        if route.request.url.startswith((service_url, "data:", "blob:")):
+            route.continue_()
+        else:
+            outside.append(route.request.url)
+            route.abort()
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            complaints.append(message.text)
+
+    context.route("**/*", hold_back)
+    page = context.new_page()
+    page.on("console", listen)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert outside == []
+    assert complaints == []
+
+
+def test_swagger_ui_shows_every_chapter_and_predict_can_be_tried_out(page, service_url):
+    """A newcomer's first call, without leaving the browser."""
+    page.goto(f"{service_url}/docs")
+    predict = page.locator("#operations-Classification-predict_predict")
+    predict.locator(".opblock-summary-control").click()
+    predict.get_by_role("button", name="Try it out").click()
+    predict.locator("input[type=file]").set_input_files(PICTURES / "chelsea.jpg")
+    predict.get_by_role("button", name="Execute").click()
+    answer = predict.locator(".live-responses-table")
+
+    expect(answer.locator(".response-col_status").last).to_contain_text("200", timeout=ANSWER_MS)
+    expect(answer).to_contain_text("Egyptian_cat")
+    for chapter in ("Classification", "Pages", "Feedback", "Operations"):
+        expect(page.locator(f"#operations-tag-{chapter}")).to_be_visible()
+
+
+def test_redoc_shows_every_route_and_finds_words(page, service_url):
+    """The same to read and to search; the search runs in a worker that the page makes of a blob."""
+    page.goto(f"{service_url}/redoc")
+    expect(page.get_by_role("heading", name="Image classifier")).to_be_visible(timeout=ANSWER_MS)
+    page.get_by_placeholder("Search").fill("upload page")
+
+    expect(page.locator("[data-role='search:results']")).to_contain_text("The upload page")
+
+
+@pytest.mark.parametrize("address", ["/docs", "/redoc"])
+def test_what_the_page_may_do_is_widened_as_little_as_works(page, service_url, address):
+    """Nothing inline of ours, no eval, no other host."""
+    answer = page.goto(f"{service_url}{address}")
+    policy = answer.headers["content-security-policy"]
+
+    assert policy.startswith("default-src 'self';")
+    assert "unsafe" not in policy
+    assert "http" not in policy
