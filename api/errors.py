@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+RETRY_SOON_S = 2  # what is busy or away may be back by then
+RETRY_LATER_S = 60  # a full disk, or a setting: somebody has to do something
+
 
 class ApiError(Exception):
     """Base of this family; the message is a sentence for the sender."""

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
-from api.errors import BackendDown, InvalidParameter
+from api.errors import RETRY_LATER_S, BackendDown, InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RETRY_LATER_S = 60
 
 MAX_CHARACTERS = {
     "image": 256,
@@ -38,7 +37,7 @@ MAX_CHARACTERS = {
 
 # Cells that start so are run by Excel, LibreOffice or Google Sheets (OWASP, "CSV Injection"); the full-width
 # forms count where the locale's input method makes them.
-_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001
+_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 
 # Control characters carry no meaning in a report, and NUL ends the text in many CSV readers.
 _UNPRINTABLE = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"}

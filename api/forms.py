@@ -10,11 +10,12 @@ from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
 from flask import Request
-from multipart import MultipartError, MultipartSegment, PushMultipartParser
+from multipart import MultipartSegment, PushMultipartParser
 from werkzeug.datastructures import FileStorage, Headers
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
+from api.body_room import BodyRoom
 from api.errors import BrokenForm
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ LONGEST_HEADER_BYTES = 16 * 1024  # a file name is in one, and some senders put 
 class FormParser(FormDataParser):
     """Keeps Werkzeug's limits on the number of parts and on the bytes of text; the request's limit is the stream's."""
 
+    room = BodyRoom()  # of this process
+
     def parse(
         self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str] | None = None
     ) -> ParsedForm:
@@ -39,17 +42,22 @@ class FormParser(FormDataParser):
         Raises:
             BrokenForm: the body is no form, ends too early, or has too many or too long heads of parts.
             RequestEntityTooLarge: it has too much text.
+            Overloaded: too many other bodies are being read.
         """
+        with self.room.take(self.max_content_length or 0 if content_length is None else content_length):
+            if mimetype != "multipart/form-data":
+                return super().parse(stream, mimetype, content_length, options)
+            return self._parse_parts(stream, (options or {}).get("boundary", ""))
+
+    def _parse_parts(self, stream: IO[bytes], boundary: str) -> ParsedForm:
         assert self.max_form_parts is not None  # Flask sets both
         assert self.max_form_memory_size is not None
-        if mimetype != "multipart/form-data":
-            return super().parse(stream, mimetype, content_length, options)
         form: list[tuple[str, str]] = []
         files: list[tuple[str, FileStorage]] = []
         text_bytes = 0
         try:
             parts = PushMultipartParser(
-                (options or {}).get("boundary", ""),
+                boundary,
                 max_header_size=LONGEST_HEADER_BYTES,
                 max_segment_count=self.max_form_parts,
             )
@@ -64,8 +72,8 @@ class FormParser(FormDataParser):
                 if text_bytes > self.max_form_memory_size:
                     raise RequestEntityTooLarge
                 form.append((name, content.decode(errors="replace")))
-        except MultipartError as error:
-            raise BrokenForm(f"the form can't be read: {error}") from error
+        except ValueError as error:  # of the parser, or of a header with a line break in it
+            raise BrokenForm(f"the form can't be read: {error.args[0]}") from error  # what follows quotes the sender
         return stream, self.cls(form), self.cls(files)
 
 

@@ -14,6 +14,7 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from api.errors import (
+    RETRY_SOON_S,
     ApiError,
     BackendDown,
     DeadlineExceeded,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 Cache = Literal["hit", "joined", "miss"]
 Result = TypeVar("Result")
-RETRY_SOON_S = 2
 ADMITTED_SHARE = 0.5  # of its deadline a request may expect to wait; the rest is for what the expectation misses
 COMPUTATIONS = 3  # that one picture waits for: the first, and another after each that came to nothing
 SHORTEST_WAIT_S = 0.001  # Redis counts in milliseconds
@@ -137,15 +137,29 @@ class Gateway:
                 upload if isinstance(upload, ApiError) else self._attempt(partial(self._store.put, upload.data))
                 for upload in uploads
             ]
-            begun = {
-                picture: self._attempt(partial(self._begin, picture, deadline))
-                for picture in dict.fromkeys(entry for entry in stored if isinstance(entry, str))
-            }
-            ended = {
-                picture: entry if isinstance(entry, ApiError) else self._attempt(partial(self._finish, entry, deadline))
-                for picture, entry in begun.items()
-            }
+            pictures = dict.fromkeys(entry for entry in stored if isinstance(entry, str))
+            begun = self._each({picture: partial(self._begin, picture, deadline) for picture in pictures})
+            ended = {picture: entry for picture, entry in begun.items() if not isinstance(entry, Begun)}
+            ended |= self._each(
+                {
+                    picture: partial(self._finish, entry, deadline)
+                    for picture, entry in begun.items()
+                    if isinstance(entry, Begun)
+                }
+            )
             return [ended[entry] if isinstance(entry, str) else entry for entry in stored]
+
+    def _each(self, steps: dict[str, Callable[[], Result]]) -> dict[str, Result | ApiError]:
+        """Take each picture's step. When Redis is away the rest is not tried: each would wait as long for it again."""
+        results: dict[str, Result | ApiError] = {}
+        down: BackendDown | None = None
+        for picture, step in steps.items():
+            if down is None:
+                results[picture] = result = self._attempt(step)
+                down = result if isinstance(result, BackendDown) else None
+            else:
+                results[picture] = down
+        return results
 
     def _attempt(self, step: Callable[[], Result]) -> Result | ApiError:
         try:

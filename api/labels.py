@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from api.errors import BackendDown, NoWorker, TemporarilyUnavailable
+from api.errors import RETRY_SOON_S, BackendDown, NoWorker, TemporarilyUnavailable
 from contract.errors import QueueUnavailable
 from contract.labels import read
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from api.staff import Staff
-
-RETRY_LATER_S = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +70,9 @@ class LabelBook:
                 return self._known
             published = read(self._redis, crew.model, crew.digest)
         except (QueueUnavailable, RedisError) as error:
-            raise BackendDown(f"the labels can't be read: {error}", RETRY_LATER_S) from error
+            raise BackendDown(f"the labels can't be read: {error}", RETRY_SOON_S) from error
         if published is None:
-            raise NoWorker("no worker has published its labels yet", RETRY_LATER_S)
+            raise NoWorker("no worker has published its labels yet", RETRY_SOON_S)
         return LabelList(crew.model, crew.digest, published)
 
 

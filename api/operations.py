@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, jsonify
 
 from api.bodies import Alive, Health, Ready
-from api.errors import BackendDown, NoWorker
+from api.errors import RETRY_LATER_S, RETRY_SOON_S, BackendDown, NoWorker
 from api.reference.operation import JSON, Answer, Content, Operation, documented
 from api.services import Services
 from contract.errors import QueueUnavailable, StoreUnwritable
@@ -59,9 +59,9 @@ def readyz() -> ResponseReturnValue:
         services.store.check_writable()
         crew = services.staff.crew()
     except (QueueUnavailable, StoreUnwritable) as error:
-        raise BackendDown(str(error), retry_after_s=2) from error
+        raise BackendDown(str(error), RETRY_SOON_S) from error
     if not crew.memory.never_forgets:
-        raise BackendDown(f"Redis would forget jobs: its maxmemory-policy is {crew.memory.policy}", retry_after_s=60)
+        raise BackendDown(f"Redis would forget jobs: its maxmemory-policy is {crew.memory.policy}", RETRY_LATER_S)
     body: Ready = {"status": "ready", "model": crew.model, "workers": len(crew.workers)}
     return jsonify(body)
 

@@ -128,7 +128,9 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # no space, 
 def answer_os_error(error: OSError) -> Response:
     """A machine without room for an upload at the moment is no bug."""
     if error.errno in NO_ROOM:
-        return answer_api_error(errors.BackendDown("there is no room for this upload at the moment", retry_after_s=2))
+        return answer_api_error(
+            errors.BackendDown("there is no room for this upload at the moment", errors.RETRY_SOON_S)
+        )
     return answer_bug(error)
 
 

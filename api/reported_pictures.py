@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from contract.errors import PictureNotFound, StoreUnwritable
-from contract.image_store import ImageStore
+from contract.image_store import ImageStore, room_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,11 +39,12 @@ class ReportedPictures:
             return
         try:
             picture = self._uploads.read(name)
-            if self._count() + len(picture) > self._most_bytes:
+            room = room_for(len(picture))
+            if self._count() + room > self._most_bytes:
                 log.warning("FEEDBACK_PICTURES_MB leaves no room to keep the reported picture %s", name)
                 return
             self._kept.put(picture)
-            self._bytes += len(picture)
+            self._bytes += room
         except (OSError, PictureNotFound, StoreUnwritable) as error:
             log.warning("the reported picture %s can't be kept: %s", name, error)
 

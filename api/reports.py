@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from api.errors import BackendDown
-from api.feedback import RETRY_LATER_S, FeedbackLog, take_lock
+from api.errors import RETRY_LATER_S, BackendDown
+from api.feedback import FeedbackLog, take_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

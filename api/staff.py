@@ -78,7 +78,7 @@ class Staff:
         self._depth = 0
         self._depth_seen_at = float("-inf")
         self._crew: Crew | None = None
-        self._failure: QueueUnavailable | None = None
+        self._failure: str | None = None
         self._looked_at = float("-inf")
 
     def crew(self) -> Crew:
@@ -95,7 +95,7 @@ class Staff:
         if self._is_due():
             self._look_or_wait()
         if self._failure is not None:
-            raise self._failure
+            raise QueueUnavailable(self._failure)
         if self._crew is None:
             raise NoWorker("no worker is ready", ALIVE_FOR_S)
         return self._crew
@@ -175,12 +175,12 @@ class Staff:
         try:
             cards, memory = workers_alive(self._redis), read_queue_memory(self._redis)
             if cards:
-                newest = max(cards, key=lambda card: card.generation)
+                newest = max(cards, key=lambda card: (card.generation, card.digest))
                 crew = Crew(newest.model, newest.digest, tuple(cards), memory)
                 self.saw(self._queue.depth(newest.model))
         except RedisError as error:
-            failure = QueueUnavailable(f"Redis does not answer: {error}")
+            failure = f"Redis does not answer: {error}"
         except QueueUnavailable as error:
-            failure = error
+            failure = str(error)
         self._crew, self._failure = crew, failure
         self._looked_at = time.monotonic()

@@ -79,7 +79,10 @@ def show_metrics() -> ResponseReturnValue:
     """All that is counted, in Prometheus' text, or OpenMetrics for who asks for that; ``/stats`` for who wants JSON."""
     if request.accept_mimetypes.best_match(["text/plain", "application/json"]) == "application/json":
         return show_stats()
-    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    try:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    except (TypeError, ValueError):  # it can't read every version that a client may ask for
+        encode, content_type = choose_encoder("")
     return Response(encode(_Scrape()), content_type=content_type)
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from api.errors import (
+    RETRY_SOON_S,
     BackendDown,
     JobEnded,
     KeyReusedForAnother,
@@ -14,7 +15,7 @@ from api.errors import (
     NoWorker,
     Overloaded,
 )
-from api.gateway import ADMITTED_SHARE, RETRY_SOON_S
+from api.gateway import ADMITTED_SHARE
 from contract.errors import KeyReused, QueueUnavailable, StoreUnwritable, TicketEnded, TicketNotFound
 from contract.tickets import TicketState, Wish
 

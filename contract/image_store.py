@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[0-9a-f]{64}")
 SHARDS = 256
+BLOCK_BYTES = 4096  # of the usual file systems
 UNFINISHED = ".part-"  # prefix of a file that is still being written
+
+
+def room_for(size_bytes: int) -> int:
+    """What a file of that size takes of a disk, in bytes: tiny files would else be as many as somebody likes."""
+    return max(BLOCK_BYTES, size_bytes)
 
 
 class ImageStore:
@@ -63,7 +69,7 @@ class ImageStore:
         return isinstance(name, str) and NAME.fullmatch(name) is not None and self._path(name).is_file()
 
     def size_bytes(self) -> int:
-        """What all files here take together. It looks at each of them."""
+        """What all files here take on the disk together (``room_for``). It looks at each of them."""
         total = 0
         for shard in range(SHARDS):
             folder = self._folder / f"{shard:02x}"
@@ -72,7 +78,7 @@ class ImageStore:
             with os.scandir(folder) as files:
                 for file in files:
                     with suppress(FileNotFoundError):  # just renamed or deleted
-                        total += file.stat().st_size
+                        total += room_for(file.stat().st_size)
         return total
 
     def expire(self, shard: int, older_than_s: float) -> int:

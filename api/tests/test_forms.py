@@ -9,8 +9,9 @@ from urllib3 import encode_multipart_formdata
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.test import EnvironBuilder
 
-from api.errors import BrokenForm
-from api.forms import READ_BYTES, FormRequest
+from api.body_room import BodyRoom
+from api.errors import BrokenForm, Overloaded
+from api.forms import READ_BYTES, FormParser, FormRequest
 
 TYPE = "multipart/form-data; boundary=b"
 PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
@@ -55,12 +56,16 @@ def test_several_files_of_one_name_keep_their_order():
         (b"no form at all", TYPE),
         (PART + b"x\r\n--b--\r\n", "multipart/form-data"),
         (PART.replace(b"form-data", b"attachment") + b"x\r\n--b--\r\n", TYPE),
+        (PART.replace(b"a.jpg", b"a\nb.jpg") + b"x\r\n--b--\r\n", TYPE),
+        (PART.replace(b"a.jpg", b"\xff" * 5000) + b"x\r\n--b--\r\n", TYPE),
     ],
-    ids=["cut short", "empty", "other bytes", "no boundary", "no form-data"],
+    ids=["cut short", "empty", "other bytes", "no boundary", "no form-data", "a line break", "no UTF-8"],
 )
 def test_a_broken_form_says_so_instead_of_looking_like_one_without_a_file(body, content_type):
-    with pytest.raises(BrokenForm, match="the form can't be read: "):
+    with pytest.raises(BrokenForm, match="the form can't be read: ") as told:
         sent(body, content_type).files  # noqa: B018  reading it is the point
+
+    assert len(str(told.value)) < 200  # it goes into a header, and must not carry what was sent
 
 
 @pytest.mark.parametrize(
@@ -89,6 +94,23 @@ def test_a_form_may_not_fill_the_memory_with_parts(fields, too_much):
 
     with pytest.raises(BrokenForm, match=too_much):
         sent(body, content_type).form  # noqa: B018
+
+
+def test_bodies_that_come_at_the_same_time_have_no_more_than_their_room(monkeypatch):
+    """A few slow senders of large files would else fill the process's memory."""
+    body, content_type = encode_multipart_formdata({"file": ("a.jpg", b"x" * 600)})
+    monkeypatch.setattr(FormParser, "room", BodyRoom(1000))
+    with FormParser.room.take(600), pytest.raises(Overloaded):
+        sent(body, content_type).files  # noqa: B018
+
+    assert sent(body, content_type).files["file"].read() == b"x" * 600
+
+
+def test_one_body_is_read_however_large_the_limit_of_a_request_is(monkeypatch):
+    body, content_type = encode_multipart_formdata({"file": ("a.jpg", b"x" * 600)})
+    monkeypatch.setattr(FormParser, "room", BodyRoom(10))
+
+    assert sent(body, content_type).files["file"].read() == b"x" * 600
 
 
 def test_plain_forms_are_read_as_ever():

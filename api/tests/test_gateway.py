@@ -13,7 +13,8 @@ from api.services import Services
 from api.settings import Settings
 from api.upload import Upload
 from contract import keys
-from contract.job_queue import queue_name
+from contract.errors import QueueUnavailable
+from contract.job_queue import JobQueue, Sighting, queue_name
 from contract.messages import ClassifyJob
 from contract.roster import WorkerCard, announce, introduce
 from tests.support.crew import Crew, eventually
@@ -322,3 +323,18 @@ def test_a_picture_that_uses_up_the_deadline_costs_the_others_nothing(crew, open
     crew.redis.set(keys.inflight(MODEL, crew.store.put(b"puma")), "stuck")
 
     assert ask_all(open_gateway(request_timeout_s=3), "puma", "tabby") == [DeadlineExceeded, ("tabby", "miss")]
+
+
+def test_a_batch_waits_for_a_redis_that_hangs_once_not_for_each_picture(redis, open_gateway, monkeypatch):
+    """Each wait lasts seconds: thirty-two of them, one after the other, would be minutes past the deadline."""
+    pretend_worker(redis, service_ms=1)
+    looks: list[str] = []
+
+    def look(_self: JobQueue, _model: str, _digest: str, picture: str) -> Sighting:
+        looks.append(picture)
+        raise QueueUnavailable("Redis does not answer")
+
+    monkeypatch.setattr(JobQueue, "look", look)
+
+    assert ask_all(open_gateway(), "tabby", "tench", "cup") == [BackendDown] * 3
+    assert len(looks) == 1

@@ -199,7 +199,9 @@ def test_each_application_counts_for_itself(app, client):
 # /metrics
 
 
-@pytest.mark.parametrize("accept", [None, "*/*", "text/plain", "text/html,*/*;q=0.8"])
+@pytest.mark.parametrize(
+    "accept", [None, "*/*", "text/plain", "text/html,*/*;q=0.8", "application/openmetrics-text;version=abc"]
+)
 def test_metrics_are_prometheus_text_unless_something_else_is_asked_for(client, accept):
     send(client)
     response = client.get("/metrics", headers={"Accept": accept} if accept else {})

@@ -64,3 +64,11 @@ def test_an_admin_key_is_optional_and_never_printed(monkeypatch, key):
 
     assert settings.admin_api_key.get_secret_value() == (key or "")
     assert "0123456789abcdef" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+
+
+def test_a_wrong_address_is_shown_without_its_password(monkeypatch, capsys):
+    monkeypatch.setenv("REDIS_URL", "reds://:hunter2@queue/0")
+    with pytest.raises(SystemExit):
+        load_settings(Settings)
+
+    assert capsys.readouterr().err.startswith("REDIS_URL='reds://:***@queue/0': ")
