@@ -14,7 +14,7 @@ from model.ranking import top_k
 from model.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,12 +38,18 @@ class Classifier:
         self._session = Session(bundle, num_threads)
         self._top_k = top_k
 
-    def classify(self, images: Sequence[bytes]) -> list[Classification | Failure]:
+    def classify(
+        self, images: Sequence[bytes], *, on_progress: Callable[[], None] = lambda: None
+    ) -> list[Classification | Failure]:
         """Turn a micro-batch of encoded pictures into one outcome each, in order.
 
-        A bad picture is its sender's fault and becomes a Failure; our own faults raise.
+        A bad picture is its sender's fault and becomes a Failure; our own faults raise. ``on_progress`` is called after
+        each picture's decoding, whatever came of it.
         """
-        decoded = [self._decode(image) for image in images]
+        decoded = []
+        for image in images:
+            decoded.append(self._decode(image))
+            on_progress()
         inputs = [entry[0] for entry in decoded if not isinstance(entry, Failure)]
         if not inputs:
             return [entry for entry in decoded if isinstance(entry, Failure)]

@@ -12,7 +12,9 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
+from threading import Timer
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TRIES = 2  # a process that dies may have been ended for another reason than the picture; but not one out of time
+# For all tries of a picture, by the clock: the process's own limit counts the processor's time, of which a busy machine
+# may give it little. Less than COMPUTE_LIMIT_S of model/serving/lease.py, at which the worker would end itself instead.
+WALL_LIMIT_S = 12.0
 
 REQUEST = struct.Struct(">QB")  # bytes of the picture that follows, and the factor by which it is wanted smaller
 REPLY = struct.Struct(">II")  # height and width of the pixels that follow; 0 and 0 for a picture that can't be read
@@ -44,16 +49,20 @@ class HeicDecoder:
         """Pixels as ``model.decode.decode`` gives them, averaged over squares of ``reduction`` pixels.
 
         Raises:
-            UndecodableImage: libheif can't read it, or not within the process's limits.
+            UndecodableImage: libheif can't read it, or not within the limits.
         """
+        deadline = time.monotonic() + WALL_LIMIT_S
         for _ in range(TRIES):
             try:
-                pixels = self._ask(image, reduction)
+                pixels = self._ask(image, reduction, deadline)
             except (BrokenPipeError, EOFError):
                 exit_code = self.close()
                 log.warning("the decoder of HEICs died, exit code %s", exit_code)
-                if exit_code == -signal.SIGXCPU:
+                if exit_code == -signal.SIGXCPU or time.monotonic() >= deadline:
                     break
+            except BaseException:  # the answer that is still to come would be taken for the next picture's
+                self.close()
+                raise
             else:
                 if not pixels.size:
                     raise UndecodableImage("the HEIC is damaged or cut short")
@@ -69,17 +78,14 @@ class HeicDecoder:
         process.communicate()  # closes the pipes, whatever is still in them, and waits
         return process.returncode
 
-    def _ask(self, image: bytes, reduction: int) -> NDArray[np.uint8]:
+    def _ask(self, image: bytes, reduction: int, deadline: float) -> NDArray[np.uint8]:
         process = self._running()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(REQUEST.pack(len(image), reduction))
-        process.stdin.write(image)
-        process.stdin.flush()
-        height, width = REPLY.unpack(_read(process.stdout, REPLY.size))
-        if height * width > MAX_PIXELS:  # nothing is taken from the process on trust
-            raise EOFError
-        return np.frombuffer(_read(process.stdout, height * width * 3), np.uint8).reshape(height, width, 3)
+        limit = Timer(deadline - time.monotonic(), process.kill)  # ends what waits for its pipes, in either direction
+        limit.start()
+        try:
+            return _exchange(process, image, reduction)
+        finally:
+            limit.cancel()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -93,6 +99,18 @@ class HeicDecoder:
                 stderr=subprocess.DEVNULL,
             )
         return self._process
+
+
+def _exchange(process: subprocess.Popen[bytes], image: bytes, reduction: int) -> NDArray[np.uint8]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(REQUEST.pack(len(image), reduction))
+    process.stdin.write(image)
+    process.stdin.flush()
+    height, width = REPLY.unpack(_read(process.stdout, REPLY.size))
+    if height * width > MAX_PIXELS:  # nothing is taken from the process on trust
+        raise EOFError
+    return np.frombuffer(_read(process.stdout, height * width * 3), np.uint8).reshape(height, width, 3)
 
 
 def _read(stream: IO[bytes], length: int) -> bytes:

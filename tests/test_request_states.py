@@ -17,6 +17,7 @@ from contract import keys, labels
 from contract.errors import ComputationFailed, ResultTimeout
 from contract.job_queue import queue_name
 from contract.messages import Classification, ClassifyJob, Dropped, Failure
+from model.serving.lease import EXIT_HUNG
 from tests.support.crew import WAIT_S, Crew, eventually
 from tests.support.scripted_worker import DIGEST, MODEL
 
@@ -100,6 +101,23 @@ def test_the_jobs_of_a_killed_worker_are_answered_by_another(crew):
 
     assert sorted(label_of(crew.outcome(submission)) for submission in submissions) == ["slow-0", "slow-1", "slow-2"]
     assert crew.redis.zcard(f"rq:wip:{queue_name(MODEL)}") == 0
+
+
+def test_a_batch_may_take_long_as_long_as_its_pictures_come_along(crew):
+    """The limit is for a worker that hangs; four large HEICs are work."""
+    submissions = [crew.submit(f"large-{n}") for n in range(4)]
+    worker = crew.hire(COMPUTE_LIMIT_S="2")
+
+    assert [label_of(crew.outcome(submission)) for submission in submissions] == [f"large-{n}" for n in range(4)]
+    assert len(crew.batches()) == 1
+    assert worker.poll() is None
+
+
+def test_a_worker_that_hangs_ends_itself(crew):
+    """No signal reaches native code; without this its jobs would never be anybody else's."""
+    crew.submit("hang")
+
+    assert crew.hire(COMPUTE_LIMIT_S="1").wait(WAIT_S) == EXIT_HUNG
 
 
 def test_an_id_stranded_between_queue_and_start_comes_back(crew):

@@ -27,14 +27,14 @@ EXIT_HUNG = 70  # EX_SOFTWARE of sysexits.h
 class Lease:
     """Renews the executions of the batch in hand until it is let go.
 
-    A batch that takes longer than ``COMPUTE_LIMIT_S`` hangs in native code, where no signal reaches it: the process
-    ends at once, its lease runs out, and another worker takes the jobs.
+    A batch that makes no progress for ``COMPUTE_LIMIT_S`` hangs in native code, where no signal reaches it: the
+    process ends at once, its lease runs out, and another worker takes the jobs.
     """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._orders: Sequence[Order] = ()
-        self._since = 0.0
+        self._since = self._last_progress = 0.0
         self._heartbeat = Heartbeat("lease", RENEW_EVERY_S, self._renew)
 
     def start(self) -> None:
@@ -44,18 +44,23 @@ class Lease:
         self._heartbeat.stop()
 
     def hold(self, orders: Sequence[Order]) -> None:
-        self._since = time.monotonic()
+        self._since = self._last_progress = time.monotonic()
         self._orders = orders
+
+    def progress(self) -> None:
+        """The batch in hand does not hang: its limit counts from now."""
+        self._last_progress = time.monotonic()
 
     def let_go(self) -> None:
         self._orders = ()
 
     def _renew(self) -> None:
-        orders, held_s = self._orders, time.monotonic() - self._since
-        if not orders or held_s < RENEW_EVERY_S:
+        orders, now = self._orders, time.monotonic()
+        if not orders or now - self._since < RENEW_EVERY_S:
             return
-        if held_s > COMPUTE_LIMIT_S:
-            log.critical("a batch has been computing for %.0f s: this worker ends itself", held_s)
+        stuck_s = now - self._last_progress
+        if stuck_s > COMPUTE_LIMIT_S:
+            log.critical("a batch has made no progress for %.0f s: this worker ends itself", stuck_s)
             os._exit(EXIT_HUNG)
         with self._redis.pipeline() as pipe:
             for order in orders:

@@ -157,7 +157,8 @@ class BatchWorker(SimpleWorker):
         Senders of one picture at the same instant may all queue it before one of them wins ``inflight``.
         """
         names = {order.sharing_key: order.classify.picture for order in orders if order.classify is not None}
-        outcomes = self._classifier.classify([self._store.read(picture) for picture in names.values()])
+        images = [self._store.read(picture) for picture in names.values()]
+        outcomes = self._classifier.classify(images, on_progress=self._lease.progress)
         by_key = dict(zip(names, outcomes, strict=True))
         return [by_key[order.sharing_key] for order in orders]
 

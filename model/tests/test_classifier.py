@@ -42,6 +42,14 @@ def test_a_bad_picture_fails_alone(write_bundle):
     assert best([outcomes[1], outcomes[3]]) == ["red", "blue"]
 
 
+def test_each_decoded_picture_is_progress(write_bundle):
+    """A bad one as well: by this a worker knows that its batch does not hang."""
+    progress = []
+    Classifier(load_bundle(write_bundle())).classify([RED, b"", BLUE], on_progress=lambda: progress.append(1))
+
+    assert len(progress) == 3
+
+
 @pytest.mark.parametrize("images", [[], [b""], [odd.truncated_jpeg(), odd.zero_by_zero_png()]])
 def test_a_batch_without_a_sound_picture_is_no_problem(write_bundle, images):
     outcomes = Classifier(load_bundle(write_bundle())).classify(images)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import random
 import signal
 import sys
+import textwrap
 from io import BytesIO
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image, ImageOps
 
-from model import heic
+from model import heic, heic_process
 from model.decode import decode
 from model.errors import TooManyPixels, UndecodableImage
+from model.opencv import MAX_PIXELS
+from model.serving.lease import COMPUTE_LIMIT_S
 from tests.pictures import odd
 
 
@@ -134,6 +138,87 @@ def test_a_picture_that_ends_every_decoder_is_refused(monkeypatch):
 
     with pytest.raises(UndecodableImage, match="more time or memory than a photo does"):
         read(odd.heic())
+
+
+def running():
+    """The decoder's process, which has read a picture."""
+    read(odd.heic())
+    process = heic.decoder._process
+    assert process is not None
+    return process
+
+
+def test_a_picture_that_takes_too_much_processor_time_is_refused_at_once(monkeypatch, tmp_path, caplog):
+    """Nothing in a file says how long it will take. A second try would only take as long."""
+    spinning = tmp_path / "spinning"
+    spinning.write_text(
+        textwrap.dedent(f"""\
+            #!{sys.executable}
+            import itertools, sys
+            sys.path.insert(0, ".")
+            from model import heic_process
+
+            heic_process.CPU_LIMIT_S = 1
+            heic_process.decode = lambda *_: sum(itertools.repeat(0))
+            heic_process.main()
+            """)
+    )
+    spinning.chmod(0o755)
+    heic.decoder.close()
+    monkeypatch.setattr(sys, "executable", str(spinning))
+
+    with pytest.raises(UndecodableImage, match="more time or memory than a photo does"):
+        read(odd.heic())
+    assert caplog.messages == [f"the decoder of HEICs died, exit code {-signal.SIGXCPU}"]
+
+
+def test_the_decoder_may_have_so_much_memory_and_no_more():
+    """16 bytes for each pixel of the largest picture, beyond what it starts with, which is less than 2 GB."""
+    limits = Path(f"/proc/{running().pid}/limits").read_text().splitlines()
+    (soft, hard) = next(line.split()[3:5] for line in limits if line.startswith("Max address space"))
+    working = heic_process.WORKING_BYTES + heic_process.BYTES_PER_PIXEL * MAX_PIXELS
+
+    assert soft == hard != "unlimited"
+    assert working < int(hard) < working + 2 * 1024**3
+
+
+def test_a_decoder_that_gives_no_answer_is_given_up(monkeypatch, caplog):
+    """On a machine with too much to do, ten seconds of the processor's time may never come together."""
+    process = running()
+    process.send_signal(signal.SIGSTOP)
+    with monkeypatch.context() as shortly:
+        shortly.setattr(heic, "WALL_LIMIT_S", 0.2)
+        with pytest.raises(UndecodableImage, match="more time or memory than a photo does"):
+            read(odd.heic())
+
+    assert caplog.messages == [f"the decoder of HEICs died, exit code {-signal.SIGKILL}"]
+    assert read(odd.heic()).shape == (300, 451, 3)
+
+
+def test_a_decoder_that_takes_no_picture_is_given_up(monkeypatch):
+    """More bytes than a pipe holds wait for their reader."""
+    running().send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(heic, "WALL_LIMIT_S", 0.2)
+
+    with pytest.raises(UndecodableImage, match="more time or memory than a photo does"):
+        read(odd.heic() + bytes(1024 * 1024))
+
+
+def test_a_picture_is_given_up_before_its_worker_takes_itself_to_hang():
+    """Else the sender of a bad picture would get a 500, after it has ended four workers."""
+    assert heic_process.CPU_LIMIT_S < heic.WALL_LIMIT_S < COMPUTE_LIMIT_S
+
+
+@pytest.mark.parametrize("trouble", [MemoryError, KeyboardInterrupt])
+def test_after_a_failure_between_question_and_answer_no_picture_gets_anothers_pixels(monkeypatch, trouble):
+    """The answer that was not read would be the next one's, and its label another person's."""
+    with monkeypatch.context() as once:
+        once.setattr(heic, "_read", Mock(side_effect=trouble))
+        with pytest.raises(trouble):
+            read(odd.heic())
+
+    assert difference(read(odd.heic(odd.ROCKET)), odd.opened(odd.ROCKET.read_bytes())) < 4
+    assert difference(read(odd.heic()), odd.photo()) < 4
 
 
 def test_the_decoder_knows_nothing_of_the_service(monkeypatch):

@@ -19,7 +19,7 @@ from model.serving.worker import BatchWorker
 from model.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 MODEL, DIGEST = "null", "0" * 64
 
@@ -33,7 +33,8 @@ class NullClassifier:
         labels = tuple(Label(f"label {number}", 1 / top_k) for number in range(top_k))
         self._answer = Classification(MODEL, DIGEST, labels, Timings(0.0, 0.0))
 
-    def classify(self, images: Sequence[bytes]) -> list[Classification]:
+    def classify(self, images: Sequence[bytes], *, on_progress: Callable[[], None]) -> list[Classification]:
+        on_progress()
         return [self._answer] * len(images)
 
 

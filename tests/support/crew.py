@@ -62,13 +62,16 @@ class Crew:
         self._workers: list[subprocess.Popen[bytes]] = []
         self._waiters = ThreadPoolExecutor(32)
 
-    def hire(self) -> subprocess.Popen[bytes]:
-        """Start one more worker and wait until it is at work, or dead of the first picture that it took."""
+    def hire(self, **settings: str) -> subprocess.Popen[bytes]:
+        """Start one more worker and wait until it is at work, or dead of the first picture that it took.
+
+        ``settings`` are added to its environment.
+        """
         before = self._announced()
         with self._log.open("ab") as log:
             worker = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.scripted_worker"],
-                env=self._environment, cwd=ROOT, stdout=log, stderr=log,
+                env=self._environment | settings, cwd=ROOT, stdout=log, stderr=log,
             )  # fmt: skip
         self._workers.append(worker)
         eventually(lambda: self._announced() - before or worker.poll() is not None, f"work begins: {self._log}")

@@ -16,10 +16,11 @@ from contract.connections import connect
 from contract.image_store import ImageStore
 from contract.logs import set_up_logging
 from contract.messages import Classification, Failure, FailureKind, Label, Timings
+from model.serving import lease
 from model.serving.worker import BatchWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 MODEL, DIGEST = "scripted", "d" * 64
 SLOW_S = 0.6
@@ -29,8 +30,11 @@ GIF = b"GIF89a\x08\x00\x08\x00#"  # in front of a script, it lets the API take i
 class ScriptedClassifier:
     bundle = SimpleNamespace(name=MODEL, digest=DIGEST, labels=("tabby", "lynx"))
 
-    def classify(self, images: Sequence[bytes]) -> list[Classification | Failure]:
-        """Obey: "poison" kills the process, "fault" raises, "bad" is undecodable, "slow" takes a while."""
+    def classify(self, images: Sequence[bytes], *, on_progress: Callable[[], None]) -> list[Classification | Failure]:
+        """Obey: "poison" kills the process, "fault" raises, "bad" is undecodable, "slow" takes a while.
+
+        "large" takes a while for each picture, and says when it is through with it; "hang" never ends.
+        """
         images = [image.removeprefix(GIF) for image in images]
         with Path(os.environ["JOURNAL"]).open("a") as journal:
             journal.write(" ".join(sorted(image.decode() for image in images)) + "\n")
@@ -39,6 +43,12 @@ class ScriptedClassifier:
         if any(image.startswith(b"fault") for image in images):
             raise RuntimeError("scripted fault")
         if any(image.startswith(b"slow") for image in images):
+            time.sleep(SLOW_S)
+        for image in images:
+            if image.startswith(b"large"):
+                time.sleep(SLOW_S)
+                on_progress()
+        while any(image.startswith(b"hang") for image in images):
             time.sleep(SLOW_S)
         return [self._outcome(image.decode()) for image in images]
 
@@ -50,6 +60,7 @@ class ScriptedClassifier:
 
 def main() -> int:
     set_up_logging("INFO")
+    lease.COMPUTE_LIMIT_S = float(os.environ.get("COMPUTE_LIMIT_S", lease.COMPUTE_LIMIT_S))
     classifier: Any = ScriptedClassifier()
     BatchWorker(
         connect(os.environ["REDIS_URL"]),
