@@ -27,7 +27,7 @@ from stress_test.capacity import chart, peer
 from stress_test.capacity.bench import Bench, Section
 from stress_test.capacity.collection import find_photos
 from stress_test.capacity.report import Run, as_json, markdown
-from stress_test.capacity.scenarios import control_plane, large_photo, memory, overload, repeated, throughput
+from stress_test.capacity.scenarios import control_plane, large_photo, memory, overload, repeated, throughput, variants
 from stress_test.capacity.wrk import find_wrk
 from stress_test.errors import CannotMeasure
 from stress_test.machine import Machine
@@ -85,6 +85,7 @@ def _measure(rounds: int, seconds: float, command: str) -> tuple[Run, throughput
         bench = Bench(model, photos, usable_cpus(), rounds, seconds, Path(scratch), cache)
         seen = _told("distinct photos", throughput.measure, bench)
         others: dict[str, Callable[[Bench], Section]] = {
+            "variants": variants.measure,
             "repeated": repeated.measure,
             "overload": overload.measure,
             "control_plane": control_plane.measure,
