@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.browser import NoBrowser, chromium
+from tests.support.browser import WAIT_MS, NoBrowser, chromium
 from tests.support.missing import skip_or_fail
 from tests.support.stack import Stack
-from tests.support.upload_page import ANSWER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +61,7 @@ def page(browser: Browser, service_url: str, request: pytest.FixtureRequest) -> 
     An indirect parameter is the browser's context: its window, colours, scripts.
     """
     context = browser.new_context(**getattr(request, "param", {}))
-    context.set_default_timeout(ANSWER_MS)
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     broken: list[Any] = []
 

@@ -88,7 +88,7 @@ def reported(page: Page, notes: Path) -> None:
 
 
 def feedback(page: Page, _notes: Path) -> None:
-    page.get_by_role("link", name="Feedback").click()
+    go_to_feedback(page)
     page.get_by_label("What it really is").press_sequentially("cat")
     page.get_by_role("option", name="tiger cat").wait_for()
 
@@ -124,10 +124,16 @@ def test_axe_finds_nothing_wrong_without_scripts(page, checker, notes):
     page.get_by_role("button", name="Send report").click()
     expect(page.get_by_role("status").filter(has_text="Thank you")).to_be_visible()
     seen["thanks"] = axe.violations(page, checker)
-    page.get_by_role("link", name="Feedback").click()
+    go_to_feedback(page)
     seen["feedback"] = axe.violations(page, checker)
 
     assert {state: wrong for state, wrong in seen.items() if wrong} == {}
+
+
+def go_to_feedback(page: Page) -> None:
+    """A click alone does not wait: what is evaluated next would meet the old page, or none."""
+    page.get_by_role("link", name="Feedback").click()
+    page.wait_for_url("**/feedback")
 
 
 def unscripted_styles(route: Route) -> None:
@@ -231,6 +237,6 @@ def test_nothing_sticks_out_sideways(page, notes, text_size):
     open_report(page)
 
     assert page.evaluate(STICKING_OUT) == []
-    page.get_by_role("link", name="Feedback").click()
+    go_to_feedback(page)
     page.evaluate("size => {document.documentElement.style.fontSize = size}", text_size)
     assert page.evaluate(STICKING_OUT) == []

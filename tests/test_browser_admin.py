@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from playwright.sync_api import Error as PlaywrightError
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from tests.support.stack import Stack
 
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 PICTURES = Path(__file__).parent / "pictures"
-CANDIDATES = (os.environ.get("CHROMIUM"), "/usr/bin/chromium", "/usr/bin/chromium-browser", "google-chrome")
 KEY = "correct-horse-battery"
 TIMEOUT_S = 60
 PHONE = {"viewport": {"width": 360, "height": 740}}
@@ -58,18 +55,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         gone = {"filename": "a" * 64, "prediction": "mixing_bowl", "comment": "swept"}
         assert requests.post(f"{stack.url}/feedback", data=gone, timeout=TIMEOUT_S).ok
         yield stack.url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next((path for name in CANDIDATES if name and (path := shutil.which(name))), None)
-    if found is None:
-        reason = "no browser here: install Debian's chromium, or name one in CHROMIUM"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.browser import WAIT_MS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, ConsoleMessage, Page, Route
 
 PICTURES = Path(__file__).parent / "pictures"
-ANSWER_MS = 60_000
 
 
 @pytest.fixture
 def page(browser: Browser, service_url: str) -> Iterator[Page]:
     """A page of a browser that is cut off from every other host; it fails on any word in the console."""
     context = browser.new_context(viewport={"width": 1300, "height": 1000})
-    context.set_default_timeout(ANSWER_MS)
+    context.set_default_timeout(WAIT_MS)
     outside: list[str] = []
     complaints: list[str] = []
 
@@ -56,7 +57,7 @@ def test_swagger_ui_shows_every_chapter_and_predict_can_be_tried_out(page, servi
     predict.get_by_role("button", name="Execute").click()
     answer = predict.locator(".live-responses-table")
 
-    expect(answer.locator(".response-col_status").last).to_contain_text("200", timeout=ANSWER_MS)
+    expect(answer.locator(".response-col_status").last).to_contain_text("200")
     expect(answer).to_contain_text("Egyptian_cat")
     for chapter in ("Classification", "Pages", "Feedback", "Operations"):
         expect(page.locator(f"#operations-tag-{chapter}")).to_be_visible()
@@ -65,7 +66,7 @@ def test_swagger_ui_shows_every_chapter_and_predict_can_be_tried_out(page, servi
 def test_redoc_shows_every_route_and_finds_words(page, service_url):
     """The same to read and to search; the search runs in a worker that the page makes of a blob."""
     page.goto(f"{service_url}/redoc")
-    expect(page.get_by_role("heading", name="Image classifier")).to_be_visible(timeout=ANSWER_MS)
+    expect(page.get_by_role("heading", name="Image classifier")).to_be_visible()
     page.get_by_placeholder("Search").fill("upload page")
 
     expect(page.locator("[data-role='search:results']")).to_contain_text("The upload page")

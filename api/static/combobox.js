@@ -104,6 +104,9 @@ export function combobox(input, load) {
       choose(entry);
     }
   });
+  if (document.activeElement === input && input.value) {
+    open(); // somebody was quicker than this script
+  }
 }
 
 /** The names that hold every typed word: first those that are what was typed, then by how well they hold it. */

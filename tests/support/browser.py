@@ -7,7 +7,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,10 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+WAIT_MS = 60_000  # generous: a busy machine may still be warming its workers up
+
+expect.set_options(timeout=WAIT_MS)
 
 
 class NoBrowser(Exception):

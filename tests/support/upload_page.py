@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 PICTURES = Path(__file__).parents[1] / "pictures"
-ANSWER_MS = 60_000  # generous: a busy machine may still be warming its workers up
 
 
 def choose(page: Page, *files: Path) -> None:
@@ -23,7 +22,7 @@ def card(page: Page, state: str) -> Locator:
 
 
 def expect_cards(page: Page, state: str, count: int) -> None:
-    expect(card(page, state)).to_have_count(count, timeout=ANSWER_MS)
+    expect(card(page, state)).to_have_count(count)
 
 
 def open_report(page: Page) -> None:
