@@ -78,7 +78,7 @@ def infer() -> ResponseReturnValue:
     services.gateway.admit()
     wanted = Wanted.from_request(request, services.settings)
     answer = services.gateway.classify(Upload.from_request(request, services.settings))
-    return describe(jsonify(_seen(answer, wanted)), answer)
+    return describe(jsonify(wanted.inferred(answer.classification)), answer)
 
 
 @bp.post("/infer/batch")
@@ -148,15 +148,4 @@ def _raise_what_may_pass(outcomes: Iterable[Answer | ApiError]) -> None:
 def _result(filename: str, outcome: Answer | ApiError, wanted: Wanted) -> BatchResult:
     if isinstance(outcome, ApiError):
         return {"filename": filename, "predictions": [], "inference_time_ms": None, "error": str(outcome)}
-    return {"filename": filename, **_seen(outcome, wanted), "error": None}
-
-
-def _seen(answer: Answer, wanted: Wanted) -> Inferred:
-    """``inference_time_ms`` is what a worker spent on the answer, whether for this request or for an earlier one."""
-    timings = answer.classification.timings_ms
-    return {
-        "predictions": [
-            {"label": entry.label, "confidence": entry.score} for entry in wanted.labels_of(answer.classification)
-        ],
-        "inference_time_ms": round(timings.decode + timings.infer, 1),
-    }
+    return {"filename": filename, **wanted.inferred(outcome.classification), "error": None}

@@ -176,13 +176,11 @@ def _shown(ticket: Ticket) -> Response:
 
 
 def _result(ticket: Ticket, found: Classification) -> JobResult:
-    timings = found.timings_ms
     wanted = Wanted(ticket.wish.top_k, ticket.wish.min_score, named=True)
     return {
         "model": found.model,
         "digest": found.digest,
-        "predictions": [{"label": entry.label, "confidence": entry.score} for entry in wanted.labels_of(found)],
-        "inference_time_ms": round(timings.decode + timings.infer, 1),
+        **wanted.inferred(found),
     }
 
 

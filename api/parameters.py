@@ -14,6 +14,7 @@ from contract.messages import Label
 if TYPE_CHECKING:
     from flask import Request
 
+    from api.bodies import Inferred
     from api.settings import Settings
     from contract.messages import Classification
 
@@ -62,6 +63,14 @@ class Wanted:
         """The wanted labels, best first; scores are rounded as they are shown, before they are compared."""
         shown = (Label(entry.label, round(entry.score, SCORE_DECIMALS)) for entry in found.labels[: self.top_k])
         return [entry for entry in shown if entry.score >= self.min_score]
+
+    def inferred(self, found: Classification) -> Inferred:
+        """``inference_time_ms`` is what a worker spent on the answer, for this request or for an earlier one."""
+        timings = found.timings_ms
+        return {
+            "predictions": [{"label": entry.label, "confidence": entry.score} for entry in self.labels_of(found)],
+            "inference_time_ms": round(timings.decode + timings.infer, 1),
+        }
 
 
 def _sent(request: Request, name: str) -> list[str]:
