@@ -44,10 +44,8 @@ class ImageStore:
         name = hashlib.sha256(data).hexdigest()
         path = self._path(name)
         try:
-            if path.exists() and path.stat().st_size == len(data):  # shorter after a power cut: written anew
-                os.utime(path)
-            else:
-                self._write(path, data)
+            if not _refresh(path, len(data)):
+                _write(path, data)
         except OSError as error:
             raise StoreUnwritable(f"pictures can't be stored: {error.strerror}") from error
         return name
@@ -119,12 +117,27 @@ class ImageStore:
             raise ValueError(f"not a picture's name: {name!r:.80}")
         return self._folder / name[:2] / name
 
-    def _write(self, path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(UNFINISHED + uuid4().hex)
+
+def _refresh(path: Path, size_bytes: int) -> bool:
+    """Make a stored picture young again; False where there is none, or a shorter one since a power cut."""
+    try:
+        if path.stat().st_size != size_bytes:
+            return False
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_name(UNFINISHED + uuid4().hex)
+    try:
         try:
             part.write_bytes(data)
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        except FileNotFoundError:  # the first picture of this subfolder
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(data)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rq import Queue
-from rq.serializers import JSONSerializer
 
-from contract.job_queue import queue_name, tickets_queue_name
+from contract.job_queue import SERIALIZER, queue_name, tickets_queue_name
 from model.serving.intake import Intake
 from model.serving.recovery import Recovery
 from model.serving.settlement import Settlement
@@ -49,7 +48,7 @@ class Lanes:
         answer_ttl_s: int,
     ) -> None:
         def lane(name: str, batch_max: int, batch_wait_s: float) -> Lane:
-            queue = Queue(name, connection=redis, serializer=JSONSerializer)
+            queue = Queue(name, connection=redis, serializer=SERIALIZER)
             settlement = Settlement(redis, queue, model, answer_ttl_s, worker_name)
             return Lane(
                 Intake(redis, queue, batch_max, batch_wait_s),

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rq.job import Job, JobStatus
-from rq.serializers import JSONSerializer
 
-from contract.job_queue import TASK
+from contract.job_queue import SERIALIZER, TASK
 from contract.messages import ClassifyJob
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def read_order(redis: Redis, job_id: str, fields: dict[bytes, bytes]) -> Order:
     Raises:
         Exception: the hash is no RQ job's. RQ reads it field by field and raises whatever a forged one provokes.
     """
-    job = Job(job_id, connection=redis, serializer=JSONSerializer)
+    job = Job(job_id, connection=redis, serializer=SERIALIZER)
     job.restore(fields)
     tries_alone = int(job.meta.get(_TRIES_ALONE, 0))
     try:
