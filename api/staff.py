@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import harmonic_mean
 from threading import Condition, Lock
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,13 @@ class Crew:
 
     @property
     def mean_service_s(self) -> float:
-        """What a picture costs one worker, in seconds; 0 before any has served one."""
-        return sum(worker.service_ms for worker in self.workers) / len(self.workers) / 1000
+        """What a picture costs one worker, in seconds; 0 before any has served one.
+
+        The harmonic mean: of unequal workers the quick one does more of the pictures. Who has served none yet, just
+        started, counts like the others, not like one that is infinitely quick.
+        """
+        known = [worker.service_ms for worker in self.workers if worker.service_ms > 0]
+        return harmonic_mean(known) / 1000 if known else 0.0
 
     def expected_wait_s(self, depth: float) -> float:
         """How long a picture queued now waits for its answer, in seconds, behind ``depth`` others.

@@ -111,7 +111,7 @@ def _backend(services: Services) -> list[Metric]:
         GaugeMetricFamily("classifier_queue_depth", "Pictures waiting for a worker.", depth),
         GaugeMetricFamily(
             "classifier_worker_service_seconds",
-            "What a picture costs a worker: the mean of the workers' moving medians.",
+            "What a picture costs a worker: the harmonic mean of the workers' moving medians.",
             crew.mean_service_s,
         ),
         GaugeMetricFamily("classifier_redis_memory_used_bytes", "Memory that Redis uses.", crew.memory.used_bytes),

@@ -323,9 +323,7 @@ class JobQueue:
         return self._restore(computation, entry_id, payload)
 
     def _restore(self, computation: str, entry_id: bytes, payload: dict[bytes, bytes]) -> Result:
-        return Result.restore(
-            computation, entry_id.decode(), payload, connection=self._commands, serializer=SERIALIZER
-        )
+        return Result.restore(computation, entry_id.decode(), payload, connection=self._commands, serializer=SERIALIZER)
 
     def _queue(self, name: str) -> Queue:
         if name not in self._queues:

@@ -162,6 +162,20 @@ def test_our_own_fault_is_tried_three_times_and_then_seen(crew):
     assert "scripted fault" in (result.exc_string or "")
 
 
+def test_a_picture_that_is_gone_from_the_store_is_given_up_and_its_neighbours_pay_nothing(crew):
+    """Somebody deleted it, or the volume came back from a backup without it."""
+    gone, *others = (crew.submit(script) for script in ("gone", "cat-0", "cat-1"))
+    picture = crew.store.put(b"gone")
+    next(crew.folder.rglob(picture)).unlink()
+    crew.hire()
+
+    assert [label_of(crew.outcome(other)) for other in others] == ["cat-0", "cat-1"]
+    with pytest.raises(ComputationFailed):
+        crew.outcome(gone)
+    assert crew.batches() == ["cat-0 cat-1"]
+    assert dead_letters(crew) == [gone.computation]
+
+
 def test_every_end_lets_the_picture_be_submitted_anew(crew):
     """No later request may join a computation that came to nothing."""
     crew.hire()

@@ -74,6 +74,19 @@ def test_jobs_on_their_way_into_the_queue_count_as_being_in_it():
     assert staff.depth(crew(workers=1, service_ms=20)) == 10
 
 
+@pytest.mark.parametrize(
+    ("service_ms", "expected_ms"),
+    [((20.0, 0.0), 20.0), ((20.0, 200.0), 2 / (1 / 20 + 1 / 200)), ((0.0, 0.0), 0.0)],
+    ids=["one has just started", "one is slow", "both have just started"],
+)
+def test_a_crew_is_as_quick_as_its_workers_together(service_ms, expected_ms):
+    """Behind a long queue, just after a restart, twice as much as the workers can do would else be let in."""
+    workers = tuple(crew(1, milliseconds).workers[0] for milliseconds in service_ms)
+    mixed = Crew("m", "d" * 64, workers, cast("QueueMemory", None))
+
+    assert mixed.mean_service_s * 1000 == pytest.approx(expected_ms)
+
+
 def test_of_workers_that_have_served_nothing_yet_no_speed_is_assumed(clock):
     staff = Staff(cast("Redis", None), cast("JobQueue", None))
     staff.saw(100)

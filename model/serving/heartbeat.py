@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Calls ``beat`` every ``interval_s`` seconds in a thread of its own; an absent Redis is logged and outlived."""
+    """Calls ``beat`` every ``interval_s`` seconds in a thread of its own; a beat that fails is logged."""
 
     def __init__(self, name: str, interval_s: float, beat: Callable[[], None]) -> None:
         self._name = name
@@ -38,3 +38,5 @@ class Heartbeat:
                 self._beat()
             except RedisError as error:
                 log.warning("%s: Redis does not answer: %s", self._name, error)
+            except Exception:
+                log.exception("%s: a beat failed", self._name)  # without its thread a worker would work unseen

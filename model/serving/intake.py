@@ -7,8 +7,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import RedisError
+
 from contract import keys
-from model.serving.order import Order, read_order
+from model.serving.order import Order, is_wrong_type, read_order
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -112,7 +114,9 @@ class Intake:
             if isinstance(fields, Exception):
                 raise fields  # noqa: TRY301
             return read_order(self._redis, job_id, fields)
-        except Exception as error:  # noqa: BLE001  # a forged hash may raise anything; it must not end the worker
+        except Exception as error:  # a forged hash may raise anything; it must not end the worker
+            if isinstance(error, RedisError) and not is_wrong_type(error):
+                raise  # Redis refuses: that says nothing about the job, which recovery will find
             self.garbage += 1
             log.warning("dropped %r from the queue: no job (%s); %d so far", job_id[:80], error, self.garbage)
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from redis.exceptions import ResponseError
 from rq.job import Job, JobStatus
 
 from contract.job_queue import SERIALIZER, TASK
@@ -12,6 +13,7 @@ from contract.messages import ClassifyJob
 
 if TYPE_CHECKING:
     from redis import Redis
+    from redis.exceptions import RedisError
     from rq.executions import Execution
 
 MAX_TRIES_ALONE = 3
@@ -64,6 +66,11 @@ class Order:
         self.job.meta[_TRIES_ALONE] = self.tries_alone
         meta: bytes = self.job.serializer.dumps(self.job.meta)
         return meta
+
+
+def is_wrong_type(error: RedisError) -> bool:
+    """Whether Redis holds something else than a hash under a job's key: somebody put an ID of no job in the queue."""
+    return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
 
 
 def read_order(redis: Redis, job_id: str, fields: dict[bytes, bytes]) -> Order:

@@ -6,13 +6,13 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from rq.executions import Execution
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
 from rq.utils import current_timestamp
 from rq.worker_registration import clean_worker_registry
 
-from model.serving.order import read_order
+from model.serving.order import is_wrong_type, read_order
 from model.serving.settlement import GivenUp
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ class Recovery:
         try:
             fields: Any = self._redis.hgetall(f"rq:job:{job_id}")
             return read_order(self._redis, job_id, fields)
-        except RedisConnectionError:
-            raise
-        except Exception as error:  # noqa: BLE001  # a forged hash may raise anything; it must not end the worker
+        except Exception as error:  # a forged hash may raise anything; it must not end the worker
+            if isinstance(error, RedisError) and not is_wrong_type(error):
+                raise  # Redis hangs or refuses: that says nothing about the job, whose last record this may be
             log.warning("dropped %r: no job (%s)", job_id[:80], error)
             return None
 

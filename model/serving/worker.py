@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
+from contract.errors import PictureNotFound
 from contract.job_queue import queue_name, tickets_queue_name
 from contract.messages import Dropped
 from contract.roster import WorkerCard
@@ -60,7 +61,12 @@ class BatchWorker(SimpleWorker):
     ) -> None:
         bundle = classifier.bundle
         queues = [queue_name(bundle.name), tickets_queue_name(bundle.name)]
-        super().__init__(queues, connection=redis, serializer=JSONSerializer, worker_ttl=RQ_WORKER_TTL_S)
+        super().__init__(
+            queues,
+            connection=redis,
+            serializer=JSONSerializer,  # the class: RQ registers a worker with its serializer's name
+            worker_ttl=RQ_WORKER_TTL_S,
+        )
         self._store = store
         self._classifier = classifier
         self._lanes = Lanes(
@@ -148,19 +154,30 @@ class BatchWorker(SimpleWorker):
             self._presence.failed(f"{type(error).__name__}: {error}")
             self._try_again(orders, settlement, traceback.format_exc())
             return
-        self._presence.served(len(orders), time.monotonic() - started)
-        settlement.end(list(zip(orders, outcomes, strict=True)))
+        if outcomes:
+            self._presence.served(len(outcomes), time.monotonic() - started)
+        found = [(order, outcomes[order.sharing_key]) for order in orders if order.sharing_key in outcomes]
+        settlement.end(found)
+        missing = [order for order in orders if order.sharing_key not in outcomes]
+        self._try_again(missing, settlement, "its picture is not in the store")
 
-    def _classify(self, orders: list[Order]) -> list[Classification | Failure]:
-        """One outcome for each order. Orders of one picture share it, unless their senders asked for no sharing.
+    def _classify(self, orders: list[Order]) -> dict[str, Classification | Failure]:
+        """Outcomes by the orders' sharing keys; a picture that is not in the store has none.
 
-        Senders of one picture at the same instant may all queue it before one of them wins ``inflight``.
+        Orders of one picture share its outcome, unless their senders asked for no sharing. Senders of one picture at
+        the same instant may all queue it before one of them wins ``inflight``.
         """
-        names = {order.sharing_key: order.classify.picture for order in orders if order.classify is not None}
-        images = [self._store.read(picture) for picture in names.values()]
-        outcomes = self._classifier.classify(images, on_progress=self._lease.progress)
-        by_key = dict(zip(names, outcomes, strict=True))
-        return [by_key[order.sharing_key] for order in orders]
+        pictures = {order.sharing_key: order.classify.picture for order in orders if order.classify is not None}
+        images: dict[str, bytes] = {}
+        for key, picture in pictures.items():
+            try:
+                images[key] = self._store.read(picture)
+            except PictureNotFound as error:
+                log.error("a job can't run: %s", error)  # noqa: TRY400  # its neighbours can
+        if not images:
+            return {}
+        outcomes = self._classifier.classify(list(images.values()), on_progress=self._lease.progress)
+        return dict(zip(images, outcomes, strict=True))
 
     def _try_again(self, orders: list[Order], settlement: Settlement, reason: str) -> None:
         """Our fault: each job goes back and runs alone, until it has had its tries."""

@@ -45,6 +45,7 @@ class Crew:
     """The parts that a test of the queue plays with; ``close`` ends every worker."""
 
     def __init__(self, redis_url: str, folder: Path) -> None:
+        self.folder = folder
         self.redis = Redis.from_url(redis_url)
         self.store = ImageStore(folder / "uploads")
         commands = connect(redis_url)

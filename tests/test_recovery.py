@@ -1,0 +1,74 @@
+"""Recovery and intake before a Redis that answers, but not everything: what they can't read they must not forget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from redis import Redis
+from redis.exceptions import NoPermissionError
+from rq import Queue
+
+from contract.job_queue import queue_name
+from model.serving.intake import Intake
+from model.serving.recovery import Recovery
+from model.serving.settlement import Settlement
+from tests.support.crew import Crew
+from tests.support.scripted_worker import MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.server import Server
+
+LEASES = f"rq:wip:{queue_name(MODEL)}"
+
+
+@pytest.fixture
+def crew(any_server: Server, tmp_path: Path) -> Iterator[Crew]:
+    crew = Crew(any_server.url, tmp_path)
+    crew.redis.flushall()
+    yield crew
+    crew.close()
+
+
+@pytest.fixture
+def forbidden(crew: Crew, any_server: Server) -> Iterator[Redis]:
+    """A client that Redis lets do anything but read a hash."""
+    crew.redis.acl_setuser("worker", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-hgetall"])
+    with Redis.from_url(any_server.url, username="worker", password="any") as client:  # noqa: S106  # it has none
+        yield client
+    crew.redis.acl_deluser("worker")
+
+
+def recovery(redis: Redis) -> Recovery:
+    queue = Queue(queue_name(MODEL), connection=redis)
+    return Recovery(redis, queue, Settlement(redis, queue, MODEL, 60, "worker"), batch_wait_s=0.0)
+
+
+def test_a_lease_whose_job_cant_be_read_stays(crew, forbidden):
+    """It is the last record of a job that somebody was promised an answer to."""
+    submission = crew.submit("tabby")
+    crew.redis.zadd(LEASES, {f"{submission.computation}:run": 1})
+
+    with pytest.raises(NoPermissionError):
+        recovery(forbidden).run_if_due()
+
+    assert crew.redis.zcard(LEASES) == 1
+
+    crew.redis.delete(f"recovery:{queue_name(MODEL)}")
+    recovery(crew.redis).run_if_due()
+
+    assert crew.redis.zcard(LEASES) == 0
+
+
+def test_a_job_that_cant_be_read_is_not_taken_for_garbage(crew, forbidden):
+    """It stays between the queue and its start, where recovery finds it."""
+    submission = crew.submit("tabby")
+    queue = Queue(queue_name(MODEL), connection=forbidden)
+
+    with pytest.raises(NoPermissionError):
+        Intake(forbidden, queue, batch_max=4, batch_wait_s=0.0).take()
+
+    assert crew.redis.lrange(queue.intermediate_queue_key, 0, -1) == [submission.computation.encode()]
