@@ -6,6 +6,9 @@ import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from gevent import get_hub
+from gevent.util import wrap_errors
+
 from api.errors import (
     RETRY_SOON_S,
     BackendDown,
@@ -69,7 +72,7 @@ class TicketDesk:
         """
         with _errors_in_our_words():
             address = self._staff.address()
-            wish = Wish(self._store.put(upload.data), wanted.top_k, wanted.min_score)
+            wish = Wish(self._put(upload.data), wanted.top_k, wanted.min_score)
             cache, answer = self._settings.result_cache, None
             if cache and address.crew is not None:
                 sighting = self._queue.look(address.model, address.crew.digest, wish.picture)
@@ -99,6 +102,18 @@ class TicketDesk:
             return nobody.retry_after_s
         except QueueUnavailable:
             return RETRY_SOON_S
+
+    def _put(self, picture: bytes) -> str:
+        """Store what is to outlive a power failure, in a thread: no other request of this process waits for the disk.
+
+        Raises:
+            StoreUnwritable: the folder can't be written.
+        """
+        put = wrap_errors(StoreUnwritable, self._store.put)  # gevent would log what a thread raises
+        name: str | StoreUnwritable = get_hub().threadpool.apply(put, (picture,), {"durable": True})
+        if isinstance(name, StoreUnwritable):
+            raise name
+        return name
 
     def _expected_wait_s(self, crew: Crew | None) -> float:
         """How long a ticket issued now waits for its answer, in seconds: behind all requests, and all tickets."""

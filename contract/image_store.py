@@ -33,10 +33,13 @@ class ImageStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, *, durable: bool = False) -> str:
         """Store a picture, or refresh the age of the same picture stored before; returns its name.
 
         A reader never sees half a picture: the file appears complete, by a rename.
+
+        Args:
+            durable: return only once the picture would survive a power failure. It waits for the disk.
 
         Raises:
             StoreUnwritable: the folder can't be written.
@@ -44,8 +47,11 @@ class ImageStore:
         name = hashlib.sha256(data).hexdigest()
         path = self._path(name)
         try:
-            if not _refresh(path, len(data)):
-                _write(path, data)
+            if not _refresh(path, len(data), durable=durable):
+                _write(path, data, durable=durable)
+            if durable:  # the names too: that of the file, and that of its subfolder
+                _sync(path.parent)
+                _sync(self._folder)
         except OSError as error:
             raise StoreUnwritable(f"pictures can't be stored: {error.strerror}") from error
         return name
@@ -118,18 +124,20 @@ class ImageStore:
         return self._folder / name[:2] / name
 
 
-def _refresh(path: Path, size_bytes: int) -> bool:
+def _refresh(path: Path, size_bytes: int, *, durable: bool) -> bool:
     """Make a stored picture young again; False where there is none, or a shorter one since a power cut."""
     try:
         if path.stat().st_size != size_bytes:
             return False
         os.utime(path)
+        if durable:  # who stored it before may not have waited
+            _sync(path)
     except FileNotFoundError:
         return False
     return True
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, *, durable: bool) -> None:
     part = path.with_name(UNFINISHED + uuid4().hex)
     try:
         try:
@@ -137,7 +145,18 @@ def _write(path: Path, data: bytes) -> None:
         except FileNotFoundError:  # the first picture of this subfolder
             path.parent.mkdir(parents=True, exist_ok=True)
             part.write_bytes(data)
+        if durable:  # before the rename: a name must not outlive its bytes
+            _sync(part)
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk has a file's bytes, or a folder's names, whoever wrote them."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
+import gevent
 import pytest
 
 from api.app import create_app
@@ -90,6 +94,46 @@ def test_a_job_is_accepted_before_it_is_done(crew, client):
     assert body["state"] == "queued"
     assert body["links"] == {"self": accepted.headers["Location"]}
     assert crew.redis.llen(f"rq:queue:{tickets_queue_name(MODEL)}") == 1
+
+
+@pytest.mark.usefixtures("crew")
+def test_a_job_is_accepted_once_its_picture_is_on_the_disk(client, tmp_path, monkeypatch):
+    """Its record is in Redis' log within a second; without the picture a power failure would leave half a job."""
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    accepted = submit(client)
+
+    assert accepted.status_code == 202
+    assert [path for path in (tmp_path / "uploads").glob("*/*") if path.stat().st_ino not in synced] == []
+
+
+def test_a_disk_that_refuses_the_picture_makes_no_job(crew, client, monkeypatch):
+    def refuse(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+
+    assert problem(submit(client)) == 503
+    assert crew.redis.keys("ticket:*") == []
+
+
+@pytest.mark.usefixtures("crew")
+def test_while_a_job_waits_for_the_disk_others_are_served(client, monkeypatch):
+    """All requests of a process share one thread: what waits for a disk must not hold it."""
+    other_served = Event()
+
+    def slow_disk(_descriptor: int) -> None:
+        if not other_served.wait(5):
+            raise OSError(errno.ETIMEDOUT, "the other request was not served meanwhile")
+
+    monkeypatch.setattr(os, "fsync", slow_disk)
+    job = gevent.spawn(submit, client)
+    gevent.sleep(0)  # it runs until it waits
+    other = client.application.test_client().get("/livez")
+    other_served.set()
+
+    assert other.status_code == 200
+    assert job.get().status_code == 202
 
 
 def test_a_job_that_is_done_shows_its_result(crew, client):

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
 
 from contract.errors import PictureNotFound, StoreUnwritable
 from contract.image_store import SHARDS, ImageStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WEEK_S = 7 * 86400
 
@@ -58,6 +63,56 @@ def test_a_picture_that_a_power_cut_has_shortened_is_written_anew(tmp_path):
     store.put(b"picture")
 
     assert store.read(name) == b"picture"
+
+
+def test_a_picture_deleted_just_as_it_is_sent_again_is_written_anew(tmp_path, monkeypatch):
+    """The sweeper is another process: it may be faster between the look at a picture and making it young."""
+    store, make_young = ImageStore(tmp_path), os.utime
+    name = store.put(b"picture")
+
+    def make_young_too_late(path: Path) -> None:
+        path.unlink()
+        make_young(path)
+
+    monkeypatch.setattr(os, "utime", make_young_too_late)
+    store.put(b"picture")
+
+    assert store.read(name) == b"picture"
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new", "stored before by somebody who did not wait"])
+def test_a_durable_picture_is_on_the_disk_before_its_name_is_given(tmp_path, monkeypatch, known):
+    """A job is in Redis' log within a second; a picture in the page cache would be gone after a power failure."""
+    store, synced = ImageStore(tmp_path), []
+    if known:
+        store.put(b"picture")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    name = store.put(b"picture", durable=True)
+
+    file = tmp_path / name[:2] / name
+    assert synced == [path.stat().st_ino for path in (file, file.parent, tmp_path)]
+
+
+def test_only_who_asks_for_it_waits_for_the_disk(tmp_path, monkeypatch):
+    """A request that waits for its answer is sent again by its sender after a power failure."""
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    ImageStore(tmp_path).put(b"picture")
+
+    assert synced == []
+
+
+def test_a_picture_that_the_disk_refuses_gets_no_name(tmp_path, monkeypatch):
+    """Its name would promise bytes that were never written."""
+
+    def refuse(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+
+    with pytest.raises(StoreUnwritable, match="Input/output error"):
+        ImageStore(tmp_path).put(b"picture", durable=True)
+    assert files(tmp_path) == []
 
 
 def test_only_what_was_not_seen_again_expires(tmp_path):
