@@ -1,4 +1,4 @@
-"""Who is at work: each worker announces itself every second; the API reads liveness, digest and speed from it."""
+"""Who is at work: workers announce themselves every second, for the API (who, how fast) and each other (how many)."""
 
 from __future__ import annotations
 
@@ -41,8 +41,12 @@ def introduce(redis: Redis, model: str) -> None:
     redis.zadd(keys.MODELS, {model: _now_s(redis)})
 
 
-def announce(redis: Redis, card: WorkerCard) -> None:
-    """Say that this worker is alive; to be repeated well within ``ALIVE_FOR_S``. Scores are Redis' time."""
+def announce(redis: Redis, card: WorkerCard) -> int:
+    """Say that this worker is alive; to be repeated well within ``ALIVE_FOR_S``. Scores are Redis' time.
+
+    Returns:
+        How many workers of its model are alive, itself included.
+    """
     now_s = _now_s(redis)
     key = keys.worker(card.model, card.worker_id)
     with redis.pipeline() as pipe:
@@ -61,7 +65,9 @@ def announce(redis: Redis, card: WorkerCard) -> None:
             },
         )
         pipe.expire(key, ALIVE_FOR_S)
-        pipe.execute()
+        pipe.zcard(keys.workers(card.model))
+        alive: int = pipe.execute()[-1]
+    return alive
 
 
 def withdraw(redis: Redis, card: WorkerCard) -> None:

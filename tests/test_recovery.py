@@ -69,6 +69,6 @@ def test_a_job_that_cant_be_read_is_not_taken_for_garbage(crew, forbidden):
     queue = Queue(queue_name(MODEL), connection=forbidden)
 
     with pytest.raises(NoPermissionError):
-        Intake(forbidden, queue, batch_max=4, batch_wait_s=0.0).take()
+        Intake(forbidden, queue, batch_max=4, batch_wait_s=0.0, workers=lambda: 1).take()
 
     assert crew.redis.lrange(queue.intermediate_queue_key, 0, -1) == [submission.computation.encode()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 import zlib
 from concurrent.futures import wait
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from contract import keys, labels
 from contract.errors import ComputationFailed, ResultTimeout
 from contract.job_queue import queue_name
 from contract.messages import Classification, ClassifyJob, Dropped, Failure
+from model.serving.intake import Intake
 from model.serving.lease import EXIT_HUNG
 from tests.support.crew import WAIT_S, Crew, eventually
 from tests.support.scripted_worker import DIGEST, MODEL
@@ -78,6 +80,32 @@ def test_what_waits_is_computed_together(crew):
 
     assert [label_of(crew.outcome(submission)) for submission in submissions] == [f"cat-{n}" for n in range(6)]
     assert crew.batches() == ["cat-0 cat-1 cat-2 cat-3", "cat-4 cat-5"]
+
+
+def test_a_worker_leaves_its_colleagues_their_share_of_a_short_queue(crew):
+    """One that took all of it would compute for long while they stand idle."""
+    crew.redis.zadd(keys.workers(MODEL), {"colleague": time.time() + WAIT_S})  # who is busy elsewhere
+    submissions = [crew.submit(f"cat-{n}") for n in range(5)]
+    crew.hire()
+
+    assert [label_of(crew.outcome(submission)) for submission in submissions] == [f"cat-{n}" for n in range(5)]
+    assert crew.batches() == ["cat-0 cat-1 cat-2", "cat-3", "cat-4"]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "workers", "taken"),
+    [(1, 1, 1), (8, 1, 4), (1, 2, 1), (5, 2, 3), (8, 2, 4), (12, 2, 4), (3, 8, 1)],
+)  # fmt: skip
+def test_a_batch_is_a_workers_share_of_what_waits_up_to_the_limit(crew, waiting, workers, taken):
+    """Nobody idles while the queue is short, and batches are full when it is long."""
+    for number in range(waiting):
+        crew.submit(f"cat-{number}")
+    queue = Queue(queue_name(MODEL), connection=crew.redis, serializer=JSONSerializer)
+    batch = Intake(crew.redis, queue, batch_max=4, batch_wait_s=0.0, workers=lambda: workers).take()
+
+    assert batch is not None
+    assert len(batch.runnable) == taken
+    assert crew.redis.llen(QUEUE) == waiting - taken
 
 
 def test_a_bad_picture_fails_alone_and_as_a_result(crew):

@@ -16,6 +16,16 @@ def test_a_worker_is_alive_from_its_announcement_to_its_withdrawal(redis):
     assert workers_alive(redis) == []
 
 
+def test_an_announcement_learns_how_many_are_alive(redis):
+    """A worker takes its share of a short queue; who is silent for longer than the limit has none."""
+    redis.zadd(keys.workers("resnet50"), {"silent": 1})
+    other = replace(CARD, worker_id="w2")
+    seen = [announce(redis, CARD), announce(redis, other), announce(redis, CARD)]
+    withdraw(redis, other)
+
+    assert [*seen, announce(redis, CARD)] == [1, 2, 2, 1]
+
+
 def test_a_worker_that_falls_silent_counts_as_gone(redis):
     """Nobody says goodbye for a killed worker: its card runs out."""
     announce(redis, CARD)

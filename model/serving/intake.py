@@ -1,8 +1,9 @@
-"""Forming a batch: take the first job that comes, and what already waits behind it."""
+"""Forming a batch: take the first job that comes, and this worker's share of what already waits behind it."""
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from contract import keys
 from model.serving.order import Order, is_wrong_type, read_order
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redis import Redis
     from rq import Queue
 
@@ -43,14 +46,19 @@ class Intake:
 
     Args:
         batch_max: most jobs in one batch.
-        batch_wait_s: how long a batch that is not full waits for stragglers, in seconds; 0 for not at all.
+        batch_wait_s: how long a batch that is not full waits for stragglers, in seconds, whatever its share; 0 for not
+            at all.
+        workers: says how many share the queue, at least 1; it is asked once a batch.
     """
 
-    def __init__(self, redis: Redis, queue: Queue, batch_max: int, batch_wait_s: float) -> None:
+    def __init__(
+        self, redis: Redis, queue: Queue, batch_max: int, batch_wait_s: float, workers: Callable[[], int]
+    ) -> None:
         self._redis = redis
         self._queue = queue
         self._batch_max = batch_max
         self._batch_wait_s = batch_wait_s
+        self._workers = workers
         self.garbage = 0  # IDs that led to no job, since the start
 
     def take(self, *, block: bool = False) -> Batch | None:
@@ -59,18 +67,33 @@ class Intake:
         Raises:
             RedisError: Redis does not answer.
         """
-        taken = self._move(self._batch_max)
-        if not taken and block:
-            taken = self._await(POP_BLOCK_S)
-            if taken:
-                taken += self._move(self._batch_max - 1)
+        waiting, taken = self._first()
+        if not taken and block and (taken := self._await(POP_BLOCK_S)):
+            waiting = 1 + self._waiting()
         if not taken:
             return None
+        taken += self._move(self._share(waiting) - len(taken))
         taken += self._stragglers(self._batch_max - len(taken))
         return self._sort(list(dict.fromkeys(taken)))
 
+    def _first(self) -> tuple[int, list[bytes]]:
+        """How many wait, and the first of them, in one round trip."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.llen(self._queue.key)
+            pipe.lmove(self._queue.key, self._queue.intermediate_queue_key)
+            waiting, entry = pipe.execute()
+        return waiting, [] if entry is None else [entry]
+
+    def _waiting(self) -> int:
+        length: Any = self._redis.llen(self._queue.key)
+        return int(length)
+
+    def _share(self, waiting: int) -> int:
+        """How many to take, so that an idle colleague finds some of a short queue: docs/decisions/0012."""
+        return min(self._batch_max, math.ceil(waiting / self._workers()))
+
     def _move(self, places: int) -> list[bytes]:
-        """What already waits, in one round trip."""
+        """As many as there are, up to ``places``, in one round trip."""
         with self._redis.pipeline(transaction=False) as pipe:
             for _ in range(places):
                 pipe.lmove(self._queue.key, self._queue.intermediate_queue_key)

@@ -16,6 +16,8 @@ from model.serving.recovery import Recovery
 from model.serving.settlement import Settlement
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redis import Redis
 
     from model.serving.intake import Batch
@@ -46,12 +48,13 @@ class Lanes:
         batch_max: int,
         batch_wait_s: float,
         answer_ttl_s: int,
+        workers: Callable[[], int],
     ) -> None:
         def lane(name: str, batch_max: int, batch_wait_s: float) -> Lane:
             queue = Queue(name, connection=redis, serializer=SERIALIZER)
             settlement = Settlement(redis, queue, model, answer_ttl_s, worker_name)
             return Lane(
-                Intake(redis, queue, batch_max, batch_wait_s),
+                Intake(redis, queue, batch_max, batch_wait_s, workers),
                 settlement,
                 Recovery(redis, queue, settlement, batch_wait_s),
             )

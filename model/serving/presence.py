@@ -21,12 +21,17 @@ SERVICE_WINDOW = 15  # batches; their median is the service time, so that one hu
 
 
 class Presence:
-    """This worker's card in the roster and its model's labels, both renewed every second."""
+    """This worker's card in the roster and its model's labels, both renewed every second.
+
+    Attributes:
+        workers: how many of its model were alive at the latest announcement, this one included.
+    """
 
     def __init__(self, redis: Redis, card: WorkerCard, labels: Sequence[str]) -> None:
         self._redis = redis
         self._card = card
         self._labels = labels
+        self.workers = 1
         self._service_ms: deque[float] = deque(maxlen=SERVICE_WINDOW)
         self._heartbeat = Heartbeat("presence", ANNOUNCE_EVERY_S, self._announce)
 
@@ -59,4 +64,4 @@ class Presence:
 
     def _announce(self) -> None:
         publish(self._redis, self._card.model, self._card.digest, self._labels)  # first: no card without its labels
-        announce(self._redis, self._card)
+        self.workers = announce(self._redis, self._card)

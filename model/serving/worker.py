@@ -76,6 +76,7 @@ class BatchWorker(SimpleWorker):
             batch_max=batch_max,
             batch_wait_s=batch_wait_s,
             answer_ttl_s=answer_ttl_s,
+            workers=lambda: self._presence.workers,
         )
         self._lease = Lease(redis)
         card = WorkerCard(
