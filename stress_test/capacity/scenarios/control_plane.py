@@ -30,6 +30,7 @@ CONCURRENCY = 32
 WARM_UP_S = 2.0
 LOOK_EVERY_S = 0.1
 LIMIT_MS = 2.5
+WORKERS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def measure(bench: Bench) -> ControlPlane:
     """Raises CannotMeasure: a part of the service or wrk did not run."""
     seen: list[Cost] = []
     with _service_without_a_model(bench.scratch / "control-plane") as url:
-        parts = service_parts()
+        parts = service_parts(workers=WORKERS)
 
         def turn(seconds: float = bench.half_s) -> Cost:
             before = cpu_s_by_role(parts)
@@ -87,7 +88,9 @@ def measure(bench: Bench) -> ControlPlane:
 
 @contextmanager
 def _service_without_a_model(folder: Path) -> Iterator[str]:
-    settings = Settings(host="127.0.0.1", port=free_port(), workers=1, data_dir=folder / "data", model_path=Path())
+    settings = Settings(
+        host="127.0.0.1", port=free_port(), workers=WORKERS, data_dir=folder / "data", model_path=Path()
+    )
     logs = folder / "logs"
     logs.mkdir(parents=True)
     settings.queue_dir.mkdir(parents=True)
@@ -112,7 +115,7 @@ def _with_null_worker(part: Part) -> Part:
 
 def _wait_until_ready(supervisor: Supervisor, url: str) -> None:
     deadline = time.monotonic() + READY_WITHIN_S
-    while health(url).get("workers") != 1:
+    while health(url).get("workers") != WORKERS:
         supervisor.check()
         if time.monotonic() > deadline:
             raise CannotMeasure(f"the service without a model was not ready within {READY_WITHIN_S:.0f} s")

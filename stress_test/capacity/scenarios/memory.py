@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stress_test.capacity.bench import Bench
 
 CONCURRENCY = 32
+API_PROCESSES = 1
 TURNS = 16  # at 8 s each the second half begins when the first results (kept for a minute) expire: a steady state
 SAMPLE_EVERY_S = 0.5
 AFTER_PICTURES = 5000
@@ -81,10 +82,10 @@ class Memory(Section):
         rows = "\n".join(course.row() for course in self.courses)
         return f"""## Memory
 
-Resident memory in MB while {CONCURRENCY} distinct photos wait all the time in one API process (`WEB_CONCURRENCY=1`),
-{self.load.answered} photos in {self.load.seconds:.0f} s; answer cache off. The slope is that of the straight line
-through the second half of the run. The last column is the most while {CONCURRENCY} photos of 12 megapixels wait,
-after that run.
+Resident memory in MB while {CONCURRENCY} distinct photos wait all the time in one API process
+(`WEB_CONCURRENCY={API_PROCESSES}`), {self.load.answered} photos in {self.load.seconds:.0f} s; answer cache off. The
+slope is that of the straight line through the second half of the run. The last column is the most while
+{CONCURRENCY} photos of 12 megapixels wait, after that run.
 
 | process | at the start | after 5,000 | at the end | most | slope per 1,000 | most, 12 MP |
 |:--------|-------------:|------------:|-----------:|-----:|----------------:|------------:|
@@ -97,9 +98,9 @@ def measure(bench: Bench) -> Memory:
     folder = bench.scratch / "large-for-memory"
     folder.mkdir()
     _, large = small_and_large(bench.photos, folder)
-    settings = {"RESULT_CACHE": "off", "WEB_CONCURRENCY": "1"}
+    settings = {"RESULT_CACHE": "off", "WEB_CONCURRENCY": str(API_PROCESSES)}
     with running_service(bench.workers, bench.model, bench.scratch / "memory", **settings) as url:
-        parts = service_parts()
+        parts = service_parts(workers=bench.workers, api_processes=API_PROCESSES)
         start = {part.name: part.rss_mb() for part in parts}
         load, watched = _watch(f"{url}/predict", photos, TURNS * bench.seconds, parts)
         settle(url)

@@ -185,7 +185,7 @@ def measure(bench: Bench) -> Throughput:
         url = stack.enter_context(
             running_service(bench.workers, bench.model, bench.scratch / "throughput", RESULT_CACHE="off")
         )
-        parts = service_parts()
+        parts = service_parts(workers=bench.workers)
 
         def serve(number: int, seconds: float = bench.seconds) -> Served:
             before = cpu_s_by_role(parts)

@@ -1,0 +1,35 @@
+"""A scenario for real, as short as it can be: that everything it speaks of was there to be measured."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from model.export import photos
+from stress_test.capacity.bench import Bench
+from stress_test.capacity.processes import ROLES
+from stress_test.capacity.scenarios import control_plane
+
+
+@pytest.mark.usefixtures("wrk")
+def test_the_control_plane_has_a_cost_in_every_role(tmp_path, imagenet_sample):
+    """In a process of its own, as ``make bench`` is: it counts the processes that it has started."""
+    bench = Bench(
+        model=Path(),  # the scenario's worker has none
+        photos=photos.read(imagenet_sample),
+        workers=1, rounds=1, seconds=1.0, scratch=tmp_path, cache=tmp_path,
+    )  # fmt: skip
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as own_process:
+        section = own_process.submit(control_plane.measure, bench).result()
+    (cost,) = section.rounds
+
+    assert cost.load.answered > 0
+    assert cost.load.failed == 0
+    assert all(cost.cpu_s[role] > 0 for role in ROLES)
+    assert re.search(
+        r"^\| [1-9]\d* \| \d+\.\d\d \| \d+\.\d\d \| \d+\.\d\d \| \d+\.\d\d \|$", section.markdown(), re.MULTILINE
+    )
