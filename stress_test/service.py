@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from stress_test.environment import environment_with
 from stress_test.errors import CannotMeasure
 from stress_test.load import ROOT
 
@@ -31,29 +31,29 @@ def running_service(workers: int, model_path: Path, folder: Path, **settings: st
     """Run the service on loopback while the context lasts; gives its URL.
 
     Args:
-        folder: for its data; not to be there yet.
-        settings: more environment variables of the service, as in ``RESULT_CACHE="off"``.
+        folder: for its data, absolute; not to be there yet.
+        settings: of the service, as in ``RESULT_CACHE="off"``; all others are at their defaults, whatever the
+            environment and a file .env say.
 
     Raises:
         CannotMeasure: it did not start; the message is its own.
     """
     folder.mkdir()
     port = free_port()
-    environment = {
-        **os.environ,
-        **settings,
+    own = {
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "WORKERS": str(workers),
-        "DATA_DIR": str(folder),
+        "DATA_DIR": str(folder / "data"),
         "MODEL_PATH": str(model_path.resolve()),
+        "PYTHONPATH": str(ROOT),
     }
     output = folder / "output.txt"
     with output.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "local"],
-            cwd=ROOT,
-            env=environment,
+            cwd=folder,  # not the project's, where a developer's .env may be
+            env=environment_with(**settings, **own),
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from stress_test.capacity.figures import Spread, Target
 from stress_test.capacity.processes import ROLES, Role, cpu_s_by_role, service_parts
 from stress_test.capacity.rounds import take_turns
 from stress_test.capacity.wrk import Load, post
+from stress_test.environment import environment_with
 from stress_test.errors import CannotMeasure
 from stress_test.service import READY_WITHIN_S, free_port, health
 
@@ -94,7 +94,7 @@ def _service_without_a_model(folder: Path) -> Iterator[str]:
     logs = folder / "logs"
     logs.mkdir(parents=True)
     settings.queue_dir.mkdir(parents=True)
-    supervisor = Supervisor(logs, {**os.environ, "RESULT_CACHE": "off"})
+    supervisor = Supervisor(logs, environment_with(RESULT_CACHE="off"))
     url = f"http://{settings.host}:{settings.port}"
     try:
         for part in plan(settings, folder / "valkey.sock"):
