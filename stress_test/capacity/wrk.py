@@ -70,7 +70,7 @@ def post(url: str, photos: Sequence[Path], *, concurrency: int, seconds: float, 
     """Post photos to ``url`` for ``seconds`` over ``concurrency`` connections, the next when the answer is there.
 
     Raises:
-        CannotMeasure: wrk is not there or failed.
+        CannotMeasure: wrk is not there or failed, or nothing was answered.
     """
     with posting(url, photos, concurrency=concurrency, seconds=seconds, distinct=distinct) as load:
         return load()
@@ -83,7 +83,7 @@ def posting(
     """Post while the context lasts, at the longest; gives a function that waits for the end and says what was seen.
 
     Raises:
-        CannotMeasure: wrk is not there or failed.
+        CannotMeasure: wrk is not there or failed, or nothing was answered.
     """
     cpu_before = _children_cpu_s()
     process = subprocess.Popen(
@@ -115,8 +115,14 @@ def posting(
 
 
 def parse(printed: str, concurrency: int, cpu_s: float) -> Load:
-    """Read the line of JSON with which post_photos.lua ends."""
+    """Read the line of JSON with which post_photos.lua ends.
+
+    Raises:
+        CannotMeasure: nothing was answered; times, memory and processor time of refusals would look splendid.
+    """
     seen = json.loads(printed.strip().splitlines()[-1])
+    if seen["requests"] <= seen["refused"]:
+        raise CannotMeasure(f"wrk got no answer but {seen['refused']} refusals or errors")
     return Load(
         concurrency=concurrency,
         seconds=seen["duration_us"] / 1e6,

@@ -30,6 +30,4 @@ def test_the_control_plane_has_a_cost_in_every_role(tmp_path, imagenet_sample):
     assert cost.load.answered > 0
     assert cost.load.failed == 0
     assert all(cost.cpu_s[role] > 0 for role in ROLES)
-    assert re.search(
-        r"^\| [1-9]\d* \| \d+\.\d\d \| \d+\.\d\d \| \d+\.\d\d \| \d+\.\d\d \|$", section.markdown(), re.MULTILINE
-    )
+    assert re.search(r"^\| [1-9]\d*( \| \d+\.\d\d){4} \| 0 \|$", section.markdown(), re.MULTILINE)

@@ -60,10 +60,11 @@ class ControlPlane(Section):
 The same processes as `make run` with one worker whose classifier answers at once: what is left is the work beside
 decoding and inference. Processor time by the system's count, {CONCURRENCY} distinct photos at once, answer cache off.
 
-| pictures/s | API, CPU ms per picture | worker | API and worker | queue |
-|-----------:|------------------------:|-------:|---------------:|------:|
+| pictures/s | API, CPU ms per picture | worker | API and worker | queue | failed |
+|-----------:|------------------------:|-------:|---------------:|------:|-------:|
 | {Spread.of(cost.load.per_s for cost in self.rounds).text(0)} | {self._ms("api").text(2)} \
-| {self._ms("worker").text(2)} | {self._ms("api", "worker").text(2)} | {self._ms("queue").text(2)} |"""
+| {self._ms("worker").text(2)} | {self._ms("api", "worker").text(2)} | {self._ms("queue").text(2)} \
+| {sum(cost.load.failed for cost in self.rounds)} |"""
 
     def _ms(self, *roles: Role) -> Spread:
         return Spread.of(cost.ms_per_picture(*roles) for cost in self.rounds)

@@ -42,8 +42,8 @@ class LargePhoto(Section):
 The same photos as they are ({SMALL[0]} x {SMALL[1]}) and blown up to {LARGE[0]} x {LARGE[1]} (JPEG, quality {QUALITY}),
 one request at a time, answer cache off.
 
-| photo | mean size | p50 ms | p99 ms |
-|:------|----------:|-------:|-------:|
+| photo | mean size | p50 ms | p99 ms | failed |
+|:------|----------:|-------:|-------:|-------:|
 | {SMALL[0]} x {SMALL[1]} | {self.small_bytes / 1e6:.2f} MB | {_times(self.small)} |
 | {LARGE[0]} x {LARGE[1]} | {self.large_bytes / 1e6:.2f} MB | {_times(self.large)} |
 
@@ -79,6 +79,7 @@ def _mean_size(files: Sequence[Path]) -> int:
 
 
 def _times(loads: tuple[Load, ...]) -> str:
-    return " | ".join(
+    p50, p99 = (
         Spread.of(values).text(1) for values in ([load.p50_ms for load in loads], [load.p99_ms for load in loads])
     )
+    return f"{p50} | {p99} | {sum(load.failed for load in loads)}"

@@ -83,9 +83,9 @@ class Memory(Section):
         return f"""## Memory
 
 Resident memory in MB while {CONCURRENCY} distinct photos wait all the time in one API process
-(`WEB_CONCURRENCY={API_PROCESSES}`), {self.load.answered} photos in {self.load.seconds:.0f} s; answer cache off. The
-slope is that of the straight line through the second half of the run. The last column is the most while
-{CONCURRENCY} photos of 12 megapixels wait, after that run.
+(`WEB_CONCURRENCY={API_PROCESSES}`), {self.load.answered} photos in {self.load.seconds:.0f} s ({self.load.failed}
+failed); answer cache off. The slope is that of the straight line through the second half of the run. The last column
+is the most while {CONCURRENCY} photos of 12 megapixels wait, after that run.
 
 | process | at the start | after 5,000 | at the end | most | slope per 1,000 | most, 12 MP |
 |:--------|-------------:|------------:|-----------:|-----:|----------------:|------------:|
