@@ -8,8 +8,9 @@ from stress_test.capacity.figures import Spread, Target, percentile, ratios, slo
 from stress_test.capacity.open_loop import Response
 from stress_test.capacity.rounds import take_turns
 from stress_test.capacity.scenarios.memory import Course
-from stress_test.capacity.scenarios.overload import Flood
+from stress_test.capacity.scenarios.overload import Flood, Overload
 from stress_test.capacity.wrk import Load, parse
+from stress_test.errors import CannotMeasure
 
 
 def load(per_s: float, concurrency: int = 32, p50_ms: float = 100.0) -> Load:
@@ -87,17 +88,47 @@ def test_what_wrk_prints_is_read_with_errors_apart():
     assert seen.generator_cpu_share == 0.05
 
 
+def test_a_turn_in_which_nothing_was_answered_is_none():
+    """A refusal takes a millisecond and no memory: it would keep every limit."""
+    line = {"duration_us": 2_000_000, "requests": 200, "unanswered": 3, "refused": 200}
+    times = {"p50_us": 1500, "p90_us": 2500, "p99_us": 3500, "max_us": 4500}
+    with pytest.raises(CannotMeasure, match="no answer but 200 refusals or errors"):
+        parse(json.dumps({**line, **times}), 32, 0.1)
+
+
 def test_overload_counts_what_came_after_the_queue_had_filled():
     """While the queue fills, everything is accepted; that says nothing of how overload is borne."""
     filling = [Response(0.0, 0.5, 200, None)] * 50
-    steady = [Response(2.0, 3.0, 200, None), Response(2.0, 4.5, 200, None), Response(3.0, 3.02, 503, "1")]
-    late = [Response(11.0, 13.0, 200, None)]
-    flood = Flood.of([*filling, *steady, *late], load(0.5), rate=2.0, seconds=12.0, cpu_s=0.13)
+    steady = [Response(2.0, 3.0, 200, None), Response(2.0, 3.5, 200, None), Response(3.0, 3.02, 503, "1")]
+    afterwards = [Response(11.0, 13.0, 200, None)]
+    flood = Flood.of([*filling, *steady, *afterwards], load(0.5), rate=2.0, seconds=12.0, cpu_s=0.13)
 
-    assert (flood.accepted_per_s, flood.refused_per_s) == (0.2, 0.1)
-    assert (flood.accepted_p99_ms, round(flood.refused_p99_ms)) == (2500.0, 20)
-    assert flood.others == {}
+    assert (flood.in_time_per_s, flood.refused_per_s) == (0.2, 0.1)
+    assert (flood.accepted_p99_ms, round(flood.refused_p99_ms)) == (1500.0, 20)
+    assert (flood.late, flood.others) == (0, {})
     assert flood.generator_cpu_share == pytest.approx(0.01)
+
+
+def test_a_label_that_comes_after_the_deadline_is_late_and_no_goodput():
+    """Its sender has gone. At the deadline it is in time; after the turn, late is late, too."""
+    at_the_deadline, past_it = Response(3.0, 5.0, 200, None), Response(3.0, 5.5, 200, None)
+    after_the_turn = Response(11.0, 13.5, 200, None)
+    flood = Flood.of([at_the_deadline, past_it, after_the_turn], load(1), rate=4.0, seconds=12.0, cpu_s=0.0)
+    targets = {target.what: target for target in Overload((flood,)).targets}
+
+    assert (flood.in_time_per_s, flood.late, flood.others) == (0.1, 2, {})
+    assert flood.accepted_p99_ms == 2500.0
+    assert targets["overload: goodput (answers in time) ÷ peak"].reached == Spread.of([0.1])
+    assert targets["overload: answers other than 200 in time and 503 with Retry-After"].reached == Spread.of([2])
+
+
+def test_the_time_of_refusals_is_not_measured_where_nothing_was_refused():
+    """The 99th percentile of nothing would be 0 ms, and keep any limit."""
+    flood = Flood.of([Response(3.0, 4.0, 200, None)], load(1), rate=4.0, seconds=12.0, cpu_s=0.0)
+    met = {target.what: target.met for target in Overload((flood,)).targets}
+
+    assert met["overload: p99 of the time to a 503, ms"] is None
+    assert met["overload: p99 of the accepted, ms (deadline 2 s)"] is True
 
 
 def test_overload_counts_every_answer_that_is_neither_a_label_nor_an_honest_refusal():
