@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the tests want from the system: Chromium for the page, redis-server beside the embedded Valkey.
-# Installed where that is possible (root on Debian); elsewhere the tests that need them skip and say so.
+# What the tests want from the system: Chromium for the page, redis-server beside the embedded Valkey, and wrk, which
+# `make bench` needs too. Installed where that is possible (root on Debian); elsewhere what needs them says so.
 set -eu
 wanted=""
 found_browser=no
@@ -9,13 +9,14 @@ for browser in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
 done
 [ "$found_browser" = yes ] || wanted="chromium"
 command -v redis-server >/dev/null || wanted="$wanted redis-server"
+command -v wrk >/dev/null || wanted="$wanted wrk"
 [ -n "$wanted" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "Not here, and no right to install it, so its tests will be skipped: $wanted"
+    echo "Not here, and no right to install it; tests that need it will be skipped: $wanted"
     exit 0
 fi
-echo "Installing for the tests: $wanted"
+echo "Installing: $wanted"
 export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 # at run level 1 the packages start no daemon
 # shellcheck disable=SC2086  # several packages
 { apt-get update -q && apt-get install -qy --no-install-recommends $wanted; } >/dev/null 2>&1 ||
-    echo "Could not be installed, so its tests will be skipped: $wanted"
+    echo "Could not be installed; tests that need it will be skipped: $wanted"

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import psutil
 import pytest
@@ -17,9 +16,7 @@ from tests.support.stack import ROOT
 
 COMMAND = [sys.executable, "-m", "stress_test.capacity"]
 STOPPED_WITHIN_S = 60
-PHOTOS = Path(os.environ.get("IMAGENET_SAMPLE") or ROOT.parent / "shared" / "imagenet-sample")
-
-needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed: apt-get install wrk")
+PICTURES = ROOT / "tests" / "pictures"
 
 
 def printed_by(environment: dict[str, str]) -> tuple[int, str]:
@@ -37,7 +34,7 @@ def test_a_missing_load_generator_is_one_clear_line(tmp_path):
     )
 
 
-@needs_wrk
+@pytest.mark.usefixtures("wrk")
 def test_missing_photos_are_one_clear_line(tmp_path):
     code, printed = printed_by({"IMAGENET_SAMPLE": str(tmp_path)})
 
@@ -46,8 +43,24 @@ def test_missing_photos_are_one_clear_line(tmp_path):
     assert printed.count("\n") == 1
 
 
-@needs_wrk
-@pytest.mark.skipif(not PHOTOS.exists() and not os.environ.get("CI"), reason=f"no photos at {PHOTOS}")
+@pytest.mark.usefixtures("wrk")
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ("file,class_index\n", "none of the photos has 500 x 375 pixels"),
+        ("file,class_index\nchelsea.jpg,285\n", "none of the photos has 500 x 375 pixels"),
+        ("file,class_index\ngone.jpg,285\n", "{folder} has not all that its labels.csv names: gone.jpg is missing"),
+    ],
+)
+def test_photos_that_will_not_do_are_one_clear_line_at_once(tmp_path, table, reason):
+    """Not after the ten minutes until they are first missed."""
+    shutil.copy(PICTURES / "chelsea.jpg", tmp_path)
+    (tmp_path / "labels.csv").write_text(table)
+
+    assert printed_by({"IMAGENET_SAMPLE": str(tmp_path)}) == (1, f"Bench failed: {reason.format(folder=tmp_path)}\n")
+
+
+@pytest.mark.usefixtures("wrk", "imagenet_sample")
 def test_ctrl_c_stops_whatever_runs_at_the_moment(tmp_path):
     """A quarter of an hour is long enough to think better of it."""
     with subprocess.Popen(

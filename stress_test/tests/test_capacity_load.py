@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,7 +61,7 @@ def pictures(uploads: list[bytes]) -> list[bytes]:
     return [upload[upload.index(b"\xff\xd8") : upload.rindex(b"\r\n--")] for upload in uploads]
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed: apt-get install wrk")
+@pytest.mark.usefixtures("wrk")
 @pytest.mark.parametrize("distinct", [True, False])
 def test_wrk_sends_whole_photos_distinct_only_where_that_is_asked_for(tmp_path, distinct):
     """A photo that the service has seen costs it nothing, and would make any figure look good."""
