@@ -33,7 +33,7 @@ lint: $(VENV)/.test-ready  ## Style, types and import rules
 	@$(PY) -m mypy .
 	@$(VENV)/bin/lint-imports
 
-bench: $(VENV)/.test-ready $(BUNDLES) system-packages  ## What the service can do; needs wrk and labelled photos in IMAGENET_SAMPLE (CONTRIBUTING.md); writes stress_test/capacity/report.md
+bench: $(VENV)/.test-ready $(BUNDLES) system-packages  ## What the service can do; writes stress_test/capacity/report.md; needs wrk, photos (CONTRIBUTING.md)
 	@$(PY) -m stress_test.capacity
 
 stress: $(VENV)/.test-ready $(BUNDLES)  ## Locust against 1 and 2 workers; writes stress_test/report.md

