@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from stress_test.capacity.__main__ import ROUNDS, SCENARIOS, TURN_S
 from stress_test.capacity.chart import draw
 from stress_test.capacity.loops import LoopRun
 from stress_test.capacity.report import Run, as_json, markdown
@@ -19,11 +20,14 @@ from stress_test.capacity.scenarios.repeated import Repeated
 from stress_test.capacity.scenarios.throughput import Served, Throughput
 from stress_test.capacity.scenarios.variants import Variants
 from stress_test.capacity.wrk import Load
+from stress_test.load import ROOT
 from stress_test.machine import Machine
+from tests.support.outline import outline
 
 if TYPE_CHECKING:
     from stress_test.capacity.processes import Role
 
+REPORTS = ROOT / "stress_test" / "capacity"
 CPU: dict[Role, float] = {"api": 2.0, "worker": 18.0, "queue": 0.5}
 
 
@@ -147,6 +151,25 @@ def test_json_holds_every_round_and_every_verdict():
     assert [turn["load"]["answered"] for turn in fields["sections"]["throughput"]["service"]["32"]] == [950, 960]
     assert fields["sections"]["overload"]["rounds"][0]["others"] == {"504": 2}
     assert {target["met"] for target in fields["targets"]} == {True, False}
+
+
+def test_the_recorded_report_is_of_a_whole_run_of_the_code_as_it_is():
+    """Run ``make bench`` after changing a scenario: a shortened run is for trying, not for keeping."""
+    recorded = json.loads((REPORTS / "report.json").read_text(encoding="utf-8"))
+    fields = {name: list(section) for name, section in json.loads(as_json(RUN))["sections"].items()}
+
+    assert list(SECTIONS) == list(SCENARIOS)
+    assert {name: list(section) for name, section in recorded["sections"].items()} == fields
+    assert (recorded["rounds"], recorded["seconds"]) == (ROUNDS, TURN_S)
+    assert recorded["command"] == "python -m stress_test.capacity"
+    assert [target["what"] for target in recorded["targets"]] == [target.what for target in RUN.targets]
+
+
+def test_the_recorded_page_has_every_heading_and_table():
+    """Its figures differ; what they are figures of does not."""
+    recorded = (REPORTS / "report.md").read_text(encoding="utf-8")
+
+    assert outline(recorded) == outline(markdown(RUN, {}))
 
 
 def test_charts_are_drawn_alike_from_the_same_figures(tmp_path):

@@ -6,10 +6,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from stress_test.__main__ import GREAT_CROWD as GREAT_CROWD_USERS
+from stress_test.__main__ import REPORT
 from stress_test.chart import draw
 from stress_test.machine import Machine
 from stress_test.measurement import Measurement
 from stress_test.report import Figures, render
+from tests.support.outline import outline
 
 MACHINE = Machine("A Processor", 2, 0.04, {"Python": "3.11.7", "locust": "2.47.0"})
 
@@ -34,7 +37,8 @@ def measured(users: int, predictions: int, **changed: object) -> Measurement:
 
 
 GREAT_CROWD = measured(
-    1000, 4200, seconds=60.0, known=4500, pages=3000, refused=900, p99_ms=15000, known_p50_ms=7, known_p99_ms=150,
+    GREAT_CROWD_USERS, 4200, seconds=60.0, known=4500, pages=3000, refused=900,
+    p99_ms=15000, known_p50_ms=7, known_p99_ms=150,
     failures={"GET /: status 500": 3},
 )  # fmt: skip
 
@@ -101,6 +105,11 @@ def test_it_says_where_and_how_the_figures_were_measured(report):
     assert "20 s for each row, after 4 s" in report
     assert "](report/chart.svg)" in report
     assert "$" not in report
+
+
+def test_the_recorded_report_has_every_heading_and_table(report):
+    """Run ``make stress`` after changing the template."""
+    assert outline(REPORT.read_text()) == outline(report)
 
 
 def test_the_chart_is_a_small_drawing_that_the_same_figures_make_again(tmp_path):
