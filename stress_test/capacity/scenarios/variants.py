@@ -59,6 +59,7 @@ def measure(bench: Bench) -> Variants:
         "as it comes": (bench.workers, {}),
         "one API process": (bench.workers, {"WEB_CONCURRENCY": "1"}),
         "batches of 16": (bench.workers, {"BATCH_MAX": "16"}),
+        "requests wait in threads": (bench.workers, {"GUNICORN_CMD_ARGS": "--worker-class gthread --threads 128"}),
         f"one worker with {bench.workers} threads": (1, {"NUM_THREADS": str(bench.workers)}),
     }
     seen: dict[str, list[float]] = {way: [] for way in ways}
