@@ -216,6 +216,23 @@ def test_without_the_result_cache_nothing_is_joined_or_stored(crew):
     assert crew.redis.keys("answer:*") == crew.redis.keys("inflight:*") == []
 
 
+@pytest.mark.parametrize("share", [0.55, 0.9])
+def test_where_redis_fills_up_pictures_are_computed_and_just_not_remembered(crew, share):
+    """Answers for later requests can be done without: none of them may be why a request or a job is refused."""
+    with crew.redis_filled_to(share):
+        crew.hire()
+
+        assert label_of(crew.outcome(crew.submit("tabby"))) == "tabby"
+        assert crew.redis.keys("answer:*") == []
+
+    def remembered() -> bool:
+        """Whether the worker has seen by now that there is room again."""
+        crew.outcome(crew.submit("lynx"))
+        return bool(crew.redis.keys("answer:*"))
+
+    eventually(remembered, "answers are remembered again")
+
+
 def test_an_id_that_is_on_the_queue_twice_is_computed_once(crew):
     """Delivery is at least once; a batch holds each ID once."""
     submission = crew.submit("tabby")

@@ -1,4 +1,7 @@
-"""Telling the API side that this worker is alive, what it serves, what its classes are called and how fast it is."""
+"""Telling the API side that this worker is alive, what it serves, what its classes are called and how fast it is.
+
+And learning on the same occasion how much room Redis has left.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from contract.labels import publish
+from contract.queue_memory import read_queue_memory
 from contract.roster import WorkerCard, announce, introduce, withdraw
 from model.serving.heartbeat import Heartbeat
 
@@ -27,6 +31,7 @@ class Presence:
         self._redis = redis
         self._card = card
         self._labels = labels
+        self._room_for_answers = True
         self._service_ms: deque[float] = deque(maxlen=SERVICE_WINDOW)
         self._heartbeat = Heartbeat("presence", ANNOUNCE_EVERY_S, self._announce)
 
@@ -49,6 +54,11 @@ class Presence:
         self._heartbeat.stop()
         withdraw(self._redis, self._card)
 
+    @property
+    def room_for_answers(self) -> bool:
+        """Whether Redis, when last announced to, had room for what can be done without."""
+        return self._room_for_answers
+
     def served(self, pictures: int, elapsed_s: float) -> None:
         """Take a batch's time per picture into the moving median."""
         self._service_ms.append(elapsed_s * 1000 / pictures)
@@ -58,5 +68,6 @@ class Presence:
         self._card = replace(self._card, last_error=error[:200])
 
     def _announce(self) -> None:
-        publish(self._redis, self._card.model, self._card.digest, self._labels)  # first: no card without its labels
+        self._room_for_answers = read_queue_memory(self._redis).has_room_for_answers  # before a full Redis refuses
+        publish(self._redis, self._card.model, self._card.digest, self._labels)  # no card without its labels
         announce(self._redis, self._card)
