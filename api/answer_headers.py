@@ -25,7 +25,8 @@ ANSWER_HEADERS = {
         "miss",
     ),
     "Server-Timing": Header(
-        "Where the time went, in milliseconds (W3C Server Timing).",
+        "Where the time went, in milliseconds (W3C Server Timing): `upload` and `total`; of a miss also `queue`, "
+        "`decode` and `infer`; of a joined answer `queue`, its whole wait for the other request's computation.",
         example="upload;dur=1.4, queue;dur=2.2, decode;dur=3.0, infer;dur=20.1, total;dur=26.7",
     ),
 }
@@ -42,7 +43,8 @@ def describe(response: Response, *answers: Answer) -> Response:
     A batch has the headers of the picture that was waited for longest.
 
     ``upload`` is reading, checking and storing the picture; ``queue`` is the rest of the wait beside the worker's
-    ``decode`` and ``infer``, the latter being that of the whole batch. An answer from memory has neither.
+    ``decode`` and ``infer``, the latter being that of the whole batch. Of a joined answer the worker's times are
+    another request's, and ``queue`` is all of its wait; an answer from memory waited for nobody.
     """
     for answer in answers:
         note_answer(answer)
@@ -56,6 +58,8 @@ def describe(response: Response, *answers: Answer) -> Response:
             "decode": timings.decode,
             "infer": timings.infer,
         }
+    elif answer.cache == "joined":
+        spent["queue"] = answer.waited_ms
     response.headers["X-Model"] = f"{answer.classification.model}@{answer.classification.digest[:12]}"
     response.headers["X-Cache"] = answer.cache
     response.headers["Server-Timing"] = ", ".join(

@@ -96,7 +96,8 @@ class Gateway:
     def admit(self) -> None:
         """Refuse, before its body is read, a request that would be refused after: a refusal must cost next to nothing.
 
-        It goes by what this process knows of the queue; ``classify`` may see more.
+        It goes by what this process knows of the queue; ``classify`` may see more, and looks at Redis' memory, which
+        an answer that is known already does not need.
 
         Raises:
             Overloaded, NoWorker, BackendDown: not now; the error says when to come again.
@@ -105,7 +106,7 @@ class Gateway:
             crew = self._staff.crew()
         except QueueUnavailable as error:
             raise BackendDown(str(error), RETRY_SOON_S) from error
-        self._admit(crew, time.monotonic() + self._settings.request_timeout_s)
+        self._check_wait(crew, time.monotonic() + self._settings.request_timeout_s)
 
     def classify(self, upload: Upload) -> Answer:
         """Answer one upload, from what is known or by a worker.
@@ -242,6 +243,9 @@ class Gateway:
     def _admit(self, crew: Crew, deadline: float) -> None:
         if crew.memory.nearly_full:
             raise Overloaded("the service is busy: its queue has no room left", RETRY_SOON_S)
+        self._check_wait(crew, deadline)
+
+    def _check_wait(self, crew: Crew, deadline: float) -> None:
         excess_s = crew.expected_wait_s(self._staff.depth(crew)) - ADMITTED_SHARE * (deadline - time.monotonic())
         if excess_s > 0:
             raise Overloaded("the service is busy: its queue is too long for this request", max(1, math.ceil(excess_s)))

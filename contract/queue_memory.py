@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 NEARLY_FULL = 0.8  # above this share of maxmemory nothing new is accepted; the rest is for results
 TICKETS_FULL = 0.6  # above this one no ticket is: tickets stay for long, and requests need room beside them
+ANSWERS_FULL = 0.5  # above this one no answer is kept for later requests: none of them may be why anything is refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +23,23 @@ class QueueMemory:
 
     @property
     def nearly_full(self) -> bool:
-        return 0 < self.max_bytes * NEARLY_FULL < self.used_bytes
+        return self._above(NEARLY_FULL)
 
     @property
     def full_of_tickets(self) -> bool:
-        return 0 < self.max_bytes * TICKETS_FULL < self.used_bytes
+        return self._above(TICKETS_FULL)
+
+    @property
+    def has_room_for_answers(self) -> bool:
+        return not self._above(ANSWERS_FULL)
 
     @property
     def never_forgets(self) -> bool:
         """Whether Redis refuses at its limit; any other policy would drop accepted jobs unseen."""
         return self.policy == "noeviction"
+
+    def _above(self, share: float) -> bool:
+        return 0 < self.max_bytes * share < self.used_bytes
 
 
 def read_queue_memory(redis: Redis) -> QueueMemory:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import subprocess
+import sys
 import time
 import zlib
 from concurrent.futures import wait
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +20,7 @@ from rq.serializers import JSONSerializer
 
 from contract import keys, labels
 from contract.errors import ComputationFailed, ResultTimeout
-from contract.job_queue import queue_name
+from contract.job_queue import queue_name, tickets_queue_name
 from contract.messages import Classification, ClassifyJob, Dropped, Failure
 from model.serving.intake import Intake
 from model.serving.lease import EXIT_HUNG
@@ -25,7 +29,6 @@ from tests.support.scripted_worker import DIGEST, MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.server import Server
 
@@ -244,6 +247,23 @@ def test_without_the_result_cache_nothing_is_joined_or_stored(crew):
     assert crew.redis.keys("answer:*") == crew.redis.keys("inflight:*") == []
 
 
+@pytest.mark.parametrize("share", [0.55, 0.9])
+def test_where_redis_fills_up_pictures_are_computed_and_just_not_remembered(crew, share):
+    """Answers for later requests can be done without: none of them may be why a request or a job is refused."""
+    with crew.redis_filled_to(share):
+        crew.hire()
+
+        assert label_of(crew.outcome(crew.submit("tabby"))) == "tabby"
+        assert crew.redis.keys("answer:*") == []
+
+    def remembered() -> bool:
+        """Whether the worker has seen by now that there is room again."""
+        crew.outcome(crew.submit("lynx"))
+        return bool(crew.redis.keys("answer:*"))
+
+    eventually(remembered, "answers are remembered again")
+
+
 def test_an_id_that_is_on_the_queue_twice_is_computed_once(crew):
     """Delivery is at least once; a batch holds each ID once."""
     submission = crew.submit("tabby")
@@ -327,6 +347,27 @@ def test_what_lies_on_the_queue_is_json(crew):
     stored = zlib.decompress(crew.redis.hget(f"rq:job:{submission.computation}", "data") or b"")
 
     assert json.loads(stored)[2] == ClassifyJob(crew.store.put(b"tabby"), cache=True).to_args()
+
+
+def test_rqs_own_command_line_tells_of_queues_and_workers_as_they_are(crew, any_server):
+    """An operator's usual tool must not be wrong: batches are settled by us, and RQ's records are kept true."""
+    worker = crew.hire()
+    crew.outcome(crew.submit("tabby"))
+    with pytest.raises(ComputationFailed):
+        crew.outcome(crew.submit("fault"))
+    worker.send_signal(signal.SIGSTOP)
+    eventually(lambda: crew.redis.info("clients")["blocked_clients"] == 0, "it takes nothing more")
+    crew.submit("lynx")
+    rq = Path(sys.executable).with_name("rq")
+    told = subprocess.run([rq, "info", "--raw", "--url", any_server.url], capture_output=True, text=True, check=True)
+    queues, workers = told.stdout.splitlines()
+
+    assert queues == f"queue {queue_name(MODEL)} 1, 0 executing, 1 finished, 1 failed"
+    assert re.fullmatch(
+        rf"worker \w+ \(.* {worker.pid}\) idle {queue_name(MODEL)}, {tickets_queue_name(MODEL)}\. "
+        r"jobs: 1 finished, 1 failed",
+        workers,
+    )
 
 
 def test_a_worker_that_is_asked_to_stop_finishes_its_batch_and_takes_no_more(crew):

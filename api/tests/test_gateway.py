@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 import pytest
 
+from api.app import create_app
 from api.errors import BackendDown, DeadlineExceeded, NotAnImage, NoWorker, Overloaded, Undecodable, WorkerFault
 from api.gateway import Answer
 from api.services import Services
@@ -18,13 +20,14 @@ from contract.job_queue import JobQueue, Sighting, queue_name
 from contract.messages import ClassifyJob
 from contract.roster import WorkerCard, announce, introduce
 from tests.support.crew import Crew, eventually
-from tests.support.scripted_worker import DIGEST, MODEL
+from tests.support.scripted_worker import DIGEST, GIF, MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from redis import Redis
+    from werkzeug.test import TestResponse
 
     from api.gateway import Gateway
     from tests.support.server import Server
@@ -39,17 +42,22 @@ def crew(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Crew]:
 
 
 @pytest.fixture
-def open_gateway(valkey: Server, tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+def open_services(valkey: Server, tmp_path: Path) -> Iterator[Callable[..., Services]]:
     opened: list[Services] = []
 
-    def open_gateway(**settings: object) -> Gateway:
+    def open_services(**settings: object) -> Services:
         common = {"redis_url": valkey.url, "upload_dir": tmp_path / "uploads", "feedback_dir": tmp_path}
         opened.append(Services.connect(Settings(**{**common, **settings})))  # type: ignore[arg-type]
-        return opened[-1].gateway
+        return opened[-1]
 
-    yield open_gateway
+    yield open_services
     for services in opened:
         services.queue.close()
+
+
+@pytest.fixture
+def open_gateway(open_services: Callable[..., Services]) -> Callable[..., Gateway]:
+    return lambda **settings: open_services(**settings).gateway
 
 
 def ask(gateway: Gateway, script: str):
@@ -198,20 +206,21 @@ def test_more_requests_than_places_are_refused_at_once(crew, open_gateway):
     assert ask(gateway, "tabby") == ("tabby", "miss")
 
 
-def test_a_redis_that_is_nearly_full_takes_nothing_new(crew, open_gateway):
-    """What was accepted must still fit when it is finished; what is remembered is still served."""
-    crew.hire()
-    gateway = open_gateway()
-    assert ask(gateway, "tabby") == ("tabby", "miss")
-    crew.redis.config_set("maxmemory", int(crew.redis.info("memory")["used_memory"] * 1.1))
-    try:
-        gateway = open_gateway()
-        with pytest.raises(Overloaded):
-            ask(gateway, "lynx")
+def test_a_redis_that_is_nearly_full_takes_nothing_new_and_still_serves_what_it_remembers(crew, open_services):
+    """What was accepted must still fit when it is finished; an answer that is known takes no room."""
 
-        assert ask(gateway, "tabby") == ("tabby", "hit")
-    finally:
-        crew.redis.config_set("maxmemory", 0)
+    def predict(script: str) -> TestResponse:
+        return client.post("/predict", data={"file": (io.BytesIO(GIF + script.encode()), "photo.gif")})
+
+    crew.hire()
+    client = create_app(open_services()).test_client()
+    assert predict("tabby").headers["X-Cache"] == "miss"
+    with crew.redis_filled_to(0.9):
+        client = create_app(open_services()).test_client()  # it has not seen Redis with room
+        known, new = predict("tabby"), predict("lynx")
+
+    assert (known.status_code, known.headers["X-Cache"]) == (200, "hit")
+    assert (new.status_code, new.get_json()["detail"]) == (503, "the service is busy: its queue has no room left")
 
 
 def test_a_stored_answer_that_cannot_be_read_is_computed_anew(crew, open_gateway):

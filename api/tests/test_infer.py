@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from flask.testing import FlaskClient
 
-    from api.gateway import Gateway
+    from api.gateway import Cache, Gateway
     from api.upload import Upload
 
 LABELS = (Label("Egyptian_cat", 0.63124), Label("tabby", 0.2), Label("tiger_cat", 0.1), Label("lynx", 0.00004))
@@ -37,6 +38,7 @@ class CatGateway:
 
     def __init__(self) -> None:
         self.trouble: dict[bytes, ApiError] = {}
+        self.cache: Cache = "miss"
 
     def admit(self) -> None:
         """Never busy before the body is read."""
@@ -44,7 +46,7 @@ class CatGateway:
     def classify(self, upload: Upload) -> Answer:
         if upload.data in self.trouble:
             raise self.trouble[upload.data]
-        return Answer("a" * 64, SEEN, "miss", waited_ms=25.0)
+        return Answer("a" * 64, SEEN, self.cache, waited_ms=25.0)
 
     def classify_all(self, uploads: Iterable[Upload | ApiError]) -> list[Answer | ApiError]:
         return [
@@ -89,7 +91,22 @@ def test_infer_gives_top_k_labels_with_their_confidence(client):
     }
     assert response.headers["X-Cache"] == "miss"
     assert response.headers["X-Model"] == "resnet50@dddddddddddd"
-    assert "infer;dur=20.2" in response.headers["Server-Timing"]
+
+
+@pytest.mark.parametrize(
+    ("cache", "spent"),
+    [
+        ("miss", "queue;dur=1.8, decode;dur=3.0, infer;dur=20.2, "),
+        ("joined", "queue;dur=25.0, "),
+        ("hit", ""),
+    ],
+)
+def test_server_timing_says_what_an_answer_was_waited_for(client, gateway, cache, spent):
+    """Another request's decode and infer are no part of a joined one's time, but its wait for them is."""
+    gateway.cache = cache
+    timing = post(client, "/infer", photo()).headers["Server-Timing"]
+
+    assert re.fullmatch(rf"upload;dur=\S+, {re.escape(spent)}total;dur=\S+", timing)
 
 
 def test_infer_heeds_top_k_and_min_score(client):

@@ -318,17 +318,14 @@ def test_a_job_that_would_expire_before_its_turn_is_not_taken(crew, open_client)
 def test_a_redis_full_of_jobs_still_takes_requests(crew, open_client):
     """Jobs stay for a day: they leave room for those who wait."""
     crew.hire()
-    crew.redis.config_set("maxmemory", int(crew.redis.info("memory")["used_memory"] / 0.7))
-    try:
+    with crew.redis_filled_to(0.7):
         client = open_client()
         refused = submit(client)
         predicted = client.post("/predict", data={"file": (io.BytesIO(GIF + b"tabby"), "photo.gif")})
 
-        assert problem(refused) == 503
-        assert int(refused.headers["Retry-After"]) > 0
-        assert predicted.status_code == 200
-    finally:
-        crew.redis.config_set("maxmemory", 0)
+    assert problem(refused) == 503
+    assert int(refused.headers["Retry-After"]) > 0
+    assert predicted.status_code == 200
 
 
 def test_an_absent_redis_is_said_so(open_client, tmp_path):

@@ -1,4 +1,7 @@
-"""Telling the API side that this worker is alive, what it serves, what its classes are called and how fast it is."""
+"""Telling the API side that this worker is alive, what it serves, what its classes are called and how fast it is.
+
+And learning on the same occasion how much room Redis has left.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from contract.labels import publish
+from contract.queue_memory import read_queue_memory
 from contract.roster import WorkerCard, announce, introduce, withdraw
 from model.serving.heartbeat import Heartbeat
 
@@ -25,6 +29,7 @@ class Presence:
 
     Attributes:
         workers: how many of its model were alive at the latest announcement, this one included.
+        room_for_answers: whether Redis had room then for what can be done without.
     """
 
     def __init__(self, redis: Redis, card: WorkerCard, labels: Sequence[str]) -> None:
@@ -32,6 +37,7 @@ class Presence:
         self._card = card
         self._labels = labels
         self.workers = 1
+        self.room_for_answers = True
         self._service_ms: deque[float] = deque(maxlen=SERVICE_WINDOW)
         self._heartbeat = Heartbeat("presence", ANNOUNCE_EVERY_S, self._announce)
 
@@ -63,5 +69,6 @@ class Presence:
         self._card = replace(self._card, last_error=error[:200])
 
     def _announce(self) -> None:
-        publish(self._redis, self._card.model, self._card.digest, self._labels)  # first: no card without its labels
+        self.room_for_answers = read_queue_memory(self._redis).has_room_for_answers  # before a full Redis refuses
+        publish(self._redis, self._card.model, self._card.digest, self._labels)  # no card without its labels
         self.workers = announce(self._redis, self._card)

@@ -81,9 +81,10 @@ class Settlement:
         for job_id in taken:
             self._forget_intermediate(job_id, pipe)
 
-    def end(self, endings: Sequence[tuple[Order, Ending]]) -> None:
-        """Settle jobs for good: result for the waiters, answer for later requests, RQ's registries, the lease.
+    def end(self, endings: Sequence[tuple[Order, Ending]], *, remember: bool = False) -> None:
+        """Settle jobs for good: result for the waiters, RQ's registries, the lease, all in one MULTI.
 
+        With ``remember`` also the answers for later requests, where senders want them shared: nobody waits for those.
         ``inflight`` goes only where it still names this computation: WATCH tells, and a change begins anew.
 
         Raises:
@@ -101,6 +102,8 @@ class Settlement:
                     pipe.multi()
                     for order, ending in endings:
                         self._end(order, ending, pipe)
+                        if remember:
+                            self._store_answer(order, ending, pipe)
                     if ours:
                         pipe.delete(*ours)
                     pipe.hset(self._worker_key, "state", WorkerStatus.IDLE)
@@ -154,10 +157,9 @@ class Settlement:
             ttl = job.get_result_ttl(RESULT_TTL_S)
             job._handle_success(ttl, pipe, **run)  # noqa: SLF001  # RQ's own end of a finished job
             job.cleanup(ttl, pipeline=pipe, remove_from_queue=False)
-            self._store_answer(order, ending, pipe)
         self._release(order, pipe)
 
-    def _store_answer(self, order: Order, ending: Classification | Failure | Dropped, pipe: Pipeline) -> None:
+    def _store_answer(self, order: Order, ending: Ending, pipe: Pipeline) -> None:
         if isinstance(ending, Classification) and order.classify is not None and order.classify.cache:
             key = keys.answer(self._model, ending.digest, order.classify.picture)
             pipe.set(key, json.dumps(ending.to_wire(), separators=(",", ":")), ex=self._answer_ttl_s)

@@ -158,7 +158,7 @@ class BatchWorker(SimpleWorker):
         if outcomes:
             self._presence.served(len(outcomes), time.monotonic() - started)
         found = [(order, outcomes[order.sharing_key]) for order in orders if order.sharing_key in outcomes]
-        settlement.end(found)
+        settlement.end(found, remember=self._presence.room_for_answers)
         missing = [order for order in orders if order.sharing_key not in outcomes]
         self._try_again(missing, settlement, "its picture is not in the store")
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,7 +22,7 @@ from contract.tickets import Tickets, TicketState, Wish
 from tests.support.scripted_worker import MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from contract.job_queue import Submission
     from contract.messages import Outcome
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60.0  # a bound for busy machines; nothing here takes more than seconds
 TICKET_TTL_S = 3600
+BALLAST_BYTES = 32_000_000
 
 
 def eventually(condition: Callable[[], Any], what: str) -> Any:
@@ -101,6 +103,16 @@ class Crew:
             "Ticket",
             eventually(lambda: (now := self.tickets.read(ticket.id)).state not in unended and now, "the ticket ends"),
         )
+
+    @contextmanager
+    def redis_filled_to(self, share: float) -> Iterator[None]:
+        """Redis uses this share of its memory while the context lasts: connections that come and go change little."""
+        self.redis.setrange("ballast", BALLAST_BYTES, b"\0")  # the server makes it: sent, it would fill buffers too
+        self.redis.config_set("maxmemory", int(self.redis.info("memory")["used_memory"] / share))
+        try:
+            yield
+        finally:
+            self.redis.config_set("maxmemory", 0)
 
     def batches(self) -> list[str]:
         """What was computed, a line a batch: its pictures' scripts in alphabetical order."""

@@ -1,0 +1,103 @@
+"""The API as gunicorn runs it, for tests that put scripted workers behind it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+import psutil
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.crew import WAIT_S, eventually
+from tests.support.stack import ROOT, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Api:
+    """Runs while the context lasts; ``environment`` is added to its settings."""
+
+    def __init__(self, redis_url: str, folder: Path, *, processes: int, **environment: str) -> None:
+        self._expected_processes = processes
+        port = free_port()
+        self.address = ("127.0.0.1", port)
+        self._url = f"http://127.0.0.1:{port}"
+        settings = {
+            **os.environ,
+            "REDIS_URL": redis_url,
+            "UPLOAD_DIR": str(folder / "uploads"),
+            "FEEDBACK_DIR": str(folder),
+            "PORT": str(port),
+            "WEB_CONCURRENCY": str(processes),
+            **environment,
+        }
+        with (folder / "api.log").open("ab") as log:
+            self._gunicorn = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "--config", "python:api.gunicorn_conf", "api.wsgi:app"],
+                env=settings, cwd=ROOT, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        try:
+            eventually(self._ready, "the API serves")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._gunicorn.send_signal(signal.SIGTERM)
+        self._gunicorn.wait(WAIT_S)
+
+    def processes(self) -> list[psutil.Process]:
+        return psutil.Process(self._gunicorn.pid).children()
+
+    @contextmanager
+    def answered_by(self, process: psutil.Process) -> Iterator[None]:
+        """The others stand still meanwhile."""
+        others = [other for other in self.processes() if other != process]
+        for other in others:
+            other.suspend()
+        try:
+            yield
+        finally:
+            for other in others:
+                other.resume()
+
+    def predict(self, picture: str) -> int:
+        """Send one; scripted workers read a picture as a text, and to the API this text is a GIF."""
+        gif = b"GIF89a\x08\x00\x08\x00\x00\x00\x00" + picture.encode()
+        return requests.post(f"{self._url}/predict", files={"file": ("photo.gif", gif)}, timeout=WAIT_S).status_code
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(f"{self._url}{path}", timeout=WAIT_S)
+
+    def stats(self) -> dict[str, Any]:
+        return dict(self.get("/stats").json())
+
+    def in_flight(self) -> float:
+        """As a scrape, which is itself in flight, sees it."""
+        families = text_string_to_metric_families(self.get("/metrics").text)
+        return next(
+            family.samples[0].value for family in families if family.name == "classifier_http_requests_in_flight"
+        )
+
+    def replace(self, process: psutil.Process) -> None:
+        """Kill a process of the API, and wait until gunicorn has put another in its place, which answers."""
+        process.kill()
+        eventually(lambda: process not in self.processes() and self._ready(), "a successor answers")
+
+    def _ready(self) -> bool:
+        assert self._gunicorn.poll() is None
+        try:
+            ready = self.get("/readyz").status_code == requests.codes.ok
+        except requests.ConnectionError:
+            return False
+        return ready and len(self.processes()) == self._expected_processes

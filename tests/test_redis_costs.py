@@ -1,0 +1,150 @@
+"""What the service asks of Redis, in commands, round trips and bytes: they are what hundreds of requests share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import inf
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from api import staff
+from api.services import Services
+from api.settings import Settings
+from api.upload import Upload
+from contract import keys
+from contract.connections import connect
+from contract.messages import Classification, Label, Timings
+from model.serving.worker import BatchWorker
+from tests.support.crew import Crew
+from tests.support.scripted_worker import DIGEST, MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from redis import Redis
+
+    from tests.support.server import Server
+
+LABELS = (
+    "Egyptian_cat", "tabby", "tiger_cat", "lynx", "Persian_cat", "Siamese_cat", "black-and-tan_coonhound",
+    "Old_English_sheepdog", "window_screen", "paper_towel",
+)  # fmt: skip
+
+
+class TenLabels:
+    """Sees ten things in every picture, as the service's own model does; ``batches`` are the sizes of what it saw."""
+
+    bundle = SimpleNamespace(name=MODEL, digest=DIGEST, labels=LABELS)
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def classify(self, images: Sequence[bytes], *, on_progress: Callable[[], None]) -> list[Classification]:
+        on_progress()
+        self.batches.append(len(images))
+        labels = tuple(Label(name, 0.123456) for name in LABELS)
+        return [Classification(MODEL, DIGEST, labels, Timings(decode=3.04512, infer=20.18734)) for _ in images]
+
+
+class Desk:
+    """A worker in this process that takes a batch when told to, so that nobody else speaks to Redis meanwhile."""
+
+    def __init__(self, redis_url: str, crew: Crew) -> None:
+        self.classifier = TenLabels()
+        self._redis = connect(redis_url)
+        classifier = cast("Any", self.classifier)
+        self._worker = BatchWorker(self._redis, crew.store, classifier, batch_max=4, batch_wait_s=0.0, answer_ttl_s=60)
+        self._worker._presence._announce()
+
+    def work(self) -> None:
+        taken = self._worker._lanes.take()
+        assert taken is not None
+        lane, batch = taken
+        self._worker._work_off(batch, lane.settlement)
+
+    def close(self) -> None:
+        self._redis.close()
+
+
+@pytest.fixture
+def crew(any_server: Server, tmp_path: Path) -> Iterator[Crew]:
+    crew = Crew(any_server.url, tmp_path)
+    crew.redis.flushall()
+    yield crew
+    crew.close()
+
+
+@pytest.fixture
+def desk(any_server: Server, crew: Crew) -> Iterator[Desk]:
+    desk = Desk(any_server.url, crew)
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def services(any_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    """Those of an API process that has just looked who is at work, and does so no more."""
+    monkeypatch.setattr(staff, "HELD_FOR_S", inf)
+    services = Services.connect(
+        Settings(redis_url=any_server.url, upload_dir=tmp_path / "uploads", feedback_dir=tmp_path)
+    )
+    yield services
+    services.queue.close()
+
+
+def asked_of(redis: Redis, act: Callable[[], object]) -> tuple[Counter[str], int]:
+    """The commands that ``act`` has the server run, and in how many pieces they come in."""
+
+    def so_far() -> tuple[Counter[str], int]:
+        pieces = redis.info("stats")["total_reads_processed"]
+        stats = redis.info("commandstats")
+        return Counter({name.removeprefix("cmdstat_"): told["calls"] for name, told in stats.items()}), pieces
+
+    commands_before, pieces_before = so_far()
+    act()
+    commands, pieces = so_far()
+    commands.subtract(commands_before)
+    del commands["info"]
+    return +commands, pieces - pieces_before - 2  # one for each look of our own that lies between
+
+
+def test_a_hit_costs_one_look(crew, desk, services):
+    """Three reads, in one round trip: stored answer, computation in flight, and the queue's length for admission."""
+
+    def ask() -> str:
+        return str(services.gateway.classify(Upload(b"tabby", "photo.jpg")).cache)
+
+    crew.submit("tabby")
+    desk.work()
+    assert ask() == "hit"
+    commands, pieces = asked_of(crew.redis, ask)
+
+    assert commands == {"get": 2, "llen": 1}
+    assert pieces == 1
+
+
+def test_a_batch_is_settled_with_as_many_transactions_as_one_picture(crew, desk):
+    """One to start it and one to end it: batches are what makes many pictures cheap, for Redis too."""
+    transactions = []
+    for size in (1, 4):
+        for n in range(size):
+            crew.submit(f"{size}-{n}")
+        commands, _ = asked_of(crew.redis, desk.work)
+        transactions.append(commands["exec"])
+
+    assert desk.classifier.batches == [1, 4]
+    assert transactions == [2, 2]
+
+
+def test_a_stored_answer_of_ten_labels_takes_less_than_a_kilobyte(crew, desk):
+    """What a busy service remembers for RESULT_TTL_S has to fit beside its queue."""
+    crew.submit("tabby")
+    desk.work()
+    size = crew.redis.memory_usage(keys.answer(MODEL, DIGEST, crew.store.put(b"tabby")))
+    print(f"{crew.redis.info('server')['redis_version']}: {size} bytes")
+
+    assert size is not None
+    assert size < 1024

@@ -1,0 +1,78 @@
+"""Hundreds of requests that wait at the same time, on one API process as gunicorn runs it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
+from math import inf
+from typing import TYPE_CHECKING
+
+import pytest
+
+from api import gunicorn_conf
+from contract import keys
+from contract.roster import WorkerCard, announce, introduce
+from tests.support.api import Api
+from tests.support.crew import Crew, eventually
+from tests.support.scripted_worker import DIGEST, GIF, MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from redis import Redis
+
+    from tests.support.server import Server
+
+SENT = 320
+AT_ONCE = 300  # a wait is made of several: at any moment a few look whether there is still hope
+DEADLINE_S = 50  # an API that stops waits for its requests a little longer, and is given a minute
+THREADS = 20  # gevent's hub has a few for what the system can't do otherwise; one a request would be hundreds
+HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="photo.gif"\r\n\r\n'
+PAPER = WorkerCard("paper", "desk", MODEL, DIGEST, 0, batch=1, service_ms=0.0, last_error="")
+
+
+@pytest.fixture
+def crew(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Crew]:
+    """Nobody is at work yet, but requests count on somebody who is so on paper, and never falls silent."""
+    introduce(redis, MODEL)
+    announce(redis, PAPER)
+    redis.zadd(keys.workers(MODEL), {PAPER.worker_id: inf})
+    redis.persist(keys.worker(MODEL, PAPER.worker_id))
+    crew = Crew(valkey.url, tmp_path)
+    yield crew
+    crew.close()
+
+
+@pytest.fixture
+def api(valkey: Server, crew: Crew, tmp_path: Path) -> Iterator[Api]:  # noqa: ARG001  # it serves for the crew
+    with Api(valkey.url, tmp_path, processes=1, REQUEST_TIMEOUT_S=str(DEADLINE_S)) as api:
+        yield api
+
+
+def send(api: Api, picture: str) -> HTTPConnection:
+    """Send a picture; its answer has not been waited for."""
+    connection = HTTPConnection(*api.address, timeout=DEADLINE_S)
+    body = HEAD + GIF + picture.encode() + b"\r\n--b--\r\n"
+    connection.request("POST", "/predict", body, {"Content-Type": "multipart/form-data; boundary=b"})
+    return connection
+
+
+def test_hundreds_of_requests_wait_at_once_and_cost_neither_errors_nor_threads(crew, api):
+    """Each holds a connection to Redis: the pools that redis-py and RQ come with would refuse the 101st."""
+    (process,) = api.processes()
+    with ExitStack() as open_connections:
+        connections = [open_connections.enter_context(closing(send(api, f"tabby {n}"))) for n in range(SENT)]
+        eventually(lambda: crew.redis.info("clients")["blocked_clients"] >= AT_ONCE, "the requests wait")
+        threads = process.num_threads()
+        crew.hire()
+        statuses = [connection.getresponse().status for connection in connections]
+
+    assert statuses == [200] * SENT
+    assert threads < THREADS
+    assert api.processes() == [process]
+
+
+def test_gunicorn_serves_requests_as_greenlets():
+    """What the above rests on, told apart from what else may break it."""
+    assert gunicorn_conf.worker_class == "gevent"
