@@ -53,13 +53,16 @@ class Crew:
     def expected_wait_s(self, depth: float) -> float:
         """How long a picture queued now waits for its answer, in seconds, behind ``depth`` others.
 
-        Every worker has, on average, half a batch in hand; each picture costs the workers' mean service time. Behind
-        nobody it is 0, whatever the service time: a service that refused while idle would never learn better.
+        Every worker has, on average, half a batch in hand, and the answer comes with those of its own batch, half of
+        which are behind it; each picture costs the workers' mean service time. Behind nobody it is 0, whatever the
+        service time: a service that refused while idle would never learn better.
         """
         if depth < 1:
             return 0.0
-        in_hand = sum(worker.batch for worker in self.workers) / 2
-        return (depth + in_hand) * self.mean_service_s / len(self.workers)
+        batches = sum(worker.batch for worker in self.workers)
+        ahead = depth + batches / 2
+        behind = min(depth, batches) / 2
+        return (ahead + behind) * self.mean_service_s / len(self.workers)
 
 
 @dataclass(frozen=True, slots=True)

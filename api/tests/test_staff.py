@@ -87,6 +87,16 @@ def test_a_crew_is_as_quick_as_its_workers_together(service_ms, expected_ms):
     assert mixed.mean_service_s * 1000 == pytest.approx(expected_ms)
 
 
+@pytest.mark.parametrize(
+    ("depth", "pictures"),
+    [(0, 0), (4, 4 + 8 + 2), (100, 100 + 8 + 8)],
+    ids=["nobody in front", "a short queue", "a long queue"],
+)
+def test_an_answer_waits_for_those_in_front_what_is_in_hand_and_the_rest_of_its_own_batch(depth, pictures):
+    """Two workers with batches of 8, one picture of both together every 10 ms; what is forgotten here ends as a 504."""
+    assert crew(workers=2, service_ms=20).expected_wait_s(depth) == pytest.approx(pictures * 0.010)
+
+
 def test_of_workers_that_have_served_nothing_yet_no_speed_is_assumed(clock):
     staff = Staff(cast("Redis", None), cast("JobQueue", None))
     staff.saw(100)

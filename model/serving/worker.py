@@ -155,10 +155,10 @@ class BatchWorker(SimpleWorker):
             self._presence.failed(f"{type(error).__name__}: {error}")
             self._try_again(orders, settlement, traceback.format_exc())
             return
-        if outcomes:
-            self._presence.served(len(outcomes), time.monotonic() - started)
         found = [(order, outcomes[order.sharing_key]) for order in orders if order.sharing_key in outcomes]
         settlement.end(found, remember=self._presence.room_for_answers)
+        if outcomes:
+            self._presence.served(len(outcomes), time.monotonic() - started)
         missing = [order for order in orders if order.sharing_key not in outcomes]
         self._try_again(missing, settlement, "its picture is not in the store")
 
