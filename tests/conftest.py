@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.browser import WAIT_MS, NoBrowser, chromium
+from tests.support.crew import Crew
 from tests.support.missing import skip_or_fail
 from tests.support.stack import Stack
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, ConsoleMessage, Page
+
+    from tests.support.server import Server
 
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -31,6 +34,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def service_url(stack: Stack) -> str:
     return stack.url
+
+
+@pytest.fixture
+def crew(any_server: Server, tmp_path: Path) -> Iterator[Crew]:
+    """Scripted workers and the sender's side of the queue, on a server with nothing in it."""
+    crew = Crew(any_server.url, tmp_path)
+    crew.redis.flushall()
+    yield crew
+    crew.close()
 
 
 @pytest.fixture(scope="session")

@@ -13,24 +13,15 @@ from contract.job_queue import queue_name
 from model.serving.intake import Intake
 from model.serving.recovery import Recovery
 from model.serving.settlement import Settlement
-from tests.support.crew import Crew
 from tests.support.scripted_worker import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from tests.support.crew import Crew
     from tests.support.server import Server
 
 LEASES = f"rq:wip:{queue_name(MODEL)}"
-
-
-@pytest.fixture
-def crew(any_server: Server, tmp_path: Path) -> Iterator[Crew]:
-    crew = Crew(any_server.url, tmp_path)
-    crew.redis.flushall()
-    yield crew
-    crew.close()
 
 
 @pytest.fixture

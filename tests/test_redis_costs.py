@@ -17,7 +17,6 @@ from contract import keys
 from contract.connections import connect
 from contract.messages import Classification, Label, Timings
 from model.serving.worker import BatchWorker
-from tests.support.crew import Crew
 from tests.support.scripted_worker import DIGEST, MODEL
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+    from tests.support.crew import Crew
     from tests.support.server import Server
 
 LABELS = (
@@ -67,14 +67,6 @@ class Desk:
 
     def close(self) -> None:
         self._redis.close()
-
-
-@pytest.fixture
-def crew(any_server: Server, tmp_path: Path) -> Iterator[Crew]:
-    crew = Crew(any_server.url, tmp_path)
-    crew.redis.flushall()
-    yield crew
-    crew.close()
 
 
 @pytest.fixture

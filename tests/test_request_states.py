@@ -11,7 +11,6 @@ import time
 import zlib
 from concurrent.futures import wait
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from rq import Queue
@@ -27,20 +26,7 @@ from model.serving.lease import EXIT_HUNG
 from tests.support.crew import WAIT_S, Crew, eventually
 from tests.support.scripted_worker import DIGEST, MODEL
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.server import Server
-
 QUEUE = f"rq:queue:{queue_name(MODEL)}"
-
-
-@pytest.fixture
-def crew(any_server: Server, tmp_path: Path) -> Iterator[Crew]:
-    crew = Crew(any_server.url, tmp_path)
-    crew.redis.flushall()
-    yield crew
-    crew.close()
 
 
 def label_of(outcome: object) -> str:

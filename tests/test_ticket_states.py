@@ -14,25 +14,13 @@ from contract.job_queue import tickets_queue_name
 from contract.messages import Classification, Failure, FailureKind
 from contract.tickets import FaultKind, TicketState
 from model.serving.lane import TICKETS_TURN
-from tests.support.crew import TICKET_TTL_S, Crew, eventually
+from tests.support.crew import TICKET_TTL_S, eventually
 from tests.support.scripted_worker import DIGEST, MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from contract.tickets import Ticket
-    from tests.support.server import Server
 
 QUEUE = f"rq:queue:{tickets_queue_name(MODEL)}"
-
-
-@pytest.fixture
-def crew(any_server: Server, tmp_path: Path) -> Iterator[Crew]:
-    crew = Crew(any_server.url, tmp_path)
-    crew.redis.flushall()
-    yield crew
-    crew.close()
 
 
 def label_of(ticket: Ticket) -> str:
