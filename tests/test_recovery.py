@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.support.server import Server
 
 LEASES = f"rq:wip:{queue_name(MODEL)}"
+QUEUE = f"rq:queue:{queue_name(MODEL)}"
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ def recovery(redis: Redis) -> Recovery:
 def test_a_lease_whose_job_cant_be_read_stays(crew, forbidden):
     """It is the last record of a job that somebody was promised an answer to."""
     submission = crew.submit("tabby")
+    crew.redis.delete(QUEUE)
     crew.redis.zadd(LEASES, {f"{submission.computation}:run": 1})
 
     with pytest.raises(NoPermissionError):
@@ -52,6 +54,7 @@ def test_a_lease_whose_job_cant_be_read_stays(crew, forbidden):
     recovery(crew.redis).run_if_due()
 
     assert crew.redis.zcard(LEASES) == 0
+    assert crew.redis.lrange(QUEUE, 0, -1) == [submission.computation.encode()]
 
 
 def test_a_job_that_cant_be_read_is_not_taken_for_garbage(crew, forbidden):

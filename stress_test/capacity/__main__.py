@@ -46,7 +46,7 @@ SCENARIOS: dict[str, Callable[[Bench], Section]] = {
     "memory": memory.measure,
     "large_photo": large_photo.measure,
 }
-ROUNDS, TURN_S = 5, 8.0  # the whole stays under a quarter of an hour
+ROUNDS, TURN_S = 5, 8.0  # the whole takes some twenty minutes
 EXIT_INTERRUPTED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -14,6 +14,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.crew import WAIT_S, eventually
+from tests.support.scripted_worker import GIF
 from tests.support.stack import ROOT, free_port
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ class Api:
 
     def predict(self, picture: str) -> int:
         """Send one; scripted workers read a picture as a text, and to the API this text is a GIF."""
-        gif = b"GIF89a\x08\x00\x08\x00\x00\x00\x00" + picture.encode()
-        return requests.post(f"{self._url}/predict", files={"file": ("photo.gif", gif)}, timeout=WAIT_S).status_code
+        file = ("photo.gif", GIF + picture.encode())
+        return requests.post(f"{self._url}/predict", files={"file": file}, timeout=WAIT_S).status_code
 
     def get(self, path: str) -> requests.Response:
         return requests.get(f"{self._url}{path}", timeout=WAIT_S)
