@@ -6,24 +6,16 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from api import admin, answer_headers, infer, jobs, operations, pages, predict, problems, stats
-from api.forms import FormRequest
-from api.ledger import Ledger
+from api.http.form_parser import FormRequest
+from api.http.problems import Problems
+from api.http.response_headers import add_security_headers
 from api.metrics import Metrics
-from api.reference import pages as reference
+from api.metrics.ledger import Ledger
+from api.openapi import pages as openapi
+from api.views import admin, feedback, health, infer, jobs, pages, predict, stats
 
 if TYPE_CHECKING:
-    from flask import Response
-
     from api.services import Services
-
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' blob:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 
 
 def create_app(services: Services, ledger: Ledger | None = None) -> Flask:
@@ -33,16 +25,9 @@ def create_app(services: Services, ledger: Ledger | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_upload_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # bodies keep the documented order
     services.install(app)
-    problems.register(app)
-    for room in (pages, predict, infer, jobs, operations, stats, admin, reference):
-        app.register_blueprint(room.bp)
-    app.before_request(answer_headers.start_clock)
-    app.after_request(_add_security_headers)
-    Metrics.install(app, ledger or Ledger())
+    for view in (pages, predict, infer, jobs, feedback, health, stats, admin, openapi):
+        app.register_blueprint(view.bp)
+    app.after_request(add_security_headers)
+    metrics = Metrics.install(app, ledger or Ledger())
+    Problems(metrics.count_refusal).register(app)
     return app
-
-
-def _add_security_headers(response: Response) -> Response:
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response

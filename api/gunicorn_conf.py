@@ -8,7 +8,7 @@ from __future__ import annotations
 import resource
 from typing import TYPE_CHECKING
 
-from api.ledger import LEDGER
+from api.metrics.ledger import LEDGER
 from api.settings import Settings
 from contract.settings import load_settings
 

@@ -7,32 +7,34 @@ from typing import TYPE_CHECKING, Self
 
 from flask import Flask, current_app
 
-from api.feedback import FeedbackLog
-from api.gateway import Gateway
-from api.labels import LabelBook
-from api.reported_pictures import ReportedPictures
-from api.staff import Staff
-from api.ticket_desk import TicketDesk
-from contract.connections import connect, connect_for_waiting
+from api.core.admission import Admission
+from api.core.async_jobs import AsyncInference
+from api.core.inference import Inference
+from api.core.labels import LabelLookup
+from api.core.live_workers import LiveWorkers
+from api.feedback.log import FeedbackLog
+from api.feedback.pictures import ReportedPictures
+from contract.async_jobs import AsyncJobs
 from contract.image_store import ImageStore
 from contract.job_queue import JobQueue
-from contract.tickets import Tickets
+from contract.redis_clients import connect, connect_for_waiting
 
 if TYPE_CHECKING:
     from api.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     settings: Settings
     store: ImageStore
     queue: JobQueue
-    staff: Staff
-    gateway: Gateway
+    live_workers: LiveWorkers
+    admission: Admission
+    inference: Inference
+    async_inference: AsyncInference
+    labels: LabelLookup
     feedback: FeedbackLog
     reported: ReportedPictures
-    desk: TicketDesk
-    labels: LabelBook
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -40,14 +42,29 @@ class Services:
         commands = connect(settings.redis_url)
         store = ImageStore(settings.upload_dir)
         queue = JobQueue(commands, connect_for_waiting(settings.redis_url))
-        staff = Staff(commands, queue)
-        gateway = Gateway(settings, store, queue, staff)
-        feedback = FeedbackLog(settings.feedback_dir)
-        reported = ReportedPictures(settings.feedback_dir, store, settings.feedback_pictures_mb * 1_000_000)
-        tickets = Tickets(commands, queue, settings.ticket_ttl_s)
-        desk = TicketDesk(settings, store, queue, staff, tickets)
-        labels = LabelBook(commands, staff)
-        return cls(settings, store, queue, staff, gateway, feedback, reported, desk, labels)
+        live_workers = LiveWorkers(commands, queue)
+        admission = Admission(live_workers, max_in_flight=settings.max_in_flight)
+        inference = Inference(settings, store=store, queue=queue, live_workers=live_workers, admission=admission)
+        async_inference = AsyncInference(
+            settings,
+            store=store,
+            queue=queue,
+            live_workers=live_workers,
+            admission=admission,
+            jobs=AsyncJobs(commands, queue, settings.job_ttl_s),
+        )
+        return cls(
+            settings=settings,
+            store=store,
+            queue=queue,
+            live_workers=live_workers,
+            admission=admission,
+            inference=inference,
+            async_inference=async_inference,
+            labels=LabelLookup(commands, live_workers),
+            feedback=FeedbackLog(settings.feedback_dir),
+            reported=ReportedPictures(settings.feedback_dir, store, settings.feedback_pictures_mb * 1_000_000),
+        )
 
     def install(self, app: Flask) -> None:
         app.extensions["services"] = self

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from contract.settings import SharedSettings
 
@@ -31,10 +31,10 @@ class Settings(SharedSettings):
         description="Opens /admin to whoever sends it; 16 or more printable ASCII characters. Empty: nobody.",
     )
     top_k: int = Field(
-        5,
+        3,
         ge=1,
         validate_default=False,  # a TOP_K_MAX below it is no mistake: then as many are shown as there are
-        description="Labels shown when a request does not say how many; at most TOP_K_MAX.",
+        description="Labels that a program is answered with unless it says how many; at most TOP_K_MAX.",
     )
     max_upload_mb: int = Field(20, ge=1, description="Largest request taken, in MB (1,000,000 bytes).")
     max_batch_files: int = Field(
@@ -47,11 +47,15 @@ class Settings(SharedSettings):
     result_cache: Annotated[bool, BeforeValidator(_switch)] = Field(
         True, description="on: the same picture is computed once per RESULT_TTL_S; off: each request is computed."
     )
-    ticket_ttl_s: int = Field(
-        86400, ge=60, le=30 * 86400, description="How long a job of /v1/jobs can be asked for, in seconds."
+    job_ttl_s: int = Field(
+        86400,
+        ge=60,
+        le=30 * 86400,
+        validation_alias=AliasChoices("job_ttl_s", "ticket_ttl_s"),  # its name up to version 0.1
+        description="How long a job of /v1/jobs can be asked for, in seconds.",
     )
     retention_hours: float = Field(
-        168, gt=0, description="Stored pictures not seen again for this long (and TICKET_TTL_S) are deleted, in hours."
+        168, gt=0, description="Stored pictures not seen again for this long (and JOB_TTL_S) are deleted, in hours."
     )
 
     @field_validator("top_k")
@@ -72,7 +76,7 @@ class Settings(SharedSettings):
     @property
     def pictures_kept_for_s(self) -> float:
         """A job's picture is there for as long as its turn may come."""
-        return max(self.retention_hours * 3600, self.ticket_ttl_s)
+        return max(self.retention_hours * 3600, self.job_ttl_s)
 
     @property
     def max_upload_bytes(self) -> int:

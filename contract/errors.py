@@ -1,47 +1,58 @@
-"""What can go wrong between the two sides. Library errors are translated into these where the library is called."""
+"""What a request can end in besides an answer: one family for both sides.
+
+No status codes here: ``api.http.problems`` maps each error to HTTP. A library's errors are translated into these where
+the library is called. Faults of an upload and refusals that only the HTTP side knows are in ``api.core.errors``.
+"""
 
 from __future__ import annotations
 
-
-class ContractError(Exception):
-    """Base of this family."""
-
-
-class QueueUnavailable(ContractError):
-    """Redis does not answer, or refuses what every request needs."""
+RETRY_SOON_S = 2  # what is busy or away may be back by then
+RETRY_LATER_S = 60  # a full disk, or a setting: somebody has to do something
 
 
-class ResultTimeout(ContractError):
-    """No result came before the deadline."""
+class ServiceError(Exception):
+    """Base of the family; the message is a sentence for the sender."""
 
 
-class ComputationLost(ContractError):
-    """The computation is neither queued, nor running, nor finished: nobody will ever publish a result for it."""
+class TemporarilyUnavailable(ServiceError):
+    """Nothing is wrong with the request; it can be sent again in ``retry_after_s`` seconds."""
+
+    def __init__(self, message: str, retry_after_s: int = RETRY_SOON_S) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
-class ComputationFailed(ContractError):
-    """The workers gave the computation up after its last try; RQ's failed registry keeps it."""
+class BackendDown(TemporarilyUnavailable):
+    """Redis or the upload volume does not do its part."""
 
 
-class TicketNotFound(ContractError):
-    """No ticket has this ID (any more)."""
+class JobLost(BackendDown):
+    """The job is neither queued, nor running, nor finished: nobody will ever publish a result for it."""
 
 
-class TicketEnded(ContractError):
-    """The ticket is done or has failed: there is nothing left to cancel."""
+class DeadlineExceeded(ServiceError):
+    """No answer came in time."""
 
 
-class KeyReused(ContractError):
-    """The idempotency key belongs to a ticket that asks for something else."""
+class WorkerFault(ServiceError):
+    """The workers gave the picture up after several tries: our fault, kept as a dead letter."""
 
 
-class StoreError(ContractError):
-    """The image store can't do its part."""
+class UnknownOutcome(ServiceError):
+    """The worker's answer has a form that this version does not know: the reader is older than the worker."""
 
 
-class PictureNotFound(StoreError):
-    """No picture has this name (any more)."""
+class JobNotFound(ServiceError):
+    """No job has this ID (any more)."""
 
 
-class StoreUnwritable(StoreError):
-    """The picture can't be written: the disk is full, read-only or gone."""
+class JobEnded(ServiceError):
+    """The job is done or has failed: there is nothing left to cancel."""
+
+
+class KeyReused(ServiceError):
+    """The idempotency key came before with another picture or with other parameters."""
+
+
+class PictureNotFound(ServiceError):
+    """No stored picture has this name."""

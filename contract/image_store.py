@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from contract.errors import PictureNotFound, StoreUnwritable
+from contract.errors import BackendDown, PictureNotFound
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[0-9a-f]{64}")
 SHARDS = 256
 BLOCK_BYTES = 4096  # of the usual file systems
+NOT_FOUND = "there is no such picture here; it may have been removed since"
 UNFINISHED = ".part-"  # prefix of a file that is still being written
 
 
@@ -42,7 +43,7 @@ class ImageStore:
             durable: return only once the picture would survive a power failure. It waits for the disk.
 
         Raises:
-            StoreUnwritable: the folder can't be written.
+            BackendDown: the folder can't be written.
         """
         name = hashlib.sha256(data).hexdigest()
         path = self._path(name)
@@ -53,20 +54,21 @@ class ImageStore:
                 _sync(path.parent)
                 _sync(self._folder)
         except OSError as error:
-            raise StoreUnwritable(f"pictures can't be stored: {error.strerror}") from error
+            raise BackendDown(f"pictures can't be stored: {error.strerror}") from error
         return name
 
     def read(self, name: str) -> bytes:
         """The bytes of a stored picture.
 
         Raises:
-            ValueError: this can't be a picture's name.
-            PictureNotFound: no picture has this name.
+            PictureNotFound: no picture has this name, or can have it.
         """
+        if not NAME.fullmatch(name):
+            raise PictureNotFound(NOT_FOUND)
         try:
             return self._path(name).read_bytes()
         except FileNotFoundError as error:
-            raise PictureNotFound(f"no picture {name}") from error
+            raise PictureNotFound(NOT_FOUND) from error
 
     def __contains__(self, name: object) -> bool:
         """Whether a picture has this name; anything that can't be one has none."""
@@ -109,18 +111,16 @@ class ImageStore:
         """Write and delete a small file.
 
         Raises:
-            StoreUnwritable: that failed.
+            BackendDown: that failed.
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._folder, prefix=UNFINISHED) as probe:
                 probe.write(b"\0" * 4096)
         except OSError as error:
-            raise StoreUnwritable(f"the upload folder {self._folder} can't be written: {error.strerror}") from error
+            raise BackendDown(f"the upload folder {self._folder} can't be written: {error.strerror}") from error
 
     def _path(self, name: str) -> Path:
-        if not NAME.fullmatch(name):
-            raise ValueError(f"not a picture's name: {name!r:.80}")
         return self._folder / name[:2] / name
 
 

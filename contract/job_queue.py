@@ -1,4 +1,4 @@
-"""Submitting computations and waiting for their results: the only file where the sender meets RQ."""
+"""Submitting jobs and waiting for their results: the only file where the sender meets RQ."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, WatchError
+from redis.exceptions import WatchError
 from rq import Queue, Retry
 from rq.job import JobStatus
 from rq.results import Result
 from rq.serializers import JSONSerializer
 
 from contract import keys
-from contract.connections import LONGEST_BLOCK_S
-from contract.errors import ComputationFailed, ComputationLost, QueueUnavailable, ResultTimeout
+from contract.deadline import SHORTEST_WAIT_S
+from contract.errors import JobLost, UnknownOutcome, WorkerFault
 from contract.messages import Classification, Outcome, outcome_from_wire
+from contract.redis_clients import LONGEST_BLOCK_S, redis_errors
 
 if TYPE_CHECKING:
     from redis import Redis
     from redis.client import Pipeline
 
+    from contract.deadline import Deadline
     from contract.messages import ClassifyJob
 
 SERIALIZER = JSONSerializer()  # RQ checks it with every object, an instance in half the time of the class
@@ -37,31 +39,32 @@ RETRY = Retry(max=3, interval=0, enqueue_at_front=True)
 INFLIGHT_GRACE_S = 5  # joiners may come until the very deadline of the first
 RECONNECT_FOR_S = 3.0  # a waiter rides out a restart of Redis this long
 RECONNECT_PAUSE_S = 0.2
+GIVEN_UP = "the workers could not classify this picture; it was given up"
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What Redis knows of a picture: a stored answer, a computation under way (its ID), and the queue's length."""
+    """What Redis knows of a picture: a stored answer, the ID of a job under way, and the queue's length."""
 
     answer: Classification | None
-    computation: str | None
+    job_id: str | None
     depth: int
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The computation to wait for; ``joined`` when somebody else had submitted it first, and it is to be joined.
+    """The job to wait for; ``joined`` when somebody else had submitted it first, and the computation is shared.
 
     ``depth`` is the queue's length with it.
     """
 
-    computation: str
+    job_id: str
     joined: bool
     depth: int
 
 
 class Stage(StrEnum):
-    """How far a computation without an outcome has come."""
+    """How far a job without an outcome has come."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -76,11 +79,12 @@ _ENDED_BY_HAND = {JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED}  # wh
 
 
 def queue_name(model: str) -> str:
-    """The queue of the requests that somebody waits for; workers empty it before they turn to the tickets."""
+    """The queue of the requests that somebody waits for; workers empty it before they turn to async jobs."""
     return f"classify-{model}"
 
 
-def tickets_queue_name(model: str) -> str:
+def async_queue_name(model: str) -> str:
+    """The queue of async jobs. Its name is older than the word (docs/decisions/0014)."""
     return f"tickets-{model}"
 
 
@@ -103,97 +107,66 @@ class JobQueue:
         """What is known of ``picture``, in one round trip.
 
         Raises:
-            QueueUnavailable: Redis does not answer.
+            BackendDown: Redis does not answer.
         """
-        try:
-            with self._commands.pipeline(transaction=False) as pipe:
-                pipe.get(keys.answer(model, digest, picture))
-                pipe.get(keys.inflight(model, picture))
-                pipe.llen(self._queue(queue_name(model)).key)
-                answer, computation, depth = pipe.execute()
-        except RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
-        return Sighting(_stored_answer(answer), computation.decode() if computation else None, depth)
+        with redis_errors(), self._commands.pipeline(transaction=False) as pipe:
+            pipe.get(keys.answer(model, digest, picture))
+            pipe.get(keys.inflight(model, picture))
+            pipe.llen(self._queue(queue_name(model)).key)
+            answer, job_id, depth = pipe.execute()
+        return Sighting(_stored_answer(answer), job_id.decode() if job_id else None, depth)
 
     def depth(self, model: str) -> int:
-        """Requests' computations that wait for a worker.
+        """Requests' jobs that wait for a worker.
 
         Raises:
-            QueueUnavailable: Redis does not answer.
+            BackendDown: Redis does not answer.
         """
         return self._length(queue_name(model))
 
-    def tickets_depth(self, model: str) -> int:
-        """Tickets' computations that wait for a worker, cancelled ones too.
+    def async_depth(self, model: str) -> int:
+        """Async jobs that wait for a worker, cancelled ones too.
 
         Raises:
-            QueueUnavailable: Redis does not answer.
+            BackendDown: Redis does not answer.
         """
-        return self._length(tickets_queue_name(model))
-
-    def _length(self, queue: str) -> int:
-        try:
-            return self._commands.llen(self._queue(queue).key)
-        except RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        return self._length(async_queue_name(model))
 
     def submit(self, model: str, job: ClassifyJob, wanted_for_s: float) -> Submission:
-        """Queue a computation in one MULTI, or join the one of the same picture that is under way.
+        """Queue a job in one MULTI, or join the one of the same picture that is under way.
 
         Args:
-            wanted_for_s: the computation is dropped unseen if its turn comes later than this.
+            wanted_for_s: the job is dropped unseen if its turn comes later than this.
 
         Raises:
-            QueueUnavailable: Redis does not answer or refuses to write.
+            BackendDown: Redis does not answer or refuses to write.
         """
-        computation = uuid4().hex
-        try:
-            queue = queue_name(model)
-            with self._commands.pipeline() as pipe:
-                pipe.multi()  # RQ would begin its own in the middle of ours
-                if job.cache:
-                    pipe.set(
-                        keys.inflight(model, job.picture),
-                        computation,
-                        nx=True,
-                        get=True,
-                        ex=int(wanted_for_s) + INFLIGHT_GRACE_S,
-                    )
-                self.enqueue(
-                    pipe,
-                    queue,
-                    computation,
-                    job,
-                    wanted_for_s=wanted_for_s,
-                    result_ttl_s=max(RESULT_TTL_S, int(wanted_for_s) + INFLIGHT_GRACE_S),
-                )
-                pipe.llen(self._queue(queue).key)
-                first_reply, *_, depth = pipe.execute()
+        job_id = uuid4().hex
+        outlives_s = int(wanted_for_s) + INFLIGHT_GRACE_S
+        queue = queue_name(model)
+        with redis_errors("Redis does not take the job"), self._commands.pipeline() as pipe:
+            pipe.multi()  # RQ would begin its own in the middle of ours
+            if job.cache:
+                pipe.set(keys.inflight(model, job.picture), job_id, nx=True, get=True, ex=outlives_s)
+            result_ttl_s = max(RESULT_TTL_S, outlives_s)
+            self.enqueue(pipe, queue, job_id, job, wanted_for_s=wanted_for_s, result_ttl_s=result_ttl_s)
+            pipe.llen(self._queue(queue).key)
+            first_reply, *_, depth = pipe.execute()
             winner = first_reply.decode() if job.cache and first_reply else None
-            if winner is None:
-                return Submission(computation, joined=False, depth=depth)
-            # Both were queued; ours is dropped unseen when its turn comes, because nobody wants it.
-            self._commands.delete(keys.wanted(computation))
-        except RedisError as error:
-            raise QueueUnavailable(f"Redis does not take the job: {error}") from error
-        return Submission(winner, joined=True, depth=depth)
+            if winner is not None:
+                # Both were queued; ours is dropped unseen when its turn comes, because nobody wants it.
+                self._commands.delete(keys.wanted(job_id))
+        return Submission(winner or job_id, joined=winner is not None, depth=depth)
 
     def enqueue(
-        self,
-        pipe: Pipeline,
-        queue: str,
-        computation: str,
-        job: ClassifyJob,
-        *,
-        wanted_for_s: float,
-        result_ttl_s: int,
+        self, pipe: Pipeline, queue: str, job_id: str, job: ClassifyJob, *, wanted_for_s: float, result_ttl_s: int
     ) -> None:
-        """Add a new computation to a MULTI: the RQ job, and for ``wanted_for_s`` seconds the wish for it."""
-        pipe.set(keys.wanted(computation), 1, px=int(wanted_for_s * 1000))
+        """Add a new job to a MULTI: RQ's record of it, and for ``wanted_for_s`` seconds that somebody wants it."""
+        pipe.set(keys.wanted(job_id), 1, px=int(wanted_for_s * 1000))
         self._queue(queue).enqueue_call(
             TASK,
             args=tuple(job.to_args()),
-            job_id=computation,
+            job_id=job_id,
             timeout=JOB_TIMEOUT_S,
             result_ttl=result_ttl_s,
             failure_ttl=max(FAILURE_TTL_S, result_ttl_s),
@@ -202,128 +175,125 @@ class JobQueue:
             pipeline=pipe,
         )
 
-    def join(self, computation: str, wanted_for_s: float) -> bool:
-        """Keep somebody else's computation wanted for ``wanted_for_s`` seconds more; returns whether it still exists.
+    def join(self, job_id: str, wanted_for_s: float) -> bool:
+        """Keep somebody else's job wanted for ``wanted_for_s`` seconds more; returns whether it still exists.
 
-        A wish that lives longer already stays as it is.
+        Where it is wanted for longer already, that stays.
 
         Raises:
-            QueueUnavailable: Redis does not answer.
+            BackendDown: Redis does not answer.
         """
-        try:
-            with self._commands.pipeline() as pipe:
-                milliseconds = int(wanted_for_s * 1000)
-                pipe.set(keys.wanted(computation), 1, px=milliseconds, nx=True)
-                pipe.pexpire(keys.wanted(computation), milliseconds, gt=True)
-                pipe.exists(f"rq:job:{computation}")
-                *_, exists = pipe.execute()
-                return bool(exists)
-        except RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        milliseconds = int(wanted_for_s * 1000)
+        with redis_errors(), self._commands.pipeline() as pipe:
+            pipe.set(keys.wanted(job_id), 1, px=milliseconds, nx=True)
+            pipe.pexpire(keys.wanted(job_id), milliseconds, gt=True)
+            pipe.exists(keys.rq_job(job_id))
+            *_, exists = pipe.execute()
+        return bool(exists)
 
-    def forget(self, model: str, picture: str, computation: str) -> None:
-        """Let nobody join ``computation`` any more, after it came to nothing.
+    def forget(self, model: str, picture: str, job_id: str) -> None:
+        """Let nobody join the job any more, after it came to nothing.
 
         Raises:
-            QueueUnavailable: Redis does not answer.
+            BackendDown: Redis does not answer.
         """
         key = keys.inflight(model, picture)
         try:
-            with self._commands.pipeline() as pipe:
+            with redis_errors(), self._commands.pipeline() as pipe:
                 pipe.watch(key)  # type: ignore[no-untyped-call]
                 holder: Any = pipe.get(key)
-                if holder and holder.decode() == computation:
+                if holder and holder.decode() == job_id:
                     pipe.multi()
                     pipe.delete(key)
                     pipe.execute()
         except WatchError:
-            return  # it went, or a new computation took its place
-        except RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+            return  # it went, or a new job took its place
 
-    def wait(self, computation: str, timeout_s: float) -> Outcome:
-        """Block until the computation's result is there; it is not polled for. A restart of Redis is ridden out.
+    def wait(self, job_id: str, deadline: Deadline) -> Outcome:
+        """Block until the job's result is there; it is not polled for. A restart of Redis is ridden out.
+
+        What is there already is read even after the deadline: in a batch another picture may have used the time up.
 
         Raises:
-            ResultTimeout: ``timeout_s`` passed.
-            ComputationLost: Redis knows nothing of the computation (any more); found out within seconds.
-            ComputationFailed: the workers gave it up.
-            QueueUnavailable: Redis stayed away for longer than ``reconnect_for_s``.
+            DeadlineExceeded: no result came in time.
+            JobLost: Redis knows nothing of the job (any more); found out within seconds.
+            WorkerFault: the workers gave it up.
+            UnknownOutcome: the result is of a kind that this version does not know.
+            BackendDown: Redis stayed away for longer than ``reconnect_for_s``.
         """
-        deadline = time.monotonic() + timeout_s
+        left_s = max(SHORTEST_WAIT_S, deadline.left_s)
         away_since: float | None = None
-        while (left_s := deadline - time.monotonic()) > 0:
-            try:
-                result = self._read_result(computation, min(left_s, LONGEST_BLOCK_S))
-                if result is not None:
-                    return _outcome(result)
-                if not self._waiting.exists(f"rq:job:{computation}"):
-                    raise ComputationLost(f"computation {computation} is gone")
-                away_since = None
-            except RedisConnectionError as error:
-                away_since = away_since or time.monotonic()
-                if time.monotonic() - away_since > self._reconnect_for_s:
-                    raise QueueUnavailable(f"Redis went away: {error}") from error
-                time.sleep(RECONNECT_PAUSE_S)
-            except RedisError as error:
-                raise QueueUnavailable(f"Redis does not answer: {error}") from error
-        raise ResultTimeout(f"no result within {timeout_s:g} s")
+        while left_s > 0:
+            with redis_errors():
+                try:
+                    result = self._read_result(job_id, min(left_s, LONGEST_BLOCK_S))
+                    if result is not None:
+                        return _outcome(result)
+                    if not self._waiting.exists(keys.rq_job(job_id)):
+                        raise JobLost("Redis lost this request's job")
+                    away_since = None
+                except RedisConnectionError:
+                    away_since = away_since or time.monotonic()
+                    if time.monotonic() - away_since > self._reconnect_for_s:
+                        raise
+                    time.sleep(RECONNECT_PAUSE_S)
+            left_s = deadline.left_s
+        raise deadline.exceeded()
 
-    def peek(self, computation: str) -> Outcome | Stage:
-        """The computation's latest outcome, or where there is none yet, how far it is; one round trip, no waiting.
+    def peek(self, job_id: str) -> Outcome | Stage:
+        """The job's latest outcome, or where there is none yet, how far it is; one round trip, no waiting.
 
         A dead letter that an operator has put back on the queue may have a second one.
 
         Raises:
-            ComputationLost, ComputationFailed: as ``wait``.
-            QueueUnavailable: Redis does not answer.
+            JobLost, WorkerFault, UnknownOutcome: as ``wait``.
+            BackendDown: Redis does not answer.
         """
-        try:
-            with self._commands.pipeline() as pipe:
-                pipe.xrevrange(self.result_key(computation), count=1)
-                pipe.hget(f"rq:job:{computation}", "status")
-                entries, status = pipe.execute()
-        except RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+        with redis_errors(), self._commands.pipeline() as pipe:
+            pipe.xrevrange(self.result_key(job_id), count=1)
+            pipe.hget(keys.rq_job(job_id), "status")
+            entries, status = pipe.execute()
         if entries:
-            return _outcome(self._restore(computation, *entries[0]))
+            return _outcome(self._restore(job_id, *entries[0]))
         known = status.decode() if status else ""
         if known in _ENDED_BY_HAND:
-            raise ComputationFailed(f"computation {computation} was ended by hand")
+            raise WorkerFault(GIVEN_UP)
         if known not in _STAGES:
-            raise ComputationLost(f"computation {computation} is gone")
+            raise JobLost("Redis lost this request's job")
         return _STAGES[known]
 
-    def result_key(self, computation: str) -> str:
-        """Redis' key of the computation's results: it appears with the first outcome."""
-        return str(Result.get_key(computation))  # type: ignore[no-untyped-call]
+    def result_key(self, job_id: str) -> str:
+        """Redis' key of the job's results: it appears with the first outcome."""
+        return str(Result.get_key(job_id))  # type: ignore[no-untyped-call]
 
     def ping(self) -> None:
         """Check that Redis answers.
 
         Raises:
-            QueueUnavailable: it does not.
+            BackendDown: it does not.
         """
-        try:
+        with redis_errors():
             self._commands.ping()
-        except RedisError as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
 
     def close(self) -> None:
         """Close the connections; to be called when nobody waits any more."""
         self._commands.close()
         self._waiting.close()
 
-    def _read_result(self, computation: str, block_s: float) -> Result | None:
-        key = self.result_key(computation)
+    def _length(self, queue: str) -> int:
+        with redis_errors():
+            return self._commands.llen(self._queue(queue).key)
+
+    def _read_result(self, job_id: str, block_s: float) -> Result | None:
+        key = self.result_key(job_id)
         reply: Any = self._waiting.xread({key: "0-0"}, block=max(1, int(block_s * 1000)), count=1)
         if not reply:
             return None
         ((_, [(entry_id, payload), *_]),) = reply
-        return self._restore(computation, entry_id, payload)
+        return self._restore(job_id, entry_id, payload)
 
-    def _restore(self, computation: str, entry_id: bytes, payload: dict[bytes, bytes]) -> Result:
-        return Result.restore(computation, entry_id.decode(), payload, connection=self._commands, serializer=SERIALIZER)
+    def _restore(self, job_id: str, entry_id: bytes, payload: dict[bytes, bytes]) -> Result:
+        return Result.restore(job_id, entry_id.decode(), payload, connection=self._commands, serializer=SERIALIZER)
 
     def _queue(self, name: str) -> Queue:
         if name not in self._queues:
@@ -333,17 +303,14 @@ class JobQueue:
 
 def _outcome(result: Result) -> Outcome:
     if result.type is not Result.Type.SUCCESSFUL:
-        raise ComputationFailed(f"computation {result.job_id} was given up")
-    try:
-        return outcome_from_wire(result.return_value)
-    except ValueError as error:
-        raise ComputationFailed(f"computation {result.job_id} left no result that can be read") from error
+        raise WorkerFault(GIVEN_UP)
+    return outcome_from_wire(result.return_value)
 
 
 def _stored_answer(raw: bytes | None) -> Classification | None:
     """The answer, or None for one of another version, or of somebody else's making: it is computed anew."""
     try:
         outcome = outcome_from_wire(json.loads(raw)) if raw else None
-    except ValueError:
+    except (ValueError, UnknownOutcome):
         return None
     return outcome if isinstance(outcome, Classification) else None

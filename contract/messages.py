@@ -6,6 +6,10 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
 
+from contract.errors import UnknownOutcome
+
+UNKNOWN = "the worker's answer has a form that this version of the API does not know; the API has to be upgraded"
+
 
 class FailureKind(StrEnum):
     """Why a picture has no answer although the worker did its part: always the picture's fault, never ours."""
@@ -16,11 +20,11 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClassifyJob:
-    """One computation's order.
+    """What a worker is to do.
 
     Attributes:
         picture: SHA-256 of the encoded picture, 64 lower-case hex digits; its name in the image store.
-        cache: whether the answer may be stored for later requests, and the computation joined by others.
+        cache: whether the answer may be stored for later requests, and the computation shared with others.
     """
 
     picture: str
@@ -91,7 +95,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Nobody waited for the computation any more when its turn came, so it was not run."""
+    """Nobody waited for the job any more when its turn came, so it was not run."""
 
     def to_wire(self) -> dict[str, Any]:
         return {"outcome": "dropped"}
@@ -104,7 +108,7 @@ def outcome_from_wire(wire: Any) -> Outcome:
     """Read what ``to_wire`` wrote.
 
     Raises:
-        ValueError: the value is no outcome that this version knows.
+        UnknownOutcome: the value is no outcome that this version knows.
     """
     try:
         match wire:
@@ -121,5 +125,5 @@ def outcome_from_wire(wire: Any) -> Outcome:
             case {"outcome": "dropped"}:
                 return Dropped()
     except (TypeError, ValueError) as error:
-        raise ValueError(f"malformed outcome: {wire!r:.200}") from error
-    raise ValueError(f"not an outcome: {wire!r:.200}")
+        raise UnknownOutcome(UNKNOWN) from error
+    raise UnknownOutcome(UNKNOWN)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from dotenv import dotenv_values
 from redis.exceptions import RedisError
 
-from contract.connections import connect
+from contract.redis_clients import connect
 from contract.settings import load_settings
 from local.parts import plan
 from local.preflight import CannotStart, check

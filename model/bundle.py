@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from model.card import Card, InputSpec, PreprocessSpec
 from model.cpu import has_fast_int8
 from model.errors import BundleError
-from model.graph import Tensor, inputs_of, open_graph, outputs_of
+from model.manifest import Card, InputSpec, PreprocessSpec
+from model.onnx_runtime import Tensor, inputs_of, open_graph, outputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

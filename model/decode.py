@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from contract.picture import isobmff, jpeg, media_type, read_size
-from contract.picture.header import BrokenHeader
+from contract.image_header import isobmff, jpeg, media_type, read_size
+from contract.image_header.header import BrokenHeader
 from model import heic, png
 from model.errors import TooManyPixels, UndecodableImage
 from model.opencv import MAX_PIXELS, cv2
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cv2.typing import MatLike
 
-    from contract.picture.header import Size
+    from contract.image_header.header import Size
 
 # Encoders write about 10 for a progressive photo. Each scan passes over the whole picture, so a few bytes
 # repeated could otherwise keep a worker busy for minutes.

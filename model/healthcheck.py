@@ -13,7 +13,7 @@ import sys
 from redis import Redis
 from redis.exceptions import RedisError
 
-from contract.roster import workers_alive
+from contract.worker_registry import live_workers
 
 TIMEOUT_S = 3.0
 
@@ -24,7 +24,7 @@ def is_at_work(redis: Redis, host: str) -> bool:
     Raises:
         RedisError: Redis does not answer.
     """
-    return any(card.host == host for card in workers_alive(redis))
+    return any(card.host == host for card in live_workers(redis))
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from contract.picture.header import Size
+from contract.image_header.header import Size
 from model.decode import decode
 from model.opencv import cv2
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cv2.typing import MatLike
     from numpy.typing import NDArray
 
-    from model.card import InputSpec, PreprocessSpec
+    from model.manifest import InputSpec, PreprocessSpec
 
 _INTERPOLATION = {
     "area": cv2.INTER_AREA,

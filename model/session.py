@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.errors import BundleError, ModelError
-from model.graph import Tensor, inputs_of, open_graph, outputs_of
+from model.onnx_runtime import Tensor, inputs_of, open_graph, outputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,14 +8,14 @@ import time
 
 from redis.exceptions import RedisError
 
-from contract.connections import connect
 from contract.image_store import ImageStore
-from contract.logs import set_up_logging
+from contract.logging import set_up_logging
+from contract.redis_clients import connect
 from contract.settings import load_settings
 from model.bundle import choose_bundle, load_bundle
 from model.classifier import Classifier
 from model.errors import ModelError
-from model.serving.worker import BatchWorker
+from model.serving.worker import Worker
 from model.settings import Settings
 
 EXIT_NO_MODEL = 3
@@ -39,7 +39,7 @@ def main() -> int:
         "%s %s (%s) verified in %.1f s", bundle.name, bundle.precision, bundle.digest[:12], time.monotonic() - started
     )
     try:
-        BatchWorker(
+        Worker(
             connect(settings.redis_url),
             ImageStore(settings.upload_dir),
             classifier,

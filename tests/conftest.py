@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.browser import WAIT_MS, NoBrowser, chromium
-from tests.support.crew import Crew
 from tests.support.missing import skip_or_fail
 from tests.support.stack import Stack
+from tests.support.workers import ScriptedWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,12 +37,12 @@ def service_url(stack: Stack) -> str:
 
 
 @pytest.fixture
-def crew(any_server: Server, tmp_path: Path) -> Iterator[Crew]:
+def workers(any_server: Server, tmp_path: Path) -> Iterator[ScriptedWorkers]:
     """Scripted workers and the sender's side of the queue, on a server with nothing in it."""
-    crew = Crew(any_server.url, tmp_path)
-    crew.redis.flushall()
-    yield crew
-    crew.close()
+    workers = ScriptedWorkers(any_server.url, tmp_path)
+    workers.redis.flushall()
+    yield workers
+    workers.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.app import create_app
-from api.reference.document import path_of, routes
+from api.openapi.document import path_of, routes
 from api.services import Services
 from api.settings import Settings
 from docs import routes_reference, settings_reference

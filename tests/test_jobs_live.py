@@ -11,8 +11,8 @@ import psutil
 import pytest
 import requests
 
-from tests.support.crew import eventually
 from tests.support.stack import Stack
+from tests.support.workers import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

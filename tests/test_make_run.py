@@ -17,8 +17,8 @@ import pytest
 import requests
 
 from model.export.bundles import RECIPE_FILES
-from tests.support.crew import eventually
 from tests.support.stack import ROOT, Stack
+from tests.support.workers import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

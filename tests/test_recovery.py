@@ -10,7 +10,7 @@ from redis.exceptions import NoPermissionError
 from rq import Queue
 
 from contract.job_queue import queue_name
-from model.serving.intake import Intake
+from model.serving.batcher import Batcher
 from model.serving.recovery import Recovery
 from model.serving.settlement import Settlement
 from tests.support.scripted_worker import MODEL
@@ -18,20 +18,22 @@ from tests.support.scripted_worker import MODEL
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.crew import Crew
     from tests.support.server import Server
+    from tests.support.workers import ScriptedWorkers
 
 LEASES = f"rq:wip:{queue_name(MODEL)}"
 QUEUE = f"rq:queue:{queue_name(MODEL)}"
 
 
 @pytest.fixture
-def forbidden(crew: Crew, any_server: Server) -> Iterator[Redis]:
+def forbidden(workers: ScriptedWorkers, any_server: Server) -> Iterator[Redis]:
     """A client that Redis lets do anything but read a hash."""
-    crew.redis.acl_setuser("worker", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-hgetall"])
+    workers.redis.acl_setuser(
+        "worker", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-hgetall"]
+    )
     with Redis.from_url(any_server.url, username="worker", password="any") as client:  # noqa: S106  # it has none
         yield client
-    crew.redis.acl_deluser("worker")
+    workers.redis.acl_deluser("worker")
 
 
 def recovery(redis: Redis) -> Recovery:
@@ -39,30 +41,30 @@ def recovery(redis: Redis) -> Recovery:
     return Recovery(redis, queue, Settlement(redis, queue, MODEL, 60, "worker"), batch_wait_s=0.0)
 
 
-def test_a_lease_whose_job_cant_be_read_stays(crew, forbidden):
+def test_a_lease_whose_job_cant_be_read_stays(workers, forbidden):
     """It is the last record of a job that somebody was promised an answer to."""
-    submission = crew.submit("tabby")
-    crew.redis.delete(QUEUE)
-    crew.redis.zadd(LEASES, {f"{submission.computation}:run": 1})
+    submission = workers.submit("tabby")
+    workers.redis.delete(QUEUE)
+    workers.redis.zadd(LEASES, {f"{submission.job_id}:run": 1})
 
     with pytest.raises(NoPermissionError):
         recovery(forbidden).run_if_due()
 
-    assert crew.redis.zcard(LEASES) == 1
+    assert workers.redis.zcard(LEASES) == 1
 
-    crew.redis.delete(f"recovery:{queue_name(MODEL)}")
-    recovery(crew.redis).run_if_due()
+    workers.redis.delete(f"recovery:{queue_name(MODEL)}")
+    recovery(workers.redis).run_if_due()
 
-    assert crew.redis.zcard(LEASES) == 0
-    assert crew.redis.lrange(QUEUE, 0, -1) == [submission.computation.encode()]
+    assert workers.redis.zcard(LEASES) == 0
+    assert workers.redis.lrange(QUEUE, 0, -1) == [submission.job_id.encode()]
 
 
-def test_a_job_that_cant_be_read_is_not_taken_for_garbage(crew, forbidden):
+def test_a_job_that_cant_be_read_is_not_taken_for_garbage(workers, forbidden):
     """It stays between the queue and its start, where recovery finds it."""
-    submission = crew.submit("tabby")
+    submission = workers.submit("tabby")
     queue = Queue(queue_name(MODEL), connection=forbidden)
 
     with pytest.raises(NoPermissionError):
-        Intake(forbidden, queue, batch_max=4, batch_wait_s=0.0, workers=lambda: 1).take()
+        Batcher(forbidden, queue, batch_max=4, batch_wait_s=0.0, workers=lambda: 1).take()
 
-    assert crew.redis.lrange(queue.intermediate_queue_key, 0, -1) == [submission.computation.encode()]
+    assert workers.redis.lrange(queue.intermediate_queue_key, 0, -1) == [submission.job_id.encode()]

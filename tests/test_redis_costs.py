@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from api import staff
+from api.core import live_workers
+from api.http.upload import Upload
 from api.services import Services
 from api.settings import Settings
-from api.upload import Upload
 from contract import keys
-from contract.connections import connect
 from contract.messages import Classification, Label, Timings
-from model.serving.worker import BatchWorker
+from contract.redis_clients import connect
+from model.serving.worker import Worker
 from tests.support.scripted_worker import DIGEST, MODEL
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from tests.support.crew import Crew
     from tests.support.server import Server
+    from tests.support.workers import ScriptedWorkers
 
 LABELS = (
     "Egyptian_cat", "tabby", "tiger_cat", "lynx", "Persian_cat", "Siamese_cat", "black-and-tan_coonhound",
@@ -52,11 +52,11 @@ class TenLabels:
 class Desk:
     """A worker in this process that takes a batch when told to, so that nobody else speaks to Redis meanwhile."""
 
-    def __init__(self, redis_url: str, crew: Crew) -> None:
+    def __init__(self, redis_url: str, workers: ScriptedWorkers) -> None:
         self.classifier = TenLabels()
         self._redis = connect(redis_url)
         classifier = cast("Any", self.classifier)
-        self._worker = BatchWorker(self._redis, crew.store, classifier, batch_max=4, batch_wait_s=0.0, answer_ttl_s=60)
+        self._worker = Worker(self._redis, workers.store, classifier, batch_max=4, batch_wait_s=0.0, answer_ttl_s=60)
         self._worker._presence._announce()
 
     def work(self) -> None:
@@ -70,8 +70,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(any_server: Server, crew: Crew) -> Iterator[Desk]:
-    desk = Desk(any_server.url, crew)
+def desk(any_server: Server, workers: ScriptedWorkers) -> Iterator[Desk]:
+    desk = Desk(any_server.url, workers)
     yield desk
     desk.close()
 
@@ -79,7 +79,7 @@ def desk(any_server: Server, crew: Crew) -> Iterator[Desk]:
 @pytest.fixture
 def services(any_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     """Those of an API process that has just looked who is at work, and does so no more."""
-    monkeypatch.setattr(staff, "HELD_FOR_S", inf)
+    monkeypatch.setattr(live_workers, "HELD_FOR_S", inf)
     services = Services.connect(
         Settings(redis_url=any_server.url, upload_dir=tmp_path / "uploads", feedback_dir=tmp_path)
     )
@@ -103,40 +103,40 @@ def asked_of(redis: Redis, act: Callable[[], object]) -> tuple[Counter[str], int
     return +commands, pieces - pieces_before - 2  # one for each look of our own that lies between
 
 
-def test_a_hit_costs_one_look(crew, desk, services):
+def test_a_hit_costs_one_look(workers, desk, services):
     """Three reads, in one round trip: stored answer, computation in flight, and the queue's length for admission."""
 
     def ask() -> str:
-        return str(services.gateway.classify(Upload(b"tabby", "photo.jpg")).cache)
+        return str(services.inference.classify(Upload(b"tabby", "photo.jpg")).cache)
 
-    crew.submit("tabby")
+    workers.submit("tabby")
     desk.work()
     assert ask() == "hit"
-    commands, pieces = asked_of(crew.redis, ask)
+    commands, pieces = asked_of(workers.redis, ask)
 
     assert commands == {"get": 2, "llen": 1}
     assert pieces == 1
 
 
-def test_a_batch_is_settled_with_as_many_transactions_as_one_picture(crew, desk):
+def test_a_batch_is_settled_with_as_many_transactions_as_one_picture(workers, desk):
     """One to start it and one to end it: batches are what makes many pictures cheap, for Redis too."""
     transactions = []
     for size in (1, 4):
         for n in range(size):
-            crew.submit(f"{size}-{n}")
-        commands, _ = asked_of(crew.redis, desk.work)
+            workers.submit(f"{size}-{n}")
+        commands, _ = asked_of(workers.redis, desk.work)
         transactions.append(commands["exec"])
 
     assert desk.classifier.batches == [1, 4]
     assert transactions == [2, 2]
 
 
-def test_a_stored_answer_of_ten_labels_takes_less_than_a_kilobyte(crew, desk):
+def test_a_stored_answer_of_ten_labels_takes_less_than_a_kilobyte(workers, desk):
     """What a busy service remembers for RESULT_TTL_S has to fit beside its queue."""
-    crew.submit("tabby")
+    workers.submit("tabby")
     desk.work()
-    size = crew.redis.memory_usage(keys.answer(MODEL, DIGEST, crew.store.put(b"tabby")))
-    print(f"{crew.redis.info('server')['redis_version']}: {size} bytes")
+    size = workers.redis.memory_usage(keys.answer(MODEL, DIGEST, workers.store.put(b"tabby")))
+    print(f"{workers.redis.info('server')['redis_version']}: {size} bytes")
 
     assert size is not None
     assert size < 1024

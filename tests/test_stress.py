@@ -10,8 +10,8 @@ import sys
 import psutil
 
 from stress_test.load import send_crowd
-from tests.support.crew import eventually
 from tests.support.stack import ROOT
+from tests.support.workers import eventually
 
 STOPPED_WITHIN_S = 60
 

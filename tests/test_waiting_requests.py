@@ -11,10 +11,10 @@ import pytest
 
 from api import gunicorn_conf
 from contract import keys
-from contract.roster import WorkerCard, announce, introduce
+from contract.worker_registry import WorkerEntry, heartbeat, register
 from tests.support.api import Api
-from tests.support.crew import Crew, eventually
 from tests.support.scripted_worker import DIGEST, GIF, MODEL
+from tests.support.workers import ScriptedWorkers, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,23 +29,23 @@ AT_ONCE = 300  # a wait is made of several: at any moment a few look whether the
 DEADLINE_S = 50  # an API that stops waits for its requests a little longer, and is given a minute
 THREADS = 20  # gevent's hub has a few for what the system can't do otherwise; one a request would be hundreds
 HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="photo.gif"\r\n\r\n'
-PAPER = WorkerCard("paper", "desk", MODEL, DIGEST, 0, batch=1, service_ms=0.0, last_error="")
+PAPER = WorkerEntry(worker_id="paper", host="desk", model=MODEL, digest=DIGEST, batch=1, service_ms=0.0)
 
 
 @pytest.fixture
-def crew(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Crew]:
+def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
     """Nobody is at work yet, but requests count on somebody who is so on paper, and never falls silent."""
-    introduce(redis, MODEL)
-    announce(redis, PAPER)
+    register(redis, MODEL)
+    heartbeat(redis, PAPER)
     redis.zadd(keys.workers(MODEL), {PAPER.worker_id: inf})
     redis.persist(keys.worker(MODEL, PAPER.worker_id))
-    crew = Crew(valkey.url, tmp_path)
-    yield crew
-    crew.close()
+    workers = ScriptedWorkers(valkey.url, tmp_path)
+    yield workers
+    workers.close()
 
 
 @pytest.fixture
-def api(valkey: Server, crew: Crew, tmp_path: Path) -> Iterator[Api]:  # noqa: ARG001  # it serves for the crew
+def api(valkey: Server, workers: ScriptedWorkers, tmp_path: Path) -> Iterator[Api]:  # noqa: ARG001  # it serves for the workers
     with Api(valkey.url, tmp_path, processes=1, REQUEST_TIMEOUT_S=str(DEADLINE_S)) as api:
         yield api
 
@@ -58,14 +58,14 @@ def send(api: Api, picture: str) -> HTTPConnection:
     return connection
 
 
-def test_hundreds_of_requests_wait_at_once_and_cost_neither_errors_nor_threads(crew, api):
+def test_hundreds_of_requests_wait_at_once_and_cost_neither_errors_nor_threads(workers, api):
     """Each holds a connection to Redis: the pools that redis-py and RQ come with would refuse the 101st."""
     (process,) = api.processes()
     with ExitStack() as open_connections:
         connections = [open_connections.enter_context(closing(send(api, f"tabby {n}"))) for n in range(SENT)]
-        eventually(lambda: crew.redis.info("clients")["blocked_clients"] >= AT_ONCE, "the requests wait")
+        eventually(lambda: workers.redis.info("clients")["blocked_clients"] >= AT_ONCE, "the requests wait")
         threads = process.num_threads()
-        crew.hire()
+        workers.start()
         statuses = [connection.getresponse().status for connection in connections]
 
     assert statuses == [200] * SENT

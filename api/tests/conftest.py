@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flask.testing import FlaskClient
 
-from api.reference.document import build
+from api.openapi.document import build
 from tests.support.conformance import Conformance
 
 if TYPE_CHECKING:

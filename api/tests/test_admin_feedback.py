@@ -16,15 +16,15 @@ from PIL import Image
 from pydantic import SecretStr
 
 from api import reports as reports_module
-from api.admin.feedback import PAGE_REPORTS
-from api.admin.training_set import MANIFEST, NO_LABEL, NO_PICTURE, OUTVOTED, folder_name
 from api.app import create_app
-from api.errors import NoWorker
-from api.feedback import FeedbackLog, Report
-from api.reported_pictures import ReportedPictures
-from api.reports import BLOCK_BYTES, LONGEST_ROW_BYTES, StoredReports
+from api.core.errors import NoWorker
+from api.feedback.log import FeedbackLog, Report
+from api.feedback.pictures import ReportedPictures
+from api.feedback.reader import BLOCK_BYTES, LONGEST_ROW_BYTES, StoredReports
+from api.feedback.training_set import MANIFEST, NO_LABEL, NO_PICTURE, OUTVOTED, folder_name
 from api.services import Services
 from api.settings import Settings
+from api.views.admin import PAGE_REPORTS
 from contract.image_store import SHARDS, ImageStore
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-    from api.gateway import Gateway
-    from api.labels import LabelBook, LabelList
-    from api.staff import Staff
-    from api.ticket_desk import TicketDesk
+    from api.core.async_jobs import AsyncInference
+    from api.core.inference import Inference
+    from api.core.labels import LabelList, LabelLookup
+    from api.core.live_workers import LiveWorkers
     from contract.job_queue import JobQueue
 
 KEY = "correct-horse=battery"
@@ -83,9 +83,9 @@ class NoLabels:
 
 
 def make_app(settings: Settings, store: ImageStore, log: FeedbackLog, reported: ReportedPictures) -> Flask:
-    queue, staff, gateway = cast("JobQueue", None), cast("Staff", None), cast("Gateway", None)
-    desk, labels = cast("TicketDesk", None), cast("LabelBook", NoLabels())
-    return create_app(Services(settings, store, queue, staff, gateway, log, reported, desk, labels))
+    queue, live_workers, inference = cast("JobQueue", None), cast("LiveWorkers", None), cast("Inference", None)
+    desk, labels = cast("AsyncInference", None), cast("LabelLookup", NoLabels())
+    return create_app(Services(settings, store, queue, live_workers, inference, log, reported, desk, labels))
 
 
 @pytest.fixture
@@ -606,7 +606,7 @@ def test_kept_pictures_take_no_more_room_than_they_may(store, settings, log):
 
 
 def test_what_other_processes_have_kept_counts_as_well(store, settings, monkeypatch):
-    monkeypatch.setattr("api.reported_pictures.COUNTED_FOR_S", -1.0)
+    monkeypatch.setattr("api.feedback.pictures.COUNTED_FOR_S", -1.0)
     names = [store.put(picture() + os.urandom(900)) for _ in range(4)]
     here, there = (ReportedPictures(settings.feedback_dir, store, most_bytes=10_000) for _ in range(2))
     for process, name in zip([here, there, here, there], names, strict=True):

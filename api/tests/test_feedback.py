@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.errors import BackendDown, InvalidParameter
-from api.feedback import MAX_CHARACTERS, FeedbackLog, Report
+from api.core.errors import BackendDown, InvalidParameter
+from api.feedback.log import MAX_CHARACTERS, FeedbackLog, Report
 
 if TYPE_CHECKING:
     from pathlib import Path

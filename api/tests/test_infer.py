@@ -1,4 +1,4 @@
-"""The JSON routes around inference, with a gateway that sees a cat in every picture."""
+"""The JSON routes around inference, with a inference that sees a cat in every picture."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from urllib3 import encode_multipart_formdata
 
 from api.app import create_app
-from api.errors import ApiError, DeadlineExceeded, Overloaded, Undecodable, WorkerFault
-from api.gateway import Answer
+from api.core.inference import Answer
 from api.services import Services
 from api.settings import Settings
+from contract.errors import DeadlineExceeded, Overloaded, Undecodable, WorkerFault
 from contract.messages import Classification, Label, Timings
 from tests.pictures import odd
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from flask.testing import FlaskClient
 
-    from api.gateway import Cache, Gateway
-    from api.upload import Upload
+    from api.core.inference import Cache, Inference
+    from api.http.upload import Upload
 
 LABELS = (Label("Egyptian_cat", 0.63124), Label("tabby", 0.2), Label("tiger_cat", 0.1), Label("lynx", 0.00004))
 SEEN = Classification("resnet50", "d" * 64, LABELS, Timings(decode=3.0, infer=20.25))
@@ -56,14 +56,14 @@ class CatGateway:
 
 
 @pytest.fixture
-def gateway() -> CatGateway:
+def inference() -> CatGateway:
     return CatGateway()
 
 
 @pytest.fixture
-def client(gateway: CatGateway, tmp_path: Path) -> FlaskClient:
+def client(inference: CatGateway, tmp_path: Path) -> FlaskClient:
     settings = Settings(upload_dir=tmp_path, feedback_dir=tmp_path, max_upload_mb=1, max_batch_files=4, top_k=3)
-    return create_app(replace(Services.connect(settings), gateway=cast("Gateway", gateway))).test_client()
+    return create_app(replace(Services.connect(settings), inference=cast("Inference", inference))).test_client()
 
 
 def post(client: FlaskClient, path: str, *fields: tuple[str, Any]):
@@ -101,9 +101,9 @@ def test_infer_gives_top_k_labels_with_their_confidence(client):
         ("hit", ""),
     ],
 )
-def test_server_timing_says_what_an_answer_was_waited_for(client, gateway, cache, spent):
+def test_server_timing_says_what_an_answer_was_waited_for(client, inference, cache, spent):
     """Another request's decode and infer are no part of a joined one's time, but its wait for them is."""
-    gateway.cache = cache
+    inference.cache = cache
     timing = post(client, "/infer", photo()).headers["Server-Timing"]
 
     assert re.fullmatch(rf"upload;dur=\S+, {re.escape(spent)}total;dur=\S+", timing)
@@ -177,8 +177,8 @@ def test_a_single_picture_that_is_no_good_gets_the_status_of_its_fault(client, d
 # Several pictures
 
 
-def test_a_batch_is_answered_in_the_order_sent_each_picture_failing_alone(client, gateway):
-    gateway.trouble[OTHER] = Undecodable("cut short")
+def test_a_batch_is_answered_in_the_order_sent_each_picture_failing_alone(client, inference):
+    inference.trouble[OTHER] = Undecodable("cut short")
     response = post(
         client,
         "/infer/batch",
@@ -221,9 +221,9 @@ def test_the_parameters_hold_for_every_picture_of_a_batch(client):
     assert [len(result["predictions"]) for result in body["results"]] == [1, 1]
 
 
-def test_pictures_that_are_all_no_good_are_no_fault_of_the_request(client, gateway):
+def test_pictures_that_are_all_no_good_are_no_fault_of_the_request(client, inference):
     """The sender reads from each result why; the form itself was fine, and sending it again would not help."""
-    gateway.trouble[OTHER] = WorkerFault("given up")
+    inference.trouble[OTHER] = WorkerFault("given up")
     response = post(
         client, "/infer/batch", photo("files", data=b"text"), photo("files", data=b""), photo("files", data=OTHER)
     )
@@ -247,9 +247,9 @@ def test_a_batch_of_too_many_bytes_is_refused(client):
     assert response.content_type == "application/problem+json"
 
 
-def test_a_batch_of_which_nothing_can_be_accepted_is_refused_with_the_time_to_come_back(client, gateway):
+def test_a_batch_of_which_nothing_can_be_accepted_is_refused_with_the_time_to_come_back(client, inference):
     """A client that waits and sends it again does right; 200 with nothing in it would not tell it so."""
-    gateway.trouble = {PHOTO: Overloaded("busy", 7), OTHER: DeadlineExceeded("too late")}
+    inference.trouble = {PHOTO: Overloaded("busy", 7), OTHER: DeadlineExceeded("too late")}
     refused = post(client, "/infer/batch", photo("files", data=b"text"), photo("files"), photo("files", data=OTHER))
     late = post(client, "/infer/batch", photo("files", data=OTHER))
 
@@ -257,8 +257,8 @@ def test_a_batch_of_which_nothing_can_be_accepted_is_refused_with_the_time_to_co
     assert late.status_code == 504
 
 
-def test_a_batch_that_is_accepted_in_part_says_of_the_rest_why_not(client, gateway):
-    gateway.trouble[OTHER] = Overloaded("busy", 7)
+def test_a_batch_that_is_accepted_in_part_says_of_the_rest_why_not(client, inference):
+    inference.trouble[OTHER] = Overloaded("busy", 7)
     body = post(client, "/infer/batch", photo("files"), photo("files", data=OTHER)).get_json()
 
     assert (body["successful"], body["failed"]) == (1, 1)

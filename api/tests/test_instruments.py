@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from api.instruments import BOUNDS_S, Counter, Distribution, Histogram, Page
-from api.ledger import CELLS, Ledger
+from api.metrics.instruments import BOUNDS_S, Counter, Distribution, Histogram, Page
+from api.metrics.ledger import CELLS, Ledger
 
 
 def distribution(*times_s: float) -> Distribution:

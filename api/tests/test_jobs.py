@@ -14,10 +14,10 @@ import pytest
 from api.app import create_app
 from api.services import Services
 from api.settings import Settings
-from contract.job_queue import queue_name, tickets_queue_name
-from contract.roster import WorkerCard, announce, introduce
-from tests.support.crew import Crew, eventually
+from contract.job_queue import async_queue_name, queue_name
+from contract.worker_registry import WorkerEntry, heartbeat, register
 from tests.support.scripted_worker import DIGEST, GIF, MODEL
+from tests.support.workers import ScriptedWorkers, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,12 +34,12 @@ NOBODY = "0" * 32
 
 
 @pytest.fixture
-def crew(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Crew]:
+def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
     """A server on which no worker is alive, but one was: so the API knows whom to leave jobs for."""
-    introduce(redis, MODEL)
-    crew = Crew(valkey.url, tmp_path)
-    yield crew
-    crew.close()
+    register(redis, MODEL)
+    workers = ScriptedWorkers(valkey.url, tmp_path)
+    yield workers
+    workers.close()
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def problem(response: TestResponse) -> int:
     return response.status_code
 
 
-def test_a_job_is_accepted_before_it_is_done(crew, client):
+def test_a_job_is_accepted_before_it_is_done(workers, client):
     """202, where it is, and when to ask again; with no worker alive it waits for one."""
     accepted = submit(client)
     body = accepted.get_json()
@@ -93,10 +93,10 @@ def test_a_job_is_accepted_before_it_is_done(crew, client):
     assert list(body) == ["id", "state", "created", "expires", "links"]
     assert body["state"] == "queued"
     assert body["links"] == {"self": accepted.headers["Location"]}
-    assert crew.redis.llen(f"rq:queue:{tickets_queue_name(MODEL)}") == 1
+    assert workers.redis.llen(f"rq:queue:{async_queue_name(MODEL)}") == 1
 
 
-@pytest.mark.usefixtures("crew")
+@pytest.mark.usefixtures("workers")
 def test_a_job_is_accepted_once_its_picture_is_on_the_disk(client, tmp_path, monkeypatch):
     """Its record is in Redis' log within a second; without the picture a power failure would leave half a job."""
     synced = []
@@ -107,17 +107,17 @@ def test_a_job_is_accepted_once_its_picture_is_on_the_disk(client, tmp_path, mon
     assert [path for path in (tmp_path / "uploads").glob("*/*") if path.stat().st_ino not in synced] == []
 
 
-def test_a_disk_that_refuses_the_picture_makes_no_job(crew, client, monkeypatch):
+def test_a_disk_that_refuses_the_picture_makes_no_job(workers, client, monkeypatch):
     def refuse(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", refuse)
 
     assert problem(submit(client)) == 503
-    assert crew.redis.keys("ticket:*") == []
+    assert workers.redis.keys("ticket:*") == []
 
 
-@pytest.mark.usefixtures("crew")
+@pytest.mark.usefixtures("workers")
 def test_while_a_job_waits_for_the_disk_others_are_served(client, monkeypatch):
     """All requests of a process share one thread: what waits for a disk must not hold it."""
     other_served = Event()
@@ -136,9 +136,9 @@ def test_while_a_job_waits_for_the_disk_others_are_served(client, monkeypatch):
     assert job.get().status_code == 202
 
 
-def test_a_job_that_is_done_shows_its_result(crew, client):
+def test_a_job_that_is_done_shows_its_result(workers, client):
     accepted = submit(client)
-    crew.hire()
+    workers.start()
     body = ended(client, accepted)
 
     assert body["state"] == "done"
@@ -151,29 +151,29 @@ def test_a_job_that_is_done_shows_its_result(crew, client):
     assert "Retry-After" not in client.get(accepted.headers["Location"]).headers
 
 
-def test_a_job_whose_answer_is_known_is_done_at_once(crew, client):
+def test_a_job_whose_answer_is_known_is_done_at_once(workers, client):
     """Still 202 with a place to look: senders need to know one way only."""
-    crew.hire()
+    workers.start()
     ended(client, submit(client))
     again = submit(client)
 
     assert again.status_code == 202
     assert again.get_json()["state"] == "done"
-    assert crew.batches() == ["tabby"]
+    assert workers.batches() == ["tabby"]
 
 
-def test_without_the_result_cache_every_job_is_computed(crew, open_client):
-    crew.hire()
+def test_without_the_result_cache_every_job_is_computed(workers, open_client):
+    workers.start()
     client = open_client(result_cache=False)
     for _ in range(2):
         ended(client, submit(client))
 
-    assert crew.batches() == ["tabby", "tabby"]
+    assert workers.batches() == ["tabby", "tabby"]
 
 
 @pytest.mark.parametrize(("script", "kind"), [("bad", "undecodable"), ("fault", "given_up")])
-def test_a_job_that_failed_says_why(crew, client, script, kind):
-    crew.hire()
+def test_a_job_that_failed_says_why(workers, client, script, kind):
+    workers.start()
     body = ended(client, submit(client, script))
 
     assert body["state"] == "failed"
@@ -182,10 +182,10 @@ def test_a_job_that_failed_says_why(crew, client, script, kind):
     assert "result" not in body
 
 
-@pytest.mark.usefixtures("crew")
-def test_top_k_and_min_score_are_the_jobs(crew, client):
+@pytest.mark.usefixtures("workers")
+def test_top_k_and_min_score_are_the_jobs(workers, client):
     """They are said once, with the picture, and hold for every look at the result."""
-    crew.hire()
+    workers.start()
 
     assert ended(client, submit(client, top_k="1", min_score="1"))["result"]["predictions"] == [
         {"label": "tabby", "confidence": 1.0}
@@ -194,22 +194,22 @@ def test_top_k_and_min_score_are_the_jobs(crew, client):
     assert problem(submit(client, min_score="2")) == 400
 
 
-@pytest.mark.usefixtures("crew")
+@pytest.mark.usefixtures("workers")
 @pytest.mark.parametrize("field", ["file", "image", "files"])
 def test_the_picture_is_taken_in_any_of_the_fields(client, field):
     assert submit(client, field=field).status_code == 202
 
 
-@pytest.mark.usefixtures("crew")
-def test_what_is_no_picture_makes_no_job(crew, client):
+@pytest.mark.usefixtures("workers")
+def test_what_is_no_picture_makes_no_job(workers, client):
     form = {"file": (io.BytesIO(b"hello"), "photo.jpg")}
 
     assert problem(client.post("/v1/jobs", data=form)) == 415
     assert problem(client.post("/v1/jobs")) == 400
-    assert crew.redis.keys("ticket:*") == []
+    assert workers.redis.keys("ticket:*") == []
 
 
-@pytest.mark.usefixtures("crew")
+@pytest.mark.usefixtures("workers")
 @pytest.mark.parametrize("method", ["get", "delete"])
 @pytest.mark.parametrize("name", [NOBODY, "x", "0" * 33, "..%2f..", "%00", "🐈"])
 def test_a_job_that_is_none_is_not_found(client, method, name):
@@ -220,7 +220,7 @@ def test_a_job_that_is_none_is_not_found(client, method, name):
 # Idempotency
 
 
-@pytest.mark.usefixtures("crew")
+@pytest.mark.usefixtures("workers")
 def test_the_same_key_brings_the_same_job(client):
     """A sender that lost the first answer sends again, quoted as the IETF's draft says, or bare: it reads the same."""
     first = submit(client, key='"order-7"')
@@ -231,7 +231,7 @@ def test_the_same_key_brings_the_same_job(client):
     assert again.headers["Location"] == first.headers["Location"]
 
 
-@pytest.mark.usefixtures("crew")
+@pytest.mark.usefixtures("workers")
 def test_the_same_key_with_something_else_is_unprocessable(client):
     submit(client, key="order-7", top_k="3")
 
@@ -240,33 +240,33 @@ def test_the_same_key_with_something_else_is_unprocessable(client):
     assert submit(client, key="order-7", top_k="3").status_code == 202
 
 
-@pytest.mark.usefixtures("crew")
+@pytest.mark.usefixtures("workers")
 @pytest.mark.parametrize("key", ["", '""', "x" * 256, "schl\u00fcssel", "a\tb"])
-def test_a_key_that_is_none_is_refused(crew, client, key):
+def test_a_key_that_is_none_is_refused(workers, client, key):
     assert problem(submit(client, key=key)) == 400
-    assert crew.redis.keys("ticket:*") == []
+    assert workers.redis.keys("ticket:*") == []
 
 
 # Cancelling
 
 
-def test_a_cancelled_job_stays_cancelled(crew, client):
+def test_a_cancelled_job_stays_cancelled(workers, client):
     """Also when it is cancelled again, and when its key comes again."""
     accepted = submit(client, key="order-7")
     for _ in range(2):
         response = client.delete(accepted.headers["Location"])
         assert (response.status_code, response.get_json()["state"]) == (200, "cancelled")
-    crew.hire()
-    eventually(lambda: not crew.redis.exists(f"rq:queue:{tickets_queue_name(MODEL)}"), "its turn comes")
+    workers.start()
+    eventually(lambda: not workers.redis.exists(f"rq:queue:{async_queue_name(MODEL)}"), "its turn comes")
 
     assert client.get(accepted.headers["Location"]).get_json()["state"] == "cancelled"
     assert submit(client, key="order-7").get_json()["state"] == "cancelled"
-    assert crew.batches() == []
+    assert workers.batches() == []
 
 
 @pytest.mark.parametrize("script", ["tabby", "bad"])
-def test_a_job_that_has_ended_cannot_be_cancelled(crew, client, script):
-    crew.hire()
+def test_a_job_that_has_ended_cannot_be_cancelled(workers, client, script):
+    workers.start()
     accepted = submit(client, script)
     body = ended(client, accepted)
 
@@ -286,39 +286,39 @@ def test_where_no_worker_ever_was_no_job_is_taken(redis, client):
     assert redis.keys("ticket:*") == []
 
 
-def test_a_job_is_taken_when_a_request_would_wait_too_long(crew, client):
+def test_a_job_is_taken_when_a_request_would_wait_too_long(workers, client):
     """It has time. What it waits for is said in Retry-After, within reason."""
-    busy(crew, service_ms=2000)
-    crew.redis.rpush(f"rq:queue:{queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
+    busy(workers, service_ms=2000)
+    workers.redis.rpush(f"rq:queue:{queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
     accepted = submit(client)
 
     assert accepted.status_code == 202
     assert accepted.headers["Retry-After"] == "30"
 
 
-def test_jobs_that_wait_refuse_no_request(crew, client):
+def test_jobs_that_wait_refuse_no_request(workers, client):
     """They stand behind it."""
-    busy(crew, service_ms=2000)
-    crew.redis.rpush(f"rq:queue:{tickets_queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
+    busy(workers, service_ms=2000)
+    workers.redis.rpush(f"rq:queue:{async_queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
     with client.application.app_context():
-        Services.current().gateway.admit()
+        Services.current().inference.admit()
 
 
-def test_a_job_that_would_expire_before_its_turn_is_not_taken(crew, open_client):
+def test_a_job_that_would_expire_before_its_turn_is_not_taken(workers, open_client):
     """Accepting it would be losing it."""
-    busy(crew, service_ms=2000)
-    crew.redis.rpush(f"rq:queue:{tickets_queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
-    response = submit(open_client(ticket_ttl_s=60))
+    busy(workers, service_ms=2000)
+    workers.redis.rpush(f"rq:queue:{async_queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
+    response = submit(open_client(job_ttl_s=60))
 
     assert problem(response) == 503
     assert 160 <= int(response.headers["Retry-After"]) <= 180
-    assert crew.redis.keys("ticket:*") == []
+    assert workers.redis.keys("ticket:*") == []
 
 
-def test_a_redis_full_of_jobs_still_takes_requests(crew, open_client):
+def test_a_redis_full_of_jobs_still_takes_requests(workers, open_client):
     """Jobs stay for a day: they leave room for those who wait."""
-    crew.hire()
-    with crew.redis_filled_to(0.7):
+    workers.start()
+    with workers.redis_filled_to(0.7):
         client = open_client()
         refused = submit(client)
         predicted = client.post("/predict", data={"file": (io.BytesIO(GIF + b"tabby"), "photo.gif")})
@@ -334,6 +334,6 @@ def test_an_absent_redis_is_said_so(open_client, tmp_path):
     assert [problem(response) for response in (submit(client), client.get(f"/v1/jobs/{NOBODY}"))] == [503, 503]
 
 
-def busy(crew: Crew, service_ms: float) -> None:
+def busy(workers: ScriptedWorkers, service_ms: float) -> None:
     """A worker on paper: the API counts on it, and nobody takes the jobs."""
-    announce(crew.redis, WorkerCard("paper", "desk", MODEL, DIGEST, 0, batch=1, service_ms=service_ms, last_error=""))
+    heartbeat(workers.redis, WorkerEntry(worker_id="paper", host="desk", model=MODEL, digest=DIGEST, batch=1, service_ms=service_ms))

@@ -3,36 +3,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
-from api.errors import BackendDown, NoWorker
-from api.labels import LabelBook, LabelList
-from api.staff import Staff
-from contract.connections import connect, connect_for_waiting
-from contract.job_queue import JobQueue
 from contract.labels import publish
-from contract.roster import WorkerCard, announce, introduce, withdraw
+
+from api.core.errors import BackendDown, NoWorker
+from api.core.labels import LabelList, LabelLookup
+from api.core.live_workers import LiveWorkers
+from contract.job_queue import JobQueue
+from contract.redis_clients import connect, connect_for_waiting
+from contract.worker_registry import WorkerEntry, deregister, heartbeat, register
 
 if TYPE_CHECKING:
     from redis import Redis
 
-CARD = WorkerCard("w1", "desk", "pets", "d" * 64, 0, batch=1, service_ms=0.0, last_error="")
-PETS = LabelList("pets", CARD.digest, ("tabby", "Cardigan", "cardigan", "crane", "crane", "black-and-tan_coonhound"))
+ENTRY = WorkerEntry(worker_id="w1", host="desk", model="pets", digest="d" * 64, batch=1, service_ms=0.0)
+PETS = LabelList("pets", ENTRY.digest, ("tabby", "Cardigan", "cardigan", "crane", "crane", "black-and-tan_coonhound"))
 
 
 @pytest.fixture
-def book(redis: Redis) -> LabelBook:
+def book(redis: Redis) -> LabelLookup:
     """Over an empty Valkey."""
     return a_book(redis)
 
 
-def a_book(redis: Redis) -> LabelBook:
-    return LabelBook(redis, Staff(redis, JobQueue(redis, redis)))
+def a_book(redis: Redis) -> LabelLookup:
+    return LabelLookup(redis, LiveWorkers(redis, JobQueue(redis, redis)))
 
 
 def be_at_work(redis: Redis, known: LabelList = PETS) -> None:
     publish(redis, known.model, known.digest, known.labels)
-    introduce(redis, known.model)
-    announce(redis, CARD)
+    register(redis, known.model)
+    heartbeat(redis, ENTRY)
 
 
 def test_the_labels_are_those_that_the_worker_published(redis, book):
@@ -51,7 +51,7 @@ def test_labels_stay_known_while_the_worker_restarts(redis, book):
 
 
 @pytest.mark.parametrize(
-    "leave", [lambda redis: withdraw(redis, CARD), lambda redis: redis.delete(f"labels:pets:{'d' * 64}")]
+    "leave", [lambda redis: deregister(redis, ENTRY), lambda redis: redis.delete(f"labels:pets:{'d' * 64}")]
 )
 def test_a_process_that_never_saw_any_labels_says_that_no_worker_is_there(redis, book, leave):
     """Nor does it take a worker of an older version, which publishes none, for a model without classes."""
@@ -65,7 +65,7 @@ def test_a_process_that_never_saw_any_labels_says_that_no_worker_is_there(redis,
 def test_an_absent_redis_is_the_backends_fault(tmp_path):
     url = f"unix://{tmp_path}/none.sock"
     client = connect(url)
-    book = LabelBook(client, Staff(client, JobQueue(client, connect_for_waiting(url))))
+    book = LabelLookup(client, LiveWorkers(client, JobQueue(client, connect_for_waiting(url))))
 
     with pytest.raises(BackendDown):
         book.current()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.ledger import ROWS, Ledger
+from api.metrics.ledger import ROWS, Ledger
 
 OURS, CHANGED = 11, 22
 

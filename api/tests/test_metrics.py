@@ -13,16 +13,16 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.app import create_app
-from api.errors import BackendDown, NoWorker, Overloaded, Undecodable
-from api.gateway import Answer, Gateway
-from api.problems import problem
+from api.core.errors import BackendDown, NoWorker, Overloaded, Undecodable
+from api.core.inference import Answer, Inference
+from api.core.live_workers import WorkerPool
+from api.http.problems import problem
 from api.services import Services
 from api.settings import Settings
-from api.staff import Crew
-from contract.errors import QueueUnavailable
+from contract.errors import BackendDown
 from contract.messages import Classification, Label, Timings
-from contract.queue_memory import QueueMemory
-from contract.roster import WorkerCard
+from contract.redis_memory import RedisMemory
+from contract.worker_registry import WorkerEntry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-    from api.gateway import Cache
-    from api.staff import Staff
-    from api.upload import Upload
+    from api.core.inference import Cache
+    from api.core.live_workers import LiveWorkers
+    from api.http.upload import Upload
     from contract.job_queue import JobQueue
 
 FIELDS = [
@@ -54,7 +54,7 @@ SCRAPER = (
 
 
 class Backend:
-    """Gateway, staff and queue in one, which do as they are told."""
+    """Inference, live_workers and queue in one, which do as they are told."""
 
     def __init__(self) -> None:
         self.cache: Cache = "miss"
@@ -73,11 +73,11 @@ class Backend:
         seen = Classification("resnet50", "d" * 64, (Label("tabby", 0.9),), Timings(decode=3.0, infer=20.0))
         return Answer("a" * 64, seen, self.cache, waited_ms=100.0)
 
-    def crew(self) -> Crew:
+    def workers(self) -> WorkerPool:
         if self.away is not None:
             raise self.away
-        card = WorkerCard("w", "desk", "resnet50", "d" * 64, 0, batch=8, service_ms=20.0, last_error="")
-        return Crew("resnet50", "d" * 64, (card, card), QueueMemory(1_000_000, 256_000_000, "noeviction"))
+        card = WorkerEntry(worker_id="w", host="desk", model="resnet50", digest="d" * 64, batch=8, service_ms=20.0)
+        return WorkerPool("resnet50", "d" * 64, (card, card), RedisMemory(1_000_000, 256_000_000, "noeviction"))
 
     def depth(self, model: str) -> int:
         assert model == "resnet50"
@@ -95,8 +95,8 @@ def app(tmp_path: Path, backend: Backend) -> Flask:
     services = replace(
         Services.connect(settings),
         queue=cast("JobQueue", backend),
-        staff=cast("Staff", backend),
-        gateway=cast("Gateway", backend),
+        live_workers=cast("LiveWorkers", backend),
+        inference=cast("Inference", backend),
     )
     return create_app(services)
 
@@ -344,7 +344,7 @@ def test_the_queue_and_the_workers_are_shown(client):
 def test_a_scrape_without_redis_says_so_and_gives_the_rest(client, backend):
     """Just when something is away the numbers are needed; and a queue of unknown length is not shown as empty."""
     send(client)
-    backend.away = QueueUnavailable("gone")
+    backend.away = BackendDown("gone")
     found = samples(client)
 
     assert found["classifier_redis_up", ()] == 0

@@ -11,11 +11,11 @@ from PIL import Image
 from urllib3 import encode_multipart_formdata
 
 from api.app import create_app
-from api.errors import NoWorker, Overloaded, Undecodable
-from api.feedback import FeedbackLog
-from api.gateway import Answer, Gateway
-from api.labels import LabelBook, LabelList
-from api.reported_pictures import ReportedPictures
+from api.core.errors import NoWorker, Overloaded, Undecodable
+from api.core.inference import Answer, Inference
+from api.core.labels import LabelList, LabelLookup
+from api.feedback.log import FeedbackLog
+from api.feedback.pictures import ReportedPictures
 from api.services import Services
 from api.settings import Settings
 from contract.image_store import ImageStore
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from flask.testing import FlaskClient
 
-    from api.staff import Staff
-    from api.ticket_desk import TicketDesk
-    from api.upload import Upload
+    from api.core.async_jobs import AsyncInference
+    from api.core.live_workers import LiveWorkers
+    from api.http.upload import Upload
     from contract.job_queue import JobQueue
 
 JSON = {"Accept": "application/json"}
@@ -77,7 +77,7 @@ def store(settings: Settings) -> ImageStore:
 
 
 @pytest.fixture
-def gateway(store: ImageStore) -> CatGateway:
+def inference(store: ImageStore) -> CatGateway:
     return CatGateway(store)
 
 
@@ -87,17 +87,17 @@ def labels() -> CatLabels:
 
 
 @pytest.fixture
-def client(settings: Settings, store: ImageStore, gateway: CatGateway, labels: CatLabels) -> FlaskClient:
+def client(settings: Settings, store: ImageStore, inference: CatGateway, labels: CatLabels) -> FlaskClient:
     services = Services(
         settings,
         store,
         cast("JobQueue", None),
-        cast("Staff", None),
-        cast("Gateway", gateway),
+        cast("LiveWorkers", None),
+        cast("Inference", inference),
         FeedbackLog(settings.feedback_dir),
         ReportedPictures(settings.feedback_dir, store, most_bytes=1_000_000),
-        cast("TicketDesk", None),
-        cast("LabelBook", labels),
+        cast("AsyncInference", None),
+        cast("LabelLookup", labels),
     )
     return create_app(services).test_client()
 
@@ -232,8 +232,8 @@ def test_a_file_that_is_too_large_is_explained_in_words(client):
 @pytest.mark.parametrize(
     ("trouble", "status"), [(Overloaded("too many at once", 7), 503), (Undecodable("cut short"), 422)]
 )
-def test_trouble_behind_the_page_keeps_its_status_and_its_words(client, gateway, trouble, status):
-    gateway.trouble = trouble
+def test_trouble_behind_the_page_keeps_its_status_and_its_words(client, inference, trouble, status):
+    inference.trouble = trouble
     page = client.post("/", data=form(picture()))
     problem = client.post("/", data=form(picture()), headers=JSON)
 
@@ -244,9 +244,9 @@ def test_trouble_behind_the_page_keeps_its_status_and_its_words(client, gateway,
     assert json.loads(problem.data)["detail"] == str(trouble)
 
 
-def test_a_person_and_a_program_are_both_told_when_to_come_again(client, gateway):
+def test_a_person_and_a_program_are_both_told_when_to_come_again(client, inference):
     """A browser's extension or a proxy reads the header of a page as well."""
-    gateway.trouble = Overloaded("too many at once", 7)
+    inference.trouble = Overloaded("too many at once", 7)
     page = client.post("/", data=form(picture()))
     problem = client.post("/", data=form(picture()), headers=JSON)
 

@@ -8,8 +8,8 @@ import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
-from api.errors import InvalidParameter
-from api.parameters import Wanted
+from api.core.errors import InvalidParameter
+from api.http.parameters import Wanted
 from api.settings import Settings
 from contract.messages import Classification, Label, Timings
 

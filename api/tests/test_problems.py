@@ -19,13 +19,13 @@ def client_of_a_view_that_raises(error: Exception):
     return app.test_client()
 
 
-def family(kind: type[errors.ApiError]) -> list[type[errors.ApiError]]:
+def family(kind: type[errors.ServiceError]) -> list[type[errors.ServiceError]]:
     return [kind, *(member for child in kind.__subclasses__() for member in family(child))]
 
 
 def test_every_error_that_is_raised_has_a_status():
     """Classes with children are branches; only leaves are raised."""
-    leaves = [kind for kind in family(errors.ApiError) if not kind.__subclasses__()]
+    leaves = [kind for kind in family(errors.ServiceError) if not kind.__subclasses__()]
 
     assert set(problems.STATUS) == set(leaves)
 

@@ -22,10 +22,10 @@ def test_fewer_labels_computed_than_are_usually_shown_need_no_second_setting(mon
     assert load_settings(Settings).top_k_max == 3
 
 
-@pytest.mark.parametrize(("retention_hours", "ticket_ttl_s", "kept_for_s"), [(168, 86400, 604800), (1, 86400, 86400)])
-def test_a_picture_is_kept_until_the_last_job_that_needs_it_is_gone(retention_hours, ticket_ttl_s, kept_for_s):
+@pytest.mark.parametrize(("retention_hours", "job_ttl_s", "kept_for_s"), [(168, 86400, 604800), (1, 86400, 86400)])
+def test_a_picture_is_kept_until_the_last_job_that_needs_it_is_gone(retention_hours, job_ttl_s, kept_for_s):
     """Its turn may come late, and a worker that finds no picture can only give the job up."""
-    settings = Settings(retention_hours=retention_hours, ticket_ttl_s=ticket_ttl_s)
+    settings = Settings(retention_hours=retention_hours, job_ttl_s=job_ttl_s)
 
     assert settings.pictures_kept_for_s == kept_for_s
 

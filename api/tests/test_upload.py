@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from api.errors import NotAnImage, TooLarge, Undecodable
-from api.upload import check, media_type
+from api.core.errors import NotAnImage, TooLarge, Undecodable
+from api.http.upload import check, media_type
 from tests.pictures import odd
 
 

@@ -11,7 +11,7 @@ import pytest
 from local import supervisor as module
 from local.parts import Part
 from local.supervisor import FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_AFTER_S, PartDied, Supervisor
-from tests.support.crew import eventually
+from tests.support.workers import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from model.bundle import load_bundle
 from model.cpu import usable_cpus
 from model.export import calibrate, photos, quantise
 from model.export.graph import INPUT
-from model.graph import open_graph
+from model.onnx_runtime import open_graph
 
 if TYPE_CHECKING:
     from pathlib import Path

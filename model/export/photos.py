@@ -17,7 +17,7 @@ from model.preprocess import preprocess
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from model.card import InputSpec, PreprocessSpec
+    from model.manifest import InputSpec, PreprocessSpec
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import numpy as np
 
 from model.bundle import load_bundle
 from model.export import calibration, fetch, graph, keras_weights, quantise
-from model.graph import open_graph
+from model.onnx_runtime import open_graph
 from model.session import Session
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from model.serving.order import Order
+    from model.serving.claimed_job import ClaimedJob
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Lease:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._orders: Sequence[Order] = ()
+        self._orders: Sequence[ClaimedJob] = ()
         self._since = self._last_progress = 0.0
         self._heartbeat = Heartbeat("lease", RENEW_EVERY_S, self._renew)
 
@@ -43,7 +43,7 @@ class Lease:
     def stop(self) -> None:
         self._heartbeat.stop()
 
-    def hold(self, orders: Sequence[Order]) -> None:
+    def hold(self, orders: Sequence[ClaimedJob]) -> None:
         self._since = self._last_progress = time.monotonic()
         self._orders = orders
 

@@ -12,14 +12,14 @@ from rq.registry import FailedJobRegistry, FinishedJobRegistry
 from rq.utils import current_timestamp
 from rq.worker_registration import clean_worker_registry
 
-from model.serving.order import is_wrong_type, read_order
+from model.serving.claimed_job import is_wrong_type, read_claimed_job
 from model.serving.settlement import GivenUp
 
 if TYPE_CHECKING:
     from redis import Redis
     from rq import Queue
 
-    from model.serving.order import Order
+    from model.serving.claimed_job import ClaimedJob
     from model.serving.settlement import Settlement
 
 log = logging.getLogger(__name__)
@@ -93,10 +93,10 @@ class Recovery:
                 log.warning("job %s comes back: its worker died before it began", order.id)
                 self._settlement.give_back(order)
 
-    def _fetch(self, job_id: str) -> Order | None:
+    def _fetch(self, job_id: str) -> ClaimedJob | None:
         try:
             fields: Any = self._redis.hgetall(f"rq:job:{job_id}")
-            return read_order(self._redis, job_id, fields)
+            return read_claimed_job(self._redis, job_id, fields)
         except Exception as error:  # a forged hash may raise anything; it must not end the worker
             if isinstance(error, RedisError) and not is_wrong_type(error):
                 raise  # Redis hangs or refuses: that says nothing about the job, whose last record this may be

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
     from rq import Queue
 
-    from model.serving.order import Order
+    from model.serving.claimed_job import ClaimedJob
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Settlement:
         self._worker_name = worker_name
         self._worker_key = f"rq:worker:{worker_name}"
 
-    def start(self, orders: Sequence[Order], leftovers: Sequence[bytes]) -> None:
+    def start(self, orders: Sequence[ClaimedJob], leftovers: Sequence[bytes]) -> None:
         """Take a lease on each job and mark it started; forget ``leftovers``. One round trip.
 
         Raises:
@@ -69,7 +69,7 @@ class Settlement:
             self._start(orders, leftovers, pipe)
             pipe.execute()
 
-    def _start(self, orders: Sequence[Order], leftovers: Sequence[bytes], pipe: Pipeline) -> None:
+    def _start(self, orders: Sequence[ClaimedJob], leftovers: Sequence[bytes], pipe: Pipeline) -> None:
         if orders:
             pipe.hset(self._worker_key, "state", WorkerStatus.BUSY)
         for order in orders:
@@ -81,7 +81,7 @@ class Settlement:
         for job_id in taken:
             self._forget_intermediate(job_id, pipe)
 
-    def end(self, endings: Sequence[tuple[Order, Ending]], *, remember: bool = False) -> None:
+    def end(self, endings: Sequence[tuple[ClaimedJob, Ending]], *, remember: bool = False) -> None:
         """Settle jobs for good: result for the waiters, RQ's registries, the lease, all in one MULTI.
 
         With ``remember`` also the answers for later requests, where senders want them shared: nobody waits for those.
@@ -114,7 +114,7 @@ class Settlement:
                 else:
                     return
 
-    def give_back(self, order: Order) -> None:
+    def give_back(self, order: ClaimedJob) -> None:
         """Put a job that did not end back at the front of the queue, where it will run alone.
 
         Raises:
@@ -135,7 +135,7 @@ class Settlement:
         holders: Any = pipe.mget(inflight)
         return [key for key, holder in zip(inflight, holders, strict=True) if holder and holder.decode() in ids]
 
-    def _end(self, order: Order, ending: Ending, pipe: Pipeline) -> None:
+    def _end(self, order: ClaimedJob, ending: Ending, pipe: Pipeline) -> None:
         job = order.job
         job.ended_at = now()
         run: dict[str, Any] = {"worker_name": self._worker_name}
@@ -159,12 +159,12 @@ class Settlement:
             job.cleanup(ttl, pipeline=pipe, remove_from_queue=False)
         self._release(order, pipe)
 
-    def _store_answer(self, order: Order, ending: Ending, pipe: Pipeline) -> None:
+    def _store_answer(self, order: ClaimedJob, ending: Ending, pipe: Pipeline) -> None:
         if isinstance(ending, Classification) and order.classify is not None and order.classify.cache:
             key = keys.answer(self._model, ending.digest, order.classify.picture)
             pipe.set(key, json.dumps(ending.to_wire(), separators=(",", ":")), ex=self._answer_ttl_s)
 
-    def _release(self, order: Order, pipe: Pipeline) -> None:
+    def _release(self, order: ClaimedJob, pipe: Pipeline) -> None:
         if order.execution is not None:
             order.execution.delete(job=order.job, pipeline=pipe)
 

@@ -15,12 +15,12 @@ from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
 from contract.errors import PictureNotFound
-from contract.job_queue import queue_name, tickets_queue_name
+from contract.job_queue import async_queue_name, queue_name
 from contract.messages import Dropped
-from contract.roster import WorkerCard
-from model.serving.lane import Lanes
+from contract.worker_registry import WorkerEntry
 from model.serving.lease import Lease
-from model.serving.presence import Presence
+from model.serving.priority_queues import PriorityQueues
+from model.serving.registration import Registration
 from model.serving.settlement import GivenUp
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from contract.image_store import ImageStore
     from contract.messages import Classification, Failure
     from model.classifier import Classifier
-    from model.serving.intake import Batch
-    from model.serving.order import Order
+    from model.serving.batcher import Batch
+    from model.serving.claimed_job import ClaimedJob
     from model.serving.settlement import Settlement
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ RQ_HEARTBEAT_EVERY_S = 5.0
 REDIS_PAUSE_S = (0.5, 2.0)  # first and longest pause while Redis is away
 
 
-class BatchWorker(SimpleWorker):
+class Worker(SimpleWorker):
     """Serves one model's two queues until a signal asks it to stop.
 
     Of RQ's worker only the registration and its counters are used: the loop is ours, in this process, without
@@ -60,7 +60,7 @@ class BatchWorker(SimpleWorker):
         answer_ttl_s: int,
     ) -> None:
         bundle = classifier.bundle
-        queues = [queue_name(bundle.name), tickets_queue_name(bundle.name)]
+        queues = [queue_name(bundle.name), async_queue_name(bundle.name)]
         super().__init__(
             queues,
             connection=redis,
@@ -69,7 +69,7 @@ class BatchWorker(SimpleWorker):
         )
         self._store = store
         self._classifier = classifier
-        self._lanes = Lanes(
+        self._lanes = PriorityQueues(
             redis,
             bundle.name,
             self.name,
@@ -79,17 +79,15 @@ class BatchWorker(SimpleWorker):
             workers=lambda: self._presence.workers,
         )
         self._lease = Lease(redis)
-        card = WorkerCard(
+        card = WorkerEntry(
             worker_id=self.name,
             host=socket.gethostname(),
             model=bundle.name,
             digest=bundle.digest,
-            generation=0,
             batch=batch_max,
             service_ms=0.0,
-            last_error="",
         )
-        self._presence = Presence(redis, card, bundle.labels)
+        self._presence = Registration(redis, card, bundle.labels)
         self._next_rq_heartbeat = 0.0
 
     def serve(self) -> None:
@@ -146,13 +144,12 @@ class BatchWorker(SimpleWorker):
         if endings or refusals:
             settlement.end([*endings, *refusals])
 
-    def _run(self, orders: list[Order], settlement: Settlement) -> None:
+    def _run(self, orders: list[ClaimedJob], settlement: Settlement) -> None:
         started = time.monotonic()
         try:
             outcomes = self._classify(orders)
-        except Exception as error:
+        except Exception:
             log.exception("a batch of %d failed", len(orders))
-            self._presence.failed(f"{type(error).__name__}: {error}")
             self._try_again(orders, settlement, traceback.format_exc())
             return
         found = [(order, outcomes[order.sharing_key]) for order in orders if order.sharing_key in outcomes]
@@ -162,7 +159,7 @@ class BatchWorker(SimpleWorker):
         missing = [order for order in orders if order.sharing_key not in outcomes]
         self._try_again(missing, settlement, "its picture is not in the store")
 
-    def _classify(self, orders: list[Order]) -> dict[str, Classification | Failure]:
+    def _classify(self, orders: list[ClaimedJob]) -> dict[str, Classification | Failure]:
         """Outcomes by the orders' sharing keys; a picture that is not in the store has none.
 
         Orders of one picture share its outcome, unless their senders asked for no sharing. Senders of one picture at
@@ -180,7 +177,7 @@ class BatchWorker(SimpleWorker):
         outcomes = self._classifier.classify(list(images.values()), on_progress=self._lease.progress)
         return dict(zip(images, outcomes, strict=True))
 
-    def _try_again(self, orders: list[Order], settlement: Settlement, reason: str) -> None:
+    def _try_again(self, orders: list[ClaimedJob], settlement: Settlement, reason: str) -> None:
         """Our fault: each job goes back and runs alone, until it has had its tries."""
         for order in reversed(orders):
             if order.given_up:

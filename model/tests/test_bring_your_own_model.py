@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from model.bundle import CARD, LABELS, MODEL, load_bundle
-from model.card import Card, PreprocessSpec
 from model.classifier import Classifier
+from model.manifest import Card, PreprocessSpec
 from model.tests import networks
 from tests.pictures import odd
 

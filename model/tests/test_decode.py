@@ -17,7 +17,7 @@ from model.opencv import cv2
 from tests.pictures import odd
 
 if TYPE_CHECKING:
-    from contract.picture.header import Size
+    from contract.image_header.header import Size
 
 
 def read(image, *, exif_orientation=True):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from contract.roster import WorkerCard, announce, withdraw
+from contract.worker_registry import WorkerEntry, deregister, heartbeat
 from model.healthcheck import is_at_work
 
 if TYPE_CHECKING:
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 HERE = socket.gethostname()
 
 
-def at_work(redis: Redis) -> WorkerCard:
-    """A worker of this host, announced."""
-    card = WorkerCard("w1", HERE, "colours", "d" * 64, generation=0, batch=8, service_ms=0.0, last_error="")
-    announce(redis, card)
-    return card
+def at_work(redis: Redis) -> WorkerEntry:
+    """A registered worker of this host."""
+    entry = WorkerEntry(worker_id="w1", host=HERE, model="colours", digest="d" * 64, batch=8, service_ms=0.0)
+    heartbeat(redis, entry)
+    return entry
 
 
 def check(redis_url: str) -> subprocess.CompletedProcess[str]:
@@ -31,10 +31,10 @@ def check(redis_url: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_container_is_healthy_while_its_worker_is_announced(redis, valkey):
     """From the verified model to the goodbye: exactly while the API counts on it."""
-    card = at_work(redis)
+    entry = at_work(redis)
     assert check(valkey.url).returncode == 0
 
-    withdraw(redis, card)
+    deregister(redis, entry)
     gone = check(valkey.url)
     assert (gone.returncode, gone.stdout) == (1, "no live worker of this host is in the roster\n")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.card import InputSpec, PreprocessSpec
+from model.manifest import InputSpec, PreprocessSpec
 from model.preprocess import preprocess
 from tests.pictures import odd
 

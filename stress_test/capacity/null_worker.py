@@ -10,12 +10,12 @@ import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from contract.connections import connect
 from contract.image_store import ImageStore
-from contract.logs import set_up_logging
+from contract.logging import set_up_logging
 from contract.messages import Classification, Label, Timings
+from contract.redis_clients import connect
 from contract.settings import load_settings
-from model.serving.worker import BatchWorker
+from model.serving.worker import Worker
 from model.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def main() -> int:
     settings = load_settings(Settings)
     set_up_logging(settings.log_level)
     classifier: Any = NullClassifier(settings.top_k_max)
-    BatchWorker(
+    Worker(
         connect(settings.redis_url),
         ImageStore(settings.upload_dir),
         classifier,

@@ -11,8 +11,8 @@ import sys
 import psutil
 import pytest
 
-from tests.support.crew import eventually
 from tests.support.stack import ROOT
+from tests.support.workers import eventually
 
 COMMAND = [sys.executable, "-m", "stress_test.capacity"]
 STOPPED_WITHIN_S = 60

@@ -13,7 +13,7 @@ import pytest
 from stress_test.capacity import processes
 from stress_test.capacity.processes import Part, cpu_s_by_role, service_parts
 from stress_test.errors import CannotMeasure
-from tests.support.crew import eventually
+from tests.support.workers import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ import requests
 
 from tests.containers import compose as engine
 from tests.containers.compose import ROOT, Compose
-from tests.support.crew import eventually
+from tests.support.workers import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,9 @@ import psutil
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.crew import WAIT_S, eventually
 from tests.support.scripted_worker import GIF
 from tests.support.stack import ROOT, free_port
+from tests.support.workers import WAIT_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

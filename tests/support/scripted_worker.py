@@ -12,12 +12,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from contract.connections import connect
 from contract.image_store import ImageStore
-from contract.logs import set_up_logging
+from contract.logging import set_up_logging
 from contract.messages import Classification, Failure, FailureKind, Label, Timings
+from contract.redis_clients import connect
 from model.serving import lease
-from model.serving.worker import BatchWorker
+from model.serving.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +62,7 @@ def main() -> int:
     set_up_logging("INFO")
     lease.COMPUTE_LIMIT_S = float(os.environ.get("COMPUTE_LIMIT_S", lease.COMPUTE_LIMIT_S))
     classifier: Any = ScriptedClassifier()
-    BatchWorker(
+    Worker(
         connect(os.environ["REDIS_URL"]),
         ImageStore(Path(os.environ["UPLOAD_DIR"])),
         cast("Any", classifier),

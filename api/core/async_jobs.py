@@ -1,0 +1,112 @@
+"""The story of one async job: store, look, create; its sender comes back for the rest. No HTTP here."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from gevent import get_hub
+from gevent.util import wrap_errors
+
+from api.core.errors import NoWorker
+from contract.async_jobs import JobRequest, JobState
+from contract.errors import RETRY_SOON_S, BackendDown
+
+if TYPE_CHECKING:
+    from api.core.admission import Admission
+    from api.core.live_workers import LiveWorkers, WorkerPool
+    from api.settings import Settings
+    from contract.async_jobs import AsyncJob, AsyncJobs
+    from contract.image_store import ImageStore
+    from contract.job_queue import JobQueue
+
+LONGEST_RETRY_S = 30  # the expected wait is that of a job created now: an older one is done sooner
+
+
+class AsyncInference:
+    """One per API process; safe to use from many requests at once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: ImageStore,
+        queue: JobQueue,
+        live_workers: LiveWorkers,
+        admission: Admission,
+        jobs: AsyncJobs,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._queue = queue
+        self._live_workers = live_workers
+        self._admission = admission
+        self._jobs = jobs
+
+    def admit(self) -> None:
+        """Refuse, before its body is read, a job that could not be kept. That no worker is alive now is no reason.
+
+        Raises:
+            Overloaded, NoWorker, BackendDown: not now; the error says when to come again.
+        """
+        destination = self._live_workers.destination()
+        self._admission.check_async(destination, self._expected_wait_s(destination.pool), self._settings.job_ttl_s)
+
+    def create(self, image: bytes, *, top_k: int, min_score: float, top_k_sent: bool, key: str | None) -> AsyncJob:
+        """Accept one checked picture, or give the job that the idempotency key ``key`` has brought before.
+
+        Args:
+            top_k, min_score, top_k_sent: as in ``JobRequest``.
+
+        Raises:
+            KeyReused: ``key`` came before with another picture or with other parameters.
+            NoWorker: no worker has ever been ready, so that nobody knows which model will answer.
+            BackendDown: not now; the error says when to come again.
+        """
+        destination = self._live_workers.destination()
+        request = JobRequest(self._put(image), top_k, min_score, top_k_sent)
+        cache, answer = self._settings.result_cache, None
+        if cache and destination.pool is not None:
+            sighting = self._queue.look(destination.model, destination.pool.digest, request.picture)
+            self._admission.saw_depth(sighting.depth)
+            answer = sighting.answer
+        return self._jobs.create(destination.model, request, cache=cache, answer=answer, key=key)
+
+    def read(self, job_id: str) -> AsyncJob:
+        """Raises JobNotFound, UnknownOutcome, BackendDown."""
+        return self._jobs.read(job_id)
+
+    def cancel(self, job_id: str) -> AsyncJob:
+        """Raises JobEnded (done or failed, and it stays so), JobNotFound, UnknownOutcome, BackendDown."""
+        return self._jobs.cancel(job_id)
+
+    def retry_after_s(self, job: AsyncJob) -> int | None:
+        """When to ask for the job again, in seconds; None once it has ended."""
+        if job.state is JobState.RUNNING:
+            return 1
+        if job.state is not JobState.QUEUED:
+            return None
+        try:
+            return min(LONGEST_RETRY_S, max(1, math.ceil(self._expected_wait_s(self._live_workers.pool()))))
+        except NoWorker as nobody:
+            return nobody.retry_after_s
+        except BackendDown:
+            return RETRY_SOON_S
+
+    def _put(self, image: bytes) -> str:
+        """Store what is to outlive a power failure, in a thread: no other request of this process waits for the disk.
+
+        Raises:
+            BackendDown: the folder can't be written.
+        """
+        put = wrap_errors(BackendDown, self._store.put)  # gevent would log what a thread raises
+        name: str | BackendDown = get_hub().threadpool.apply(put, (image,), {"durable": True})
+        if isinstance(name, BackendDown):
+            raise name
+        return name
+
+    def _expected_wait_s(self, pool: WorkerPool | None) -> float:
+        """How long a job created now waits for its answer, in seconds: behind all requests, and all async jobs."""
+        if pool is None:
+            return 0.0
+        return self._admission.expected_wait_s(pool, behind=self._queue.async_depth(pool.model))

@@ -1,0 +1,64 @@
+"""The errors that only the HTTP side knows, beside those of ``contract.errors``, whose family they belong to."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from contract.errors import ServiceError, TemporarilyUnavailable
+
+
+class InvalidUpload(ServiceError):
+    """The sender's input is at fault. ``/predict`` answers each of this branch with its documented 400."""
+
+
+class MissingFile(InvalidUpload):
+    """The request has no file, or an empty one."""
+
+
+class TooManyPictures(InvalidUpload):
+    """The request has more pictures than the route takes at once."""
+
+
+class BrokenForm(InvalidUpload):
+    """The request's body is not the form that its header says."""
+
+
+class InvalidParameter(InvalidUpload):
+    """A parameter beside the file is malformed or out of range."""
+
+
+class TooLarge(InvalidUpload):
+    """Too many bytes, or too many pixels."""
+
+
+class NotAnImage(InvalidUpload):
+    """The bytes carry no signature of a supported picture format."""
+
+
+class Undecodable(InvalidUpload):
+    """It looks like a picture, but can't be read as one."""
+
+
+class AdminClosed(ServiceError):
+    """No admin key is set, so nobody may see what is for the operator."""
+
+
+class WrongAdminKey(ServiceError):
+    """The request carries no admin key, or not the one that is set."""
+
+
+class Overloaded(TemporarilyUnavailable):
+    """The request would not be answered before its deadline, so it is not even begun."""
+
+
+class NoWorker(TemporarilyUnavailable):
+    """No worker is alive."""
+
+
+AnyError = TypeVar("AnyError", bound=ServiceError)
+
+
+def without_frames(error: AnyError) -> AnyError:
+    """For an error that is kept: the frames that it came through hold on to the picture's bytes."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    return error

@@ -1,0 +1,241 @@
+"""The story of one request: store, look, join or submit, wait, answer. It knows no HTTP.
+
+A batch is several such stories side by side: all its pictures are submitted before any is waited for.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from api.core.errors import TooLarge, Undecodable, without_frames
+from contract.deadline import Deadline
+from contract.errors import BackendDown, DeadlineExceeded, JobLost, ServiceError, WorkerFault
+from contract.job_queue import Submission
+from contract.messages import Classification, ClassifyJob, Dropped, Failure, FailureKind, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from api.core.admission import Admission
+    from api.core.live_workers import LiveWorkers, WorkerPool
+    from api.settings import Settings
+    from contract.image_store import ImageStore
+    from contract.job_queue import JobQueue
+
+Cache = Literal["hit", "joined", "miss"]
+Result = TypeVar("Result")
+JOBS = 3  # that one picture waits for: the first, and another after each that came to nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``picture`` is the name in the image store; ``cache`` says where the classification came from.
+
+    ``waited_ms`` is the time from the look into Redis to the answer, in milliseconds.
+    """
+
+    picture: str
+    classification: Classification
+    cache: Cache
+    waited_ms: float
+
+    @property
+    def queued_ms(self) -> float:
+        """Of a computed answer: the rest of the wait, beside the worker's own work."""
+        timings = self.classification.timings_ms
+        return max(0.0, self.waited_ms - timings.decode - timings.infer)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAnswer:
+    """A picture whose job is on its way; ``started`` is the time of the look, by ``time.perf_counter``."""
+
+    picture: str
+    pool: WorkerPool
+    submission: Submission
+    started: float
+
+    def answer(self, classification: Classification) -> Answer:
+        cache: Cache = "joined" if self.submission.joined else "miss"
+        return Answer(self.picture, classification, cache, _ms_since(self.started))
+
+
+class Inference:
+    """One per API process; safe to use from many requests at once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: ImageStore,
+        queue: JobQueue,
+        live_workers: LiveWorkers,
+        admission: Admission,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._queue = queue
+        self._live_workers = live_workers
+        self._admission = admission
+
+    def admit(self) -> None:
+        """Refuse, before its body is read, a request that would be refused after.
+
+        Raises:
+            Overloaded, NoWorker, BackendDown: not now; the error says when to come again.
+        """
+        self._admission.check_before_body(self._deadline())
+
+    def classify(self, image: bytes) -> Answer:
+        """Answer one checked picture, from what is known or by a worker.
+
+        Raises:
+            Undecodable, TooLarge: the worker could not read the picture.
+            Overloaded, NoWorker, BackendDown: not now; the error says when to come again.
+            DeadlineExceeded: no worker answered within ``request_timeout_s``.
+            WorkerFault: the workers gave it up.
+            UnknownOutcome: a newer worker answered in a form that this version does not know.
+        """
+        deadline = self._deadline()
+        with self._admission.place():
+            found = self._begin(self._store.put(image), deadline)
+            del image  # its bytes need no memory while the request waits
+            return self._finish(found, deadline)
+
+    def classify_all(self, images: Iterable[bytes | ServiceError]) -> list[Answer | ServiceError]:
+        """Answer several pictures as ``classify`` does, in order; an error is the answer of its own picture only.
+
+        Each is taken when its turn comes and let go before the next. All share one place and one deadline, and those
+        of the same bytes one answer. An error among ``images`` is passed on: that picture came no further.
+
+        Raises:
+            Overloaded: this process has no place left.
+        """
+        deadline = self._deadline()
+        with self._admission.place():
+            stored = [
+                image if isinstance(image, ServiceError) else _attempt(partial(self._store.put, image))
+                for image in images
+            ]
+            pictures = dict.fromkeys(entry for entry in stored if isinstance(entry, str))
+            begun = _each({picture: partial(self._begin, picture, deadline) for picture in pictures})
+            ended = {picture: entry for picture, entry in begun.items() if not isinstance(entry, PendingAnswer)}
+            ended |= _each(
+                {
+                    picture: partial(self._finish, entry, deadline)
+                    for picture, entry in begun.items()
+                    if isinstance(entry, PendingAnswer)
+                }
+            )
+            return [ended[entry] if isinstance(entry, str) else entry for entry in stored]
+
+    def _deadline(self) -> Deadline:
+        return Deadline(self._settings.request_timeout_s)
+
+    def _begin(self, picture: str, deadline: Deadline) -> Answer | PendingAnswer:
+        """Look for the answer; where there is none, join or submit its job."""
+        started = time.perf_counter()
+        pool = self._live_workers.pool()
+        if self._settings.result_cache:
+            sighting = self._queue.look(pool.model, pool.digest, picture)
+            self._admission.saw_depth(sighting.depth)
+            if sighting.answer is not None:
+                return Answer(picture, sighting.answer, "hit", _ms_since(started))
+            under_way = sighting.job_id
+            if under_way is not None and self._joins(pool, picture, under_way, deadline):
+                return PendingAnswer(picture, pool, Submission(under_way, joined=True, depth=sighting.depth), started)
+        self._admission.check(pool, deadline)
+        return PendingAnswer(picture, pool, self._submit(pool, picture, deadline), started)
+
+    def _finish(self, found: Answer | PendingAnswer, deadline: Deadline) -> Answer:
+        """Wait; a job that came to nothing is replaced by another.
+
+        Raises:
+            JobLost: it was so every time.
+        """
+        if isinstance(found, Answer):
+            return found
+        pending = found
+        for replacements_left in reversed(range(JOBS)):
+            outcome = self._outcome(pending.submission, deadline)
+            if outcome is not None:
+                return pending.answer(_classified(outcome))
+            self._queue.forget(pending.pool.model, pending.picture, pending.submission.job_id)
+            if replacements_left:
+                if pending.submission.joined:  # so far it was nothing of this request's that stood in the queue
+                    self._admission.check(pending.pool, deadline)
+                pending = replace(pending, submission=self._submit(pending.pool, pending.picture, deadline))
+        raise JobLost("Redis lost this request's job")
+
+    def _submit(self, pool: WorkerPool, picture: str, deadline: Deadline) -> Submission:
+        """A job of this request's own, or of whoever was faster.
+
+        Raises:
+            JobLost: somebody was, every time, and it vanished at once.
+        """
+        job = ClassifyJob(picture, cache=self._settings.result_cache)
+        for _ in range(JOBS):
+            with self._admission.submitting():
+                submission = self._queue.submit(pool.model, job, deadline.demand_left_s())
+            self._admission.saw_depth(submission.depth)
+            if not submission.joined or self._joins(pool, picture, submission.job_id, deadline):
+                return submission
+        raise JobLost("Redis lost this request's job")
+
+    def _joins(self, pool: WorkerPool, picture: str, job_id: str, deadline: Deadline) -> bool:
+        """Whether somebody else's job is there to be waited for; if not, nobody joins it any more."""
+        exists = self._queue.join(job_id, deadline.demand_left_s())
+        if not exists:
+            self._queue.forget(pool.model, picture, job_id)
+        return exists
+
+    def _outcome(self, submission: Submission, deadline: Deadline) -> Outcome | None:
+        """The result, or None where the job came to nothing that is this request's concern."""
+        try:
+            outcome = self._queue.wait(submission.job_id, deadline)
+        except JobLost:
+            return None
+        except WorkerFault:
+            if submission.joined:
+                return None
+            raise
+        return None if submission.joined and isinstance(outcome, Dropped) else outcome
+
+
+def _each(steps: dict[str, Callable[[], Result]]) -> dict[str, Result | ServiceError]:
+    """Take each picture's step. When Redis is away the rest is not tried: each would wait as long for it again."""
+    results: dict[str, Result | ServiceError] = {}
+    down: BackendDown | None = None
+    for picture, step in steps.items():
+        if down is None:
+            results[picture] = result = _attempt(step)
+            down = result if isinstance(result, BackendDown) else None
+        else:
+            results[picture] = down
+    return results
+
+
+def _attempt(step: Callable[[], Result]) -> Result | ServiceError:
+    try:
+        return step()
+    except ServiceError as error:
+        return without_frames(error)
+
+
+def _classified(outcome: Outcome) -> Classification:
+    match outcome:
+        case Classification():
+            return outcome
+        case Failure(FailureKind.TOO_MANY_PIXELS, detail):
+            raise TooLarge(detail)
+        case Failure(_, detail):
+            raise Undecodable(detail)
+        case Dropped():
+            raise DeadlineExceeded("the picture's turn came too late")
+
+
+def _ms_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

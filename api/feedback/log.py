@@ -1,0 +1,202 @@
+"""What people report about wrong answers: one checked record, appended as one row to a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import fcntl
+import io
+import json
+import logging
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+
+from api.core.errors import InvalidParameter
+from contract.errors import RETRY_LATER_S, BackendDown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+MAX_CHARACTERS = {
+    "image": 256,
+    "prediction": 256,
+    "score": 32,
+    "correct_label": 256,
+    "comment": 2000,
+    "model": 128,
+    "digest": 128,
+}
+"""The longest text that each field of a report may hold."""
+
+# Cells that start so are run by Excel, LibreOffice or Google Sheets (OWASP, "CSV Injection"); the full-width
+# forms count where the locale's input method makes them.
+_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+
+# Control characters carry no meaning in a report, and NUL ends the text in many CSV readers.
+_UNPRINTABLE = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"}
+
+_LINE_END = "\r\n"  # RFC 4180; it also makes the csv module quote a lone CR or LF inside a field
+_LOCK_TIMEOUT_S = 2.0  # another process holds the lock for one write: microseconds
+_LOCK_RETRY_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One person's word that an answer is wrong. All text, none of it trusted, each within ``MAX_CHARACTERS``.
+
+    Attributes:
+        image: the picture's name in the image store, as the page gave it.
+        prediction: the label that the sender saw.
+        score: its probability, as the sender saw it.
+        correct_label: what the sender says it is.
+        comment: anything else, several lines allowed.
+        model: name of the model that answered.
+        digest: what identifies its weights, labels and preprocessing.
+    """
+
+    image: str = ""
+    prediction: str = ""
+    score: str = ""
+    correct_label: str = ""
+    comment: str = ""
+    model: str = ""
+    digest: str = ""
+
+    @classmethod
+    def from_form(cls, form: Mapping[str, str]) -> Self:
+        """Read a posted form: the field ``report`` with a JSON object, or the same fields one by one.
+
+        ``filename`` names the picture in both. A ``report`` that is no JSON object is kept whole as the comment:
+        somebody took the trouble to send it.
+
+        Raises:
+            InvalidParameter: a field is longer than ``MAX_CHARACTERS`` allows, or neither text nor a number.
+        """
+        report = form.get("report")
+        values = _parsed(report) if report else form
+        return cls(**{field.name: _text(field.name, _value(values, field.name)) for field in fields(cls)})
+
+    @property
+    def empty(self) -> bool:
+        return not any(value.strip() for value in asdict(self).values())
+
+
+class FeedbackLog:
+    """``feedback.csv`` in a folder that any number of processes may append to at once.
+
+    Columns: ``COLUMNS``, the time in ISO 8601, UTC. Text that a spreadsheet would run gets a leading ``'``;
+    everything else comes out of a CSV reader as it went in.
+    """
+
+    COLUMNS = ("time", *(field.name for field in fields(Report)))
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "feedback.csv"
+
+    def append(self, report: Report) -> None:
+        """Add one row, whole or not at all, with the header before the first. Waits up to 2 s for other writers.
+
+        Raises:
+            BackendDown: the disk is full or the file can't be written; it is as it was before.
+        """
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        row = csv_row([now, *asdict(report).values()])
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(self.path) as file:
+                size = os.fstat(file).st_size
+                if size == 0:
+                    row = csv_row(self.COLUMNS) + row
+                elif os.pread(file, 1, size - 1) != b"\n":  # saved by an editor that drops the last line end
+                    row = _LINE_END.encode() + row
+                _write_whole(file, row, size)
+        except OSError as error:
+            log.exception("feedback can't be written to %s", self.path)
+            raise BackendDown("the report could not be stored; please try again later", RETRY_LATER_S) from error
+
+
+def _parsed(report: str) -> Mapping[str, object]:
+    try:
+        values = json.loads(report)
+    except (ValueError, RecursionError):
+        values = None
+    return values if isinstance(values, dict) else {"comment": report}
+
+
+def _value(values: Mapping[str, object], name: str) -> object:
+    return values.get("filename", values.get(name)) if name == "image" else values.get(name)
+
+
+def _text(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    spoken = name.replace("_", " ")
+    if not isinstance(value, str | int | float):
+        raise InvalidParameter(f"the report's {spoken} must be text or a number")
+    text = str(value).encode("utf-8", "replace").decode("utf-8").translate(_UNPRINTABLE)
+    if len(text) > MAX_CHARACTERS[name]:
+        raise InvalidParameter(
+            f"the report's {spoken} is {len(text)} characters long; at most {MAX_CHARACTERS[name]} are kept"
+        )
+    return text
+
+
+def csv_row(values: Iterable[str]) -> bytes:
+    """One line of CSV (RFC 4180, UTF-8), with a leading ``'`` before what a spreadsheet would run."""
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator=_LINE_END).writerow([_harmless(value) for value in values])
+    return line.getvalue().encode()
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.startswith(_RUN_BY_SPREADSHEETS) else text
+
+
+def _write_whole(file: int, row: bytes, size: int) -> None:
+    """One write at the end of a locked file of ``size`` bytes, taken back when the disk has room for a part only."""
+    if os.write(file, row) < len(row):
+        os.ftruncate(file, size)
+        raise OSError(errno.ENOSPC, "no room for the whole row")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Open for appending and hold the file's lock.
+
+    Raises:
+        TimeoutError: others held the lock for ``_LOCK_TIMEOUT_S``.
+    """
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        take_lock(file, fcntl.LOCK_EX)
+        yield file
+    finally:
+        os.close(file)
+
+
+def take_lock(file: int, kind: int) -> None:
+    """Lock ``feedback.csv``; retried rather than waited in, as greenlets share the thread.
+
+    Args:
+        file: its descriptor; closing it gives the lock back.
+        kind: ``fcntl.LOCK_EX`` to write, ``fcntl.LOCK_SH`` to see whole rows only.
+
+    Raises:
+        TimeoutError: others held the lock for ``_LOCK_TIMEOUT_S``.
+    """
+    deadline = time.monotonic() + _LOCK_TIMEOUT_S
+    while True:
+        try:
+            return fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise TimeoutError("feedback.csv stayed locked") from error
+            time.sleep(_LOCK_RETRY_S)

@@ -1,0 +1,104 @@
+"""Our request: it knows when it began, and reads ``multipart/form-data`` with the ``multipart`` package's parser.
+
+Flask sees its usual form and files.
+
+Werkzeug's own parser searches for the boundary with a regular expression that visits every byte of a photo, which
+cost a fifth of the API's time (docs/decisions/0005-what-a-request-costs.md).
+"""
+
+from __future__ import annotations
+
+import time
+from io import BytesIO
+from typing import IO, TYPE_CHECKING
+
+from flask import Request
+from multipart import MultipartSegment, PushMultipartParser
+from werkzeug.datastructures import FileStorage, Headers
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
+
+from api.core.errors import BrokenForm
+from api.services import Services
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from wsgiref.types import WSGIEnvironment
+
+    from werkzeug.datastructures import MultiDict
+
+    ParsedForm = tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]
+
+READ_BYTES = 256 * 1024
+LONGEST_HEADER_BYTES = 16 * 1024  # a file name is in one, and some senders put a whole path there
+
+
+class FormParser(FormDataParser):
+    """Keeps Werkzeug's limits on the number of parts and on the bytes of text; the request's limit is the stream's."""
+
+    def parse(
+        self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str] | None = None
+    ) -> ParsedForm:
+        """As Werkzeug's, but a broken form is an error of its own, not an empty form.
+
+        Raises:
+            BrokenForm: the body is no form, ends too early, or has too many or too long heads of parts.
+            RequestEntityTooLarge: it has too much text.
+            Overloaded: too many other bodies are being read.
+        """
+        size_bytes = self.max_content_length or 0 if content_length is None else content_length
+        with Services.current().admission.reading_body(size_bytes):
+            if mimetype != "multipart/form-data":
+                return super().parse(stream, mimetype, content_length, options)
+            return self._parse_parts(stream, (options or {}).get("boundary", ""))
+
+    def _parse_parts(self, stream: IO[bytes], boundary: str) -> ParsedForm:
+        assert self.max_form_parts is not None  # Flask sets both
+        assert self.max_form_memory_size is not None
+        form: list[tuple[str, str]] = []
+        files: list[tuple[str, FileStorage]] = []
+        text_bytes = 0
+        try:
+            parts = PushMultipartParser(
+                boundary,
+                max_header_size=LONGEST_HEADER_BYTES,
+                max_segment_count=self.max_form_parts,
+            )
+            for part, content in _parts(parts, stream):
+                name = part.name or ""
+                if part.filename is not None:
+                    files.append(
+                        (name, FileStorage(BytesIO(content), part.filename, name, headers=Headers(part.headerlist)))
+                    )
+                    continue
+                text_bytes += len(content)
+                if text_bytes > self.max_form_memory_size:
+                    raise RequestEntityTooLarge
+                form.append((name, content.decode(errors="replace")))
+        except ValueError as error:  # of the parser, or of a header with a line break in it
+            raise BrokenForm(f"the form can't be read: {error.args[0]}") from error  # what follows quotes the sender
+        return stream, self.cls(form), self.cls(files)
+
+
+class FormRequest(Request):
+    """``started`` is the time at which its first line was read, by ``time.perf_counter``."""
+
+    form_data_parser_class = FormParser
+
+    def __init__(
+        self, environ: WSGIEnvironment, populate_request: bool = True, shallow: bool = False
+    ) -> None:  # Werkzeug's
+        self.started = time.perf_counter()
+        super().__init__(environ, populate_request, shallow)
+
+
+def _parts(parser: PushMultipartParser, stream: IO[bytes]) -> Iterator[tuple[MultipartSegment, bytes]]:
+    """Each part with its content, whole."""
+    chunks: list[bytes] = []
+    for event in parser.parse_blocking(stream.read, READ_BYTES):
+        if isinstance(event, MultipartSegment):
+            part, chunks = event, []
+        elif event is not None:
+            chunks.append(event)
+        else:
+            yield part, b"".join(chunks)

@@ -1,0 +1,92 @@
+"""What a request may ask for beside its pictures, in the form or in the query: ``top_k`` and ``min_score``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from api.core.errors import InvalidParameter
+from contract.messages import Label
+
+if TYPE_CHECKING:
+    from flask import Request
+
+    from api.http.schemas import Inferred
+    from api.settings import Settings
+    from contract.async_jobs import JobRequest
+    from contract.messages import Classification
+
+SCORE_DECIMALS = 4
+
+_WHOLE = re.compile(r"[0-9]{1,3}")
+_DECIMAL = re.compile(r"(?=.{1,32}\Z)([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which labels of an answer the sender wants to see.
+
+    Attributes:
+        top_k: at most so many, the best.
+        min_score: none that scores less; 0 to 1.
+        top_k_sent, min_score_sent: whether the request says so, or it is the service's own choice.
+    """
+
+    top_k: int
+    min_score: float
+    top_k_sent: bool
+    min_score_sent: bool
+
+    @classmethod
+    def from_request(cls, request: Request, settings: Settings) -> Self:
+        """Read both parameters; where they are missing, ``TOP_K`` labels of any score are wanted.
+
+        Raises:
+            InvalidParameter: ``top_k`` is no whole number from 1 to ``TOP_K_MAX``, or ``min_score`` none from 0 to 1.
+            BrokenForm, RequestEntityTooLarge: as reading the form does.
+        """
+        top_k = [_top_k(raw, settings.top_k_max) for raw in _sent(request, "top_k")]
+        min_score = [_min_score(raw) for raw in _sent(request, "min_score")]
+        return cls(
+            top_k[0] if top_k else settings.top_k,
+            min_score[0] if min_score else 0.0,
+            top_k_sent=bool(top_k),
+            min_score_sent=bool(min_score),
+        )
+
+    @property
+    def any_sent(self) -> bool:
+        return self.top_k_sent or self.min_score_sent
+
+
+def labels_of(found: Classification, wanted: Wanted | JobRequest) -> list[Label]:
+    """The wanted labels, best first; scores are rounded as they are shown, before they are compared."""
+    shown = (Label(entry.label, round(entry.score, SCORE_DECIMALS)) for entry in found.labels[: wanted.top_k])
+    return [entry for entry in shown if entry.score >= wanted.min_score]
+
+
+def inferred(found: Classification, wanted: Wanted | JobRequest) -> Inferred:
+    """``inference_time_ms`` is what a worker spent on the answer, for this request or for an earlier one."""
+    timings = found.timings_ms
+    return {
+        "predictions": [{"label": entry.label, "confidence": entry.score} for entry in labels_of(found, wanted)],
+        "inference_time_ms": round(timings.decode + timings.infer, 1),
+    }
+
+
+def _sent(request: Request, name: str) -> list[str]:
+    """Each value of a parameter: the first counts, the query's before the form's, and all have to be good ones."""
+    return [*request.args.getlist(name), *request.form.getlist(name)]
+
+
+def _top_k(raw: str, top_k_max: int) -> int:
+    if not _WHOLE.fullmatch(raw) or not 1 <= int(raw) <= top_k_max:
+        raise InvalidParameter(f"top_k must be a whole number from 1 to {top_k_max}")
+    return int(raw)
+
+
+def _min_score(raw: str) -> float:
+    if not _DECIMAL.fullmatch(raw) or not 0 <= float(raw) <= 1:
+        raise InvalidParameter("min_score must be a number from 0 to 1")
+    return float(raw)

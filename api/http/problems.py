@@ -1,0 +1,150 @@
+"""The one table from errors to HTTP, and the one error shape: RFC 9457 ``application/problem+json``."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import time
+from functools import partial
+from http import HTTPStatus
+from typing import IO, TYPE_CHECKING, Self
+
+from flask import Flask, Response, current_app, request
+from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
+
+from api.core import errors as api_errors
+from contract import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from werkzeug.wrappers import Response as WerkzeugResponse
+
+    from api.http.schemas import Problem
+
+log = logging.getLogger(__name__)
+
+DISCARD_BYTES = 256 * 1024
+REFUSALS_TOLD_EVERY_S = 1.0  # an overloaded service has better things to do than to write logs
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # no space, or no descriptors, left
+
+# A browser asks its user for the first; a program sees the second.
+ADMIN_CHALLENGES = ('Basic realm="admin", charset="UTF-8"', 'Bearer realm="admin"')
+
+STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
+    api_errors.MissingFile: HTTPStatus.BAD_REQUEST,
+    api_errors.TooManyPictures: HTTPStatus.BAD_REQUEST,
+    api_errors.BrokenForm: HTTPStatus.BAD_REQUEST,
+    api_errors.InvalidParameter: HTTPStatus.BAD_REQUEST,
+    api_errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    api_errors.NotAnImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    api_errors.Undecodable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    api_errors.AdminClosed: HTTPStatus.FORBIDDEN,
+    api_errors.WrongAdminKey: HTTPStatus.UNAUTHORIZED,
+    api_errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    api_errors.NoWorker: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.BackendDown: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.JobLost: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.WorkerFault: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.UnknownOutcome: HTTPStatus.BAD_GATEWAY,
+    errors.JobNotFound: HTTPStatus.NOT_FOUND,
+    errors.JobEnded: HTTPStatus.CONFLICT,
+    errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.PictureNotFound: HTTPStatus.NOT_FOUND,
+}
+
+
+def problem_body(status: HTTPStatus, detail: str) -> Problem:
+    return {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+
+
+def problem(status: HTTPStatus, detail: str) -> Response:
+    return Response(json.dumps(problem_body(status, detail)), status=status, content_type="application/problem+json")
+
+
+def detail_of(error: HTTPException) -> str:
+    if isinstance(error, RequestEntityTooLarge):
+        return "the request has more bytes than this service takes"
+    return error.description or ""
+
+
+class Problems:
+    """Answers errors; one per application.
+
+    Args:
+        count_refusal: is told of each request that is refused for the time being.
+    """
+
+    def __init__(self, count_refusal: Callable[[errors.TemporarilyUnavailable], None]) -> None:
+        self._count_refusal = count_refusal
+        self._refusals_untold = 0
+        self._refusals_told_at = float("-inf")
+
+    def register(self, app: Flask) -> None:
+        """Make every route answer its errors in the one shape."""
+        app.extensions["problems"] = self
+        app.register_error_handler(errors.ServiceError, self.answer)
+        app.register_error_handler(HTTPException, answer_http_exception)
+        app.register_error_handler(OSError, self._answer_os_error)
+        app.register_error_handler(Exception, answer_bug)
+
+    @classmethod
+    def current(cls) -> Self:
+        """Those of the application that answers the current request."""
+        found = current_app.extensions["problems"]
+        assert isinstance(found, cls)
+        return found
+
+    def answer(self, error: errors.ServiceError) -> Response:
+        """The problem document of one of our own errors."""
+        status = STATUS[type(error)]
+        response = problem(status, str(error))
+        if isinstance(error, errors.TemporarilyUnavailable):
+            self._count_refusal(error)
+            self._log_refusal(error)
+            response.headers["Retry-After"] = str(error.retry_after_s)
+            response.call_on_close(partial(_discard, request.environ["wsgi.input"]))
+        elif isinstance(error, api_errors.WrongAdminKey):
+            for challenge in ADMIN_CHALLENGES:
+                response.headers.add("WWW-Authenticate", challenge)
+        elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.warning("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
+        return response
+
+    def _log_refusal(self, error: errors.TemporarilyUnavailable) -> None:
+        self._refusals_untold += 1
+        if time.monotonic() - self._refusals_told_at >= REFUSALS_TOLD_EVERY_S:
+            log.warning("requests refused: %d; the last: %s: %s", self._refusals_untold, type(error).__name__, error)
+            self._refusals_untold, self._refusals_told_at = 0, time.monotonic()
+
+    def _answer_os_error(self, error: OSError) -> Response:
+        """A machine without room for an upload at the moment is no bug."""
+        if error.errno in NO_ROOM:
+            return self.answer(errors.BackendDown("there is no room for this upload at the moment"))
+        return answer_bug(error)
+
+
+def answer_http_exception(error: HTTPException) -> WerkzeugResponse:
+    if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
+        return error.get_response()  # a redirect is no problem
+    response = problem(HTTPStatus(error.code), detail_of(error))
+    for name, value in error.get_headers():
+        if name not in {"Content-Type", "Content-Length"}:
+            response.headers[name] = value
+    return response
+
+
+def answer_bug(error: Exception) -> Response:
+    log.error("%s %s: unexpected error", request.method, request.path, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, InternalServerError.description)
+
+
+def _discard(body: IO[bytes]) -> None:
+    """Take the rest of a refused request off its connection, once the answer is out, so that it serves the next one.
+
+    gunicorn does it too, a kilobyte at a time, each time copying what it has read ahead: half of a refusal's cost.
+    """
+    while body.read(DISCARD_BYTES):
+        pass

@@ -1,0 +1,63 @@
+"""What every response says of itself in headers, and what an answer with labels says: which model, and the time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, cast
+
+from flask import request
+
+from api.metrics import Metrics
+
+if TYPE_CHECKING:
+    from flask import Response
+
+    from api.core.inference import Answer
+    from api.http.form_parser import FormRequest
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' blob:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def add_security_headers(response: Response) -> Response:
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def elapsed_ms() -> float:
+    """Milliseconds since the current request's first line was read."""
+    return (time.perf_counter() - cast("FormRequest", request).started) * 1000
+
+
+def describe(response: Response, *answers: Answer) -> Response:
+    """Add ``X-Model``, ``X-Cache`` and ``Server-Timing`` (W3C; durations in milliseconds), and count the answers.
+
+    A batch has the headers of the picture that was waited for longest.
+
+    ``upload`` is reading, checking and storing the picture; ``queue`` is the rest of the wait beside the worker's
+    ``decode`` and ``infer``, the latter being that of the whole batch. Of a joined answer the worker's times are
+    another request's, and ``queue`` is all of its wait; an answer from memory waited for nobody.
+    """
+    metrics = Metrics.current()
+    for answer in answers:
+        metrics.count_answer(answer)
+    answer = max(answers, key=lambda answer: answer.waited_ms)
+    total = elapsed_ms()
+    spent = {"upload": total - answer.waited_ms}
+    if answer.cache == "miss":
+        timings = answer.classification.timings_ms
+        spent |= {"queue": answer.queued_ms, "decode": timings.decode, "infer": timings.infer}
+    elif answer.cache == "joined":
+        spent["queue"] = answer.waited_ms
+    response.headers["X-Model"] = f"{answer.classification.model}@{answer.classification.digest[:12]}"
+    response.headers["X-Cache"] = answer.cache
+    response.headers["Server-Timing"] = ", ".join(
+        f"{name};dur={milliseconds:.1f}" for name, milliseconds in {**spent, "total": total}.items()
+    )
+    return response

@@ -1,0 +1,140 @@
+"""The JSON bodies that are answered, for mypy: what the views build has to fit them.
+
+What each field means, and its bounds, is in ``api/openapi/openapi.yaml``; the tests hold every answer against that. At
+run time these are plain dictionaries.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
+
+if TYPE_CHECKING:
+    from contract.async_jobs import FaultKind
+    from contract.messages import FailureKind
+
+
+class Problem(TypedDict):
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    detail: str
+
+
+class LabelScore(TypedDict):
+    label: str
+    score: float
+
+
+class LabelConfidence(TypedDict):
+    label: str
+    confidence: float
+
+
+class Prediction(TypedDict):
+    success: Literal[True]
+    prediction: str
+    score: float
+    predictions: NotRequired[list[LabelScore]]
+
+
+class PredictRefusal(TypedDict):
+    success: Literal[False]
+    prediction: None
+    score: None
+
+
+class Inferred(TypedDict):
+    predictions: list[LabelConfidence]
+    inference_time_ms: float
+
+
+class BatchResult(TypedDict):
+    filename: str
+    predictions: list[LabelConfidence]
+    inference_time_ms: float | None
+    error: str | None
+
+
+class InferredBatch(TypedDict):
+    total_images: int
+    successful: int
+    failed: int
+    total_time_ms: float
+    results: list[BatchResult]
+
+
+class JobLinks(TypedDict):
+    self: str
+
+
+class JobResult(TypedDict):
+    model: str
+    digest: str
+    predictions: list[LabelConfidence]
+    inference_time_ms: float
+
+
+class JobError(TypedDict):
+    kind: FailureKind | FaultKind
+    detail: str
+
+
+class Job(TypedDict):
+    id: str
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    created: str
+    expires: str
+    links: JobLinks
+    result: NotRequired[JobResult]
+    error: NotRequired[JobError]
+
+
+class Shown(TypedDict):
+    image: str
+    model: str
+    digest: str
+    predictions: list[LabelScore]
+    cache: Literal["hit", "joined", "miss"]
+    elapsed_ms: float
+
+
+class Labels(TypedDict):
+    model: str
+    digest: str
+    labels: tuple[str, ...]
+
+
+class FeedbackTaken(TypedDict):
+    stored: bool
+
+
+class Alive(TypedDict):
+    status: Literal["ok"]
+
+
+class Ready(TypedDict):
+    status: Literal["ready"]
+    model: str
+    workers: int
+
+
+class Health(TypedDict):
+    status: Literal["ok", "degraded"]
+    model_loaded: bool
+    workers: int
+    model: NotRequired[str]
+    digest: NotRequired[str]
+    queued: NotRequired[int]
+    reason: NotRequired[str]
+
+
+class Stats(TypedDict):
+    uptime_seconds: float
+    total_requests: int
+    successful_requests: int
+    failed_requests: int
+    success_rate: float
+    average_latency_ms: float
+    p95_latency_ms: float
+    p99_latency_ms: float
+    requests_per_second: float

@@ -1,0 +1,25 @@
+"""Reads ``openapi.yaml``, with the bounds that the running service's settings give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from api import VERSION
+
+if TYPE_CHECKING:
+    from api.settings import Settings
+
+FILE = Path(__file__).with_name("openapi.yaml")
+
+
+def load(settings: Settings) -> dict[str, Any]:
+    """The document as JSON values."""
+    document: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    document["info"]["version"] = VERSION
+    schemas = document["components"]["schemas"]
+    schemas["TopK"]["maximum"] = settings.top_k_max
+    schemas["BatchForm"]["properties"]["files"]["maxItems"] = settings.max_batch_files
+    return document

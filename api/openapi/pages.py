@@ -1,0 +1,82 @@
+"""``/openapi.json``, and ``/docs`` and ``/redoc``, which show it. Their scripts come with the package ``offapi``."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
+from werkzeug.exceptions import NotFound
+
+from api.openapi.document import load
+from api.services import Services
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+bp = Blueprint("openapi", __name__)
+
+ASSETS = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css", "redoc.js": "text/javascript"}
+REDOCS_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"  # the one address of another host that is loaded
+_DAY_S = 86_400
+
+# Redoc fills empty style elements rule by rule, which the policy does not mind, so only their being empty has to be
+# allowed; the other is the one style that it writes out. Any further inline style stays forbidden.
+REDOCS_STYLES = (
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
+)
+
+
+@bp.get("/openapi.json")
+def document() -> ResponseReturnValue:
+    """This service in OpenAPI 3.1."""
+    kept = current_app.extensions
+    if "openapi" not in kept:  # made when first asked for: most processes never are
+        kept["openapi"] = json.dumps(load(Services.current().settings))
+    response = Response(kept["openapi"], content_type="application/json")
+    response.add_etag()
+    return response.make_conditional(request)
+
+
+@bp.get("/docs")
+def docs() -> ResponseReturnValue:
+    """The routes to read and to try out (Swagger UI)."""
+    return _page("docs.html", "img-src 'self' data:")
+
+
+@bp.get("/redoc")
+def redoc() -> ResponseReturnValue:
+    """The routes to read (Redoc)."""
+    return _page("redoc.html", f"img-src 'self' data:; style-src 'self' {REDOCS_STYLES}; worker-src blob:")
+
+
+@bp.get("/docs/<name>")
+def asset(name: str) -> ResponseReturnValue:
+    """A script or style of the two pages."""
+    if name not in ASSETS:
+        raise NotFound
+    response = Response(_asset(name), content_type=f"{ASSETS[name]}; charset=utf-8")
+    response.headers["Cache-Control"] = f"public, max-age={_DAY_S}"
+    response.add_etag()
+    return response.make_conditional(request)
+
+
+@cache
+def _asset(name: str) -> bytes:
+    """One of offapi's files. The package is found, not imported: importing reads all of its 7 MB."""
+    package = find_spec("offapi")
+    assert package is not None
+    assert package.origin is not None
+    content = Path(package.origin).with_name(name).read_bytes()
+    return content.replace(REDOCS_LOGO, url_for("static", filename="empty.svg").encode())
+
+
+def _page(template: str, widened: str) -> Response:
+    response = make_response(render_template(template))
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'self'; {widened}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    )
+    return response

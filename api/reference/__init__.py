@@ -1,1 +1,0 @@
-"""What the service says of itself: OpenAPI from the code, and two pages that show it."""

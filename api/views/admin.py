@@ -1,0 +1,180 @@
+"""``/admin``: the reports as a page, as CSV, and as a set of labelled pictures to train with.
+
+What is for the operator is behind one key, and never stored by a browser or proxy.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, make_response, render_template, request, url_for
+
+from api.core.errors import AdminClosed, InvalidParameter, WrongAdminKey
+from api.feedback.filter import ReportFilter
+from api.feedback.log import FeedbackLog, csv_row
+from api.feedback.reader import StoredReport, StoredReports
+from api.feedback.training_set import training_set
+from api.http.html import in_words
+from api.http.problems import Problems
+from api.services import Services
+from contract.errors import ServiceError
+from contract.image_header import media_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask.typing import ResponseReturnValue
+
+bp = Blueprint("admin", __name__, url_prefix="/admin")
+
+PAGE_REPORTS = 20
+LAST_PAGE = 1_000_000
+CHUNK_BYTES = 64 * 1024
+
+
+@bp.before_request
+def _require_key() -> None:
+    """Let a request pass that carries the key, as a Bearer token or, for browsers, as the password of HTTP Basic.
+
+    Raises:
+        AdminClosed: no key is set.
+        WrongAdminKey: another one was sent, or none.
+    """
+    key = Services.current().settings.admin_api_key.get_secret_value()
+    if not key:
+        raise AdminClosed("set ADMIN_API_KEY to open the admin pages")
+    if not hmac.compare_digest(_sent_key().encode(), key.encode()):
+        raise WrongAdminKey("this page needs the admin key")
+
+
+@bp.after_request
+def _keep_nowhere(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@bp.errorhandler(ServiceError)
+def _answer_error(error: ServiceError) -> Response:
+    """The problem document; for a client that rather shows pages, such as a browser, the same as a page."""
+    accepted = request.accept_mimetypes
+    if accepted.quality("text/html") > accepted.quality("application/problem+json"):
+        return in_words(error, render_template("admin/error.html", error=error))
+    return Problems.current().answer(error)
+
+
+@bp.get("/feedback")
+def show_feedback() -> ResponseReturnValue:
+    """A page of reports, newest first."""
+    wanted, number = ReportFilter.from_query(request.args), _page_number()
+    first = (number - 1) * PAGE_REPORTS
+    found = list(islice(_reports(wanted), first, first + PAGE_REPORTS + 1))
+    return render_template(
+        "admin/feedback.html",
+        query=wanted.query,
+        reports=[_shown(report) for report in found[:PAGE_REPORTS]],
+        number=number,
+        first=first + 1,
+        more=len(found) > PAGE_REPORTS,
+    )
+
+
+@bp.get("/feedback.csv")
+def download_csv() -> ResponseReturnValue:
+    """The reports that the filter lets through, newest first, in the columns of ``feedback.csv``."""
+    reports = _reports(ReportFilter.from_query(request.args))
+    return _download(_in_chunks(_csv_rows(reports)), "text/csv; charset=utf-8", "csv")
+
+
+@bp.get("/feedback.zip")
+def download_training_set() -> ResponseReturnValue:
+    """The reported pictures in a folder for each correct label, and all that the filter lets through in a manifest."""
+    services = Services.current()
+    wanted = ReportFilter.from_query(request.args)
+    reports = StoredReports.at(services.feedback.path)
+    return _download(training_set(reports, wanted, services.reported), "application/zip", "zip")
+
+
+@bp.get("/feedback/pictures/<name>")
+def picture(name: str) -> ResponseReturnValue:
+    """A kept picture, when the upload folder has forgotten it.
+
+    Raises:
+        PictureNotFound: none has this name.
+    """
+    found = Services.current().reported.read(name)
+    response = make_response(found)
+    response.content_type = media_type(found) or "application/octet-stream"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"  # never run as a page
+    return response
+
+
+def _reports(wanted: ReportFilter) -> Iterator[StoredReport]:
+    stored = StoredReports.at(Services.current().feedback.path)
+    return (report for report in stored.newest_first() if wanted.matches(report))
+
+
+def _page_number() -> int:
+    text = request.args.get("page", "1")
+    if not re.fullmatch("[0-9]{1,7}", text) or not 1 <= int(text) <= LAST_PAGE:
+        raise InvalidParameter(f"page must be a whole number from 1 to {LAST_PAGE}")
+    return int(text)
+
+
+def _shown(report: StoredReport) -> dict[str, Any]:
+    return asdict(report) | {
+        "prediction": report.prediction.replace("_", " "),
+        "correct_label": report.correct_label.replace("_", " "),
+        "score": _percent(report.score),
+        "said_at": report.time[:16].replace("T", " "),
+        "picture": _address(report.image),
+    }
+
+
+def _percent(score: str) -> str:
+    """A probability in percent; anything else as it is."""
+    return f"{float(score):.1%}" if re.fullmatch(r"(0?\.\d{1,20}|0|1(\.0{1,20})?)", score) else score
+
+
+def _address(name: str) -> str | None:
+    """Where the picture can be seen, or None where it is gone."""
+    services = Services.current()
+    if name in services.store:
+        return url_for("pages.display", name=name)
+    return url_for("admin.picture", name=name) if name in services.reported else None
+
+
+def _csv_rows(reports: Iterator[StoredReport]) -> Iterator[bytes]:
+    yield csv_row(FeedbackLog.COLUMNS)
+    for report in reports:
+        yield csv_row(report.row)
+
+
+def _in_chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of about ``CHUNK_BYTES``: each piece is a write to the connection."""
+    chunk = bytearray()
+    for piece in pieces:
+        chunk += piece
+        if len(chunk) >= CHUNK_BYTES:
+            yield bytes(chunk)
+            chunk.clear()
+    yield bytes(chunk)
+
+
+def _download(content: Iterator[bytes], content_type: str, ending: str) -> Response:
+    response = Response(content, content_type=content_type)
+    name = f"feedback-{datetime.now(UTC):%Y-%m-%d}.{ending}"
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response
+
+
+def _sent_key() -> str:
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()  # as it is: Werkzeug takes a token with "=" in it for a list of parameters
+    basic = request.authorization
+    return (basic.password or "") if basic is not None and basic.type == "basic" else ""

@@ -1,0 +1,71 @@
+"""``/feedback``: a person, or a script, says that an answer is wrong. It works without JavaScript."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, jsonify, render_template, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from api.feedback.log import MAX_CHARACTERS, Report
+from api.http.html import in_words, prefers_json
+from api.services import Services
+from api.views.pages import upload_page
+from contract.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flask.typing import ResponseReturnValue
+
+    from api.http.schemas import FeedbackTaken
+
+bp = Blueprint("feedback", __name__)
+
+THANKS = "Thank you. Your report is stored."
+NOTHING_TO_STORE = "The report was empty, so nothing was stored."
+
+
+@bp.get("/feedback")
+def show() -> ResponseReturnValue:
+    """The form for a report."""
+    return _form({})
+
+
+@bp.post("/feedback")
+def send() -> ResponseReturnValue:
+    """Store one report and show the page again; an empty one stores nothing.
+
+    Raises:
+        InvalidParameter, BackendDown, RequestEntityTooLarge: for a client that prefers JSON; a person gets the form
+            back as it was typed, with the error in words and the same status. What is too large comes back empty.
+    """
+    if prefers_json():
+        taken: FeedbackTaken = {"stored": _stored()}
+        return jsonify(taken)
+    try:
+        return upload_page(notice=THANKS if _stored() else NOTHING_TO_STORE)
+    except ServiceError as error:
+        return in_words(error, _form(request.form, error=str(error)))
+    except RequestEntityTooLarge:
+        return _form({}, error="the report is too large"), HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+def _stored() -> bool:
+    report = Report.from_form(request.form)
+    if report.empty:
+        return False
+    services = Services.current()
+    known = services.labels.current_or_none()
+    if known is not None:
+        report = replace(report, correct_label=known.meant_by(report.correct_label))
+    services.reported.keep(report.image)  # first: a crash in between must not cost a report its picture
+    services.feedback.append(report)
+    return True
+
+
+def _form(typed: Mapping[str, str], **shown: Any) -> str:
+    known = Services.current().labels.current_or_none()
+    return render_template("feedback.html", typed=typed, limits=MAX_CHARACTERS, known=known, **shown)

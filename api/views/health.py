@@ -1,0 +1,64 @@
+"""For operators and orchestrators: is the process alive, can it serve, how is the whole doing."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, jsonify
+
+from api.core.errors import NoWorker
+from api.services import Services
+from contract.errors import RETRY_LATER_S, BackendDown
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+    from api.http.schemas import Alive, Health, Ready
+
+bp = Blueprint("health", __name__)
+
+
+@bp.get("/livez")
+def livez() -> ResponseReturnValue:
+    """This process answers; nothing else is looked at."""
+    body: Alive = {"status": "ok"}
+    return jsonify(body)
+
+
+@bp.get("/readyz")
+def readyz() -> ResponseReturnValue:
+    """Requests can be served now.
+
+    Raises:
+        BackendDown: Redis or the upload volume is away, or Redis is set to forget what was accepted.
+        NoWorker: no worker is ready.
+    """
+    services = Services.current()
+    services.queue.ping()
+    services.store.check_writable()
+    pool = services.live_workers.pool()
+    if not pool.memory.never_forgets:
+        raise BackendDown(f"Redis would forget jobs: its maxmemory-policy is {pool.memory.policy}", RETRY_LATER_S)
+    body: Ready = {"status": "ready", "model": pool.model, "workers": len(pool.workers)}
+    return jsonify(body)
+
+
+@bp.get("/health")
+def health() -> ResponseReturnValue:
+    """How the whole is doing, always 200: "degraded" says that something is away, and what."""
+    services = Services.current()
+    report: Health = {"status": "ok", "model_loaded": False, "workers": 0}
+    try:
+        services.store.check_writable()
+        pool = services.live_workers.pool()
+        report |= {
+            "model_loaded": True,
+            "workers": len(pool.workers),
+            "model": pool.model,
+            "digest": pool.digest,
+            "queued": services.queue.depth(pool.model),
+        }
+    except (BackendDown, NoWorker) as error:
+        report |= {"status": "degraded", "reason": str(error)}
+    return jsonify(report), HTTPStatus.OK

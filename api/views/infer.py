@@ -1,0 +1,116 @@
+"""``POST /infer`` and ``POST /infer/batch``: the best labels of one picture, or of each of several, for programs.
+
+And ``GET /labels``: all labels that there are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, jsonify, request
+
+from api.core.errors import InvalidUpload, TooManyPictures, without_frames
+from api.core.inference import Answer
+from api.http.parameters import Wanted, inferred
+from api.http.response_headers import describe, elapsed_ms
+from api.http.upload import Upload, files_of
+from api.services import Services
+from contract.errors import DeadlineExceeded, ServiceError, TemporarilyUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from flask.typing import ResponseReturnValue
+    from werkzeug.datastructures import FileStorage
+
+    from api.http.schemas import BatchResult, InferredBatch, Labels
+    from api.settings import Settings
+
+bp = Blueprint("infer", __name__)
+
+PASSING = (TemporarilyUnavailable, DeadlineExceeded)
+
+
+@bp.post("/infer")
+def infer() -> ResponseReturnValue:
+    """Classify one uploaded picture.
+
+    Raises:
+        ServiceError, RequestEntityTooLarge: as ``Wanted``, ``Upload.from_request`` and ``Inference.classify`` do.
+    """
+    services = Services.current()
+    services.inference.admit()
+    wanted = Wanted.from_request(request, services.settings)
+    answer = services.inference.classify(Upload.from_request(request, services.settings).data)
+    return describe(jsonify(inferred(answer.classification, wanted)), answer)
+
+
+@bp.post("/infer/batch")
+def infer_batch() -> ResponseReturnValue:
+    """Classify several uploaded pictures side by side; a picture without an answer says why in its ``error``.
+
+    Raises:
+        MissingFile, TooManyPictures, InvalidParameter, BrokenForm, RequestEntityTooLarge: the whole request is at
+            fault.
+        TemporarilyUnavailable, DeadlineExceeded: no picture has an answer, and for at least one it was only for the
+            time being, so that sending the batch again may help.
+    """
+    services = Services.current()
+    services.inference.admit()
+    wanted = Wanted.from_request(request, services.settings)
+    files = files_of(request)
+    if len(files) > services.settings.max_batch_files:
+        raise TooManyPictures(
+            f"at most {services.settings.max_batch_files} pictures are taken at once, and the request has {len(files)}"
+        )
+    outcomes = services.inference.classify_all(_checked(files, services.settings))
+    answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
+    if not answers:
+        _raise_what_may_pass(outcomes)
+    body: InferredBatch = {
+        "total_images": len(outcomes),
+        "successful": len(answers),
+        "failed": len(outcomes) - len(answers),
+        "total_time_ms": round(elapsed_ms(), 1),
+        "results": [
+            _result(file.filename or "", outcome, wanted) for file, outcome in zip(files, outcomes, strict=True)
+        ],
+    }
+    response = jsonify(body)
+    return describe(response, *answers) if answers else response
+
+
+@bp.get("/labels")
+def labels() -> ResponseReturnValue:
+    """The model's labels by class index, for whoever lets a person choose one; named by the model's digest.
+
+    Raises:
+        NoWorker, BackendDown: as ``LabelLookup.current`` does.
+    """
+    known = Services.current().labels.current()
+    body: Labels = {"model": known.model, "digest": known.digest, "labels": known.labels}
+    response = jsonify(body)
+    # The address is the same for every model, so it is asked for anew each time, and answered in one line.
+    response.headers["Cache-Control"] = "no-cache"
+    response.set_etag(known.digest)
+    return response.make_conditional(request)
+
+
+def _checked(files: Iterable[FileStorage], settings: Settings) -> Iterator[bytes | InvalidUpload]:
+    for file in files:
+        try:
+            yield Upload.from_file(file, settings).data
+        except InvalidUpload as fault:
+            yield without_frames(fault)
+
+
+def _raise_what_may_pass(outcomes: Iterable[Answer | ServiceError]) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, PASSING):
+            raise outcome
+
+
+def _result(filename: str, outcome: Answer | ServiceError, wanted: Wanted) -> BatchResult:
+    if isinstance(outcome, ServiceError):
+        return {"filename": filename, "predictions": [], "inference_time_ms": None, "error": str(outcome)}
+    return {"filename": filename, **inferred(outcome.classification, wanted), "error": None}

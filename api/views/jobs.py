@@ -1,0 +1,117 @@
+"""``/v1/jobs``: classification for those who come back for the answer; a job outlives restarts of the service."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, jsonify, request, url_for
+
+from api.core.errors import InvalidParameter
+from api.http.parameters import Wanted, inferred
+from api.http.upload import Upload
+from api.services import Services
+from contract.messages import Classification
+
+if TYPE_CHECKING:
+    from flask import Response
+    from flask.typing import ResponseReturnValue
+
+    from api.http.schemas import Job
+    from contract.async_jobs import AsyncJob
+
+bp = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
+
+IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")  # printable ASCII, as a string of HTTP's structured fields holds
+
+
+@bp.post("")
+def submit() -> ResponseReturnValue:
+    """Accept one picture: 202, and in ``Location`` where its job is; ``top_k`` and ``min_score`` as everywhere.
+
+    The same ``Idempotency-Key`` with the same picture and parameters brings the same job, with the same status.
+
+    Raises:
+        InvalidParameter: the key is none, or a parameter is out of range.
+        ServiceError: as ``Upload.from_request`` and ``AsyncInference`` do.
+    """
+    services = Services.current()
+    services.async_inference.admit()
+    key = idempotency_key()
+    wanted = Wanted.from_request(request, services.settings)
+    job = services.async_inference.create(
+        Upload.from_request(request, services.settings).data,
+        top_k=wanted.top_k,
+        min_score=wanted.min_score,
+        top_k_sent=wanted.top_k_sent,
+        key=key,
+    )
+    response = _shown(job)
+    response.status_code = HTTPStatus.ACCEPTED
+    response.headers["Location"] = _address(job)
+    return response
+
+
+@bp.get("/<job_id>")
+def show(job_id: str) -> ResponseReturnValue:
+    """The job as it stands; while it is queued or running, ``Retry-After`` says when to ask again.
+
+    Raises:
+        JobNotFound: there is none, or it has expired.
+    """
+    return _shown(Services.current().async_inference.read(job_id))
+
+
+@bp.delete("/<job_id>")
+def cancel(job_id: str) -> ResponseReturnValue:
+    """Cancel the job, which stays readable as cancelled; cancelling it again changes nothing.
+
+    Raises:
+        JobEnded: it is done or has failed, and stays so.
+        JobNotFound: there is none, or it has expired.
+    """
+    return _shown(Services.current().async_inference.cancel(job_id))
+
+
+def idempotency_key() -> str | None:
+    """The request's ``Idempotency-Key``, or None where it has none.
+
+    By the IETF's draft it is a quoted string; many clients send it bare. Both spell the same key.
+
+    Raises:
+        InvalidParameter: it is empty, too long, or holds other than printable ASCII characters.
+    """
+    raw = request.headers.get("Idempotency-Key")
+    if raw is None:
+        return None
+    quoted = len(raw) > 1 and raw[0] == raw[-1] == '"'
+    key = raw[1:-1] if quoted else raw
+    if not IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidParameter("Idempotency-Key must be 1 to 255 printable ASCII characters")
+    return key
+
+
+def _shown(job: AsyncJob) -> Response:
+    body: Job = {
+        "id": job.id,
+        "state": job.state.value,
+        "created": job.created.isoformat(),
+        "expires": job.expires.isoformat(),
+        "links": {"self": _address(job)},
+    }
+    if isinstance(job.outcome, Classification):
+        found = job.outcome
+        body["result"] = {"model": found.model, "digest": found.digest, **inferred(found, job.request)}
+    elif job.outcome is not None:
+        body["error"] = {"kind": job.outcome.kind, "detail": job.outcome.detail}
+    response = jsonify(body)
+    response.headers["Cache-Control"] = "no-store"
+    retry_after_s = Services.current().async_inference.retry_after_s(job)
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
+    return response
+
+
+def _address(job: AsyncJob) -> str:
+    return url_for("jobs.show", job_id=job.id)

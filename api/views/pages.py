@@ -1,0 +1,106 @@
+"""What a person sees: the upload page and the stored pictures. It works without JavaScript."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, jsonify, make_response, redirect, render_template, request, url_for
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from api.core.errors import MissingFile
+from api.feedback.log import MAX_CHARACTERS
+from api.http.html import in_words, prefers_json
+from api.http.parameters import SCORE_DECIMALS
+from api.http.response_headers import describe, elapsed_ms
+from api.http.upload import Upload
+from api.services import Services
+from contract.errors import ServiceError
+from contract.image_header import media_type
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+    from api.core.inference import Answer
+    from api.http.schemas import Shown
+
+bp = Blueprint("pages", __name__)
+
+LABELS_SHOWN = 5
+YEAR_S = 31_536_000
+MESSAGES = {"missing-file": "There was no picture in that form. Choose one, then classify it."}
+"""What the page may be asked to say, by the code in its address: nobody else's words get onto it."""
+
+
+@bp.get("/")
+def show() -> ResponseReturnValue:
+    """The upload page; ``message`` in the query is one of ``MESSAGES``, and any other says nothing."""
+    return upload_page(error=MESSAGES.get(request.args.get("message", "")))
+
+
+@bp.post("/")
+def classify() -> ResponseReturnValue:
+    """Classify one uploaded picture: the page again with its labels, or JSON for a script.
+
+    A person who sent no picture is led back to the page, as a reload of what a form was answered would send it again.
+
+    Raises:
+        ServiceError: as ``Upload.from_request`` and ``Inference.classify`` do, for a client that prefers JSON; a
+            person gets the page with the error in words and the same status.
+    """
+    if prefers_json():
+        answer = _classify()
+        return describe(jsonify(_shown(answer)), answer)
+    try:
+        answer = _classify()
+        return describe(make_response(upload_page(result=_shown(answer))), answer)
+    except MissingFile:
+        return redirect(url_for("pages.show", message="missing-file"), HTTPStatus.SEE_OTHER)
+    except ServiceError as error:
+        return in_words(error, upload_page(error=str(error)))
+    except RequestEntityTooLarge:
+        return upload_page(error="the file is too large"), HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+@bp.get("/display/<name>")
+def display(name: str) -> ResponseReturnValue:
+    """The stored picture called ``name``, 64 hex digits.
+
+    Raises:
+        PictureNotFound: none is stored under this name, or it can't be a picture's name.
+    """
+    picture = Services.current().store.read(name)
+    response = make_response(picture)
+    response.content_type = media_type(picture) or "application/octet-stream"
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"  # never run as a page
+    # The name is the content's hash, so it never changes; private, as somebody's photo is not for shared caches.
+    response.headers["Cache-Control"] = f"private, max-age={YEAR_S}, immutable"
+    response.set_etag(name)
+    return response.make_conditional(request)
+
+
+def upload_page(**shown: Any) -> str:
+    """The page with what is to be shown on it: ``result``, ``error`` or ``notice``."""
+    services = Services.current()
+    known = services.labels.current_or_none() if "result" in shown else None
+    return render_template("index.html", settings=services.settings, limits=MAX_CHARACTERS, known=known, **shown)
+
+
+def _classify() -> Answer:
+    services = Services.current()
+    services.inference.admit()
+    return services.inference.classify(Upload.from_request(request, services.settings).data)
+
+
+def _shown(answer: Answer) -> Shown:
+    """What the page says of an answer; ``elapsed_ms`` runs from the request's first line."""
+    found = answer.classification
+    best = found.labels[:LABELS_SHOWN]
+    return {
+        "image": answer.picture,
+        "model": found.model,
+        "digest": found.digest,
+        "predictions": [{"label": entry.label, "score": round(entry.score, SCORE_DECIMALS)} for entry in best],
+        "cache": answer.cache,
+        "elapsed_ms": round(elapsed_ms(), 1),
+    }

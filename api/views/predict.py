@@ -1,0 +1,53 @@
+"""``POST /predict``: one picture in, its label out, for programs."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, jsonify, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from api.core.errors import InvalidUpload
+from api.http.parameters import SCORE_DECIMALS, Wanted, labels_of
+from api.http.problems import detail_of
+from api.http.response_headers import describe
+from api.http.upload import Upload
+from api.services import Services
+
+if TYPE_CHECKING:
+    from flask import Response
+    from flask.typing import ResponseReturnValue
+
+    from api.http.schemas import Prediction, PredictRefusal
+
+bp = Blueprint("predict", __name__)
+
+
+@bp.post("/predict")
+def predict() -> ResponseReturnValue:
+    """Classify one uploaded picture; with ``top_k`` or ``min_score`` (form or query) also the best labels.
+
+    Any fault of the input is a 400 of its own shape; all other errors are problem documents.
+    """
+    services = Services.current()
+    services.inference.admit()
+    try:
+        wanted = Wanted.from_request(request, services.settings)
+        answer = services.inference.classify(Upload.from_request(request, services.settings).data)
+    except (InvalidUpload, RequestEntityTooLarge) as fault:
+        return _refusal(fault), HTTPStatus.BAD_REQUEST
+    best = answer.classification.labels[0]
+    body: Prediction = {"success": True, "prediction": best.label, "score": round(best.score, SCORE_DECIMALS)}
+    if wanted.any_sent:
+        body["predictions"] = [
+            {"label": entry.label, "score": entry.score} for entry in labels_of(answer.classification, wanted)
+        ]
+    return describe(jsonify(body), answer)
+
+
+def _refusal(fault: InvalidUpload | HTTPException) -> Response:
+    body: PredictRefusal = {"success": False, "prediction": None, "score": None}
+    response = jsonify(body)
+    response.headers["X-Error"] = str(fault) if isinstance(fault, InvalidUpload) else detail_of(fault)
+    return response

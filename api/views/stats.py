@@ -1,0 +1,109 @@
+"""The service's own numbers: ``/stats`` for people and scripts, ``/metrics`` for Prometheus (docs/metrics.md)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Response, jsonify, request
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from api.core.errors import NoWorker
+from api.http.schemas import Stats
+from api.metrics import Metrics
+from api.metrics.instruments import Distribution
+from api.services import Services
+from contract.errors import BackendDown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask.typing import ResponseReturnValue
+    from prometheus_client.core import Metric
+
+bp = Blueprint("stats", __name__)
+
+SUCCESSFUL = {"2xx", "3xx"}
+
+@bp.get("/stats")
+def show_stats() -> ResponseReturnValue:
+    """Classification requests since the API's start, as JSON; all but the uptime are 0 before the first.
+
+    Successful are those answered with a status below 400, failed all others, honest refusals (503) included;
+    ``success_rate`` is a percentage. The latencies are those of the successful ones: a refusal takes a millisecond, and would make the rest look better.
+    """
+    metrics = Metrics.current()
+    successful, failed = Distribution(), Distribution()
+    for status, distribution in metrics.classifications().items():
+        if status in SUCCESSFUL:
+            successful += distribution
+        else:
+            failed += distribution
+    total = successful.count + failed.count
+    uptime_s = metrics.ledger.age_s
+    body: Stats = {
+        "uptime_seconds": round(uptime_s, 1),
+        "total_requests": total,
+        "successful_requests": successful.count,
+        "failed_requests": failed.count,
+        "success_rate": round(100 * successful.count / total, 1) if total else 0.0,
+        "average_latency_ms": round(successful.mean_s * 1000, 2),
+        "p95_latency_ms": round(successful.quantile_s(0.95) * 1000, 2),
+        "p99_latency_ms": round(successful.quantile_s(0.99) * 1000, 2),
+        "requests_per_second": round(total / uptime_s, 3),
+    }
+    return jsonify(body)
+
+
+@bp.get("/metrics")
+def show_metrics() -> ResponseReturnValue:
+    """All that is counted, in Prometheus' text, or OpenMetrics for who asks for that; ``/stats`` for who wants JSON."""
+    if request.accept_mimetypes.best_match(["text/plain", "application/json"]) == "application/json":
+        return show_stats()
+    try:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    except (TypeError, ValueError):  # it can't read every version that a client may ask for
+        encode, content_type = choose_encoder("")
+    return Response(encode(_Scrape()), content_type=content_type)
+
+
+class _Scrape(Collector):
+    def collect(self) -> Iterator[Metric]:
+        metrics = Metrics.current()
+        yield from metrics.families()
+        yield GaugeMetricFamily(
+            "classifier_start_time_seconds", "When the API started, in Unix time.", metrics.ledger.opened_at
+        )
+        yield from _backend(Services.current())
+
+
+def _backend(services: Services) -> list[Metric]:
+    """Redis, the queue and the workers, as ``/health`` sees them. Of what is away nothing is said."""
+    try:
+        pool = services.live_workers.pool()
+        depth = services.queue.depth(pool.model)
+    except BackendDown:
+        return [_redis_up(0)]
+    except NoWorker:
+        return [_redis_up(1), _workers(0)]
+    return [
+        _redis_up(1),
+        _workers(len(pool.workers)),
+        GaugeMetricFamily("classifier_queue_depth", "Pictures waiting for a worker.", depth),
+        GaugeMetricFamily(
+            "classifier_worker_service_seconds",
+            "What a picture costs a worker: the harmonic mean of the workers' moving medians.",
+            pool.mean_service_s,
+        ),
+        GaugeMetricFamily("classifier_redis_memory_used_bytes", "Memory that Redis uses.", pool.memory.used_bytes),
+        GaugeMetricFamily("classifier_redis_memory_max_bytes", "Redis' limit; 0 for none.", pool.memory.max_bytes),
+    ]
+
+
+def _redis_up(value: int) -> Metric:
+    return GaugeMetricFamily("classifier_redis_up", "Whether Redis answers, 1 or 0.", value)
+
+
+def _workers(alive: int) -> Metric:
+    return GaugeMetricFamily("classifier_workers", "Workers heard of in the last 5 seconds.", alive)

@@ -1,0 +1,339 @@
+"""Async jobs: what is sent now and fetched later. They outlive a restart of everything; Redis keeps them.
+
+```
+created ─┬─ answer known ──────────────────────────────────► done
+         └─ queued ─┬─ running ─┬──────────────────────────► done
+              ▲ ▲   │    │ │    └─ bad picture, or given up ► failed
+              │ └───┼────┘ │ worker died
+              │     └──────┴─ cancelled by its sender ─────► cancelled
+              └─ queued job vanished: once, and then ──────► failed
+```
+The states queued, running, done and failed are read off the job on the queue, never written beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
+
+from redis.exceptions import WatchError
+
+from contract import keys
+from contract.errors import BackendDown, JobEnded, JobLost, JobNotFound, KeyReused, UnknownOutcome, WorkerFault
+from contract.job_queue import Stage, async_queue_name
+from contract.messages import Classification, ClassifyJob, Dropped, Failure, outcome_from_wire
+from contract.redis_clients import redis_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis import Redis
+    from redis.client import Pipeline
+
+    from contract.job_queue import JobQueue
+
+T = TypeVar("T")
+
+ID = re.compile(r"[0-9a-f]{32}")
+ID_BYTES = 16  # 128 random bits: whoever knows the ID may read and cancel the job
+NOT_FOUND = "there is no such job, or it has expired"
+WATCH_TRIES = 5
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class FaultKind(StrEnum):
+    """Why a job has no answer although its picture may be a good one: our fault."""
+
+    GIVEN_UP = "given_up"  # every try failed; RQ's failed registry keeps the queued job
+    LOST = "lost"  # the queued job vanished twice: somebody deletes from the queue by hand
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``detail`` is a sentence for the sender."""
+
+    kind: FaultKind
+    detail: str
+
+
+GIVEN_UP = Fault(FaultKind.GIVEN_UP, "the workers could not classify this picture; it was given up")
+LOST = Fault(FaultKind.LOST, "the job was removed from the queue")
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """What a sender asks for; the same idempotency key stands for the same request.
+
+    Attributes:
+        picture: its name in the image store.
+        top_k, min_score: which labels are shown: the best ``top_k``, of those that score ``min_score`` or more.
+        top_k_sent: whether the sender chose ``top_k``; else it is what the service shows unasked.
+    """
+
+    picture: str
+    top_k: int
+    min_score: float
+    top_k_sent: bool
+
+    def same_as(self, earlier: JobRequest) -> bool:
+        """Whether it asks for the same as ``earlier``; what the service shows unasked may have changed between."""
+        same_top_k = self.top_k == earlier.top_k if self.top_k_sent else not earlier.top_k_sent
+        return same_top_k and (self.picture, self.min_score) == (earlier.picture, earlier.min_score)
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncJob:
+    """A job as it stands now; ``outcome`` is there when it is done (Classification) or has failed."""
+
+    id: str
+    request: JobRequest
+    created: datetime
+    expires: datetime
+    state: JobState
+    outcome: Classification | Failure | Fault | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """An async job's hash. It names a job on the queue or has, copied into it, a stored answer."""
+
+    id: str
+    model: str
+    request: JobRequest
+    created: datetime
+    expires: datetime
+    queued_id: str
+    answer: Classification | None
+    cancelled: bool
+    renewed: bool
+
+    @classmethod
+    def read(cls, job_id: str, fields: dict[bytes, bytes]) -> _Record:
+        """Raises JobNotFound: there is none, or none that this version can read."""
+        text = {name.decode(): value.decode() for name, value in fields.items()}
+        try:
+            answer = outcome_from_wire(json.loads(text["answer"])) if "answer" in text else None
+            return cls(
+                id=job_id,
+                model=text["model"],
+                request=_request(text),
+                created=datetime.fromisoformat(text["created"]),
+                expires=datetime.fromisoformat(text["expires"]),
+                queued_id=text.get("computation", ""),
+                answer=answer if isinstance(answer, Classification) else None,
+                cancelled="cancelled" in text,
+                renewed="renewed" in text,
+            )
+        except (KeyError, ValueError, UnknownOutcome) as error:
+            raise JobNotFound(NOT_FOUND) from error
+
+    def job(self, state: JobState, outcome: Classification | Failure | Fault | None = None) -> AsyncJob:
+        return AsyncJob(self.id, self.request, self.created, self.expires, state, outcome)
+
+
+class AsyncJobs:
+    """Creates, reads and cancels async jobs.
+
+    Args:
+        redis: a client whose commands answer at once.
+        ttl_s: how long a job lives, in seconds, with its idempotency key, its place on the queue and the result.
+    """
+
+    def __init__(self, redis: Redis, queue: JobQueue, ttl_s: int) -> None:
+        self._redis = redis
+        self._queue = queue
+        self._ttl_s = ttl_s
+
+    def create(
+        self, model: str, request: JobRequest, *, cache: bool, answer: Classification | None = None,
+        key: str | None = None,
+    ) -> AsyncJob:  # fmt: skip
+        """A new job, written in one MULTI with its place on the queue; or the one that ``key`` has brought before.
+
+        Args:
+            cache: whether the answer may be stored for later requests.
+            answer: a stored answer, which is copied: then nothing is computed.
+            key: the sender's idempotency key.
+
+        Raises:
+            KeyReused: ``key`` has brought a job for another request.
+            BackendDown: Redis does not answer or refuses to write.
+        """
+        holder = keys.idempotency(hashlib.sha256(key.encode()).hexdigest()) if key is not None else None
+
+        def create(pipe: Pipeline) -> str:
+            known = self._known(pipe, holder, request) if holder else None
+            if known is not None:
+                return known
+            job_id = secrets.token_hex(ID_BYTES)
+            pipe.multi()
+            self._write(pipe, job_id, model, request, cache=cache, answer=answer)
+            if holder:
+                pipe.set(holder, job_id, ex=self._ttl_s)
+            pipe.execute()
+            return job_id
+
+        return self.read(self._compare_and_set(create))
+
+    def read(self, job_id: str) -> AsyncJob:
+        """A job as it stands. One whose queued job has vanished gets another, once.
+
+        Raises:
+            JobNotFound: no job has this ID (any more).
+            UnknownOutcome: its result is of a kind that this version does not know.
+            BackendDown: Redis does not answer.
+        """
+        record = self._record(self._redis, job_id)
+        try:
+            return self._look(record)
+        except JobLost:
+            self._renew(record)
+        return self._look(self._record(self._redis, job_id))
+
+    def cancel(self, job_id: str) -> AsyncJob:
+        """Cancel what has not ended: it is not computed, or its result counts no more. Again, it changes nothing.
+
+        Raises:
+            JobEnded: it is done, or has failed, and stays so.
+            JobNotFound: no job has this ID (any more).
+            UnknownOutcome: it has ended with a result of a kind that this version does not know.
+            BackendDown: Redis does not answer.
+        """
+
+        def cancel(pipe: Pipeline) -> None:
+            pipe.watch(keys.async_job(job_id))  # type: ignore[no-untyped-call]
+            record = self._record(pipe, job_id)
+            pipe.watch(self._queue.result_key(record.queued_id))  # type: ignore[no-untyped-call]
+            with suppress(JobLost):
+                state = self._look(record).state
+                if state in {JobState.DONE, JobState.FAILED}:
+                    raise JobEnded(f"the job is {state} and can't be cancelled any more")
+            pipe.multi()
+            pipe.hset(keys.async_job(job_id), "cancelled", 1)
+            pipe.delete(keys.wanted(record.queued_id))
+            pipe.execute()
+
+        self._compare_and_set(cancel)
+        return self.read(job_id)
+
+    def _known(self, pipe: Pipeline, holder: str, request: JobRequest) -> str | None:
+        """The ID of the job that the idempotency key ``holder`` has brought, if any; the key is watched."""
+        pipe.watch(holder)  # type: ignore[no-untyped-call]
+        known: Any = pipe.get(holder)
+        if known is None:
+            return None
+        try:
+            record = self._record(pipe, known.decode())
+        except JobNotFound:
+            return None
+        if not request.same_as(record.request):
+            raise KeyReused("this Idempotency-Key was sent before with another picture or other parameters")
+        return record.id
+
+    def _write(
+        self, pipe: Pipeline, job_id: str, model: str, request: JobRequest, *, cache: bool,
+        answer: Classification | None,
+    ) -> None:  # fmt: skip
+        now = datetime.now(UTC).replace(microsecond=0)
+        fields: dict[str, str | float] = {
+            "model": model,
+            "picture": request.picture,
+            "top_k": request.top_k,
+            "min_score": request.min_score,
+            "top_k_sent": int(request.top_k_sent),
+            "created": now.isoformat(),
+            "expires": (now + timedelta(seconds=self._ttl_s)).isoformat(),
+        }
+        if answer is None:
+            fields["computation"] = queued_id = uuid4().hex
+            self._enqueue(pipe, model, queued_id, ClassifyJob(request.picture, cache), self._ttl_s)
+        else:
+            fields["answer"] = json.dumps(answer.to_wire(), separators=(",", ":"))
+        pipe.hset(keys.async_job(job_id), mapping=fields)  # type: ignore[arg-type]  # of str keys, too narrowly typed
+        pipe.expire(keys.async_job(job_id), self._ttl_s)
+
+    def _renew(self, lost: _Record) -> None:
+        """Queue another job in the place of the lost one, unless somebody else has done so meanwhile."""
+        key = keys.async_job(lost.id)
+
+        def renew(pipe: Pipeline) -> None:
+            pipe.watch(key)  # type: ignore[no-untyped-call]
+            left_ms: Any = pipe.pttl(key)
+            if self._record(pipe, lost.id) != lost:
+                return
+            queued_id = uuid4().hex
+            pipe.multi()
+            pipe.hset(key, mapping={"computation": queued_id, "renewed": 1})
+            job = ClassifyJob(lost.request.picture, cache=False)
+            self._enqueue(pipe, lost.model, queued_id, job, max(1, left_ms) / 1000)
+            pipe.execute()
+
+        self._compare_and_set(renew)
+
+    def _enqueue(self, pipe: Pipeline, model: str, queued_id: str, job: ClassifyJob, wanted_for_s: float) -> None:
+        queue = async_queue_name(model)
+        self._queue.enqueue(pipe, queue, queued_id, job, wanted_for_s=wanted_for_s, result_ttl_s=self._ttl_s)
+
+    def _look(self, record: _Record) -> AsyncJob:
+        """Raises JobLost: the queued job has vanished, and none was queued in its place yet."""
+        if record.cancelled:
+            return record.job(JobState.CANCELLED)
+        found = self._progress(record)
+        if isinstance(found, Stage):
+            return record.job(JobState(found))
+        return record.job(JobState.DONE if isinstance(found, Classification) else JobState.FAILED, found)
+
+    def _progress(self, record: _Record) -> Classification | Failure | Fault | Stage:
+        if record.answer is not None:
+            return record.answer
+        try:
+            found = self._queue.peek(record.queued_id)
+            if not isinstance(found, Dropped):  # else "wanted" was deleted, and not by its sender
+                return found
+        except WorkerFault:
+            return GIVEN_UP
+        except JobLost:
+            pass
+        if record.renewed:
+            return LOST
+        raise JobLost(f"job {record.queued_id} is gone")
+
+    def _record(self, redis: Redis | Pipeline, job_id: str) -> _Record:
+        if not ID.fullmatch(job_id):
+            raise JobNotFound(NOT_FOUND)
+        with redis_errors():
+            fields: Any = redis.hgetall(keys.async_job(job_id))
+        return _Record.read(job_id, fields)
+
+    def _compare_and_set(self, change: Callable[[Pipeline], T]) -> T:
+        """Do ``change``, anew where somebody else has changed what it watches.
+
+        Raises:
+            BackendDown: Redis does not answer, refuses to write, or others were faster each time.
+        """
+        for _ in range(WATCH_TRIES):
+            with suppress(WatchError), redis_errors("Redis does not take the job"), self._redis.pipeline() as pipe:
+                return change(pipe)
+        raise BackendDown("others change this job all the time")
+
+
+def _request(text: dict[str, str]) -> JobRequest:
+    """Up to version 0.1 nobody wrote down whether ``top_k`` was sent: then it counts as what the service chose."""
+    return JobRequest(
+        text["picture"], int(text["top_k"]), float(text["min_score"]), top_k_sent=text.get("top_k_sent", "0") == "1"
+    )

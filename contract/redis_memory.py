@@ -1,0 +1,48 @@
+"""How much room Redis has left: finishing what was accepted must always fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+NEARLY_FULL = 0.8  # above this share of maxmemory nothing new is accepted; the rest is for results
+ASYNC_JOBS_FULL = 0.6  # above this one no async job is: they stay for long, and requests need room beside them
+ANSWERS_FULL = 0.5  # above this one no answer is kept for later requests: none of them may be why anything is refused
+
+
+@dataclass(frozen=True, slots=True)
+class RedisMemory:
+    """Redis' memory: bytes used, the limit in bytes (0 for none), and what it does at the limit."""
+
+    used_bytes: int
+    max_bytes: int
+    policy: str
+
+    @property
+    def nearly_full(self) -> bool:
+        return self._above(NEARLY_FULL)
+
+    @property
+    def full_of_async_jobs(self) -> bool:
+        return self._above(ASYNC_JOBS_FULL)
+
+    @property
+    def has_room_for_answers(self) -> bool:
+        return not self._above(ANSWERS_FULL)
+
+    @property
+    def never_forgets(self) -> bool:
+        """Whether Redis refuses at its limit; any other policy would drop accepted jobs unseen."""
+        return self.policy == "noeviction"
+
+    def _above(self, share: float) -> bool:
+        return 0 < self.max_bytes * share < self.used_bytes
+
+
+def read_redis_memory(redis: Redis) -> RedisMemory:
+    """Raises RedisError: Redis does not answer."""
+    info: Any = redis.info("memory")
+    return RedisMemory(int(info["used_memory"]), int(info["maxmemory"]), str(info["maxmemory_policy"]))

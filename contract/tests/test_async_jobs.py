@@ -1,0 +1,228 @@
+"""Async jobs in a real server, without workers: what is written, how long it lives, and who is whose."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
+from typing import TYPE_CHECKING
+
+import pytest
+
+from contract import keys
+from contract.async_jobs import ID, AsyncJob, AsyncJobs, Fault, JobRequest, JobState
+from contract.errors import BackendDown, JobNotFound, KeyReused
+from contract.job_queue import FAILURE_TTL_S, JobQueue, async_queue_name
+from contract.messages import Classification, Label, Timings
+from contract.redis_clients import connect, connect_for_waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redis import Redis
+
+    from tests.support.server import Server
+
+MODEL = "resnet50"
+TTL_S = 3600
+REQUEST = JobRequest("a" * 64, top_k=3, min_score=0.25, top_k_sent=True)
+ANSWER = Classification(MODEL, "d" * 64, (Label("tabby", 0.9),), Timings(3.0, 20.0))
+ASYNC_QUEUE = f"rq:queue:{async_queue_name(MODEL)}"
+
+
+@pytest.fixture
+def commands(any_server: Server) -> Iterator[Redis]:
+    client = connect(any_server.url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def queue(commands: Redis, any_server: Server) -> JobQueue:
+    return JobQueue(commands, connect_for_waiting(any_server.url))
+
+
+@pytest.fixture
+def async_jobs(commands: Redis, queue: JobQueue) -> AsyncJobs:
+    return AsyncJobs(commands, queue, TTL_S)
+
+
+def create(async_jobs: AsyncJobs, request: JobRequest = REQUEST, key: str | None = None) -> AsyncJob:
+    return async_jobs.create(MODEL, request, cache=True, key=key)
+
+
+def test_a_job_is_queued_with_a_computation_that_lives_as_long(async_jobs, commands):
+    """In one MULTI: no async job without a queued one, and none queued that outlives or falls short of it."""
+    job = create(async_jobs)
+    (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
+
+    assert job.state is JobState.QUEUED
+    assert (job.request, job.outcome) == (REQUEST, None)
+    assert (job.expires - job.created).total_seconds() == TTL_S
+    for key in (keys.async_job(job.id), keys.wanted(queued_id)):
+        assert TTL_S - 60 < commands.ttl(key) <= TTL_S
+    assert commands.hget(f"rq:job:{queued_id}", "result_ttl") == str(TTL_S).encode()
+    assert commands.keys("inflight:*") == []
+
+
+def test_a_dead_letter_stays_as_long_as_its_job(commands, queue):
+    """With jobs of a month the usual week would end before the job does, and the job would be renewed."""
+    month_s = 30 * 86400
+    create(AsyncJobs(commands, queue, month_s))
+    (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
+
+    assert commands.hget(f"rq:job:{queued_id}", "failure_ttl") == str(month_s).encode()
+    assert month_s > FAILURE_TTL_S
+
+
+def test_a_stored_answer_is_copied_and_nothing_is_computed(async_jobs, commands):
+    """The job lives for a day, the stored answer for minutes."""
+    job = async_jobs.create(MODEL, REQUEST, cache=True, answer=ANSWER)
+
+    assert (job.state, job.outcome) == (JobState.DONE, ANSWER)
+    assert not commands.exists(ASYNC_QUEUE)
+
+
+def test_ids_are_random_and_never_those_of_computations(async_jobs, commands):
+    """Computations stand in logs and in RQ's tools; whoever knows a job's ID may read and cancel it."""
+    ids = {create(async_jobs).id for _ in range(20)}
+    queued_ids = {entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1)}
+
+    assert len(ids) == 20
+    assert all(ID.fullmatch(job_id) for job_id in ids)
+    assert not ids & queued_ids
+
+
+@pytest.mark.parametrize("job_id", ["0" * 32, "", "x" * 32, "0" * 31, "0" * 32 + "\n", "A" * 32, "*", "a:b"])
+def test_an_id_that_is_no_jobs_is_not_found(async_jobs, job_id):
+    """What can't be an ID never reaches Redis; what can be one tells no more."""
+    for ask in (async_jobs.read, async_jobs.cancel):
+        with pytest.raises(JobNotFound):
+            ask(job_id)
+
+
+def test_a_job_that_cannot_be_read_is_none(async_jobs, commands):
+    """Another version may have written it."""
+    job = create(async_jobs)
+    commands.hset(keys.async_job(job.id), "top_k", "many")
+
+    with pytest.raises(JobNotFound):
+        async_jobs.read(job.id)
+
+
+def test_an_expired_job_is_gone_with_its_key(commands, queue):
+    """The same key then brings a new job."""
+    short = AsyncJobs(commands, queue, 1)
+    first = create(short, key="order-7")
+    commands.pexpire(keys.async_job(first.id), 1)  # the key itself lives for a moment more
+    while commands.exists(keys.async_job(first.id)):
+        pass
+    second = create(short, key="order-7")
+
+    assert second.id != first.id
+    assert create(short, key="order-7").id == second.id
+
+
+def test_the_same_key_brings_the_same_job(async_jobs, commands):
+    """A sender that does not know whether its request arrived sends it again."""
+    first, second = create(async_jobs, key="order-7"), create(async_jobs, key="order-7")
+
+    assert first == second
+    assert commands.llen(ASYNC_QUEUE) == 1
+    (holder,) = commands.keys("idempotency:*")
+    assert TTL_S - 60 < commands.ttl(holder) <= TTL_S
+
+
+@pytest.mark.parametrize(
+    "other", [replace(REQUEST, picture="b" * 64), replace(REQUEST, top_k=4), replace(REQUEST, min_score=0.5)]
+)
+def test_the_same_key_for_another_request_is_refused(async_jobs, commands, other):
+    """Giving the first request's job would be an answer to a question that was not asked."""
+    create(async_jobs, key="order-7")
+
+    with pytest.raises(KeyReused):
+        create(async_jobs, other, key="order-7")
+    assert commands.llen(ASYNC_QUEUE) == 1
+
+
+def test_without_a_key_every_request_has_a_job_of_its_own(async_jobs, commands):
+    assert create(async_jobs).id != create(async_jobs).id
+    assert commands.llen(ASYNC_QUEUE) == 2
+
+
+def test_many_at_once_with_the_same_key_get_one_job(async_jobs, commands):
+    """A client whose retries overtake each other: one job, one queued_id."""
+    for turn in range(10):
+        start = Barrier(8)
+
+        def send(_: int, start: Barrier = start, turn: int = turn) -> str:
+            start.wait()
+            return create(async_jobs, key=f"order-{turn}").id
+
+        with ThreadPoolExecutor(8) as senders:
+            ids = set(senders.map(send, range(8)))
+
+        assert len(ids) == 1
+    assert commands.llen(ASYNC_QUEUE) == len(commands.keys("ticket:*")) == 10
+
+
+def test_a_cancelled_job_stays_cancelled_and_is_wanted_no_more(async_jobs, commands):
+    job = create(async_jobs)
+    cancelled = async_jobs.cancel(job.id)
+
+    assert cancelled.state is JobState.CANCELLED
+    assert commands.keys("wanted:*") == []
+    assert async_jobs.cancel(job.id) == async_jobs.read(job.id) == cancelled
+
+
+def test_the_key_of_a_cancelled_job_still_brings_that_job(async_jobs):
+    """A retry that comes late must not undo the cancellation."""
+    job = create(async_jobs, key="order-7")
+    async_jobs.cancel(job.id)
+
+    assert create(async_jobs, key="order-7").state is JobState.CANCELLED
+
+
+def test_a_job_whose_computation_was_deleted_gets_another_once(async_jobs, commands):
+    """Nothing accepted is lost, not even to a person who empties the queue by hand; but whoever insists wins."""
+    job = create(async_jobs)
+    for state in (JobState.QUEUED, JobState.FAILED):
+        (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
+        commands.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
+
+        assert async_jobs.read(job.id).state is state
+    outcome = async_jobs.read(job.id).outcome
+    assert isinstance(outcome, Fault)
+    assert outcome.kind == "lost"
+    assert not commands.exists(ASYNC_QUEUE)
+
+
+def test_readers_at_once_of_a_lost_computation_submit_one(async_jobs, commands):
+    job = create(async_jobs)
+    (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
+    commands.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
+    with ThreadPoolExecutor(8) as readers:
+        states = set(readers.map(lambda _: async_jobs.read(job.id).state, range(8)))
+
+    assert states == {JobState.QUEUED}
+    assert commands.llen(ASYNC_QUEUE) == 1
+    assert TTL_S - 60 < commands.ttl(keys.async_job(job.id)) <= TTL_S
+
+
+def test_a_job_whose_computation_vanished_can_be_cancelled(async_jobs, commands):
+    job = create(async_jobs)
+    (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
+    commands.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
+
+    assert async_jobs.cancel(job.id).state is JobState.CANCELLED
+    assert not commands.exists(ASYNC_QUEUE)
+
+
+def test_an_absent_redis_is_said_so(tmp_path):
+    url = f"unix://{tmp_path}/nothing"
+    jobs = AsyncJobs(connect(url), JobQueue(connect(url), connect_for_waiting(url)), TTL_S)
+
+    for ask in (lambda: create(jobs), lambda: jobs.read("0" * 32), lambda: jobs.cancel("0" * 32)):
+        with pytest.raises(BackendDown):
+            ask()

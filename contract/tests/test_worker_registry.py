@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from contract import keys
+from contract.worker_registry import (
+    ALIVE_FOR_S,
+    LABELS_KEPT_FOR_S,
+    WorkerEntry,
+    deregister,
+    heartbeat,
+    live_workers,
+    publish_labels,
+    read_labels,
+    register,
+)
+
+ENTRY = WorkerEntry(worker_id="w1", host="host-1", model="resnet50", digest="d" * 64, batch=8, service_ms=20.5)
+LABELS = ("Egyptian_cat", "crane", "crane", "crème_brûlée")
+
+
+def test_a_worker_is_alive_from_its_first_heartbeat_until_it_deregisters(redis):
+    heartbeat(redis, ENTRY)
+    assert live_workers(redis) == [ENTRY]
+
+    deregister(redis, ENTRY)
+    assert live_workers(redis) == []
+
+
+def test_a_heartbeat_learns_how_many_are_alive(redis):
+    """A worker takes its share of a short queue; one that is silent for longer than the limit has none."""
+    redis.zadd(keys.workers("resnet50"), {"silent": 1})
+    other = replace(ENTRY, worker_id="w2")
+    seen = [heartbeat(redis, ENTRY), heartbeat(redis, other), heartbeat(redis, ENTRY)]
+    deregister(redis, other)
+
+    assert [*seen, heartbeat(redis, ENTRY)] == [1, 2, 2, 1]
+
+
+def test_a_worker_that_falls_silent_counts_as_gone(redis):
+    """Nobody says goodbye for a killed worker: its entry runs out."""
+    heartbeat(redis, ENTRY)
+
+    assert 0 < redis.ttl(keys.worker("resnet50", "w1")) <= ALIVE_FOR_S
+    redis.delete(keys.worker("resnet50", "w1"))
+    assert live_workers(redis) == []
+
+
+def test_the_model_registered_last_is_the_current_one(redis):
+    """Starting workers of another model moves new requests over; while none of it is alive, the other serves on."""
+    other = replace(ENTRY, worker_id="w2", model="mobilenet")
+    for entry in (ENTRY, other):
+        register(redis, entry.model)
+        heartbeat(redis, entry)
+    assert live_workers(redis) == [other]
+
+    deregister(redis, other)
+    assert live_workers(redis) == [ENTRY]
+
+
+def test_an_entry_that_cannot_be_read_is_passed_over(redis):
+    """In a rolling upgrade another version's workers have their own fields."""
+    heartbeat(redis, ENTRY)
+    heartbeat(redis, replace(ENTRY, worker_id="w2"))
+    redis.hdel(keys.worker("resnet50", "w2"), "batch")
+
+    assert live_workers(redis) == [ENTRY]
+
+
+def test_heartbeats_alone_bring_a_worker_back_after_everything_was_lost(redis):
+    """Redis without its file after a crash: nobody restarts the workers."""
+    register(redis, ENTRY.model)
+    redis.flushall()
+    heartbeat(redis, ENTRY)
+
+    assert live_workers(redis) == [ENTRY]
+
+
+def test_published_labels_come_back_by_class_index(redis):
+    """Two classes of one name are two classes, and a label is any text."""
+    assert read_labels(redis, ENTRY.model, ENTRY.digest) is None
+
+    publish_labels(redis, ENTRY.model, ENTRY.digest, LABELS)
+    assert read_labels(redis, ENTRY.model, ENTRY.digest) == LABELS
+    assert read_labels(redis, ENTRY.model, "e" * 64) is None
+
+
+def test_labels_live_while_somebody_publishes_them_and_outlive_a_workers_entry(redis):
+    """Else Redis would fill with the labels of every model ever served, or a live worker's be missing for a moment."""
+    publish_labels(redis, ENTRY.model, ENTRY.digest, LABELS)
+    redis.expire(keys.labels(ENTRY.model, ENTRY.digest), 1)
+    publish_labels(redis, ENTRY.model, ENTRY.digest, LABELS)
+
+    assert ALIVE_FOR_S < redis.ttl(keys.labels(ENTRY.model, ENTRY.digest)) <= LABELS_KEPT_FOR_S
+    assert read_labels(redis, ENTRY.model, ENTRY.digest) == LABELS
+
+
+@pytest.mark.parametrize("forged", [b"", b"{", b"\xff", b'{"0": "cat"}', b'["cat", 7]', b"null"])
+def test_what_is_no_list_of_labels_is_passed_over(redis, forged):
+    """A person's page must not break on what somebody wrote by hand, or on another version's words."""
+    redis.set(keys.labels(ENTRY.model, ENTRY.digest), forged)
+
+    assert read_labels(redis, ENTRY.model, ENTRY.digest) is None

@@ -1,0 +1,143 @@
+"""Who is at work: workers register and send a heartbeat every second, for the API (who, how fast) and each other.
+
+They publish the labels of their model's classes too: only workers have the bundle, and people search the list.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from contract import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redis import Redis
+
+ALIVE_FOR_S = 5  # a worker that has sent no heartbeat for this long counts as gone
+LABELS_KEPT_FOR_S = 60  # longer than a worker's entry, so that whoever reads the entry finds its labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerEntry:
+    """What the registry says of a worker.
+
+    Attributes:
+        host: the name of its machine or container.
+        model, digest: what it serves.
+        batch: most pictures that it takes at once.
+        service_ms: moving median of its time per picture, in milliseconds; 0 until it has served one.
+    """
+
+    worker_id: str
+    host: str
+    model: str
+    digest: str
+    batch: int
+    service_ms: float
+
+
+def register(redis: Redis, model: str) -> None:
+    """Make ``model`` the one that new requests ask for: the model whose worker started last."""
+    redis.zadd(keys.MODELS, {model: _now_s(redis)})
+
+
+def heartbeat(redis: Redis, entry: WorkerEntry) -> int:
+    """Say that this worker is alive; to be repeated well within ``ALIVE_FOR_S``. Scores are Redis' time.
+
+    Returns:
+        How many workers of its model are alive, itself included.
+    """
+    now_s = _now_s(redis)
+    key = keys.worker(entry.model, entry.worker_id)
+    with redis.pipeline() as pipe:
+        pipe.zadd(keys.MODELS, {entry.model: now_s}, nx=True)  # back again after Redis lost everything
+        pipe.zadd(keys.workers(entry.model), {entry.worker_id: now_s})
+        pipe.zremrangebyscore(keys.workers(entry.model), 0, now_s - ALIVE_FOR_S)
+        pipe.hset(
+            key,
+            mapping={
+                "host": entry.host,
+                "digest": entry.digest,
+                "batch": entry.batch,
+                "service_ms": round(entry.service_ms, 3),
+            },
+        )
+        pipe.expire(key, ALIVE_FOR_S)
+        pipe.zcard(keys.workers(entry.model))
+        alive: int = pipe.execute()[-1]
+    return alive
+
+
+def deregister(redis: Redis, entry: WorkerEntry) -> None:
+    """Say goodbye, so that nobody counts on this worker any more."""
+    with redis.pipeline() as pipe:
+        pipe.zrem(keys.workers(entry.model), entry.worker_id)
+        pipe.delete(keys.worker(entry.model, entry.worker_id))
+        pipe.execute()
+
+
+def live_workers(redis: Redis) -> list[WorkerEntry]:
+    """The live workers of the model registered last that has any; empty when no worker of any model is alive."""
+    names: Any = redis.zrevrange(keys.MODELS, 0, -1)
+    for raw_name in names:
+        model = raw_name.decode()
+        ids: Any = redis.zrangebyscore(keys.workers(model), _now_s(redis) - ALIVE_FOR_S, "+inf")
+        with redis.pipeline(transaction=False) as pipe:
+            for worker_id in ids:
+                pipe.hgetall(keys.worker(model, worker_id.decode()))
+            hashes = pipe.execute()
+        read = (_entry(model, worker_id.decode(), fields) for worker_id, fields in zip(ids, hashes, strict=True))
+        entries = [entry for entry in read if entry is not None]
+        if entries:
+            return entries
+    return []
+
+
+def newest_model(redis: Redis) -> str | None:
+    """The model registered last, whether or not any of its workers is alive; None where no worker ever was."""
+    names: Any = redis.zrevrange(keys.MODELS, 0, 0)
+    return names[0].decode() if names else None
+
+
+def publish_labels(redis: Redis, model: str, digest: str, labels: Sequence[str]) -> None:
+    """Make ``labels``, by class index, readable for another ``LABELS_KEPT_FOR_S``; to be repeated well within that.
+
+    All but the first time this is one EXPIRE: the digest stands for the labels, so they never change under it.
+    """
+    key = keys.labels(model, digest)
+    if not redis.expire(key, LABELS_KEPT_FOR_S):
+        redis.set(key, json.dumps(labels, ensure_ascii=False, separators=(",", ":")), ex=LABELS_KEPT_FOR_S)
+
+
+def read_labels(redis: Redis, model: str, digest: str) -> tuple[str, ...] | None:
+    """The published labels, by class index; None where no worker keeps any, or what is there is no list of texts."""
+    raw: Any = redis.get(keys.labels(model, digest))
+    try:
+        found = json.loads(raw) if raw is not None else None
+    except ValueError:
+        return None
+    return tuple(found) if isinstance(found, list) and all(isinstance(label, str) for label in found) else None
+
+
+def _entry(model: str, worker_id: str, fields: dict[bytes, bytes]) -> WorkerEntry | None:
+    """The entry, or None where it has just run out, or is of another version's making."""
+    try:
+        return WorkerEntry(
+            worker_id=worker_id,
+            host=fields[b"host"].decode(),
+            model=model,
+            digest=fields[b"digest"].decode(),
+            batch=int(fields[b"batch"]),
+            service_ms=float(fields[b"service_ms"]),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _now_s(redis: Redis) -> float:
+    now: Any = redis.time()
+    seconds, microseconds = now
+    return int(seconds) + int(microseconds) / 1e6

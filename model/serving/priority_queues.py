@@ -1,0 +1,93 @@
+"""One of the two queues that a worker serves, and everything that belongs to it alone.
+
+Requests, for which somebody waits, go first; tickets have time. RQ's own workers take their queues in order too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rq import Queue
+
+from contract.job_queue import SERIALIZER, async_queue_name, queue_name
+from model.serving.batcher import Batcher
+from model.serving.recovery import Recovery
+from model.serving.settlement import Settlement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis import Redis
+
+    from model.serving.batcher import Batch
+
+ASYNC_BATCH = 4  # a request waits for the batch in hand; docs/decisions/0012: larger ones make a picture no cheaper
+ASYNC_TURN = 20  # every so many turns tickets go first: under a load that never ends they get a twentieth of it
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    intake: Batcher
+    settlement: Settlement
+    recovery: Recovery
+
+
+class PriorityQueues:
+    """The requests' lane and the tickets'; a batch comes from one of them, never from both.
+
+    A batch of both would make those who wait wait for those who don't.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        model: str,
+        worker_name: str,
+        *,
+        batch_max: int,
+        batch_wait_s: float,
+        answer_ttl_s: int,
+        workers: Callable[[], int],
+    ) -> None:
+        def lane(name: str, batch_max: int, batch_wait_s: float) -> Lane:
+            queue = Queue(name, connection=redis, serializer=SERIALIZER)
+            settlement = Settlement(redis, queue, model, answer_ttl_s, worker_name)
+            return Lane(
+                Batcher(redis, queue, batch_max, batch_wait_s, workers),
+                settlement,
+                Recovery(redis, queue, settlement, batch_wait_s),
+            )
+
+        self._requests = lane(queue_name(model), batch_max, batch_wait_s)
+        self._tickets = lane(async_queue_name(model), min(batch_max, ASYNC_BATCH), batch_wait_s=0.0)
+        self._turn = 0
+
+    def recover(self) -> None:
+        """Bring back what died workers had in hand.
+
+        Raises:
+            RedisError: Redis does not answer.
+        """
+        self._requests.recovery.run_if_due()
+        self._tickets.recovery.run_if_due()
+
+    def take(self) -> tuple[Lane, Batch] | None:
+        """The next batch and its lane, or None when nothing came within ``POP_BLOCK_S``.
+
+        While nothing waits, a request is taken at once, and a ticket within ``POP_BLOCK_S``: Redis can move the next
+        entry of one list only.
+
+        Raises:
+            RedisError: Redis does not answer.
+        """
+        self._turn += 1
+        lanes = [self._requests, self._tickets]
+        if self._turn % ASYNC_TURN == 0:
+            lanes.reverse()
+        for lane in lanes:
+            batch = lane.intake.take()
+            if batch is not None:
+                return lane, batch
+        batch = self._requests.intake.take(block=True)
+        return None if batch is None else (self._requests, batch)

@@ -1,0 +1,133 @@
+"""Scripted workers on a server, and the sender's side of the queue, for tests of a request's states."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from redis import Redis
+
+from contract.async_jobs import AsyncJobs, JobRequest, JobState
+from contract.deadline import Deadline
+from contract.image_store import ImageStore
+from contract.job_queue import JobQueue
+from contract.messages import ClassifyJob
+from contract.redis_clients import connect, connect_for_waiting
+from tests.support.scripted_worker import MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from contract.async_jobs import AsyncJob
+    from contract.job_queue import Submission
+    from contract.messages import Outcome
+
+ROOT = Path(__file__).parents[2]
+WAIT_S = 60.0  # a bound for busy machines; nothing here takes more than seconds
+JOB_TTL_S = 3600
+BALLAST_BYTES = 32_000_000
+
+
+def eventually(condition: Callable[[], Any], what: str) -> Any:
+    """Wait until ``condition()`` is true and return it."""
+    deadline = time.monotonic() + WAIT_S
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"it never happened: {what}"
+        time.sleep(0.02)
+    return value
+
+
+class ScriptedWorkers:
+    """The parts that a test of the queue plays with; ``close`` ends every worker."""
+
+    def __init__(self, redis_url: str, folder: Path) -> None:
+        self.folder = folder
+        self.redis = Redis.from_url(redis_url)
+        self.store = ImageStore(folder / "uploads")
+        commands = connect(redis_url)
+        self.queue = JobQueue(commands, connect_for_waiting(redis_url), reconnect_for_s=WAIT_S)
+        self.async_jobs = AsyncJobs(commands, self.queue, JOB_TTL_S)
+        self._journal = folder / "journal.txt"
+        self._log = folder / "workers.log"
+        self._environment = {
+            **os.environ,
+            "REDIS_URL": redis_url,
+            "UPLOAD_DIR": str(folder / "uploads"),
+            "JOURNAL": str(self._journal),
+            "PYTHONPATH": str(ROOT),
+        }
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._waiters = ThreadPoolExecutor(32)
+
+    def start(self, **settings: str) -> subprocess.Popen[bytes]:
+        """Start one more worker and wait until it is at work, or dead of the first picture that it took.
+
+        ``settings`` are added to its environment.
+        """
+        before = self._announced()
+        with self._log.open("ab") as log:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.scripted_worker"],
+                env=self._environment | settings, cwd=ROOT, stdout=log, stderr=log,
+            )  # fmt: skip
+        self._workers.append(worker)
+        eventually(lambda: self._announced() - before or worker.poll() is not None, f"work begins: {self._log}")
+        return worker
+
+    def submit(self, script: str, *, cache: bool = True, wanted_for_s: float = WAIT_S) -> Submission:
+        job = ClassifyJob(self.store.put(script.encode()), cache)
+        return self.queue.submit(MODEL, job, wanted_for_s)
+
+    def outcome(self, submission: Submission) -> Outcome:
+        return self.queue.wait(submission.job_id, Deadline(WAIT_S))
+
+    def outcome_later(self, submission: Submission) -> Future[Outcome]:
+        return self._waiters.submit(self.outcome, submission)
+
+    def request(self, script: str, top_k: int = 5) -> JobRequest:
+        return JobRequest(self.store.put(script.encode()), top_k, min_score=0.0, top_k_sent=True)
+
+    def create(self, script: str, *, cache: bool = True, key: str | None = None) -> AsyncJob:
+        return self.async_jobs.create(MODEL, self.request(script), cache=cache, key=key)
+
+    def ended(self, job: AsyncJob) -> AsyncJob:
+        """The job once it is neither queued nor running any more."""
+        unended = {JobState.QUEUED, JobState.RUNNING}
+        return cast(
+            "AsyncJob",
+            eventually(lambda: (now := self.async_jobs.read(job.id)).state not in unended and now, "the job ends"),
+        )
+
+    @contextmanager
+    def redis_filled_to(self, share: float) -> Iterator[None]:
+        """Redis uses this share of its memory while the context lasts: connections that come and go change little."""
+        self.redis.setrange("ballast", BALLAST_BYTES, b"\0")  # the server makes it: sent, it would fill buffers too
+        self.redis.config_set("maxmemory", int(self.redis.info("memory")["used_memory"] / share))
+        try:
+            yield
+        finally:
+            self.redis.config_set("maxmemory", 0)
+
+    def batches(self) -> list[str]:
+        """What was computed, a line a batch: its pictures' scripts in alphabetical order."""
+        return self._journal.read_text().splitlines() if self._journal.exists() else []
+
+    def close(self) -> None:
+        for worker in self._workers:
+            if worker.poll() is None:
+                worker.send_signal(signal.SIGKILL)
+            worker.wait()
+        self._waiters.shutdown(cancel_futures=True)
+        self.queue.close()
+        self.redis.close()
+
+    def _announced(self) -> set[bytes]:
+        ids: Any = self.redis.zrange(f"workers:{MODEL}", 0, -1)
+        return set(ids)
