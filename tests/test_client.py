@@ -1,4 +1,4 @@
-"""The Python client and the real service; and what the documentation shows of it, run as it stands there."""
+"""The Python client against the real service, and the documentation's examples, run exactly as they are printed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from classifier_client import Client, InvalidPicture, NoSuchTicket
+from classifier_client import Client, InvalidPicture, NoSuchJob
 from tests.pictures import odd
 from tests.support.stack import Stack
 
@@ -35,16 +35,16 @@ def test_the_examples_of_a_page_run_and_print_what_it_says(page, base_url, monke
     names: dict[str, object] = {}
     for code, printed in EXAMPLE.findall((ROOT / page).read_text()):
         if "classifier_client" not in code and not names:
-            continue  # not of the client
+            continue  # not about the client
         exec(compile(code.replace("http://127.0.0.1:8000", base_url), page, "exec"), names)  # noqa: S102  # our own page
 
-        told = capsys.readouterr().out
-        assert told == printed or not printed
+        output = capsys.readouterr().out
+        assert output == printed or not printed
     if isinstance(opened := names.get("client"), Client):
         opened.close()
 
 
-def test_a_result_tells_which_model_answered_and_from_where(client):
+def test_a_result_names_the_model_and_says_whether_it_was_cached(client):
     """As the service's headers say."""
     photo = fresh("chelsea.jpg")
     computed, known = client.classify(photo), client.classify(photo)
@@ -74,7 +74,7 @@ def test_the_caller_chooses_how_many_labels_and_how_sure(client):
     ],
     ids=["empty", "text", "truncated", "huge", "too many bytes"],
 )
-def test_a_file_that_is_no_good_is_an_invalid_picture_in_the_services_words(client, data, status, says):
+def test_a_bad_file_is_an_invalid_picture_in_the_services_words(client, data, status, says):
     """The last one is refused while it is still being sent."""
     with pytest.raises(InvalidPicture, match=says) as error:
         client.classify(data)
@@ -93,32 +93,32 @@ def test_a_busy_service_is_waited_for_until_every_picture_is_answered(tmp_path):
     assert "requests refused" in logs
 
 
-def test_a_ticket_is_answered_like_a_request(client):
+def test_a_job_is_answered_like_a_request(client):
     """The same labels; another program needs no more than its ID."""
     photo = fresh("rocket.jpg")
-    left = client.submit(photo, top_k=3)
-    result = client.ticket(left.id).result()
+    job = client.submit(photo, top_k=3)
+    result = client.job(job.id).result()
 
     assert result.predictions == client.classify(photo, top_k=3).predictions
     assert re.fullmatch(r"[0-9a-f]{12}", result.digest)
-    assert left.state() == "done"
-    assert left.cancel() is False
+    assert job.state() == "done"
+    assert job.cancel() is False
 
 
-def test_the_same_key_brings_the_same_ticket(client):
-    """A program that is run again after a crash leaves nothing twice."""
+def test_the_same_key_returns_the_same_job(client):
+    """A program that is run again after a crash submits nothing twice."""
     photo, key = fresh("rocket.jpg"), os.urandom(8).hex()
 
     assert client.submit(photo, key=key) == client.submit(photo, key=key) != client.submit(photo)
 
 
-def test_a_picture_that_turns_out_bad_is_told_by_its_ticket(client):
+def test_a_picture_that_turns_out_bad_is_reported_by_its_job(client):
     """It looks like a picture until it is decoded."""
     with pytest.raises(InvalidPicture, match="cut short"):
         client.submit(odd.truncated_jpeg() + os.urandom(8).hex().encode()).result()  # no 0xFF: it may begin a marker
 
 
-def test_a_ticket_that_never_was_is_no_such_ticket(client):
-    for ticket_id in ("0" * 32, "nonsense", "../../health"):
-        with pytest.raises(NoSuchTicket):
-            client.ticket(ticket_id).result()
+def test_a_job_that_never_existed_is_no_such_job(client):
+    for job_id in ("0" * 32, "nonsense", "../../health"):
+        with pytest.raises(NoSuchJob):
+            client.job(job_id).result()

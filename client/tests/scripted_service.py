@@ -1,4 +1,4 @@
-"""A real HTTP server that answers as it is told, for what the real service does only on a bad day."""
+"""A real HTTP server that follows a script, for what the real service does only on a bad day."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SEEN = {"predictions": [{"label": "Egyptian_cat", "confidence": 0.7587}], "inference_time_ms": 12.5}
-TICKET = "0123456789abcdef" * 2
+JOB_ID = "0123456789abcdef" * 2
 DESCRIPTION = {"X-Model": "resnet50@0123456789ab", "X-Cache": "miss"}
 
 
@@ -39,21 +39,21 @@ Play = Answer | HangUp
 
 
 def problem(status: int, detail: str = "so it is", **headers: str) -> Answer:
-    """An RFC 9457 answer; a header's dashes are underscores here."""
+    """An RFC 9457 answer; write the dashes of a header's name as underscores."""
     body = json.dumps({"type": "about:blank", "title": "", "status": status, "detail": detail}).encode()
     return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
-def ticket(state: str, **more: Any) -> Answer:
-    """How ``/v1/jobs`` shows a ticket."""
-    body = {"id": TICKET, "state": state, **more}
+def job_answer(state: str, **more: Any) -> Answer:
+    """How ``/v1/jobs`` shows a job."""
+    body = {"id": JOB_ID, "state": state, **more}
     return Answer(202 if state == "queued" else 200, json.dumps(body).encode(), {"Retry-After": "0"})
 
 
 class ScriptedService:
-    """Gives each request the next answer of ``script``, or what ``play`` says; when the script is over, a cat.
+    """Gives each request the next answer of ``script``, or what ``play`` returns; when the script is over, a cat.
 
-    ``requests`` are those that came, whole; ``busiest`` is the most that were in hand at a time.
+    ``requests`` are those that arrived in full; ``busiest`` is the most that were being answered at any moment.
     """
 
     def __init__(self, *script: Play, play: Callable[[Request], Play] | None = None) -> None:

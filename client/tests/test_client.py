@@ -1,4 +1,4 @@
-"""What the client makes of each answer, good and bad. ``tests/test_client.py`` plays it against the real service."""
+"""How the client reads each answer, good or bad. ``tests/test_client.py`` tries it against the real service."""
 
 from __future__ import annotations
 
@@ -21,34 +21,40 @@ from classifier_client import (
     Client,
     DeadlineExceeded,
     InvalidPicture,
-    NoSuchTicket,
+    JobCancelled,
+    NoSuchJob,
     Overloaded,
     Prediction,
     Result,
     ServiceFault,
-    TicketCancelled,
     UnexpectedAnswer,
     Unreachable,
 )
 from client.tests.scripted_service import (
+    JOB_ID,
     SEEN,
-    TICKET,
     Answer,
     HangUp,
     Request,
     ScriptedService,
+    job_answer,
     problem,
-    ticket,
 )
 
 ROOT = Path(__file__).parents[2]
 PHOTO = b"\xff\xd8 the bytes of a photo"
-DONE = ticket("done", result={**SEEN, "model": "resnet50", "digest": "0123456789ab" + "c" * 52})
-CAT = Result((Prediction("Egyptian_cat", 0.7587),), 12.5, "resnet50", "0123456789ab", "miss")
+DONE = job_answer("done", result={**SEEN, "model": "resnet50", "digest": "0123456789ab" + "c" * 52})
+CAT = Result(
+    predictions=(Prediction("Egyptian_cat", 0.7587),),
+    inference_time_ms=12.5,
+    model="resnet50",
+    digest="0123456789ab",
+    cache="miss",
+)
 
 
 def test_an_answer_is_a_typed_result():
-    """What the service says in its body and in its headers, in one place."""
+    """It brings together what the service says in the body and in the headers."""
     with ScriptedService() as service, Client(service.url) as client:
         result = client.classify(PHOTO)
 
@@ -57,7 +63,7 @@ def test_an_answer_is_a_typed_result():
 
 
 def test_a_path_bytes_and_an_open_file_are_the_same_picture(tmp_path):
-    """Whatever a program has at hand. What the client opens it closes (a warning is an error here), no more."""
+    """The client closes the files that it opened itself (otherwise a warning fails the test), and no others."""
     path = tmp_path / "cat.jpg"
     path.write_bytes(PHOTO)
     with ScriptedService() as service, Client(service.url) as client, path.open("rb") as opened:
@@ -69,8 +75,8 @@ def test_a_path_bytes_and_an_open_file_are_the_same_picture(tmp_path):
         assert len(service.requests) == 5
 
 
-def test_the_parameters_travel_beside_the_picture_where_they_are_given():
-    """Otherwise the service's defaults hold."""
+def test_the_parameters_are_sent_with_the_picture_if_they_are_given():
+    """Otherwise the service's defaults apply."""
     with ScriptedService() as service, Client(service.url) as client:
         client.classify(PHOTO)
         client.classify(PHOTO, top_k=3, min_score=0.25)
@@ -82,7 +88,7 @@ def test_the_parameters_travel_beside_the_picture_where_they_are_given():
         assert b'name="min_score"\r\n\r\n0.25\r\n' in full.body
 
 
-def test_a_path_in_the_address_comes_before_the_route():
+def test_a_path_in_the_address_is_put_before_the_route():
     """Behind a proxy the service may not be at the root."""
     with ScriptedService() as service, Client(f"{service.url}/cats/") as client:
         client.classify(PHOTO)
@@ -91,8 +97,8 @@ def test_a_path_in_the_address_comes_before_the_route():
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8000", "localhost", "ftp://host", "http://", ""])
-def test_what_is_no_address_is_refused_at_once(address):
-    """Before the first picture, not with it."""
+def test_a_bad_address_is_refused_at_once(address):
+    """Before the first picture is sent."""
     with pytest.raises(ValueError, match=r"not an http or https address|Failed to parse"):
         Client(address)
 
@@ -108,16 +114,16 @@ def test_what_is_no_address_is_refused_at_once(address):
     ids=["503", "429", "503 until a date", "no answer"],
 )
 def test_a_service_that_is_busy_twice_is_asked_three_times(busy):
-    """The same whole picture each time."""
+    """Each time the whole picture is sent."""
     with ScriptedService(busy, busy) as service, Client(service.url) as client:
         assert client.classify(PHOTO) == CAT
         assert [PHOTO in request.body for request in service.requests] == [True] * 3
 
 
-@pytest.mark.parametrize("told", ["120", format_datetime(datetime.now(UTC) + timedelta(days=1)), "9" * 400])
-def test_a_wait_longer_than_the_time_that_is_left_is_not_begun(told):
+@pytest.mark.parametrize("header", ["120", format_datetime(datetime.now(UTC) + timedelta(days=1)), "9" * 400])
+def test_a_wait_longer_than_the_time_that_is_left_is_not_begun(header):
     """The caller learns at once how long the service wants to be left alone."""
-    with ScriptedService(problem(503, "the queue is too long", Retry_After=told)) as service:
+    with ScriptedService(problem(503, "the queue is too long", Retry_After=header)) as service:
         with Client(service.url) as client, pytest.raises(Overloaded, match="the queue is too long") as error:
             client.classify(PHOTO)
 
@@ -127,10 +133,10 @@ def test_a_wait_longer_than_the_time_that_is_left_is_not_begun(told):
         assert len(service.requests) == 1
 
 
-@pytest.mark.parametrize("told", ["soon", "-5", ""])
-def test_a_wait_that_nobody_can_read_counts_as_not_told(told):
-    """A proxy's header must not break a program, nor make it hammer the service."""
-    with ScriptedService(problem(503, Retry_After=told)) as service, Client(service.url, timeout_s=0.5) as client:
+@pytest.mark.parametrize("header", ["soon", "-5", ""])
+def test_an_unreadable_retry_after_counts_as_none(header):
+    """A proxy's header must neither break a program nor make it hammer the service."""
+    with ScriptedService(problem(503, Retry_After=header)) as service, Client(service.url, timeout_s=0.5) as client:
         with pytest.raises(Overloaded) as error:
             client.classify(PHOTO)
 
@@ -146,7 +152,7 @@ def test_a_wait_that_nobody_can_read_counts_as_not_told(told):
         (500, ServiceFault), (502, ServiceFault), (504, DeadlineExceeded),
     ],
 )  # fmt: skip
-def test_every_other_error_has_its_type_and_is_not_asked_for_twice(status, error):
+def test_every_other_error_has_a_type_of_its_own_and_is_not_retried(status, error):
     """The service's own words reach the caller."""
     with ScriptedService(problem(status, "the picture has no pixels")) as service, Client(service.url) as client:
         with pytest.raises(error, match="the picture has no pixels") as raised:
@@ -170,14 +176,14 @@ def test_every_other_error_has_its_type_and_is_not_asked_for_twice(status, error
     ],
     ids=["a page", "a list", "half", "no headers", "moved", "404", "no text", "a proxy's 502"],
 )  # fmt: skip
-def test_what_is_no_answer_of_this_service_is_never_taken_for_one(answer, error):
-    """Wrong addresses and proxies in between are the first thing that goes wrong."""
+def test_an_answer_from_something_else_is_never_taken_for_a_result(answer, error):
+    """Wrong addresses, and proxies on the way, are the first thing to go wrong."""
     with ScriptedService(answer) as service, Client(service.url) as client, pytest.raises(error):
         client.classify(PHOTO)
 
 
 def test_a_service_that_is_not_there_is_unreachable():
-    """Asked again for a moment, as it may be restarting, then given up."""
+    """It may be restarting, so the client retries for a moment before it gives up."""
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # bound, but not listening: connections are refused
         client = Client(f"http://127.0.0.1:{nobody.getsockname()[1]}", timeout_s=1)
@@ -187,7 +193,7 @@ def test_a_service_that_is_not_there_is_unreachable():
     assert error.value.status is None
 
 
-def test_a_service_that_takes_the_picture_and_never_answers_is_left_in_time():
+def test_a_service_that_takes_the_picture_and_never_answers_is_given_up_in_time():
     """Nothing hangs."""
     over = threading.Event()
 
@@ -201,16 +207,16 @@ def test_a_service_that_takes_the_picture_and_never_answers_is_left_in_time():
         over.set()
 
 
-def test_a_service_that_never_reads_the_picture_is_left_in_time():
-    """Nothing hangs on the way there either."""
+def test_a_service_that_never_reads_the_picture_is_given_up_in_time():
+    """Sending does not hang either."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         client = Client(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout_s=0.2)
         with pytest.raises((DeadlineExceeded, Unreachable)):
             client.classify(bytes(50_000_000))
 
 
-def test_a_file_that_can_not_be_read_is_an_ordinary_os_error(tmp_path):
-    """The service is not even asked."""
+def test_a_file_that_cannot_be_read_is_an_ordinary_os_error(tmp_path):
+    """Nothing is sent to the service."""
     with ScriptedService() as service, Client(service.url) as client:
         with pytest.raises(FileNotFoundError):
             client.classify(tmp_path / "missing.jpg")
@@ -226,8 +232,8 @@ def test_a_closed_client_says_so():
         client.classify(PHOTO)
 
 
-def test_many_come_back_in_their_order_and_each_fails_alone(tmp_path):
-    """Whichever is answered first, and whatever becomes of its neighbours."""
+def test_many_outcomes_keep_the_order_of_the_pictures_and_each_fails_alone(tmp_path):
+    """Whichever is answered first, and whatever happens to the others."""
 
     def play(request: Request) -> Answer | HangUp:
         if b"slow" in request.body:
@@ -262,7 +268,7 @@ def test_an_endless_stream_of_pictures_is_read_only_a_little_ahead():
         assert next(read) <= 10 + 4
 
 
-def test_stopping_early_ends_the_waits_of_what_was_begun():
+def test_stopping_early_ends_the_waits_of_pictures_already_begun():
     """Ctrl-C must not take as long as a busy service's Retry-After."""
     busy = problem(503, Retry_After="30")
     with ScriptedService(Answer(), *[busy] * 9) as service, Client(service.url) as client:
@@ -276,23 +282,23 @@ def test_stopping_early_ends_the_waits_of_what_was_begun():
     assert not any(thread.is_alive() for thread in waiting)
 
 
-def test_a_ticket_brings_the_result_when_it_is_done():
-    """Asked for as often as the service says; the digest is as short as in every other result."""
-    script = [ticket("queued"), ticket("queued"), ticket("running"), DONE]
+def test_a_job_gives_its_result_when_it_is_done():
+    """The client asks as often as the service says; the digest is as short as in any other result."""
+    script = [job_answer("queued"), job_answer("queued"), job_answer("running"), DONE]
     with ScriptedService(*script) as service, Client(service.url) as client:
-        left = client.submit(PHOTO, top_k=3)
-        result = left.result()
+        job = client.submit(PHOTO, top_k=3)
+        result = job.result()
 
-        assert left.id == TICKET
+        assert job.id == JOB_ID
         assert result == replace(CAT, cache=None)
         assert [(request.method, request.path) for request in service.requests] == [
-            ("POST", "/v1/jobs"), *[("GET", f"/v1/jobs/{TICKET}")] * 3
+            ("POST", "/v1/jobs"), *[("GET", f"/v1/jobs/{JOB_ID}")] * 3
         ]  # fmt: skip
 
 
-def test_a_picture_is_left_once_however_often_it_has_to_be_sent():
-    """The service may have taken it before the connection broke: the key tells it."""
-    with ScriptedService(HangUp(), problem(503, Retry_After="0"), *[ticket("queued")] * 2) as service:
+def test_a_picture_becomes_one_job_however_often_it_has_to_be_sent():
+    """The service may have accepted it before the connection broke; the key shows that it is the same."""
+    with ScriptedService(HangUp(), problem(503, Retry_After="0"), *[job_answer("queued")] * 2) as service:
         with Client(service.url) as client:
             client.submit(PHOTO)
             client.submit(PHOTO, key="order-7")
@@ -305,53 +311,53 @@ def test_a_picture_is_left_once_however_often_it_has_to_be_sent():
 @pytest.mark.parametrize(
     ("answer", "error", "says"),
     [
-        (ticket("failed", error={"kind": "undecodable", "detail": "cut short"}), InvalidPicture, "cut short"),
-        (ticket("failed", error={"kind": "too_many_pixels", "detail": "too large"}), InvalidPicture, "too large"),
-        (ticket("failed", error={"kind": "given_up", "detail": "given up"}), ServiceFault, "given up"),
-        (ticket("cancelled"), TicketCancelled, "was cancelled"),
-        (ticket("running"), DeadlineExceeded, "still running"),
-        (problem(404, "it has expired"), NoSuchTicket, "it has expired"),
-        (ticket("on fire"), UnexpectedAnswer, "on fire"),
-        (ticket("done", result={}), UnexpectedAnswer, "not one of this service"),
+        (job_answer("failed", error={"kind": "undecodable", "detail": "cut short"}), InvalidPicture, "cut short"),
+        (job_answer("failed", error={"kind": "too_many_pixels", "detail": "too large"}), InvalidPicture, "too large"),
+        (job_answer("failed", error={"kind": "given_up", "detail": "given up"}), ServiceFault, "given up"),
+        (job_answer("cancelled"), JobCancelled, "was cancelled"),
+        (job_answer("running"), DeadlineExceeded, "still running"),
+        (problem(404, "it has expired"), NoSuchJob, "it has expired"),
+        (job_answer("on fire"), UnexpectedAnswer, "on fire"),
+        (job_answer("done", result={}), UnexpectedAnswer, "not an answer"),
         (Answer(200, b"<h1>Welcome to nginx!</h1>"), UnexpectedAnswer, "nginx"),
     ],
 )
-def test_a_ticket_without_a_result_says_why(answer, error, says):
-    """By the same types as a picture that was waited for."""
+def test_a_job_without_a_result_says_why(answer, error, says):
+    """With the same error types as ``classify``."""
     with ScriptedService(answer) as service, Client(service.url) as client, pytest.raises(error, match=says):
-        client.ticket(TICKET).result(timeout_s=0)
+        client.job(JOB_ID).result(timeout_s=0)
 
 
-def test_a_ticket_is_waited_for_through_a_restart_of_the_service():
-    """It outlives one, so whoever waits must too."""
+def test_a_job_is_waited_for_through_a_restart_of_the_service():
+    """The job survives a restart, so waiting for it must too."""
     with ScriptedService(HangUp(), DONE) as service, Client(service.url) as client:
-        assert client.ticket(TICKET).result().best == CAT.best
+        assert client.job(JOB_ID).result().best == CAT.best
 
 
-def test_a_ticket_tells_its_state_and_can_be_cancelled_until_it_ends():
-    with ScriptedService(ticket("running"), ticket("cancelled"), problem(409), problem(404)) as service:
+def test_a_job_has_a_state_and_can_be_cancelled_until_it_ends():
+    with ScriptedService(job_answer("running"), job_answer("cancelled"), problem(409), problem(404)) as service:
         with Client(service.url) as client:
-            left = client.ticket(TICKET)
+            job = client.job(JOB_ID)
 
-            assert left.state() == "running"
-            assert left.cancel() is True
-            assert left.cancel() is False
-            with pytest.raises(NoSuchTicket):
-                left.cancel()
+            assert job.state() == "running"
+            assert job.cancel() is True
+            assert job.cancel() is False
+            with pytest.raises(NoSuchJob):
+                job.cancel()
         assert [request.method for request in service.requests] == ["GET", "DELETE", "DELETE", "DELETE"]
 
 
 def test_an_id_from_anywhere_leads_to_no_other_route():
     """Programs read IDs from their users."""
     with ScriptedService(problem(404)) as service, Client(service.url) as client:
-        with pytest.raises(NoSuchTicket):
-            client.ticket("../../admin?x=#").state()
+        with pytest.raises(NoSuchJob):
+            client.job("../../admin?x=#").state()
 
         assert service.requests[0].path == "/v1/jobs/..%2F..%2Fadmin%3Fx%3D%23"
 
 
 def test_errors_survive_a_process_pool():
-    """Programs hand them on."""
+    """Programs pass them between processes."""
     error = pickle.loads(pickle.dumps(Overloaded("busy", 503, 2.0)))  # noqa: S301  # our own
 
     assert (type(error), str(error), error.status, error.retry_after_s) == (Overloaded, "busy", 503, 2.0)

@@ -1,0 +1,177 @@
+"""The client itself: classifies one picture, or many at once, or submits one as a job."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections import deque
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import urllib3
+
+from ._http import Request, Service, json_object, result_of, unexpected_answer
+from ._job import Job
+from ._models import AnyPicture, ClassifierError, Outcome, Picture, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping
+
+BEGUN_PER_THREAD = 2  # pictures begun before the first result is taken, so that a slow one doesn't hold up the others
+
+
+class Client:
+    """Talks to one service. Safe to share between threads; keeps its connections open until ``close``."""
+
+    def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
+        """Check the address; the first call opens the first connection.
+
+        Args:
+            url: where the service is, such as ``http://127.0.0.1:8000``; a path in it is put before every route.
+            timeout_s: the longest that one picture may take, in seconds, with all its tries and the waits between them.
+
+        Raises:
+            ValueError: ``url`` is not an http or https address.
+        """
+        self._service = Service(url)
+        self._timeout_s = timeout_s
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. After that, calls on the client and on its jobs raise RuntimeError."""
+        self._service.close()
+
+    def classify(self, picture: Picture, *, top_k: int | None = None, min_score: float | None = None) -> Result:
+        """Send one picture and wait for its labels.
+
+        Args:
+            picture: a path, bytes or an open binary file, which is read from its current position and left open.
+            top_k: the most labels to return, 1 or more; the service sets the limit, and the default.
+            min_score: leave out labels with a lower confidence than this, 0 to 1.
+
+        Raises:
+            InvalidPicture: the service can't read the picture, or a parameter is out of range.
+            Overloaded: the service is busy, and asks for a longer wait than ``timeout_s`` leaves time for.
+            DeadlineExceeded: the answer did not arrive in time.
+            ServiceFault: the service failed.
+            Unreachable: the connection could not be made, or broke, even after several tries.
+            UnexpectedAnswer: something other than this service answered.
+            OSError: the file can't be read.
+        """
+        return self._classify(picture, top_k, min_score, time.sleep)
+
+    def classify_many(
+        self,
+        pictures: Iterable[AnyPicture],
+        *,
+        at_once: int = 8,
+        top_k: int | None = None,
+        min_score: float | None = None,
+    ) -> Generator[Outcome[AnyPicture], None, None]:
+        """Send many pictures, several at a time, and yield the outcome of each in the order of the pictures.
+
+        A picture that fails does not stop the others. If you close the generator early, the requests in progress, at
+        most ``at_once``, finish in the background.
+
+        Args:
+            pictures: may be endless; at most ``2 * at_once`` are read ahead of the outcomes yielded.
+            at_once: the most requests at a time, 1 or more.
+            top_k: as for ``classify``.
+            min_score: as for ``classify``.
+
+        Raises:
+            ValueError: ``at_once`` is less than 1.
+        """
+        abandoned = threading.Event()
+
+        def pause(seconds: float) -> None:
+            if abandoned.wait(seconds):
+                raise CancelledError
+
+        def outcome(picture: AnyPicture) -> Outcome[AnyPicture]:
+            try:
+                return Outcome(picture, self._classify(picture, top_k, min_score, pause))
+            except (ClassifierError, OSError) as error:
+                return Outcome(picture, error)
+
+        threads = ThreadPoolExecutor(at_once, thread_name_prefix="classify")
+        begun: deque[Future[Outcome[AnyPicture]]] = deque()
+        try:
+            for picture in pictures:
+                begun.append(threads.submit(outcome, picture))
+                if len(begun) >= BEGUN_PER_THREAD * at_once:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            abandoned.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def submit(
+        self, picture: Picture, *, top_k: int | None = None, min_score: float | None = None, key: str | None = None
+    ) -> Job:
+        """Submit one picture as a job, whose result can be fetched later: it survives restarts of everything.
+
+        Args:
+            picture: as for ``classify``.
+            top_k: as for ``classify``.
+            min_score: as for ``classify``.
+            key: 1 to 255 printable ASCII characters. The same key with the same picture and parameters returns the same
+                job, even from another run of the program. Without a key, each call creates a new job.
+
+        Raises:
+            InvalidPicture: as for ``classify``, or ``key`` was used before with another picture or other parameters.
+            ClassifierError, OSError: as for ``classify``. No job was created then, unless only the answer got lost.
+        """
+        headers = {"Idempotency-Key": uuid.uuid4().hex if key is None else key}  # so that a retry creates no second job
+        form = _form("/v1/jobs", picture, top_k, min_score, headers=headers)
+        match json_object(self._service.send(form, time.monotonic() + self._timeout_s)):
+            case {"id": str(job_id)}:
+                return self.job(job_id)
+            case other:
+                raise unexpected_answer(other)
+
+    def job(self, job_id: str) -> Job:
+        """The job with this ID, which may have been submitted by another program. Does not contact the service."""
+        return Job(job_id, self._service, self._timeout_s)
+
+    def _classify(
+        self, picture: Picture, top_k: int | None, min_score: float | None, pause: Callable[[float], None]
+    ) -> Result:
+        form = _form("/infer", picture, top_k, min_score)
+        response = self._service.send(form, time.monotonic() + self._timeout_s, pause=pause)
+        described = zip(("model", "digest"), response.headers.get("X-Model", "").rsplit("@", 1), strict=False)
+        return result_of({**json_object(response), **dict(described)}, response.headers.get("X-Cache"))
+
+
+def _form(
+    route: str,
+    picture: Picture,
+    top_k: int | None,
+    min_score: float | None,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Request:
+    fields: dict[str, Any] = {"file": ("picture", _read(picture), "application/octet-stream")}
+    if top_k is not None:
+        fields["top_k"] = str(top_k)
+    if min_score is not None:
+        fields["min_score"] = str(min_score)
+    body, content_type = urllib3.encode_multipart_formdata(fields)
+    return Request("POST", route, {"Content-Type": content_type, **(headers or {})}, body)
+
+
+def _read(picture: Picture) -> bytes:
+    if isinstance(picture, bytes):
+        return picture
+    if isinstance(picture, str | os.PathLike):
+        return Path(picture).read_bytes()
+    return picture.read()

@@ -1,0 +1,138 @@
+"""What goes into the client and what comes out: pictures, results, job states and the family of errors."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import IO, Generic, Literal, TypeVar
+
+Picture = str | os.PathLike[str] | bytes | IO[bytes]
+"""A file's path, the bytes of an encoded picture, or an open binary file."""
+
+AnyPicture = TypeVar("AnyPicture", bound=Picture)
+
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+"""The last three are final."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One label.
+
+    Attributes:
+        label: the model's name for the class, such as ``Egyptian_cat``.
+        confidence: its probability, 0 to 1.
+    """
+
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What the service sees in one picture.
+
+    Attributes:
+        predictions: the labels, likeliest first; empty if ``min_score`` excluded all of them.
+        inference_time_ms: the time a worker spent on the answer, for this request or an earlier one, in milliseconds.
+        model: the model's name.
+        digest: identifies the model's weights, labels and preprocessing: the first 12 hex digits of the full digest.
+        cache: "miss" if a worker computed the answer for this request, "hit" if it was known already, "joined" if the
+            same picture was being computed for another request; None in the result of a job, which does not say.
+    """
+
+    predictions: tuple[Prediction, ...]
+    inference_time_ms: float
+    model: str
+    digest: str
+    cache: str | None
+
+    @property
+    def best(self) -> Prediction:
+        """The likeliest label.
+
+        Raises:
+            IndexError: ``min_score`` excluded every label.
+        """
+        return self.predictions[0]
+
+
+class ClassifierError(Exception):
+    """Base of all the client's errors; its text is a sentence for people.
+
+    Attributes:
+        status: the HTTP status that caused the error, or None if the cause was something else.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class InvalidPicture(ClassifierError):
+    """The service rejects the picture or a parameter (400, 413, 415, 422). Sending the same again won't help."""
+
+
+class Overloaded(ClassifierError):
+    """The service is too busy for this picture, and the client's time runs out before it may try again (503, 429).
+
+    Attributes:
+        retry_after_s: how long the service asked to wait, in seconds, 0 or more; None if it did not say.
+    """
+
+    def __init__(self, message: str, status: int | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message, status)
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineExceeded(ClassifierError):
+    """There was no result in time: the service's own deadline passed (504), or the caller's ``timeout_s`` did."""
+
+
+class ServiceFault(ClassifierError):
+    """The service failed, through no fault of the picture (any other 5xx)."""
+
+
+class Unreachable(ClassifierError):
+    """The connection could not be made, or broke before the answer arrived."""
+
+
+class UnexpectedAnswer(ClassifierError):
+    """Something answered, but not the way this service does: check the address, and any proxy on the way."""
+
+
+class NoSuchJob(ClassifierError):
+    """The service knows no job with this ID: there never was one, or it has expired."""
+
+
+class JobCancelled(ClassifierError):
+    """The job has no result because somebody cancelled it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[AnyPicture]):
+    """What became of one picture out of many.
+
+    Attributes:
+        picture: the picture, as it was passed in.
+        answer: its result, or the error that stands in its place.
+    """
+
+    picture: AnyPicture
+    answer: Result | ClassifierError | OSError
+
+    @property
+    def error(self) -> ClassifierError | OSError | None:
+        """Why there is no result (an OSError if the file could not be read), or None if there is one."""
+        return None if isinstance(self.answer, Result) else self.answer
+
+    @property
+    def result(self) -> Result:
+        """The result.
+
+        Raises:
+            ClassifierError, OSError: there is no result; this is the error that ``error`` returns.
+        """
+        if isinstance(self.answer, Result):
+            return self.answer
+        raise self.answer
