@@ -41,15 +41,15 @@ def test_whichever_process_answers_it_gives_the_numbers_of_all(api):
     first, second = api.processes()
     with api.answered_by(first):
         for n in range(7):
-            assert api.views.predict(f"one {n}") == 200
+            assert api.predict(f"one {n}") == 200
     with api.answered_by(second):
         for n in range(5):
-            assert api.views.predict(f"two {n}") == 200
-        assert api.views.predict("one 1") == 200  # known by now
-        numbers = [api.views.stats()]
+            assert api.predict(f"two {n}") == 200
+        assert api.predict("one 1") == 200  # known by now
+        numbers = [api.stats()]
         text = api.get("/metrics").text
     with api.answered_by(first):
-        numbers.append(api.views.stats())
+        numbers.append(api.stats())
 
     assert [told["total_requests"] for told in numbers] == [13, 13]
     assert numbers[0]["p99_latency_ms"] == numbers[1]["p99_latency_ms"] > 0
@@ -60,8 +60,8 @@ def test_whichever_process_answers_it_gives_the_numbers_of_all(api):
 
 def test_of_requests_at_once_none_is_lost_and_none_is_counted_twice(api):
     with ThreadPoolExecutor(32) as senders:
-        statuses = list(senders.map(lambda n: api.views.predict(f"tabby {n}"), range(200)))
-    numbers = api.views.stats()
+        statuses = list(senders.map(lambda n: api.predict(f"tabby {n}"), range(200)))
+    numbers = api.stats()
 
     assert set(statuses) == {200}
     assert numbers["total_requests"] == numbers["successful_requests"] == 200
@@ -70,20 +70,20 @@ def test_of_requests_at_once_none_is_lost_and_none_is_counted_twice(api):
 def test_a_process_that_is_killed_takes_no_numbers_with_it(api):
     """Totals that fall look like a restart; the successor goes on counting, and its clock is the service's."""
     for n in range(10):
-        api.views.predict(f"before {n}")
-    before = api.views.stats()
+        api.predict(f"before {n}")
+    before = api.stats()
     for victim in api.processes():  # one after the other: in the end nobody is left who has seen the requests
         api.replace(victim)
-    after = api.views.stats()
+    after = api.stats()
 
     assert after["total_requests"] == before["total_requests"] == 10
     assert after["average_latency_ms"] == before["average_latency_ms"]
     assert after["uptime_seconds"] >= before["uptime_seconds"]
 
     for n in range(3):
-        assert api.views.predict(f"after {n}") == 200
+        assert api.predict(f"after {n}") == 200
 
-    assert api.views.stats()["total_requests"] == 13
+    assert api.stats()["total_requests"] == 13
 
 
 def test_requests_that_died_with_their_process_are_not_in_flight_for_ever(api):

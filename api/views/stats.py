@@ -10,9 +10,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from api.core.errors import NoWorker
-from api.http.schemas import Stats
 from api.metrics import Metrics
-from api.metrics.instruments import Distribution
+from api.metrics.distribution import Distribution
 from api.services import Services
 from contract.errors import BackendDown
 
@@ -22,31 +21,31 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
     from prometheus_client.core import Metric
 
+    from api.http.schemas import Stats
+
 bp = Blueprint("stats", __name__)
 
 SUCCESSFUL = {"2xx", "3xx"}
+
 
 @bp.get("/stats")
 def show_stats() -> ResponseReturnValue:
     """Classification requests since the API's start, as JSON; all but the uptime are 0 before the first.
 
     Successful are those answered with a status below 400, failed all others, honest refusals (503) included;
-    ``success_rate`` is a percentage. The latencies are those of the successful ones: a refusal takes a millisecond, and would make the rest look better.
+    ``success_rate`` is a percentage. The latencies are those of the successful ones: a refusal takes a millisecond, and
+    would make the rest look better.
     """
     metrics = Metrics.current()
-    successful, failed = Distribution(), Distribution()
-    for status, distribution in metrics.classifications().items():
-        if status in SUCCESSFUL:
-            successful += distribution
-        else:
-            failed += distribution
-    total = successful.count + failed.count
-    uptime_s = metrics.ledger.age_s
+    samples = metrics.classifications()
+    successful = Distribution.of(sample for sample in samples if sample.labels["status"] in SUCCESSFUL)
+    total = Distribution.of(samples).count
+    uptime_s = metrics.start.age_s
     body: Stats = {
         "uptime_seconds": round(uptime_s, 1),
         "total_requests": total,
         "successful_requests": successful.count,
-        "failed_requests": failed.count,
+        "failed_requests": total - successful.count,
         "success_rate": round(100 * successful.count / total, 1) if total else 0.0,
         "average_latency_ms": round(successful.mean_s * 1000, 2),
         "p95_latency_ms": round(successful.quantile_s(0.95) * 1000, 2),
@@ -73,7 +72,7 @@ class _Scrape(Collector):
         metrics = Metrics.current()
         yield from metrics.families()
         yield GaugeMetricFamily(
-            "classifier_start_time_seconds", "When the API started, in Unix time.", metrics.ledger.opened_at
+            "classifier_start_time_seconds", "When the API started, in Unix time.", metrics.start.unix_s
         )
         yield from _backend(Services.current())
 
