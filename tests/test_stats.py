@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from itertools import count, takewhile
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
+from requests.exceptions import ChunkedEncodingError
 
+from api.metrics.processes import FILES
 from tests.support.api import Api
 from tests.support.workers import WAIT_S, ScriptedWorkers, eventually
 
@@ -26,14 +32,26 @@ HALF_A_REQUEST = (
 )
 
 
+KILLS = 12
+
+
 @pytest.fixture
-def api(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Api]:
+def temporary(tmp_path: Path) -> Path:
+    """Where the API's temporary files are, the numbers among them."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def api(valkey: Server, redis: Redis, tmp_path: Path, temporary: Path) -> Iterator[Api]:
     redis.flushall()
     workers = ScriptedWorkers(valkey.url, tmp_path)
     workers.start()
-    with Api(valkey.url, tmp_path, processes=PROCESSES) as api:
+    with Api(valkey.url, tmp_path, processes=PROCESSES, TMPDIR=str(temporary)) as api:
         yield api
     workers.close()
+    assert list(temporary.iterdir()) == []
 
 
 def test_whichever_process_answers_it_gives_the_numbers_of_all(api):
@@ -94,3 +112,58 @@ def test_requests_that_died_with_their_process_are_not_in_flight_for_ever(api):
         api.replace(victim)
 
     assert api.in_flight() == 1
+
+
+def test_processes_that_are_killed_under_load_again_and_again_leave_numbers_that_hold(api, temporary):
+    """Out of memory, say, for a night. No scrape fails, no total falls, and no files pile up that each scrape reads."""
+    stop = Event()
+
+    def send(sender: int) -> int:
+        """How many were answered before all had to stop."""
+        answered = 0
+        for n in takewhile(lambda _: not stop.is_set(), count()):
+            with suppress(requests.ConnectionError, ChunkedEncodingError):  # it was the killed one's
+                answered += api.predict(f"tabby {sender} {n}") == 200
+        return answered
+
+    with ThreadPoolExecutor(4) as senders:
+        sending = [senders.submit(send, sender) for sender in range(4)]
+        try:
+            before = totals(api)
+            for n in range(KILLS):
+                api.replace(api.processes()[n % PROCESSES])
+                now = totals(api)
+                assert all(now[series] >= total for series, total in before.items())
+                before = now
+        finally:
+            stop.set()
+    answered = sum(sender.result() for sender in sending)
+
+    assert api.stats()["total_requests"] >= answered > KILLS
+    assert api.in_flight() == 1
+    assert len(list(temporary.rglob("*.db"))) == PROCESSES * len(FILES)
+
+
+def test_a_reload_changes_nothing_about_the_numbers(api, temporary):
+    """New processes start beside the old ones, which may still be answering."""
+    for n in range(5):
+        assert api.predict(f"before {n}") == 200
+    before = api.stats()
+    for _ in range(3):
+        api.reload()
+    assert api.predict("after") == 200
+    after = api.stats()
+
+    assert after["total_requests"] == before["total_requests"] + 1 == 6
+    assert after["uptime_seconds"] >= before["uptime_seconds"]
+    assert api.in_flight() == 1
+    assert len(list(temporary.rglob("*.db"))) <= 2 * PROCESSES * len(FILES)
+
+
+def totals(api: Api) -> dict[Any, float]:
+    """What may only grow."""
+    return {
+        series: value
+        for series, value in api.samples().items()
+        if series[0].endswith(("_total", "_count", "_sum", "_bucket"))
+    }

@@ -83,11 +83,23 @@ class Families:
         """Each with its numbers by its name; also those in which there is nothing yet."""
         families = {empty.name: empty for family in self._all for empty in family.describe()}
         for counted in self._counted.collect():
-            counted.samples = list(filter(_is_to_be_shown, counted.samples))
+            counted.samples = _shown(counted)
             families[counted.name] = counted
         return families
 
 
-def _is_to_be_shown(sample: Sample) -> bool:
-    """When a series began is told by none of them when several processes count."""
-    return not sample.name.endswith("_created")
+def _shown(family: Metric) -> list[Sample]:
+    """All but what says when a series began, which several processes don't, and histograms of nothing.
+
+    Of such a one some buckets may be missing: its process was killed when it was about to count the first event.
+    """
+    begun = {_series(sample) for sample in family.samples if sample.name.endswith("_count") and sample.value}
+    return [
+        sample
+        for sample in family.samples
+        if not sample.name.endswith("_created") and (family.type != "histogram" or _series(sample) in begun)
+    ]
+
+
+def _series(sample: Sample) -> frozenset[tuple[str, str]]:
+    return frozenset(label for label in sample.labels.items() if label[0] != "le")

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads it whenever it makes a series
 STARTED = "started.json"
-# What a process's files are called, and the bytes that each has from the start: with every series in it a histogram's
-# takes 108 kB. prometheus_client would leave holes to be filled as it writes; with no room left that kills a process.
-FILES = {"counter": 65_536, "histogram": 262_144, "gauge_livesum": 65_536}
+# What a process's files are called, and their bytes from the start: room for every series. prometheus_client would
+# leave holes to be filled as it counts, and where there is no room for that the kernel kills the process.
+FILES = {"counter": 131_072, "histogram": 262_144, "gauge_livesum": 4_096}
 
 
 @dataclass(frozen=True, slots=True)
