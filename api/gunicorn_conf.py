@@ -5,10 +5,11 @@ Why gevent: docs/decisions/0001-gevent-for-waiting-requests.md.
 
 from __future__ import annotations
 
+import os
 import resource
 from typing import TYPE_CHECKING
 
-from api.metrics.ledger import LEDGER
+from api.metrics.processes import ProcessFolder, free_slot
 from api.settings import Settings
 from contract.settings import load_settings
 
@@ -30,9 +31,26 @@ if _soft < _needed:
     )
 
 
+def on_starting(arbiter: Arbiter) -> None:
+    arbiter.metrics = ProcessFolder.make()
+
+
 def pre_fork(arbiter: Arbiter, worker: Worker) -> None:
-    """A new process writes the ledger where one that is no more left off."""
-    worker.ledger_row = LEDGER.assign({other.ledger_row for other in arbiter.WORKERS.values()})
+    """A new process counts where one that is no more left off."""
+    worker.slot = free_slot({other.slot for other in arbiter.WORKERS.values()})
+
+
+def post_fork(arbiter: Arbiter, worker: Worker) -> None:
+    arbiter.metrics.join(worker.slot)
+
+
+def child_exit(arbiter: Arbiter, worker: Worker) -> None:
+    arbiter.metrics.forget_in_flight(worker.slot)
+
+
+def on_exit(arbiter: Arbiter) -> None:
+    if arbiter.pid == os.getpid():  # not of a child that is interrupted as it starts
+        arbiter.metrics.remove()
 
 
 def pre_request(_worker: Worker, request: Request) -> None:

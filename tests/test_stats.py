@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from itertools import count, takewhile
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
+from requests.exceptions import ChunkedEncodingError
 
+from api.metrics.processes import FILES
 from tests.support.api import Api
 from tests.support.workers import WAIT_S, ScriptedWorkers, eventually
 
@@ -26,14 +32,26 @@ HALF_A_REQUEST = (
 )
 
 
+KILLS = 12
+
+
 @pytest.fixture
-def api(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Api]:
+def temporary(tmp_path: Path) -> Path:
+    """Where the API's temporary files are, the numbers among them."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def api(valkey: Server, redis: Redis, tmp_path: Path, temporary: Path) -> Iterator[Api]:
     redis.flushall()
     workers = ScriptedWorkers(valkey.url, tmp_path)
     workers.start()
-    with Api(valkey.url, tmp_path, processes=PROCESSES) as api:
+    with Api(valkey.url, tmp_path, processes=PROCESSES, TMPDIR=str(temporary)) as api:
         yield api
     workers.close()
+    assert list(temporary.iterdir()) == []
 
 
 def test_whichever_process_answers_it_gives_the_numbers_of_all(api):
@@ -41,15 +59,15 @@ def test_whichever_process_answers_it_gives_the_numbers_of_all(api):
     first, second = api.processes()
     with api.answered_by(first):
         for n in range(7):
-            assert api.views.predict(f"one {n}") == 200
+            assert api.predict(f"one {n}") == 200
     with api.answered_by(second):
         for n in range(5):
-            assert api.views.predict(f"two {n}") == 200
-        assert api.views.predict("one 1") == 200  # known by now
-        numbers = [api.views.stats()]
+            assert api.predict(f"two {n}") == 200
+        assert api.predict("one 1") == 200  # known by now
+        numbers = [api.stats()]
         text = api.get("/metrics").text
     with api.answered_by(first):
-        numbers.append(api.views.stats())
+        numbers.append(api.stats())
 
     assert [told["total_requests"] for told in numbers] == [13, 13]
     assert numbers[0]["p99_latency_ms"] == numbers[1]["p99_latency_ms"] > 0
@@ -60,8 +78,8 @@ def test_whichever_process_answers_it_gives_the_numbers_of_all(api):
 
 def test_of_requests_at_once_none_is_lost_and_none_is_counted_twice(api):
     with ThreadPoolExecutor(32) as senders:
-        statuses = list(senders.map(lambda n: api.views.predict(f"tabby {n}"), range(200)))
-    numbers = api.views.stats()
+        statuses = list(senders.map(lambda n: api.predict(f"tabby {n}"), range(200)))
+    numbers = api.stats()
 
     assert set(statuses) == {200}
     assert numbers["total_requests"] == numbers["successful_requests"] == 200
@@ -70,20 +88,20 @@ def test_of_requests_at_once_none_is_lost_and_none_is_counted_twice(api):
 def test_a_process_that_is_killed_takes_no_numbers_with_it(api):
     """Totals that fall look like a restart; the successor goes on counting, and its clock is the service's."""
     for n in range(10):
-        api.views.predict(f"before {n}")
-    before = api.views.stats()
+        api.predict(f"before {n}")
+    before = api.stats()
     for victim in api.processes():  # one after the other: in the end nobody is left who has seen the requests
         api.replace(victim)
-    after = api.views.stats()
+    after = api.stats()
 
     assert after["total_requests"] == before["total_requests"] == 10
     assert after["average_latency_ms"] == before["average_latency_ms"]
     assert after["uptime_seconds"] >= before["uptime_seconds"]
 
     for n in range(3):
-        assert api.views.predict(f"after {n}") == 200
+        assert api.predict(f"after {n}") == 200
 
-    assert api.views.stats()["total_requests"] == 13
+    assert api.stats()["total_requests"] == 13
 
 
 def test_requests_that_died_with_their_process_are_not_in_flight_for_ever(api):
@@ -94,3 +112,58 @@ def test_requests_that_died_with_their_process_are_not_in_flight_for_ever(api):
         api.replace(victim)
 
     assert api.in_flight() == 1
+
+
+def test_processes_that_are_killed_under_load_again_and_again_leave_numbers_that_hold(api, temporary):
+    """Out of memory, say, for a night. No scrape fails, no total falls, and no files pile up that each scrape reads."""
+    stop = Event()
+
+    def send(sender: int) -> int:
+        """How many were answered before all had to stop."""
+        answered = 0
+        for n in takewhile(lambda _: not stop.is_set(), count()):
+            with suppress(requests.ConnectionError, ChunkedEncodingError):  # it was the killed one's
+                answered += api.predict(f"tabby {sender} {n}") == 200
+        return answered
+
+    with ThreadPoolExecutor(4) as senders:
+        sending = [senders.submit(send, sender) for sender in range(4)]
+        try:
+            before = totals(api)
+            for n in range(KILLS):
+                api.replace(api.processes()[n % PROCESSES])
+                now = totals(api)
+                assert all(now[series] >= total for series, total in before.items())
+                before = now
+        finally:
+            stop.set()
+    answered = sum(sender.result() for sender in sending)
+
+    assert api.stats()["total_requests"] >= answered > KILLS
+    assert api.in_flight() == 1
+    assert len(list(temporary.rglob("*.db"))) == PROCESSES * len(FILES)
+
+
+def test_a_reload_changes_nothing_about_the_numbers(api, temporary):
+    """New processes start beside the old ones, which may still be answering."""
+    for n in range(5):
+        assert api.predict(f"before {n}") == 200
+    before = api.stats()
+    for _ in range(3):
+        api.reload()
+    assert api.predict("after") == 200
+    after = api.stats()
+
+    assert after["total_requests"] == before["total_requests"] + 1 == 6
+    assert after["uptime_seconds"] >= before["uptime_seconds"]
+    assert api.in_flight() == 1
+    assert len(list(temporary.rglob("*.db"))) <= 2 * PROCESSES * len(FILES)
+
+
+def totals(api: Api) -> dict[Any, float]:
+    """What may only grow."""
+    return {
+        series: value
+        for series, value in api.samples().items()
+        if series[0].endswith(("_total", "_count", "_sum", "_bucket"))
+    }

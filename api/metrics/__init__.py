@@ -11,73 +11,41 @@ from typing import TYPE_CHECKING, Self
 from flask import Flask, current_app, request
 
 from api.core.errors import NoWorker, Overloaded
-from api.metrics.instruments import Counter, Distribution, Gauge, Histogram, Page
+from api.metrics.families import Families
+from api.metrics.processes import Start
 from contract.errors import BackendDown, TemporarilyUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from flask import Response
-    from prometheus_client.core import Metric
+    from prometheus_client.core import Metric, Sample
     from werkzeug.routing import Map
 
     from api.core.inference import Answer
-    from api.metrics.ledger import Ledger
+    from api.metrics.processes import ProcessFolder
 
 # The routes whose POST classifies while its sender waits. /v1/jobs answers before anything is classified.
 CLASSIFYING = {"/", "/predict", "/infer", "/infer/batch"}
 STATUSES = {2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 UNMATCHED = ("other", "unmatched")  # neither what senders make up as paths nor as methods may become a series
+CACHES = ("hit", "joined", "miss")
 REASONS = {Overloaded: "overloaded", NoWorker: "no_worker", BackendDown: "backend_down"}
 
 
 class Metrics:
-    """One per application; its numbers are those of all processes on one ledger."""
+    """One per application. Its numbers are those of all processes that count in ``folder``; without one, its own."""
 
-    def __init__(self, ledger: Ledger, routes: Map) -> None:
-        self.ledger = ledger
-        self._page = page = Page(ledger)
-        series = [(*place, status) for place in _places(routes) for status in STATUSES.values()]
-        self._requests = Counter(
-            page, "classifier_http_requests", "Requests answered.", ("method", "route", "status"), series
-        )
-        self._in_flight = Gauge(page, "classifier_http_requests_in_flight", "Requests being answered.")
-        self._classifying = Histogram(
-            page,
-            "classifier_classification_duration_seconds",
-            "From reading a classification request's first line to its answer.",
-            ("route", "status"),
-            [(route, status) for method, route, status in series if method == "POST" and route in CLASSIFYING],
-        )
-        self._answers = Counter(
-            page,
-            "classifier_answers",
-            "Pictures answered, by where the answer came from.",
-            ("cache",),
-            [("hit",), ("joined",), ("miss",)],
-        )
-        self._stages = Histogram(
-            page,
-            "classifier_stage_duration_seconds",
-            "Where the time of a computed answer went; infer is the session run of its whole batch.",
-            ("stage",),
-            [("queue",), ("decode",), ("infer",)],
-        )
-        self._refusals = Counter(
-            page,
-            "classifier_refusals",
-            "Requests refused for the time being, with the advice to come again.",
-            ("reason",),
-            [(reason,) for reason in REASONS.values()],
-        )
-        page.open()
-        self._in_flight.clear()
+    def __init__(self, routes: Map, folder: ProcessFolder | None) -> None:
+        self.start = Start() if folder is None else folder.start
+        self._places = {(method, rule.rule) for rule in routes.iter_rules() for method in rule.methods or ()}
+        self._families = Families(folder, caches=CACHES, reasons=tuple(REASONS.values()))
 
     @classmethod
-    def install(cls, app: Flask, ledger: Ledger) -> Self:
+    def install(cls, app: Flask, folder: ProcessFolder | None = None) -> Self:
         """Count what ``app`` answers; to be called when it has all its routes."""
-        metrics = cls(ledger, app.url_map)
+        metrics = cls(app.url_map, folder)
         app.extensions["metrics"] = metrics
         app.after_request(metrics.enter)
         app.wsgi_app = metrics.counting_in_flight(app.wsgi_app)  # type: ignore[assignment]  # Flask's way
@@ -95,54 +63,42 @@ class Metrics:
         asked = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
         status = STATUSES[response.status_code // 100]
         place = (asked.method, asked.url_rule.rule) if asked.url_rule is not None else UNMATCHED
-        if (*place, status) not in self._requests:
-            place = UNMATCHED
-        self._requests.add(*place, status)
-        method, route = place
-        if method == "POST" and (route, status) in self._classifying:
-            self._classifying.observe(time.perf_counter() - asked.started, route, status)
+        method, route = place if place in self._places else UNMATCHED
+        self._families.requests[method, route, status].inc()
+        if method == "POST" and route in CLASSIFYING:
+            self._families.classifying[route, status].observe(time.perf_counter() - asked.started)
         return response
 
     def count_answer(self, answer: Answer) -> None:
         """One picture has been answered."""
-        self._answers.add(answer.cache)
+        self._families.answers[answer.cache,].inc()
         if answer.cache == "miss":
-            timings = answer.classification.timings_ms
-            self._stages.observe(answer.queued_ms / 1000, "queue")
-            self._stages.observe(timings.decode / 1000, "decode")
-            self._stages.observe(timings.infer / 1000, "infer")
+            stages, timings = self._families.stages, answer.classification.timings_ms
+            stages["queue",].observe(answer.queued_ms / 1000)
+            stages["decode",].observe(timings.decode / 1000)
+            stages["infer",].observe(timings.infer / 1000)
 
     def count_refusal(self, error: TemporarilyUnavailable) -> None:
         """A request has been refused for the time being."""
-        self._refusals.add(next(reason for kind, reason in REASONS.items() if isinstance(error, kind)))
+        reason = next(reason for kind, reason in REASONS.items() if isinstance(error, kind))
+        self._families.refusals[reason,].inc()
 
     def counting_in_flight(self, application: WSGIApplication) -> WSGIApplication:
+        in_flight = self._families.in_flight
+
         def counted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            self._in_flight.change(1)
+            in_flight.inc()
             try:
                 return application(environ, start_response)
             finally:
-                self._in_flight.change(-1)
+                in_flight.dec()
 
         return counted
 
     def families(self) -> list[Metric]:
-        """Every instrument with its numbers of all processes, for Prometheus."""
-        sums = self._page.sums()
-        instruments = (
-            self._requests, self._in_flight, self._classifying, self._answers, self._stages, self._refusals
-        )  # fmt: skip
-        return [instrument.family(sums) for instrument in instruments]
+        """Everything with its numbers of all processes, for Prometheus."""
+        return list(self._families.read().values())
 
-    def classifications(self) -> dict[str, Distribution]:
-        """How long the classification requests took, by the class of their status."""
-        by_status: dict[str, Distribution] = {}
-        for (_, status), distribution in self._classifying.distributions(self._page.sums()).items():
-            by_status[status] = by_status.get(status, Distribution()) + distribution
-        return by_status
-
-
-def _places(routes: Map) -> Iterator[tuple[str, str]]:
-    """Method and route of all that can be asked for, each once, and one for everything else."""
-    yield from sorted({(method, rule.rule) for rule in routes.iter_rules() for method in rule.methods or ()})
-    yield UNMATCHED
+    def classifications(self) -> list[Sample]:
+        """The histogram of how long the classification requests took, by their route and the class of their status."""
+        return self._families.read()["classifier_classification_duration_seconds"].samples

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from api.core.errors import NoWorker
 from api.metrics import Metrics
-from api.metrics.instruments import Distribution
+from api.metrics.distribution import Distribution
 from api.services import Services
 from contract.errors import BackendDown
 
@@ -37,19 +37,15 @@ def show_stats() -> ResponseReturnValue:
     and would make the rest look better.
     """
     metrics = Metrics.current()
-    successful, failed = Distribution(), Distribution()
-    for status, distribution in metrics.classifications().items():
-        if status in SUCCESSFUL:
-            successful += distribution
-        else:
-            failed += distribution
-    total = successful.count + failed.count
-    uptime_s = metrics.ledger.age_s
+    samples = metrics.classifications()
+    successful = Distribution.of(sample for sample in samples if sample.labels["status"] in SUCCESSFUL)
+    total = Distribution.of(samples).count
+    uptime_s = metrics.start.age_s
     body: Stats = {
         "uptime_seconds": round(uptime_s, 1),
         "total_requests": total,
         "successful_requests": successful.count,
-        "failed_requests": failed.count,
+        "failed_requests": total - successful.count,
         "success_rate": round(100 * successful.count / total, 1) if total else 0.0,
         "average_latency_ms": round(successful.mean_s * 1000, 2),
         "p95_latency_ms": round(successful.quantile_s(0.95) * 1000, 2),
@@ -76,7 +72,7 @@ class _Scrape(Collector):
         metrics = Metrics.current()
         yield from metrics.families()
         yield GaugeMetricFamily(
-            "classifier_start_time_seconds", "When the API started, in Unix time.", metrics.ledger.opened_at
+            "classifier_start_time_seconds", "When the API started, in Unix time.", metrics.start.unix_s
         )
         yield from _backend(Services.current())
 

@@ -83,17 +83,29 @@ class Api:
     def stats(self) -> dict[str, Any]:
         return dict(self.get("/stats").json())
 
+    def samples(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        """A scrape: every series by its name and labels."""
+        families = text_string_to_metric_families(self.get("/metrics").text)
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
     def in_flight(self) -> float:
         """As a scrape, which is itself in flight, sees it."""
-        families = text_string_to_metric_families(self.get("/metrics").text)
-        return next(
-            family.samples[0].value for family in families if family.name == "classifier_http_requests_in_flight"
-        )
+        return self.samples()["classifier_http_requests_in_flight", frozenset()]
 
     def replace(self, process: psutil.Process) -> None:
         """Kill a process of the API, and wait until gunicorn has put another in its place, which answers."""
         process.kill()
         eventually(lambda: process not in self.processes() and self._ready(), "a successor answers")
+
+    def reload(self) -> None:
+        """Let gunicorn put new processes in the place of all."""
+        old = self.processes()
+        self._gunicorn.send_signal(signal.SIGHUP)
+        eventually(lambda: not set(old) & set(self.processes()) and self._ready(), "new processes answer")
 
     def _ready(self) -> bool:
         assert self._gunicorn.poll() is None
