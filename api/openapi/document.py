@@ -17,7 +17,8 @@ FILE = Path(__file__).with_name("openapi.yaml")
 
 def load(settings: Settings) -> dict[str, Any]:
     """The document as JSON values."""
-    document: dict[str, Any] = yaml.load(FILE.read_bytes(), yaml.CSafeLoader)  # noqa: S506  # safe, and eight times as quick as the loader in Python
+    # The safe loader in C, eight times as quick as the one in Python: the first to ask must not keep others waiting.
+    document: dict[str, Any] = yaml.load(FILE.read_bytes(), yaml.CSafeLoader)
     document["info"]["version"] = VERSION
     schemas = document["components"]["schemas"]
     schemas["TopK"]["maximum"] = settings.top_k_max

@@ -10,8 +10,9 @@ from api.openapi.document import load
 from tests.support.conformance import Conformance
 
 if TYPE_CHECKING:
-    from api.settings import Settings
     from werkzeug.test import TestResponse
+
+    from api.settings import Settings
 
 
 @cache
@@ -31,7 +32,7 @@ def _every_answer_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
             asked = response.request
             body = response.get_data() if response.is_json else b""  # a file in pieces is left to the test
             conformance = _conformance(app.extensions["services"].settings)
-            conformance.check(asked.method, asked.path, response.status_code, response.headers, body)
+            conformance.check(asked.method, asked.path, response.status_code, dict(response.headers), body)
         return response
 
     monkeypatch.setattr(FlaskClient, "open", checked_open)

@@ -90,7 +90,7 @@ def app(settings: Settings) -> Flask:
 
 
 @pytest.fixture
-def document(app: Flask, settings: Settings) -> dict[str, Any]:
+def document(settings: Settings) -> dict[str, Any]:
     return load(settings)
 
 
