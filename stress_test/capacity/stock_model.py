@@ -56,6 +56,10 @@ def float_input(model: onnx.ModelProto) -> onnx.ModelProto:
     _, side, _, _ = (dimension.dim_value for dimension in model.onnx_runtime.input[0].type.tensor_type.shape.dim)
     pixels = helper.make_tensor_value_info(graph.INPUT, TensorProto.FLOAT, ["N", 3, side, side])
     plain = helper.make_graph(
-        [head, *nodes[first + 1 :]], model.onnx_runtime.name, [pixels], model.onnx_runtime.output, model.onnx_runtime.initializer
+        [head, *nodes[first + 1 :]],
+        model.onnx_runtime.name,
+        [pixels],
+        model.onnx_runtime.output,
+        model.onnx_runtime.initializer,
     )
     return helper.make_model(plain, opset_imports=model.opset_import, ir_version=model.ir_version)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,15 @@ from stress_test.capacity.rounds import take_turns
 from stress_test.capacity.wrk import Load, post
 from stress_test.environment import environment_with
 from stress_test.errors import CannotMeasure
+from stress_test.load import ROOT
 from stress_test.service import READY_WITHIN_S, free_port, health
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from local.parts import Part
     from stress_test.capacity.bench import Bench
+    from stress_test.capacity.processes import Part as RunningPart
 
 CONCURRENCY = 32
 WARM_UP_S = 2.0
@@ -73,25 +76,37 @@ decoding and inference. Processor time by the system's count, {CONCURRENCY} dist
 def measure(bench: Bench) -> ControlPlane:
     """Raises CannotMeasure: a part of the service or wrk did not run."""
     seen: list[Cost] = []
-    with _service_without_a_model(bench.scratch / "control-plane") as url:
-        parts = service_parts(workers=WORKERS)
-
-        def turn(seconds: float = bench.half_s) -> Cost:
-            before = cpu_s_by_role(parts)
-            load = post(f"{url}/predict", bench.photos.files, concurrency=CONCURRENCY, seconds=seconds)
-            after = cpu_s_by_role(parts)
-            return Cost(load, {role: after[role] - before[role] for role in ROLES})
-
-        turn(WARM_UP_S)
+    with service_with_one_worker(bench.scratch / "control-plane") as (url, parts):
+        cost_of_a_turn(url, parts, bench.photos.files, WARM_UP_S)
+        turn = partial(cost_of_a_turn, url, parts, bench.photos.files, bench.half_s)
         take_turns([lambda: seen.append(turn())], bench.rounds)
     return ControlPlane(tuple(seen))
 
 
+def cost_of_a_turn(url: str, parts: list[RunningPart], photos: Sequence[Path], seconds: float) -> Cost:
+    """Raises CannotMeasure: a part of the service or wrk did not run."""
+    before = cpu_s_by_role(parts)
+    load = post(f"{url}/predict", photos, concurrency=CONCURRENCY, seconds=seconds)
+    after = cpu_s_by_role(parts)
+    return Cost(load, {role: after[role] - before[role] for role in ROLES})
+
+
 @contextmanager
-def _service_without_a_model(folder: Path) -> Iterator[str]:
-    settings = Settings(
-        host="127.0.0.1", port=free_port(), workers=WORKERS, data_dir=folder / "data", model_path=Path()
-    )
+def service_with_one_worker(
+    folder: Path, *, tree: Path = ROOT, model: Path | None = None
+) -> Iterator[tuple[str, list[RunningPart]]]:
+    """The service as ``make run`` starts it, while the context lasts, its answer cache off; gives URL and processes.
+
+    Args:
+        folder: for its data and logs; not to be there yet.
+        tree: the checkout whose code is run, in this environment.
+        model: the bundle that the worker serves; without one its classifier answers at once.
+
+    Raises:
+        CannotMeasure: a part did not start.
+    """
+    path = Path() if model is None else model.resolve()
+    settings = Settings(host="127.0.0.1", port=free_port(), workers=WORKERS, data_dir=folder / "data", model_path=path)
     logs = folder / "logs"
     logs.mkdir(parents=True)
     settings.queue_dir.mkdir(parents=True)
@@ -99,13 +114,18 @@ def _service_without_a_model(folder: Path) -> Iterator[str]:
     url = f"http://{settings.host}:{settings.port}"
     try:
         for part in plan(settings, folder / "valkey.sock"):
-            supervisor.start(_with_null_worker(part))
+            supervisor.start(_of(tree, part if model else _with_null_worker(part)))
         _wait_until_ready(supervisor, url)
-        yield url
+        yield url, service_parts(workers=WORKERS)
     except PartDied as error:
         raise CannotMeasure(str(error)) from error
     finally:
         supervisor.stop()
+
+
+def _of(tree: Path, part: Part) -> Part:
+    """Python finds modules in the folder that it is started in."""
+    return replace(part, command=("env", f"--chdir={tree}", *part.command))
 
 
 def _with_null_worker(part: Part) -> Part:

@@ -1,0 +1,84 @@
+"""``python -m stress_test.capacity.two_trees OTHER``: what a picture costs this checkout and another one, in turns.
+
+Processor time of the API and of the worker, the model replaced by an instant answer or, with ``--model``, the real one.
+Both run in this environment, so ``OTHER`` needs none of its own. It prints Markdown for a decision or a changelog.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stress_test.capacity.collection import find_photos
+from stress_test.capacity.figures import Spread, ratios
+from stress_test.capacity.rounds import take_turns
+from stress_test.capacity.scenarios.control_plane import Cost, cost_of_a_turn, service_with_one_worker
+from stress_test.errors import CannotMeasure
+from stress_test.load import ROOT
+from stress_test.machine import Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stress_test.capacity.processes import Role
+
+ROUNDS, TURN_S, WARM_UP_S = 7, 8.0, 3.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m stress_test.capacity.two_trees", description=__doc__)
+    parser.add_argument("other", type=Path, help="the other checkout's folder")
+    parser.add_argument("--model", type=Path, help="a bundle to serve (default: a worker that answers at once)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=TURN_S, help="length of a turn (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    costs: dict[Path, list[Cost]] = {ROOT: [], options.other.resolve(): []}
+    try:
+        photos = find_photos().files
+        with tempfile.TemporaryDirectory(prefix="two-trees-") as scratch:
+
+            def turn(tree: Path) -> None:
+                folder = Path(scratch) / f"{tree.name}-{len(costs[tree])}"
+                with service_with_one_worker(folder, tree=tree, model=options.model) as (url, parts):
+                    cost_of_a_turn(url, parts, photos, WARM_UP_S)
+                    costs[tree].append(cost_of_a_turn(url, parts, photos, options.seconds))
+
+            take_turns([lambda tree=tree: turn(tree) for tree in costs], options.rounds)  # type: ignore[misc]
+    except CannotMeasure as error:
+        print(f"Bench failed: {error}", file=sys.stderr)
+        return 1
+    ours, theirs = costs.values()
+    print(_markdown(ours, theirs))
+    return 0
+
+
+def _markdown(ours: list[Cost], theirs: list[Cost]) -> str:
+    rows = [
+        _row(name, *([cost.ms_per_picture(*roles) for cost in costs] for costs in (ours, theirs)))
+        for name, roles in _ROWS.items()
+    ]
+    head = "| CPU ms per picture | this tree | the other | this ÷ the other |\n|---|--:|--:|--:|"
+    machine, failed = Machine.this(), sum(cost.load.failed for cost in (*ours, *theirs))
+    where = f"{machine.processor}, {machine.cores} cores, load {machine.load:.1f}, Python {machine.software['Python']}"
+    return "\n".join([head, *rows, "", f"{where}; {len(ours)} rounds in turns; {failed} requests failed."])
+
+
+_ROWS: dict[str, tuple[Role, ...]] = {
+    "API": ("api",),
+    "worker": ("worker",),
+    "API and worker": ("api", "worker"),
+    "queue": ("queue",),
+}
+
+
+def _row(name: str, ours: Sequence[float], theirs: Sequence[float]) -> str:
+    quotient = ratios(ours, theirs).text(3)
+    return f"| {name} | {Spread.of(ours).text(2)} | {Spread.of(theirs).text(2)} | {quotient} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
