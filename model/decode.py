@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -13,6 +12,7 @@ from model import png
 from model.errors import TooManyPixels, UndecodableImage
 from model.heic import HeicDecoder
 from model.opencv import cv2
+from model.orientation import turned_by_boxes, turned_by_exif
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +31,6 @@ _REDUCED = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
-_QUARTER_TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
-_ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 
 
 class Decoder:
@@ -84,7 +82,7 @@ class Decoder:
                 return self._heic.decode(image, reduction(size))
             case "image/avif":
                 pixels, _ = self._read(image, cv2.IMREAD_COLOR)
-                return _turned_by_boxes(pixels, image) if exif_orientation else pixels
+                return turned_by_boxes(pixels, image) if exif_orientation else pixels
             case "image/png":
                 return self._decode_transparent(png.only_pixels(image), exif_orientation=exif_orientation)
             case "image/gif" | "image/webp":
@@ -133,7 +131,7 @@ class Decoder:
         if pixels.dtype == np.uint16:
             pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
         upright = on_white(pixels)
-        return _turned(upright, _orientation(exif)) if exif_orientation else upright
+        return turned_by_exif(upright, exif) if exif_orientation else upright
 
 
 def on_white(pixels: MatLike) -> MatLike:
@@ -161,44 +159,3 @@ def _check_complete(image: bytes) -> None:
         isobmff.check_complete(image)
     except BrokenHeader as error:
         raise UndecodableImage(str(error)) from error
-
-
-def _turned_by_boxes(pixels: MatLike, image: bytes) -> MatLike:
-    """As the AVIF's boxes say, which OpenCV does not read. Its EXIF data repeat it, and only the boxes count."""
-    try:
-        turns = isobmff.read_turns(image)
-    except BrokenHeader as error:
-        raise UndecodableImage(str(error)) from error
-    for kind, number in turns:
-        if kind == b"imir":
-            pixels = cv2.flip(pixels, number)
-        elif number:
-            pixels = cv2.rotate(pixels, _QUARTER_TURNS[number])
-    return pixels
-
-
-def _orientation(exif: bytes) -> int:
-    """EXIF's orientation, 1 to 8; 1 (upright) where it is missing or damaged."""
-    exif = exif.removeprefix(b"Exif\0\0")  # some writers of WebP keep the marker that only JPEG asks for
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None:
-        return 1
-    try:
-        (directory,) = struct.unpack_from(order + "I", exif, 4)
-        (entries,) = struct.unpack_from(order + "H", exif, directory)
-        for entry in range(entries):
-            tag, _, _, value = struct.unpack_from(order + "HHIH", exif, directory + 2 + 12 * entry)
-            if tag == _ORIENTATION_TAG:
-                return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF's range
-    except struct.error:
-        pass
-    return 1
-
-
-def _turned(pixels: MatLike, orientation: int) -> MatLike:
-    """Undo what EXIF says the camera did: 5 to 8 are 1 to 4 with rows and columns exchanged first."""
-    if orientation > 4:  # noqa: PLR2004
-        pixels = cv2.transpose(pixels)
-    # Where row 0 and column 0 of the stored picture lie (EXIF 2.32, 4.6.4): a flip puts them top left.
-    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
-    return pixels if flip is None else cv2.flip(pixels, flip)
