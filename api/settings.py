@@ -30,6 +30,7 @@ class Settings(SharedSettings):
         validate_default=False,
         description="Opens /admin to whoever sends it; 16 or more printable ASCII characters. Empty: nobody.",
     )
+    request_timeout_s: float = Field(30, gt=0, le=600, description="A request's deadline, in seconds.")
     top_k: int = Field(
         3,
         ge=1,

@@ -10,14 +10,22 @@ from typing import TypeVar
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contract.image_header import DEFAULT_MAX_PIXELS
+
 EXIT_BAD_SETTINGS = 2
 PASSWORD = re.compile(r"(//[^@/]*:)[^@/]*@")  # in a URL
 
 
-class SharedSettings(BaseSettings):
-    """Settings of the same name and meaning in the API and in the workers."""
+class PictureSettings(BaseSettings):
+    """What holds wherever pictures are read, with a queue or without one."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True)
+
+    max_pixels: int = Field(DEFAULT_MAX_PIXELS, ge=1, description="Largest picture taken, in pixels (width x height).")
+
+
+class SharedSettings(PictureSettings):
+    """Settings of the same name and meaning in the API and in the workers, and read by both."""
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
@@ -25,10 +33,7 @@ class SharedSettings(BaseSettings):
         description="Redis or Valkey, 7.0 or newer, for queue and answers: redis://, rediss:// or unix:///socket.",
     )
     upload_dir: Path = Field(Path("data/uploads"), description="Folder of the stored pictures, shared by both sides.")
-    max_pixels: int = Field(50_000_000, ge=1, description="Largest picture taken, in pixels (width x height).")
     top_k_max: int = Field(10, ge=1, le=100, description="Labels computed and kept per picture; the bound of top_k.")
-    request_timeout_s: float = Field(30, gt=0, le=600, description="A request's deadline, in seconds.")
-    result_ttl_s: int = Field(300, ge=1, description="How long an answer serves the same picture, in seconds.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR.")
 
 

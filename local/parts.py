@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from local.settings import Settings
 
 # Weights and activations on huge pages where the kernel gives them: docs/decisions/0012. model/Dockerfile has it too.
-HUGE_PAGES = {"GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")}
+HUGE_PAGES = "glibc.malloc.hugetlb=1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,11 @@ def plan(settings: Settings, socket_path: Path) -> list[Part]:
     """
     data = settings.data_dir.resolve()
     shared = {"REDIS_URL": f"unix://{socket_path}", "UPLOAD_DIR": str(data / "uploads")}
-    worker = {**shared, **HUGE_PAGES, "MODEL_PATH": str(settings.model_path)}
+    worker = {
+        **shared,
+        "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", HUGE_PAGES),
+        "MODEL_PATH": str(settings.model_path),
+    }
     api = {
         **shared,
         "FEEDBACK_DIR": str(data / "feedback"),

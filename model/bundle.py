@@ -1,4 +1,4 @@
-"""A model is a folder: ``model.onnx``, ``labels.txt`` and ``model.json``, the card. Loads it and checks all of it."""
+"""A model is a folder: ``model.onnx``, ``labels.txt`` and a manifest, ``model.json``. All of it is checked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from model.cpu import has_fast_int8
 from model.errors import BundleError
-from model.manifest import Card, InputSpec, PreprocessSpec
+from model.manifest import InputSpec, Manifest, PreprocessSpec
 from model.onnx_runtime import Tensor, inputs_of, open_graph, outputs_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-CARD, MODEL, LABELS = "model.json", "model.onnx", "labels.txt"
+MANIFEST, MODEL, LABELS = "model.json", "model.onnx", "labels.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,13 @@ def choose_bundle(path: Path) -> Path:
     Raises:
         BundleError: there is no bundle, or no telling which.
     """
-    if path.is_file() or (path / CARD).is_file():
+    if path.is_file() or (path / MANIFEST).is_file():
         return path
     if not path.is_dir():
         raise BundleError(f"no model at {path}")
-    bundles = sorted(card.parent for card in path.glob(f"*/{CARD}"))
+    bundles = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
     if not bundles:
-        raise BundleError(f"no model at {path}: neither the folder nor those in it hold a {CARD}")
+        raise BundleError(f"no model at {path}: neither the folder nor those in it hold a {MANIFEST}")
     if len(bundles) == 1:
         return bundles[0]
     suffix = "-int8" if has_fast_int8() else "-fp32"
@@ -85,10 +85,10 @@ def choose_bundle(path: Path) -> Path:
 
 
 def load_bundle(path: Path, labels_path: Path | None = None) -> Bundle:
-    """Read a model's card and labels, and check every file.
+    """Read a model's manifest and labels, and check every file.
 
     Args:
-        path: a bundle's folder, or a bare ``.onnx`` file, which gets the card of the usual ImageNet network.
+        path: a bundle's folder, or a bare ``.onnx`` file, which gets the manifest of the usual ImageNet network.
         labels_path: the labels of a bare ``.onnx`` file, one a line; not looked at for a folder.
 
     Raises:
@@ -99,15 +99,15 @@ def load_bundle(path: Path, labels_path: Path | None = None) -> Bundle:
             raise BundleError(f"no model at {path}")
         if labels_path is None:
             raise BundleError(f"{path.name} is a bare ONNX file: LABELS_PATH must name its labels, one a line")
-        return _checked(standard_card(path), {MODEL: path, LABELS: labels_path})
-    card_bytes = _read(path / CARD)
-    card = _parse(card_bytes)
-    names = {MODEL, LABELS, *card.files} | ({card.golden.file} if card.golden else set())
-    return _checked(card, {name: path / name for name in sorted(names)}, card_bytes)
+        return _checked(standard_manifest(path), {MODEL: path, LABELS: labels_path})
+    manifest_bytes = _read(path / MANIFEST)
+    manifest = _parse(manifest_bytes)
+    names = {MODEL, LABELS, *manifest.files} | ({manifest.golden.file} if manifest.golden else set())
+    return _checked(manifest, {name: path / name for name in sorted(names)}, manifest_bytes)
 
 
-def standard_card(model: Path) -> Card:
-    """The card of a bare ONNX file: preprocessing as the torchvision and ONNX Model Zoo classifiers expect it.
+def standard_manifest(model: Path) -> Manifest:
+    """The manifest of a bare ONNX file: preprocessing as the torchvision and ONNX Model Zoo classifiers expect it.
 
     Raises:
         BundleError: the graph is not one float32 (N, 3, height, width) input and one (N, classes) output.
@@ -122,10 +122,10 @@ def standard_card(model: Path) -> Card:
             pass
         case _:
             raise BundleError(
-                f"{model.name}: the standard card is for one input float32 [N, 3, height, width] and one output "
-                f"float32 [N, classes]; this has {'; '.join(map(str, [*inputs, *outputs]))}. Write it a {CARD}"
+                f"{model.name}: the standard manifest is for one input float32 [N, 3, height, width] and one output "
+                f"float32 [N, classes]; this has {'; '.join(map(str, [*inputs, *outputs]))}. Write it a {MANIFEST}"
             )
-    return Card.model_validate(
+    return Manifest.model_validate(
         {
             "schema": 1,
             "name": re.sub(r"[^A-Za-z0-9._-]", "-", model.stem).lstrip("._-")[:64] or "model",
@@ -147,9 +147,9 @@ def standard_card(model: Path) -> Card:
     )
 
 
-def _parse(card: bytes) -> Card:
+def _parse(manifest_bytes: bytes) -> Manifest:
     try:
-        return Card.model_validate_json(card)
+        return Manifest.model_validate_json(manifest_bytes)
     except ValidationError as error:
         raise BundleError("\n".join(_sentences(error.errors()))) from error
 
@@ -158,41 +158,44 @@ def _sentences(errors: list[ErrorDetails]) -> Iterator[str]:
     for error in errors:
         place = ".".join(map(str, error["loc"]))
         given = "" if isinstance(error["input"], dict) else f", not {error['input']!r:.80}"
-        yield f"{CARD}: {place + ': ' if place else ''}{error['msg']}{given}"
+        yield f"{MANIFEST}: {place + ': ' if place else ''}{error['msg']}{given}"
 
 
-def _checked(card: Card, files: Mapping[str, Path], card_bytes: bytes | None = None) -> Bundle:
+def _checked(manifest: Manifest, files: Mapping[str, Path], manifest_bytes: bytes | None = None) -> Bundle:
     checksums = {name: _sha256(file) for name, file in files.items()}
-    for name, stated in card.files.items():
+    for name, stated in manifest.files.items():
         if checksums[name] != stated:
-            raise BundleError(f"{name}: its SHA-256 is {checksums[name]}, but the card states {stated}")
+            raise BundleError(f"{name}: its SHA-256 is {checksums[name]}, but the manifest states {stated}")
     labels = _labels(files[LABELS])
-    if len(labels) != card.classes:
-        raise BundleError(f"{files[LABELS].name}: {len(labels)} labels, but the card states {card.classes} classes")
+    if len(labels) != manifest.classes:
+        raise BundleError(
+            f"{files[LABELS].name}: {len(labels)} labels, but the manifest states {manifest.classes} classes"
+        )
     golden = None
-    if card.golden is not None:
-        if card.golden.label not in labels:
-            raise BundleError(f"{CARD}: golden.label {card.golden.label!r} is none of the labels")
-        golden = GoldenCheck(files[card.golden.file], card.golden.label)
+    if manifest.golden is not None:
+        if manifest.golden.label not in labels:
+            raise BundleError(f"{MANIFEST}: golden.label {manifest.golden.label!r} is not among the labels")
+        golden = GoldenCheck(files[manifest.golden.file], manifest.golden.label)
     return Bundle(
-        name=card.name,
-        precision=card.precision,
-        digest=_digest(card, checksums, card_bytes),
+        name=manifest.name,
+        precision=manifest.precision,
+        digest=_digest(manifest, checksums, manifest_bytes),
         labels=labels,
         model_path=files[MODEL],
-        input=card.input,
-        preprocess=card.preprocess,
-        output_name=card.output.name,
-        output_kind=card.output.kind,
+        input=manifest.input,
+        preprocess=manifest.preprocess,
+        output_name=manifest.output.name,
+        output_kind=manifest.output.kind,
         golden=golden,
     )
 
 
-def _digest(card: Card, checksums: Mapping[str, str], card_bytes: bytes | None) -> str:
-    """The card's own hash where the card pins the weights and labels; else one of the card and of their checksums."""
-    if card_bytes is not None and {MODEL, LABELS} <= card.files.keys():
-        return hashlib.sha256(card_bytes).hexdigest()
-    whole: dict[str, Any] = {"card": card.model_dump(), "files": checksums}
+def _digest(manifest: Manifest, checksums: Mapping[str, str], manifest_bytes: bytes | None) -> str:
+    """The manifest's own hash where it pins the weights and labels; else one of the manifest and of their checksums."""
+    if manifest_bytes is not None and {MODEL, LABELS} <= manifest.files.keys():
+        return hashlib.sha256(manifest_bytes).hexdigest()
+    # "card" is an older word for it: answers are stored under digests, which an upgrade must not change.
+    whole: dict[str, Any] = {"card": manifest.model_dump(), "files": checksums}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 

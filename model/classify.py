@@ -11,6 +11,7 @@ import csv
 import json
 import os
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,27 +19,29 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from contract.messages import Failure, Label
-from model.bundle import choose_bundle, load_bundle
-from model.classifier import Classifier
+from contract.settings import load_settings
 from model.cpu import usable_cpus
 from model.errors import ModelError
+from model.opencv_limit import limit_opencv
+from model.settings import ModelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from model.classifier import Classifier
 
 PICTURE_SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif",
     ".heic", ".heif", ".hif",
 }  # fmt: skip
 BATCH = 8
-DEFAULT_MODEL = Path("models")
 
 EXIT_SOME_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 1, 2, 130
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One picture's labels, best first."""
+class LabelledPicture:
+    """A picture and its labels, best first."""
 
     picture: Path
     labels: tuple[Label, ...]
@@ -52,7 +55,7 @@ class Run:
         self._pictures = pictures
         self.failed = 0
 
-    def answers(self) -> Iterator[Answer]:
+    def answers(self) -> Iterator[LabelledPicture]:
         with tqdm(total=len(self._pictures), unit="picture", disable=None if len(self._pictures) > 1 else True) as bar:
             for start in range(0, len(self._pictures), BATCH):
                 batch = self._pictures[start : start + BATCH]
@@ -61,7 +64,7 @@ class Run:
                     yield from answers
                 bar.update(len(batch))
 
-    def _classify(self, batch: Sequence[Path]) -> list[Answer]:
+    def _classify(self, batch: Sequence[Path]) -> list[LabelledPicture]:
         readable = [(picture, data) for picture in batch if (data := self._read(picture)) is not None]
         outcomes = self._classifier.classify([data for _, data in readable])
         answers = []
@@ -69,7 +72,7 @@ class Run:
             if isinstance(outcome, Failure):
                 self._skip(picture, outcome.detail)
             else:
-                answers.append(Answer(picture, outcome.labels))
+                answers.append(LabelledPicture(picture, outcome.labels))
         return answers
 
     def _read(self, picture: Path) -> bytes | None:
@@ -93,7 +96,7 @@ def _walk(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
 
 
-def print_table(answers: Iterable[Answer], pictures: Sequence[Path]) -> None:
+def print_table(answers: Iterable[LabelledPicture], pictures: Sequence[Path]) -> None:
     """One line per label; the picture's name stands on its first."""
     width = max(len(_printable(picture)) for picture in pictures)
     for answer in answers:
@@ -103,7 +106,7 @@ def print_table(answers: Iterable[Answer], pictures: Sequence[Path]) -> None:
             name = ""
 
 
-def print_json(answers: Iterable[Answer]) -> None:
+def print_json(answers: Iterable[LabelledPicture]) -> None:
     """An array of ``{"picture", "predictions": [{"label", "score"}]}``, written as the answers come."""
     separator = "["
     for answer in answers:
@@ -113,7 +116,7 @@ def print_json(answers: Iterable[Answer]) -> None:
     print("[]" if separator == "[" else "\n]")
 
 
-def print_csv(answers: Iterable[Answer]) -> None:
+def print_csv(answers: Iterable[LabelledPicture]) -> None:
     """Columns picture, rank (1 is best), label, score; one row per label."""
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(["picture", "rank", "label", "score"])
@@ -128,7 +131,7 @@ def _printable(picture: Path) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _arguments(arguments: Sequence[str] | None, default_model: Path) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m model.classify", description="Classify pictures.")
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE|FOLDER")
     parser.add_argument("--top-k", type=int, default=5, metavar="N", help="labels per picture (default: 5)")
@@ -136,7 +139,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--model",
         type=Path,
-        default=Path(os.environ.get("MODEL_PATH") or DEFAULT_MODEL),
+        default=default_model,
         metavar="PATH",
         help="a bundle, a folder of bundles or an .onnx file (default: $MODEL_PATH, else ./models)",
     )
@@ -152,7 +155,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, as the module says.
     """
-    wanted = _arguments(arguments)
+    settings = load_settings(ModelSettings)
+    wanted = _arguments(arguments, settings.model_path)
     # A file name may hold what the terminal's encoding can't show; that must not end the run.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text stream has it
     sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -160,16 +164,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not pictures:
         print("no pictures found", file=sys.stderr)
         return EXIT_NOTHING_DONE
-    labels_path = os.environ.get("LABELS_PATH")
-    try:
-        bundle = load_bundle(choose_bundle(wanted.model), Path(labels_path) if labels_path else None)
-        classifier = Classifier(bundle, num_threads=usable_cpus(), top_k=wanted.top_k)
-        classifier.verify()
-    except ModelError as error:
-        print(f"{error}. `make model` builds the models.", file=sys.stderr)
-        return EXIT_NOTHING_DONE
-    run = Run(classifier, pictures)
-    match wanted.format:
+    limit_opencv(settings.max_pixels)
+    from model.classifier import open_classifier  # noqa: PLC0415  OpenCV comes with it, and reads its limit then
+
+    with ExitStack() as stack:
+        try:
+            opened = open_classifier(
+                wanted.model,
+                settings.labels_path,
+                max_pixels=settings.max_pixels,
+                num_threads=usable_cpus(),
+                top_k=wanted.top_k,
+            )
+            classifier = stack.enter_context(opened)
+        except ModelError as error:
+            print(f"{error}. `make model` builds the models.", file=sys.stderr)
+            return EXIT_NOTHING_DONE
+        return _print_answers(Run(classifier, pictures), wanted.format, pictures)
+
+
+def _print_answers(run: Run, form: str, pictures: Sequence[Path]) -> int:
+    match form:
         case "json":
             print_json(run.answers())
         case "csv":

@@ -1,7 +1,7 @@
-"""``python -m model.healthcheck``: does the worker of this container stand in the roster? Exit code 0 or 1.
+"""``python -m model.healthcheck``: is the worker of this container registered? Exit code 0 or 1.
 
-A worker announces itself once its model is verified, and then every second for as long as it reaches Redis: what the
-API counts on is what this looks at.
+A worker registers once its model is verified, and then sends a heartbeat every second for as long as it reaches Redis.
+The API counts on the same registry.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def is_at_work(redis: Redis, host: str) -> bool:
     Raises:
         RedisError: Redis does not answer.
     """
-    return any(card.host == host for card in live_workers(redis))
+    return any(entry.host == host for entry in live_workers(redis))
 
 
 def main() -> int:
@@ -37,7 +37,7 @@ def main() -> int:
         print(f"Redis does not answer: {error}")  # noqa: T201  the engine keeps it with the check's result
         return 1
     if not at_work:
-        print("no live worker of this host is in the roster")  # noqa: T201
+        print("no live worker of this host is registered")  # noqa: T201
     return not at_work
 
 

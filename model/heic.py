@@ -6,7 +6,6 @@ what it costs stands in docs/decisions/0024-heic-photos.md.
 
 from __future__ import annotations
 
-import atexit
 import logging
 import signal
 import struct
@@ -20,7 +19,6 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from model.errors import UndecodableImage
-from model.opencv import MAX_PIXELS
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike
@@ -40,13 +38,18 @@ log = logging.getLogger(__name__)
 
 
 class HeicDecoder:
-    """The process, started by the first picture and again after each that was its end. Not for several threads."""
+    """The process, started by the first picture and again after each that was its end. Not for several threads.
 
-    def __init__(self) -> None:
+    Args:
+        max_pixels: the largest picture, width x height; what the process may use is measured by it.
+    """
+
+    def __init__(self, max_pixels: int) -> None:
+        self._max_pixels = max_pixels
         self._process: subprocess.Popen[bytes] | None = None
 
     def decode(self, image: bytes, reduction: int) -> MatLike:
-        """Pixels as ``model.decode.decode`` gives them, averaged over squares of ``reduction`` pixels.
+        """Pixels as ``model.decode.Decoder`` gives them, averaged over squares of ``reduction`` pixels.
 
         Raises:
             UndecodableImage: libheif can't read it, or not within the limits.
@@ -83,17 +86,17 @@ class HeicDecoder:
         limit = Timer(deadline - time.monotonic(), process.kill)  # ends what waits for its pipes, in either direction
         limit.start()
         try:
-            return _exchange(process, image, reduction)
+            return _exchange(process, image, reduction, self._max_pixels)
         finally:
             limit.cancel()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             # Nothing of the worker's environment, as the address of Redis, is any business of a stranger's picture.
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "model.heic_process"],
+            self._process = subprocess.Popen(  # noqa: S603  our own arguments
+                [sys.executable, "-m", "model.heic_process", str(self._max_pixels)],
                 cwd=ROOT,
-                env={"MAX_PIXELS": str(MAX_PIXELS)},
+                env={},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -101,14 +104,14 @@ class HeicDecoder:
         return self._process
 
 
-def _exchange(process: subprocess.Popen[bytes], image: bytes, reduction: int) -> NDArray[np.uint8]:
+def _exchange(process: subprocess.Popen[bytes], image: bytes, reduction: int, max_pixels: int) -> NDArray[np.uint8]:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(REQUEST.pack(len(image), reduction))
     process.stdin.write(image)
     process.stdin.flush()
     height, width = REPLY.unpack(_read(process.stdout, REPLY.size))
-    if height * width > MAX_PIXELS:  # nothing is taken from the process on trust
+    if height * width > max_pixels:  # nothing is taken from the process on trust
         raise EOFError
     return np.frombuffer(_read(process.stdout, height * width * 3), np.uint8).reshape(height, width, 3)
 
@@ -118,7 +121,3 @@ def _read(stream: IO[bytes], length: int) -> bytes:
     if len(content) < length:
         raise EOFError
     return content
-
-
-decoder = HeicDecoder()
-atexit.register(decoder.close)

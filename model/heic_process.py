@@ -1,4 +1,4 @@
-"""``python -m model.heic_process``: reads HEICs from standard input, writes their pixels, until the input ends."""
+"""``python -m model.heic_process MAX_PIXELS``: reads HEICs from standard input, writes their pixels, until it ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pillow_heif
 
 from model.decode import on_white
 from model.heic import REPLY, REQUEST
-from model.opencv import MAX_PIXELS, cv2
+from model.opencv import cv2
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike
@@ -27,13 +27,13 @@ WORKING_BYTES = 128 * 1024 * 1024
 _UNREADABLE = (ValueError, EOFError, SyntaxError, RuntimeError, OSError, MemoryError, cv2.error)
 
 
-def main() -> None:
+def main(max_pixels: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker, which finishes what it has begun
     answers = _only_our_own_output()
     pillow_heif.options.DECODE_THREADS = 1  # a worker keeps to its own core
     pillow_heif.options.THUMBNAILS = pillow_heif.options.DEPTH_IMAGES = pillow_heif.options.AUX_IMAGES = False
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _limit_memory()
+    _limit_memory(max_pixels)
     while request := sys.stdin.buffer.read(REQUEST.size):
         length, reduction = REQUEST.unpack(request)
         image = sys.stdin.buffer.read(length)
@@ -73,12 +73,12 @@ def _limit_time() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
 
 
-def _limit_memory() -> None:
+def _limit_memory(max_pixels: int) -> None:
     statm = Path("/proc/self/statm")
     if not statm.exists():
         return  # macOS, which does not heed the limit either
     used = int(statm.read_text().split()[0]) * resource.getpagesize()
-    limit = used + WORKING_BYTES + BYTES_PER_PIXEL * MAX_PIXELS
+    limit = used + WORKING_BYTES + BYTES_PER_PIXEL * max_pixels
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
@@ -91,4 +91,4 @@ def _only_our_own_output() -> IO[bytes]:
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

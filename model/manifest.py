@@ -1,4 +1,4 @@
-"""The card of a model, ``model.json``: what it says, in types. See docs/bring-your-own-model.md."""
+"""The manifest of a model, ``model.json``: what it says, in types. See docs/bring-your-own-model.md."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Golden(Record):
     label: str
 
 
-class Card(Record):
+class Manifest(Record):
     """All of ``model.json``. What only an exported bundle needs is optional, but checked where it is given."""
 
     schema_version: Literal[1] = Field(1, alias="schema")

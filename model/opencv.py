@@ -1,22 +1,18 @@
-"""OpenCV as the workers want it. Import ``cv2`` from here and from nowhere else on the worker side.
-
-OpenCV reads its limits from the environment once, while it is loaded, so they are set before.
-"""
+"""OpenCV as the workers want it. Import ``cv2`` from here and from nowhere else on the worker side."""
 
 from __future__ import annotations
 
 import os
 
-from contract.settings import SharedSettings, load_settings
+from contract.image_header import DEFAULT_MAX_PIXELS
+from model.opencv_limit import VARIABLE
 
-__all__ = ["MAX_PIXELS", "cv2"]
+__all__ = ["cv2"]
 
-# Width x height. What a picture of that size costs in memory stands in docs/decisions/0023.
-MAX_PIXELS = load_settings(SharedSettings).max_pixels
-
-os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_PIXELS)
+# Both are read once, while OpenCV is loaded; a program that takes larger pictures has said so before.
+os.environ.setdefault(VARIABLE, str(DEFAULT_MAX_PIXELS))
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # a picture that can't be read is an answer, not a log line
 
-import cv2  # noqa: E402 - see above
+import cv2
 
 cv2.setNumThreads(1)  # a worker keeps to its own core

@@ -1,4 +1,4 @@
-"""Encoded picture → one network input, as the model's card says. Pure."""
+"""Encoded picture → one network input, as the model's manifest says."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from contract.image_header.header import Size
-from model.decode import decode
 from model.opencv import cv2
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike
     from numpy.typing import NDArray
 
+    from model.decode import Decoder
     from model.manifest import InputSpec, PreprocessSpec
 
 _INTERPOLATION = {
@@ -28,7 +28,9 @@ _LARGEST_JPEG_REDUCTION = 8
 _LONGEST_RATIO = 4
 
 
-def preprocess(image: bytes, spec: PreprocessSpec, target: InputSpec) -> NDArray[np.float32 | np.uint8]:
+def preprocess(
+    image: bytes, decoder: Decoder, spec: PreprocessSpec, target: InputSpec
+) -> NDArray[np.float32 | np.uint8]:
     """Decode an encoded picture into one network input.
 
     Returns:
@@ -37,13 +39,13 @@ def preprocess(image: bytes, spec: PreprocessSpec, target: InputSpec) -> NDArray
 
     Raises:
         UndecodableImage: the bytes are no picture that OpenCV can read, or are cut short.
-        TooManyPixels: the picture passes the worker's limit.
+        TooManyPixels: the picture passes the decoder's limit.
     """
 
     def reduction(size: Size) -> int:
         return min(_reduction(size, spec, target), _LARGEST_JPEG_REDUCTION)
 
-    pixels = decode(image, exif_orientation=spec.exif_orientation, reduction=reduction)
+    pixels = decoder.decode(image, exif_orientation=spec.exif_orientation, reduction=reduction)
     pixels = _crop(pixels, spec, target) if spec.resize == "crop" else _resize(pixels, spec, target, _size(target))
     if spec.colour == "rgb":
         pixels = pixels[..., ::-1]
@@ -67,7 +69,7 @@ def _reduction(size: Size, spec: PreprocessSpec, target: InputSpec) -> int:
 
 
 def _crop(pixels: MatLike, spec: PreprocessSpec, target: InputSpec) -> MatLike:
-    assert spec.shorter_side is not None, "the card is checked"
+    assert spec.shorter_side is not None, "the manifest is checked"
     height, width = pixels.shape[:2]
     pixels = _middle(pixels, Size(min(width, _LONGEST_RATIO * height), min(height, _LONGEST_RATIO * width)))
     height, width = pixels.shape[:2]

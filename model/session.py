@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """A loaded network that was found to be what the bundle's card says.
+    """A loaded network that was found to be what the bundle's manifest says.
 
     Args:
         bundle: the model.
         num_threads: threads that share one operator's work. One per worker for throughput, more for latency.
 
     Raises:
-        BundleError: the file can't be loaded, or its input or output is not the card's.
+        BundleError: the file can't be loaded, or its input or output is not the manifest's.
     """
 
     def __init__(self, bundle: Bundle, num_threads: int = 1) -> None:
@@ -38,7 +38,7 @@ class Session:
         """Classify preprocessed pictures.
 
         Args:
-            batch: shape (N, height, width, 3) or (N, 3, height, width) and dtype as the card states; N may be 0.
+            batch: shape (N, height, width, 3) or (N, 3, height, width) and dtype as the manifest states; N may be 0.
 
         Returns:
             Probabilities, float32, shape (N, classes).
@@ -57,7 +57,7 @@ class Session:
         (scores,) = self._session.run([self._bundle.output_name], {self._bundle.input.name: batch})
         expected = (len(batch), len(self._bundle.labels))
         if scores.shape != expected:
-            raise ModelError(f"the network's answer has shape {scores.shape}, but the card says {expected}")
+            raise ModelError(f"the network's answer has shape {scores.shape}, but the manifest says {expected}")
         if not np.isfinite(scores).all():
             raise ModelError("the network's answer holds values that are not finite")
         return scores  # type: ignore[no-any-return]  # ONNX Runtime is untyped
@@ -77,12 +77,12 @@ def _check_input(inputs: Sequence[Tensor], bundle: Bundle) -> bool:
     if [tensor.name for tensor in inputs] != [spec.name] or inputs[0].dtype != spec.dtype:
         raise BundleError(
             f"{bundle.model_path.name}: its inputs are {'; '.join(map(str, inputs))}, "
-            f"but the card says {spec.name} {spec.dtype}"
+            f"but the manifest says {spec.name} {spec.dtype}"
         )
     if not _fits(inputs[0], expected):
         raise BundleError(
             f"{bundle.model_path.name}: its input is {inputs[0]}, "
-            f"but the card says {spec.layout} with height {spec.height} and width {spec.width}"
+            f"but the manifest says {spec.layout} with height {spec.height} and width {spec.width}"
         )
     return inputs[0].shape[0] == 1
 
@@ -92,11 +92,11 @@ def _check_output(outputs: Sequence[Tensor], bundle: Bundle) -> None:
     if found is None:
         raise BundleError(
             f"{bundle.model_path.name}: its outputs are {'; '.join(map(str, outputs))}, "
-            f"but the card says {bundle.output_name}"
+            f"but the manifest says {bundle.output_name}"
         )
     if found.dtype != "float32" or not _fits(found, (1, len(bundle.labels))):
         raise BundleError(
-            f"{bundle.model_path.name}: its output is {found}, but the card says float32 with "
+            f"{bundle.model_path.name}: its output is {found}, but the manifest says float32 with "
             f"{len(bundle.labels)} classes"
         )
 

@@ -1,10 +1,11 @@
-"""``python -m model.worker``: load a bundle, verify it, and serve its queue until asked to stop."""
+"""``python -m model.worker``: load a bundle, verify it, and serve its queues until asked to stop."""
 
 from __future__ import annotations
 
 import logging
 import sys
 import time
+from contextlib import ExitStack
 
 from redis.exceptions import RedisError
 
@@ -12,9 +13,8 @@ from contract.image_store import ImageStore
 from contract.logging import set_up_logging
 from contract.redis_clients import connect
 from contract.settings import load_settings
-from model.bundle import choose_bundle, load_bundle
-from model.classifier import Classifier
 from model.errors import ModelError
+from model.opencv_limit import limit_opencv
 from model.serving.worker import Worker
 from model.settings import Settings
 
@@ -27,29 +27,38 @@ log = logging.getLogger("model.worker")
 def main() -> int:
     settings = load_settings(Settings)
     set_up_logging(settings.log_level)
-    try:
+    limit_opencv(settings.max_pixels)
+    from model.classifier import open_classifier  # noqa: PLC0415  OpenCV comes with it, and reads its limit then
+
+    with ExitStack() as stack:
         started = time.monotonic()
-        bundle = load_bundle(choose_bundle(settings.model_path), settings.labels_path)
-        classifier = Classifier(bundle, num_threads=settings.num_threads, top_k=settings.top_k_max)
-        classifier.verify()
-    except ModelError as error:
-        log.critical("the model can't be served: %s", error)
-        return EXIT_NO_MODEL
-    log.info(
-        "%s %s (%s) verified in %.1f s", bundle.name, bundle.precision, bundle.digest[:12], time.monotonic() - started
-    )
-    try:
-        Worker(
+        try:
+            opened = open_classifier(
+                settings.model_path,
+                settings.labels_path,
+                max_pixels=settings.max_pixels,
+                num_threads=settings.num_threads,
+                top_k=settings.top_k_max,
+            )
+            classifier = stack.enter_context(opened)
+        except ModelError as error:
+            log.critical("the model can't be served: %s", error)
+            return EXIT_NO_MODEL
+        took_s, bundle = time.monotonic() - started, classifier.bundle
+        log.info("%s %s (%s) verified in %.1f s", bundle.name, bundle.precision, bundle.digest[:12], took_s)
+        worker = Worker(
             connect(settings.redis_url),
             ImageStore(settings.upload_dir),
             classifier,
             batch_max=settings.batch_max,
             batch_wait_s=settings.batch_wait_ms / 1000,
             answer_ttl_s=settings.result_ttl_s,
-        ).serve()
-    except RedisError as error:
-        log.critical("Redis does not answer at the start: %s", error)
-        return EXIT_NO_REDIS
+        )
+        try:
+            worker.serve()
+        except RedisError as error:
+            log.critical("Redis does not answer at the start: %s", error)
+            return EXIT_NO_REDIS
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Recovery and intake before a Redis that answers, but not everything: what they can't read they must not forget."""
+"""Recovery and batcher with a Redis that does not answer everything: what they can't read they must not forget."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from redis import Redis
 from redis.exceptions import NoPermissionError
 from rq import Queue
 
+from contract import keys
 from contract.job_queue import queue_name
 from model.serving.batcher import Batcher
 from model.serving.recovery import Recovery
@@ -38,7 +39,8 @@ def forbidden(workers: ScriptedWorkers, any_server: Server) -> Iterator[Redis]:
 
 def recovery(redis: Redis) -> Recovery:
     queue = Queue(queue_name(MODEL), connection=redis)
-    return Recovery(redis, queue, Settlement(redis, queue, MODEL, 60, "worker"), batch_wait_s=0.0)
+    settlement = Settlement(redis, queue, model=MODEL, answer_ttl_s=60, worker_name="worker")
+    return Recovery(redis, queue, settlement, batch_wait_s=0.0)
 
 
 def test_a_lease_whose_job_cant_be_read_stays(workers, forbidden):
@@ -52,7 +54,7 @@ def test_a_lease_whose_job_cant_be_read_stays(workers, forbidden):
 
     assert workers.redis.zcard(LEASES) == 1
 
-    workers.redis.delete(f"recovery:{queue_name(MODEL)}")
+    workers.redis.delete(keys.recovery(queue_name(MODEL)))
     recovery(workers.redis).run_if_due()
 
     assert workers.redis.zcard(LEASES) == 0

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from api.core import live_workers
-from api.http.upload import Upload
 from api.services import Services
 from api.settings import Settings
 from contract import keys
 from contract.messages import Classification, Label, Timings
 from contract.redis_clients import connect
-from model.serving.worker import Worker
+from contract.worker_registry import WorkerEntry
+from model.serving.batch_processor import BatchProcessor
+from model.serving.lease import Lease
+from model.serving.priority_queues import PriorityQueues
+from model.serving.registration import Registration
 from tests.support.scripted_worker import DIGEST, MODEL
 
 if TYPE_CHECKING:
@@ -49,36 +52,41 @@ class TenLabels:
         return [Classification(MODEL, DIGEST, labels, Timings(decode=3.04512, infer=20.18734)) for _ in images]
 
 
-class Desk:
-    """A worker in this process that takes a batch when told to, so that nobody else speaks to Redis meanwhile."""
+class StepwiseWorker:
+    """The parts of a worker, in this process: it works when a test asks it to, and nobody else speaks to Redis then."""
 
     def __init__(self, redis_url: str, workers: ScriptedWorkers) -> None:
         self.classifier = TenLabels()
         self._redis = connect(redis_url)
-        classifier = cast("Any", self.classifier)
-        self._worker = Worker(self._redis, workers.store, classifier, batch_max=4, batch_wait_s=0.0, answer_ttl_s=60)
-        self._worker._presence._announce()
+        entry = WorkerEntry(worker_id="w1", host="here", model=MODEL, digest=DIGEST, batch=4, service_ms=0.0)
+        registration = Registration(self._redis, entry, LABELS)
+        registration.renew()
+        self._queues = PriorityQueues(
+            self._redis, MODEL, "w1", batch_max=4, batch_wait_s=0.0, answer_ttl_s=60, workers=lambda: 1
+        )
+        self._processor = BatchProcessor(workers.store, cast("Any", self.classifier), Lease(self._redis), registration)
 
     def work(self) -> None:
-        taken = self._worker._lanes.take()
+        """Take one batch and see it through."""
+        taken = self._queues.take()
         assert taken is not None
-        lane, batch = taken
-        self._worker._work_off(batch, lane.settlement)
+        queue, batch = taken
+        self._processor.process(batch, queue.settlement)
 
     def close(self) -> None:
         self._redis.close()
 
 
 @pytest.fixture
-def desk(any_server: Server, workers: ScriptedWorkers) -> Iterator[Desk]:
-    desk = Desk(any_server.url, workers)
-    yield desk
-    desk.close()
+def worker(any_server: Server, workers: ScriptedWorkers) -> Iterator[StepwiseWorker]:
+    worker = StepwiseWorker(any_server.url, workers)
+    yield worker
+    worker.close()
 
 
 @pytest.fixture
 def services(any_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
-    """Those of an API process that has just looked who is at work, and does so no more."""
+    """Those of an API process that has just read who is at work, and does so no more."""
     monkeypatch.setattr(live_workers, "HELD_FOR_S", inf)
     services = Services.connect(
         Settings(redis_url=any_server.url, upload_dir=tmp_path / "uploads", feedback_dir=tmp_path)
@@ -93,7 +101,7 @@ def asked_of(redis: Redis, act: Callable[[], object]) -> tuple[Counter[str], int
     def so_far() -> tuple[Counter[str], int]:
         pieces = redis.info("stats")["total_reads_processed"]
         stats = redis.info("commandstats")
-        return Counter({name.removeprefix("cmdstat_"): told["calls"] for name, told in stats.items()}), pieces
+        return Counter({name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}), pieces
 
     commands_before, pieces_before = so_far()
     act()
@@ -103,14 +111,14 @@ def asked_of(redis: Redis, act: Callable[[], object]) -> tuple[Counter[str], int
     return +commands, pieces - pieces_before - 2  # one for each look of our own that lies between
 
 
-def test_a_hit_costs_one_look(workers, desk, services):
-    """Three reads, in one round trip: stored answer, computation in flight, and the queue's length for admission."""
+def test_a_hit_costs_one_look(workers, worker, services):
+    """Three reads, in one round trip: stored answer, job in flight, and the queue's length for admission."""
 
     def ask() -> str:
-        return str(services.inference.classify(Upload(b"tabby", "photo.jpg")).cache)
+        return str(services.inference.classify(b"tabby").cache)
 
     workers.submit("tabby")
-    desk.work()
+    worker.work()
     assert ask() == "hit"
     commands, pieces = asked_of(workers.redis, ask)
 
@@ -118,23 +126,23 @@ def test_a_hit_costs_one_look(workers, desk, services):
     assert pieces == 1
 
 
-def test_a_batch_is_settled_with_as_many_transactions_as_one_picture(workers, desk):
+def test_a_batch_is_settled_with_as_many_transactions_as_one_picture(workers, worker):
     """One to start it and one to end it: batches are what makes many pictures cheap, for Redis too."""
     transactions = []
     for size in (1, 4):
         for n in range(size):
             workers.submit(f"{size}-{n}")
-        commands, _ = asked_of(workers.redis, desk.work)
+        commands, _ = asked_of(workers.redis, worker.work)
         transactions.append(commands["exec"])
 
-    assert desk.classifier.batches == [1, 4]
+    assert worker.classifier.batches == [1, 4]
     assert transactions == [2, 2]
 
 
-def test_a_stored_answer_of_ten_labels_takes_less_than_a_kilobyte(workers, desk):
+def test_a_stored_answer_of_ten_labels_takes_less_than_a_kilobyte(workers, worker):
     """What a busy service remembers for RESULT_TTL_S has to fit beside its queue."""
     workers.submit("tabby")
-    desk.work()
+    worker.work()
     size = workers.redis.memory_usage(keys.answer(MODEL, DIGEST, workers.store.put(b"tabby")))
     print(f"{workers.redis.info('server')['redis_version']}: {size} bytes")
 

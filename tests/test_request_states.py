@@ -1,4 +1,4 @@
-"""The life of a computation on a real server with real worker processes; only the network is scripted."""
+"""The life of a job on a real server with real worker processes; only the network is scripted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def dead_letters(workers: ScriptedWorkers) -> list[str]:
     return FailedJobRegistry(queue_name(MODEL), connection=workers.redis).get_job_ids(cleanup=False)
 
 
-def test_a_computation_is_answered_and_its_answer_serves_the_same_picture_again(workers):
+def test_a_job_is_answered_and_its_answer_serves_the_same_picture_again(workers):
     """The second request of a picture costs one look and no worker."""
     workers.start()
     submission = workers.submit("tabby")
@@ -53,7 +53,7 @@ def test_a_computation_is_answered_and_its_answer_serves_the_same_picture_again(
 
 
 def test_the_same_picture_twice_at_once_is_computed_once(workers):
-    """Whoever comes second joins the computation in flight and gets its result."""
+    """The second sender joins the job in flight and gets its result."""
     first, second = workers.submit("tabby"), workers.submit("tabby")
     workers.start()
 
@@ -72,9 +72,9 @@ def test_what_waits_is_computed_together(workers):
     assert workers.batches() == ["cat-0 cat-1 cat-2 cat-3", "cat-4 cat-5"]
 
 
-def test_a_worker_leaves_its_colleagues_their_share_of_a_short_queue(workers):
+def test_a_worker_leaves_the_others_their_share_of_a_short_queue(workers):
     """One that took all of it would compute for long while they stand idle."""
-    workers.redis.zadd(keys.workers(MODEL), {"colleague": time.time() + WAIT_S})  # who is busy elsewhere
+    workers.redis.zadd(keys.workers(MODEL), {"another": time.time() + WAIT_S})  # busy elsewhere
     submissions = [workers.submit(f"cat-{n}") for n in range(5)]
     workers.start()
 
@@ -87,7 +87,7 @@ def test_a_worker_leaves_its_colleagues_their_share_of_a_short_queue(workers):
     [(1, 1, 1), (8, 1, 4), (1, 2, 1), (5, 2, 3), (8, 2, 4), (12, 2, 4), (3, 8, 1)],
 )  # fmt: skip
 def test_a_batch_is_a_workers_share_of_what_waits_up_to_the_limit(workers, waiting, alive, taken):
-    """Nobody idles while the queue is short, and batches are full when it is long."""
+    """No worker idles while the queue is short, and batches are full when it is long."""
     for number in range(waiting):
         workers.submit(f"cat-{number}")
     queue = Queue(queue_name(MODEL), connection=workers.redis, serializer=JSONSerializer)
@@ -122,7 +122,7 @@ def test_the_jobs_of_a_killed_worker_are_answered_by_another(workers):
 
 
 def test_a_batch_may_take_long_as_long_as_its_pictures_come_along(workers):
-    """The limit is for a worker that hangs; four large HEICs are work."""
+    """The limit is for a worker that hangs; four large HEICs are just work."""
     submissions = [workers.submit(f"large-{n}") for n in range(4)]
     worker = workers.start(COMPUTE_LIMIT_S="2")
 
@@ -132,7 +132,7 @@ def test_a_batch_may_take_long_as_long_as_its_pictures_come_along(workers):
 
 
 def test_a_worker_that_hangs_ends_itself(workers):
-    """No signal reaches native code; without this its jobs would never be anybody else's."""
+    """No signal reaches native code; without this no other worker would ever get its jobs."""
     workers.submit("hang")
 
     assert workers.start(COMPUTE_LIMIT_S="1").wait(WAIT_S) == EXIT_HUNG
@@ -181,7 +181,7 @@ def test_our_own_fault_is_tried_three_times_and_then_seen(workers):
 
 
 def test_a_picture_that_is_gone_from_the_store_is_given_up_and_its_neighbours_pay_nothing(workers):
-    """Somebody deleted it, or the volume came back from a backup without it."""
+    """Somebody deleted it, or the volume came back from a backup without it. The log says which."""
     gone, *others = (workers.submit(script) for script in ("gone", "cat-0", "cat-1"))
     picture = workers.store.put(b"gone")
     next(workers.folder.rglob(picture)).unlink()
@@ -192,10 +192,11 @@ def test_a_picture_that_is_gone_from_the_store_is_given_up_and_its_neighbours_pa
         workers.outcome(gone)
     assert workers.batches() == ["cat-0 cat-1"]
     assert dead_letters(workers) == [gone.job_id]
+    assert f"picture {picture} is not in the store" in (workers.folder / "workers.log").read_text()
 
 
 def test_every_end_lets_the_picture_be_submitted_anew(workers):
-    """No later request may join a computation that came to nothing."""
+    """No later request may join a job that came to nothing."""
     workers.start()
     for script in ("fault", "bad", "tabby"):
         submission = workers.submit(script)
@@ -204,7 +205,7 @@ def test_every_end_lets_the_picture_be_submitted_anew(workers):
         assert workers.redis.get(keys.inflight(MODEL, workers.store.put(script.encode()))) is None
 
 
-def test_a_computation_that_nobody_wants_any_more_is_dropped_unseen(workers):
+def test_a_job_that_nobody_wants_any_more_is_dropped_unseen(workers):
     """Computing for a client that has gone would make those who wait wait longer."""
     submission = workers.submit("tabby", wanted_for_s=0.01)
     eventually(lambda: not workers.redis.exists(keys.wanted(submission.job_id)), "nobody wants it any more")
@@ -215,7 +216,7 @@ def test_a_computation_that_nobody_wants_any_more_is_dropped_unseen(workers):
     assert workers.redis.get(keys.inflight(MODEL, workers.store.put(b"tabby"))) is None
 
 
-def test_a_joiner_keeps_a_computation_wanted(workers):
+def test_a_joiner_keeps_a_job_wanted(workers):
     """The first sender's deadline is not the second's."""
     first = workers.submit("tabby", wanted_for_s=0.3)
     workers.queue.join(first.job_id, WAIT_S)
@@ -264,9 +265,9 @@ def test_an_id_that_is_on_the_queue_twice_is_computed_once(workers):
 
 
 def test_garbage_on_the_queue_is_dropped_and_the_worker_lives_on(workers):
-    """Whoever can write to Redis must not be able to stop the workers."""
+    """Someone who can write to Redis must not be able to stop the workers."""
     workers.redis.rpush(QUEUE, b"\xff\xfe garbage", "no-such-job", "half-a-job")
-    workers.redis.hset("rq:job:half-a-job", mapping={"data": b"\x80\x04 not json", "status": "queued"})
+    workers.redis.hset(keys.rq_job("half-a-job"), mapping={"data": b"\x80\x04 not json", "status": "queued"})
     workers.start()
 
     assert label_of(workers.outcome(workers.submit("tabby"))) == "tabby"
@@ -277,7 +278,7 @@ def test_garbage_on_the_queue_is_dropped_and_the_worker_lives_on(workers):
 def test_a_job_with_forged_records_does_not_end_the_worker(workers, meta):
     """It would end every worker that recovery gives it to."""
     submission = workers.submit("tabby")
-    workers.redis.hset(f"rq:job:{submission.job_id}", "meta", meta)
+    workers.redis.hset(keys.rq_job(submission.job_id), "meta", meta)
     workers.start()
 
     assert label_of(workers.outcome(workers.submit("lynx"))) == "lynx"
@@ -286,7 +287,7 @@ def test_a_job_with_forged_records_does_not_end_the_worker(workers, meta):
 
 def test_an_id_that_leads_to_no_job_at_all_does_not_stop_recovery(workers):
     """A key of the wrong type makes Redis itself complain; other jobs are brought back all the same."""
-    workers.redis.set("rq:job:wrong", "a string")
+    workers.redis.set(keys.rq_job("wrong"), "a string")
     stranded = workers.submit("tabby")
     workers.redis.rpush(f"{QUEUE}:intermediate", "wrong")
     workers.redis.lmove(QUEUE, f"{QUEUE}:intermediate")
@@ -305,8 +306,8 @@ def test_rq_sees_a_worker_again_after_redis_has_lost_everything(workers):
     eventually(lambda: workers.redis.smembers("rq:workers"), "the worker registers anew")
 
 
-def test_a_models_labels_are_known_from_its_first_announcement_on(workers):
-    """Who sees a worker can offer its labels, also after Redis has lost everything."""
+def test_a_models_labels_are_known_as_soon_as_its_worker_is(workers):
+    """An API that sees a worker can offer its labels, also after Redis has lost everything."""
     workers.start()
     assert worker_registry.read_labels(workers.redis, MODEL, DIGEST) == ("tabby", "lynx")
 
@@ -318,7 +319,7 @@ def test_a_forged_job_runs_no_code(workers, tmp_path):
     """JSON stops pickles; the allow-list stops names: a job that names another function is refused for good."""
     victim = tmp_path / "victim"
     forged = zlib.compress(json.dumps(["os.mkdir", None, [str(victim)], {}]).encode())
-    workers.redis.hset("rq:job:forged", mapping={"data": forged, "status": "queued", "origin": queue_name(MODEL)})
+    workers.redis.hset(keys.rq_job("forged"), mapping={"data": forged, "status": "queued", "origin": queue_name(MODEL)})
     workers.redis.set(keys.wanted("forged"), 1)
     workers.redis.rpush(QUEUE, "forged")
     workers.start()
@@ -331,12 +332,12 @@ def test_a_forged_job_runs_no_code(workers, tmp_path):
 def test_what_lies_on_the_queue_is_json(workers):
     """No pickle on the wire, in either direction."""
     submission = workers.submit("tabby")
-    stored = zlib.decompress(workers.redis.hget(f"rq:job:{submission.job_id}", "data") or b"")
+    stored = zlib.decompress(workers.redis.hget(keys.rq_job(submission.job_id), "data") or b"")
 
     assert json.loads(stored)[2] == ClassifyJob(workers.store.put(b"tabby"), cache=True).to_args()
 
 
-def test_rqs_own_command_line_tells_of_queues_and_workers_as_they_are(workers, any_server):
+def test_rqs_own_command_line_shows_queues_and_workers_as_they_are(workers, any_server):
     """An operator's usual tool must not be wrong: batches are settled by us, and RQ's records are kept true."""
     worker = workers.start()
     workers.outcome(workers.submit("tabby"))
@@ -346,14 +347,14 @@ def test_rqs_own_command_line_tells_of_queues_and_workers_as_they_are(workers, a
     eventually(lambda: workers.redis.info("clients")["blocked_clients"] == 0, "it takes nothing more")
     workers.submit("lynx")
     rq = Path(sys.executable).with_name("rq")
-    told = subprocess.run([rq, "info", "--raw", "--url", any_server.url], capture_output=True, text=True, check=True)
-    queues, workers = told.stdout.splitlines()
+    shown = subprocess.run([rq, "info", "--raw", "--url", any_server.url], capture_output=True, text=True, check=True)
+    queue_line, worker_line = shown.stdout.splitlines()
 
-    assert queues == f"queue {queue_name(MODEL)} 1, 0 executing, 1 finished, 1 failed"
+    assert queue_line == f"queue {queue_name(MODEL)} 1, 0 executing, 1 finished, 1 failed"
     assert re.fullmatch(
         rf"worker \w+ \(.* {worker.pid}\) idle {queue_name(MODEL)}, {async_queue_name(MODEL)}\. "
         r"jobs: 1 finished, 1 failed",
-        workers,
+        worker_line,
     )
 
 
@@ -368,7 +369,7 @@ def test_a_worker_that_is_asked_to_stop_finishes_its_batch_and_takes_no_more(wor
     assert label_of(workers.outcome(first)) == "slow-1"
     assert leaving.wait(WAIT_S) == 0
     assert workers.redis.lrange(QUEUE, 0, -1) == [second.job_id.encode()]
-    assert workers.redis.zcard(f"workers:{MODEL}") == 0
+    assert workers.redis.zcard(keys.workers(MODEL)) == 0
     workers.start()
     assert label_of(workers.outcome(second)) == "tabby"
 
@@ -382,7 +383,7 @@ def test_a_wait_ends_at_its_deadline(workers):
 
 
 def test_a_restart_of_the_server_loses_nothing(workers, any_server):
-    """With the append-only file on, whoever waits still gets the answer, and the workers come back by themselves."""
+    """With the append-only file on, those who wait still get their answer, and the workers come back by themselves."""
     workers.start()
     answer = workers.outcome_later(workers.submit("slow-1"))
     queued = workers.outcome_later(workers.submit("slow-2", cache=False))

@@ -69,12 +69,12 @@ def make(output: Path, labels: Path, given: Path | None = None) -> None:
 
 
 def write(folder: Path, precision: str, model: bytes, labels: Path) -> None:
-    """Write a whole bundle into the new folder ``folder``: network, labels, golden picture, and the card."""
+    """Write a whole bundle into the new folder ``folder``: network, labels, golden picture, and the manifest."""
     folder.mkdir()
     (folder / "model.onnx").write_bytes(model)
     shutil.copyfile(labels, folder / "labels.txt")
     shutil.copyfile(bundles.GOLDEN, folder / "golden.jpg")
-    card = {
+    manifest = {
         "name": NAME,
         "precision": precision,
         "input": {"name": INPUT, "dtype": "uint8", "layout": "NHWC", "width": graph.SIDE, "height": graph.SIDE},
@@ -91,7 +91,7 @@ def write(folder: Path, precision: str, model: bytes, labels: Path) -> None:
             "made_by": "python -m examples.efficientnet_lite0",
         },
     }
-    (folder / "model.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    (folder / "model.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

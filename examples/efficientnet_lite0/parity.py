@@ -17,9 +17,9 @@ import numpy as np
 
 from examples.efficientnet_lite0 import graph, package
 from model.bundle import load_bundle
+from model.evaluation.parity.pixels import SYNTHETIC, fingerprint, photo, synthetic
 from model.export import photos
 from model.export.calibrate import fp32_bundle
-from model.export.parity.pixels import SYNTHETIC, fingerprint, photo, synthetic
 from model.session import Session
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ BATCH = 10
 
 def main() -> None:
     """Write calibration.json."""
-    parser = photos.argument_parser("calibrate", __doc__)
+    parser = photos.argument_parser("model.export.calibrate", __doc__)
     parser.add_argument("--output", type=Path, default=calibration.FILE, help="default: ResNet-50's own")
     options = parser.parse_args()
     collection, bundle = options.photos, load_bundle(fp32_bundle(options.models))
@@ -56,7 +56,7 @@ def fp32_bundle(models: Path) -> Path:
     Raises:
         SystemExit: there is none, or more than one.
     """
-    found = [card.parent for card in models.glob("*-fp32/model.json")]
+    found = [manifest.parent for manifest in models.glob("*-fp32/model.json")]
     if len(found) != 1:
         msg = f"{models} must hold one bundle whose name ends in -fp32, but holds {len(found)}"
         raise SystemExit(msg)
@@ -68,8 +68,8 @@ def rounded_tensors(model: onnx.ModelProto) -> list[str]:
 
     Where a ReLU or ReLU6 (Clip) follows, its result stands for theirs.
     """
-    relus = {node.input[0]: node.output[0] for node in model.onnx_runtime.node if node.op_type in {"Relu", "Clip"}}
-    results = [node.output[0] for node in model.onnx_runtime.node if node.op_type in {"Conv", "Add"}]
+    relus = {node.input[0]: node.output[0] for node in model.graph.node if node.op_type in {"Relu", "Clip"}}
+    results = [node.output[0] for node in model.graph.node if node.op_type in {"Conv", "Add"}]
     return [CENTRED, *(relus.get(name, name) for name in results)]
 
 

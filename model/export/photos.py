@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contract.image_header import DEFAULT_MAX_PIXELS
+from model.decode import Decoder
 from model.export.errors import ExportError
 from model.preprocess import preprocess
 
@@ -34,7 +36,9 @@ class Photos:
 
     def pixels(self, spec: PreprocessSpec, target: InputSpec) -> NDArray[np.uint8]:
         """Return all photos as the workers would feed them, uint8 (N, height, width, 3)."""
-        return np.stack([preprocess(file.read_bytes(), spec, target) for file in self.files]).astype(np.uint8)
+        with Decoder(DEFAULT_MAX_PIXELS) as decoder:
+            inputs = [preprocess(file.read_bytes(), decoder, spec, target) for file in self.files]
+        return np.stack(inputs).astype(np.uint8)
 
     def sha256(self) -> str:
         """Return a hash over names and bytes, in order."""
@@ -60,15 +64,15 @@ def read(folder: Path) -> Photos:
         raise ExportError(msg) from error
 
 
-def argument_parser(command: str, description: str | None) -> argparse.ArgumentParser:
+def argument_parser(module: str, description: str | None) -> argparse.ArgumentParser:
     """Return what reads the arguments that the commands about photos share: ``photos`` (read) and ``models``."""
-    parser = argparse.ArgumentParser(prog=f"python -m model.export.{command}", description=description)
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     parser.add_argument("--photos", type=_collection, required=True, help="folder of photos with a labels.csv")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
     return parser
 
 
-def from_arguments(command: str, description: str | None) -> tuple[Photos, Path]:
+def from_arguments(module: str, description: str | None) -> tuple[Photos, Path]:
     """Read the arguments of a command that has no others.
 
     Returns:
@@ -77,7 +81,7 @@ def from_arguments(command: str, description: str | None) -> tuple[Photos, Path]
     Raises:
         SystemExit: there are no photos.
     """
-    options = argument_parser(command, description).parse_args()
+    options = argument_parser(module, description).parse_args()
     return options.photos, options.models
 
 

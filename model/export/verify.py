@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from contract.image_header import DEFAULT_MAX_PIXELS
 from model.bundle import load_bundle
 from model.classifier import Classifier
+from model.decode import Decoder
 from model.errors import BundleError, ModelError
 from model.export.errors import ExportError
 
@@ -20,7 +22,8 @@ def check(folder: Path) -> None:
         ExportError: a checksum, a shape, the labels or the golden picture's answer is wrong.
     """
     try:
-        Classifier(load_bundle(folder)).verify()
+        with Decoder(DEFAULT_MAX_PIXELS) as decoder:
+            Classifier(load_bundle(folder), decoder).verify()
     except (BundleError, ModelError) as error:
         msg = f"{folder.name} failed its check and was not installed: {error}"
         raise ExportError(msg) from error

@@ -31,7 +31,7 @@ class Batch:
     Attributes:
         runnable: to compute now, together.
         unwanted: nobody waits for them any more.
-        refused: valid RQ jobs that are no classify jobs.
+        refused: valid RQ jobs, but not of ours.
         leftovers: IDs to forget: garbage, or jobs that another worker has ended meanwhile.
     """
 
@@ -48,18 +48,17 @@ class Batcher:
         batch_max: most jobs in one batch.
         batch_wait_s: how long a batch that is not full waits for stragglers, in seconds, whatever its share; 0 for not
             at all.
-        workers: says how many share the queue, at least 1; it is asked once a batch.
+        workers: returns how many share the queue, at least 1; called once a batch.
     """
 
     def __init__(
-        self, redis: Redis, queue: Queue, batch_max: int, batch_wait_s: float, workers: Callable[[], int]
+        self, redis: Redis, queue: Queue, *, batch_max: int, batch_wait_s: float, workers: Callable[[], int]
     ) -> None:
         self._redis = redis
         self._queue = queue
         self._batch_max = batch_max
         self._batch_wait_s = batch_wait_s
         self._workers = workers
-        self.garbage = 0  # IDs that led to no job, since the start
 
     def take(self, *, block: bool = False) -> Batch | None:
         """The next batch, or None when nothing waits; with ``block``, when nothing came within ``POP_BLOCK_S``.
@@ -89,7 +88,7 @@ class Batcher:
         return int(length)
 
     def _share(self, waiting: int) -> int:
-        """How many to take, so that an idle colleague finds some of a short queue: docs/decisions/0012."""
+        """How many to take, so that an idle worker finds some of a short queue: docs/decisions/0012."""
         return min(self._batch_max, math.ceil(waiting / self._workers()))
 
     def _move(self, places: int) -> list[bytes]:
@@ -115,20 +114,20 @@ class Batcher:
         ids = [entry.decode(errors="replace") for entry in entries]
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
-                pipe.hgetall(f"rq:job:{job_id}")
+                pipe.hgetall(keys.rq_job(job_id))
                 pipe.exists(keys.wanted(job_id))
             replies = pipe.execute(raise_on_error=False)  # a key of another type than a job's is garbage too
         batch = Batch()
         for entry, job_id, fields, wanted in zip(entries, ids, replies[::2], replies[1::2], strict=True):
-            order = self._read(job_id, fields)
-            if order is None or order.ended:
+            job = self._read(job_id, fields)
+            if job is None or job.ended:
                 batch.leftovers.append(entry)
-            elif order.classify is None:
-                batch.refused.append(order)
+            elif job.task is None:
+                batch.refused.append(job)
             elif not wanted:
-                batch.unwanted.append(order)
+                batch.unwanted.append(job)
             else:
-                batch.runnable.append(order)
+                batch.runnable.append(job)
         self._isolate(batch)
         return batch
 
@@ -140,17 +139,16 @@ class Batcher:
         except Exception as error:  # a forged hash may raise anything; it must not end the worker
             if isinstance(error, RedisError) and not is_wrong_type(error):
                 raise  # Redis refuses: that says nothing about the job, which recovery will find
-            self.garbage += 1
-            log.warning("dropped %r from the queue: no job (%s); %d so far", job_id[:80], error, self.garbage)
+            log.warning("dropped %r from the queue: no job (%s)", job_id[:80], error)
             return None
 
     def _isolate(self, batch: Batch) -> None:
         """Let a job that ran before go alone, and put the others back where they were."""
-        veterans = [order for order in batch.runnable if order.ran_before]
-        if not veterans or len(batch.runnable) == 1:
+        if len(batch.runnable) == 1 or not any(job.ran_before for job in batch.runnable):
             return
-        chosen = batch.runnable[:1] if batch.runnable[0].ran_before else [o for o in batch.runnable if not o.ran_before]
-        back = [order.id for order in batch.runnable if order not in chosen]
+        first, *_ = batch.runnable
+        chosen = [first] if first.ran_before else [job for job in batch.runnable if not job.ran_before]
+        back = [job.id for job in batch.runnable if job not in chosen]
         batch.runnable = chosen
         with self._redis.pipeline() as pipe:
             for job_id in reversed(back):

@@ -22,38 +22,38 @@ _TRIES_ALONE = "tries_alone"
 
 @dataclass(slots=True)
 class ClaimedJob:
-    """A queued computation.
+    """A job that this worker has taken off the queue, or looks at for recovery.
 
     Attributes:
-        job: RQ's record of it. Nothing of RQ's that imports, calls back or sends is ever called on it.
-        classify: what to do; None when the job carries something else, which is refused.
+        record: RQ's record of it. Nothing of RQ's that imports, calls back or sends is ever called on it.
+        task: what to do; None when the job carries something else, which is refused.
         tries_alone: runs that it began alone. Runs among others do not count: it pays for no neighbour's fault.
         execution: RQ's record of this run, from the start of the batch on.
     """
 
-    job: Job
-    classify: ClassifyJob | None
+    record: Job
+    task: ClassifyJob | None
     tries_alone: int
     execution: Execution | None = None
 
     @property
     def id(self) -> str:
-        return self.job.id
+        return self.record.id
 
     @property
     def sharing_key(self) -> str:
-        """Orders of a batch with the same key get the same outcome."""
-        return self.classify.picture if self.classify is not None and self.classify.cache else self.id
+        """Jobs of a batch with the same key get the same outcome."""
+        return self.task.picture if self.task is not None and self.task.cache else self.id
 
     @property
     def ran_before(self) -> bool:
         """Whether a worker has begun it before; such a job runs alone, for it may be what killed that worker."""
-        return self.job.worker_name is not None
+        return self.record.worker_name is not None
 
     @property
     def ended(self) -> bool:
         """Whether another worker has settled it meanwhile, after a lease that was lost and found."""
-        return self.job.get_status(refresh=False) in {JobStatus.FINISHED, JobStatus.FAILED}
+        return self.record.get_status(refresh=False) in {JobStatus.FINISHED, JobStatus.FAILED}
 
     @property
     def given_up(self) -> bool:
@@ -63,8 +63,8 @@ class ClaimedJob:
     def count_try_alone(self) -> bytes:
         """Count one more; returns the field ``meta`` of the job's hash to write."""
         self.tries_alone += 1
-        self.job.meta[_TRIES_ALONE] = self.tries_alone
-        meta: bytes = self.job.serializer.dumps(self.job.meta)
+        self.record.meta[_TRIES_ALONE] = self.tries_alone
+        meta: bytes = self.record.serializer.dumps(self.record.meta)
         return meta
 
 
@@ -74,18 +74,18 @@ def is_wrong_type(error: RedisError) -> bool:
 
 
 def read_claimed_job(redis: Redis, job_id: str, fields: dict[bytes, bytes]) -> ClaimedJob:
-    """Make an order from a job's hash in Redis.
+    """Read a job's hash in Redis.
 
     Raises:
         Exception: the hash is no RQ job's. RQ reads it field by field and raises whatever a forged one provokes.
     """
-    job = Job(job_id, connection=redis, serializer=SERIALIZER)
-    job.restore(fields)
-    tries_alone = int(job.meta.get(_TRIES_ALONE, 0))
+    record = Job(job_id, connection=redis, serializer=SERIALIZER)
+    record.restore(fields)
+    tries_alone = int(record.meta.get(_TRIES_ALONE, 0))
     try:
-        name, instance, args, kwargs = job.serializer.loads(job.data)
+        name, instance, args, kwargs = record.serializer.loads(record.data)
         known = name == TASK and instance is None and not kwargs
-        classify = ClassifyJob.from_args(args) if known else None
+        task = ClassifyJob.from_args(args) if known else None
     except ValueError:
-        classify = None
-    return ClaimedJob(job, classify, tries_alone)
+        task = None
+    return ClaimedJob(record, task, tries_alone)

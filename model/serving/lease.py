@@ -33,7 +33,7 @@ class Lease:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._orders: Sequence[ClaimedJob] = ()
+        self._jobs: Sequence[ClaimedJob] = ()
         self._since = self._last_progress = 0.0
         self._heartbeat = Heartbeat("lease", RENEW_EVERY_S, self._renew)
 
@@ -43,27 +43,27 @@ class Lease:
     def stop(self) -> None:
         self._heartbeat.stop()
 
-    def hold(self, orders: Sequence[ClaimedJob]) -> None:
+    def hold(self, jobs: Sequence[ClaimedJob]) -> None:
         self._since = self._last_progress = time.monotonic()
-        self._orders = orders
+        self._jobs = jobs
 
     def progress(self) -> None:
         """The batch in hand does not hang: its limit counts from now."""
         self._last_progress = time.monotonic()
 
     def let_go(self) -> None:
-        self._orders = ()
+        self._jobs = ()
 
     def _renew(self) -> None:
-        orders, now = self._orders, time.monotonic()
-        if not orders or now - self._since < RENEW_EVERY_S:
+        jobs, now = self._jobs, time.monotonic()
+        if not jobs or now - self._since < RENEW_EVERY_S:
             return
         stuck_s = now - self._last_progress
         if stuck_s > COMPUTE_LIMIT_S:
             log.critical("a batch has made no progress for %.0f s: this worker ends itself", stuck_s)
             os._exit(EXIT_HUNG)
         with self._redis.pipeline() as pipe:
-            for order in orders:
-                if order.execution is not None:
-                    order.execution.heartbeat(order.job.started_job_registry, LEASE_S, pipe)
+            for job in jobs:
+                if job.execution is not None:
+                    job.execution.heartbeat(job.record.started_job_registry, LEASE_S, pipe)
             pipe.execute()

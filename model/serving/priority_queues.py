@@ -1,6 +1,6 @@
-"""One of the two queues that a worker serves, and everything that belongs to it alone.
+"""The two queues that a worker serves, and everything that belongs to each of them.
 
-Requests, for which somebody waits, go first; tickets have time. RQ's own workers take their queues in order too.
+Requests, for which somebody waits, go first; async jobs have time. RQ's own workers take their queues in order too.
 """
 
 from __future__ import annotations
@@ -23,20 +23,26 @@ if TYPE_CHECKING:
     from model.serving.batcher import Batch
 
 ASYNC_BATCH = 4  # a request waits for the batch in hand; docs/decisions/0012: larger ones make a picture no cheaper
-ASYNC_TURN = 20  # every so many turns tickets go first: under a load that never ends they get a twentieth of it
+ASYNC_TURN = 20  # every so many turns async jobs go first: under a load that never ends they get a twentieth of it
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
-    intake: Batcher
+class ServedQueue:
+    batcher: Batcher
     settlement: Settlement
     recovery: Recovery
 
 
 class PriorityQueues:
-    """The requests' lane and the tickets'; a batch comes from one of them, never from both.
+    """The queue of requests and that of async jobs; a batch comes from one of them, never from both.
 
     A batch of both would make those who wait wait for those who don't.
+
+    Args:
+        model: whose jobs they are.
+        worker_name: RQ's name of this worker.
+        batch_max, batch_wait_s, workers: as ``Batcher`` takes them.
+        answer_ttl_s: as ``Settlement`` takes it.
     """
 
     def __init__(
@@ -50,17 +56,17 @@ class PriorityQueues:
         answer_ttl_s: int,
         workers: Callable[[], int],
     ) -> None:
-        def lane(name: str, batch_max: int, batch_wait_s: float) -> Lane:
+        def served(name: str, batch_max: int, batch_wait_s: float) -> ServedQueue:
             queue = Queue(name, connection=redis, serializer=SERIALIZER)
-            settlement = Settlement(redis, queue, model, answer_ttl_s, worker_name)
-            return Lane(
-                Batcher(redis, queue, batch_max, batch_wait_s, workers),
+            settlement = Settlement(redis, queue, model=model, answer_ttl_s=answer_ttl_s, worker_name=worker_name)
+            return ServedQueue(
+                Batcher(redis, queue, batch_max=batch_max, batch_wait_s=batch_wait_s, workers=workers),
                 settlement,
-                Recovery(redis, queue, settlement, batch_wait_s),
+                Recovery(redis, queue, settlement, batch_wait_s=batch_wait_s),
             )
 
-        self._requests = lane(queue_name(model), batch_max, batch_wait_s)
-        self._tickets = lane(async_queue_name(model), min(batch_max, ASYNC_BATCH), batch_wait_s=0.0)
+        self._requests = served(queue_name(model), batch_max, batch_wait_s)
+        self._async_jobs = served(async_queue_name(model), min(batch_max, ASYNC_BATCH), batch_wait_s=0.0)
         self._turn = 0
 
     def recover(self) -> None:
@@ -70,24 +76,24 @@ class PriorityQueues:
             RedisError: Redis does not answer.
         """
         self._requests.recovery.run_if_due()
-        self._tickets.recovery.run_if_due()
+        self._async_jobs.recovery.run_if_due()
 
-    def take(self) -> tuple[Lane, Batch] | None:
-        """The next batch and its lane, or None when nothing came within ``POP_BLOCK_S``.
+    def take(self) -> tuple[ServedQueue, Batch] | None:
+        """The next batch and its queue, or None when nothing came within ``POP_BLOCK_S``.
 
-        While nothing waits, a request is taken at once, and a ticket within ``POP_BLOCK_S``: Redis can move the next
-        entry of one list only.
+        While nothing waits, a request is taken at once, and an async job within ``POP_BLOCK_S``: Redis can move the
+        next entry of one list only.
 
         Raises:
             RedisError: Redis does not answer.
         """
         self._turn += 1
-        lanes = [self._requests, self._tickets]
+        queues = [self._requests, self._async_jobs]
         if self._turn % ASYNC_TURN == 0:
-            lanes.reverse()
-        for lane in lanes:
-            batch = lane.intake.take()
+            queues.reverse()
+        for queue in queues:
+            batch = queue.batcher.take()
             if batch is not None:
-                return lane, batch
-        batch = self._requests.intake.take(block=True)
+                return queue, batch
+        batch = self._requests.batcher.take(block=True)
         return None if batch is None else (self._requests, batch)

@@ -12,6 +12,7 @@ from rq.registry import FailedJobRegistry, FinishedJobRegistry
 from rq.utils import current_timestamp
 from rq.worker_registration import clean_worker_registry
 
+from contract import keys
 from model.serving.claimed_job import is_wrong_type, read_claimed_job
 from model.serving.settlement import GivenUp
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVERY_S = 0.5
-LOCK_MS = 450  # runs out by itself: one round in half a second, by whoever comes first
+LOCK_MS = 450  # runs out by itself: one round in half a second, by the worker that comes first
 STRANDED_AFTER_S = 1.0  # between leaving the queue and its start a job needs milliseconds, and the wait for stragglers
 TIDY_EVERY_S = 30.0
 
@@ -37,12 +38,12 @@ class Recovery:
         batch_wait_s: how long workers wait for stragglers, in seconds.
     """
 
-    def __init__(self, redis: Redis, queue: Queue, settlement: Settlement, batch_wait_s: float) -> None:
+    def __init__(self, redis: Redis, queue: Queue, settlement: Settlement, *, batch_wait_s: float) -> None:
         self._redis = redis
         self._queue = queue
         self._settlement = settlement
         self._stranded_after_s = STRANDED_AFTER_S + batch_wait_s
-        self._lock_key = f"recovery:{queue.name}"
+        self._lock_key = keys.recovery(queue.name)
         self._next_round = self._next_tidying = 0.0
         self._seen_between: dict[bytes, float] = {}
 
@@ -68,16 +69,16 @@ class Recovery:
         abandoned: Any = self._redis.zrangebyscore(leases.key, 0, current_timestamp())
         for entry in abandoned:
             job_id, _, execution_id = entry.decode(errors="replace").partition(":")
-            order = self._fetch(job_id)
-            if order is None or order.ended:
+            job = self._fetch(job_id)
+            if job is None or job.ended:
                 self._redis.zrem(leases.key, entry)
                 continue
-            order.execution = Execution(execution_id, job_id, connection=self._redis)
-            if order.given_up:
-                self._settlement.end([(order, GivenUp(f"{order.tries_alone} workers died with this job alone"))])
+            job.execution = Execution(execution_id, job_id, connection=self._redis)
+            if job.given_up:
+                self._settlement.end([(job, GivenUp(f"{job.tries_alone} workers died with this job alone"))])
             else:
                 log.warning("job %s comes back: its worker died", job_id)
-                self._settlement.give_back(order)
+                self._settlement.give_back(job)
 
     def _bring_back_stranded(self) -> None:
         between: Any = self._redis.lrange(self._queue.intermediate_queue_key, 0, -1)
@@ -86,16 +87,16 @@ class Recovery:
         for entry, since in self._seen_between.items():
             if now - since < self._stranded_after_s:
                 continue
-            order = self._fetch(entry.decode(errors="replace"))
-            if order is None or order.ended:
+            job = self._fetch(entry.decode(errors="replace"))
+            if job is None or job.ended:
                 self._redis.lrem(self._queue.intermediate_queue_key, 0, entry)  # type: ignore[arg-type]  # bytes are fine
             else:
-                log.warning("job %s comes back: its worker died before it began", order.id)
-                self._settlement.give_back(order)
+                log.warning("job %s comes back: its worker died before it began", job.id)
+                self._settlement.give_back(job)
 
     def _fetch(self, job_id: str) -> ClaimedJob | None:
         try:
-            fields: Any = self._redis.hgetall(f"rq:job:{job_id}")
+            fields: Any = self._redis.hgetall(keys.rq_job(job_id))
             return read_claimed_job(self._redis, job_id, fields)
         except Exception as error:  # a forged hash may raise anything; it must not end the worker
             if isinstance(error, RedisError) and not is_wrong_type(error):

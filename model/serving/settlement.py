@@ -1,4 +1,7 @@
-"""Starting and ending jobs, each in one MULTI, so that RQ's records, our answers and what waiters read agree."""
+"""Starting and ending jobs, each in one MULTI, so that RQ's records, our answers and what waiters read agree.
+
+The only file that calls RQ's private methods.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from redis.exceptions import WatchError
 from rq.executions import Execution
 from rq.job import JobStatus
 from rq.utils import now
-from rq.worker.base import WorkerStatus
+from rq.worker.base import BaseWorker, WorkerStatus
 
 from contract import keys
 from contract.job_queue import RESULT_TTL_S
@@ -34,7 +37,7 @@ WATCH_TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """The end of a job that is our fault: a dead letter in RQ's failed registry, with the reason for whoever looks."""
+    """The end of a job that is our fault: a dead letter in RQ's failed registry, with the reason for an operator."""
 
     reason: str
 
@@ -51,33 +54,33 @@ class Settlement:
         worker_name: RQ's name of this worker.
     """
 
-    def __init__(self, redis: Redis, queue: Queue, model: str, answer_ttl_s: int, worker_name: str) -> None:
+    def __init__(self, redis: Redis, queue: Queue, *, model: str, answer_ttl_s: int, worker_name: str) -> None:
         self._redis = redis
         self._queue = queue
         self._model = model
         self._answer_ttl_s = answer_ttl_s
         self._worker_name = worker_name
-        self._worker_key = f"rq:worker:{worker_name}"
+        self._worker_key = BaseWorker.redis_worker_namespace_prefix + worker_name
 
-    def start(self, orders: Sequence[ClaimedJob], leftovers: Sequence[bytes]) -> None:
+    def start(self, jobs: Sequence[ClaimedJob], leftovers: Sequence[bytes]) -> None:
         """Take a lease on each job and mark it started; forget ``leftovers``. One round trip.
 
         Raises:
             RedisError: Redis does not answer; the jobs are still in RQ's intermediate list.
         """
         with self._redis.pipeline() as pipe:
-            self._start(orders, leftovers, pipe)
+            self._start(jobs, leftovers, pipe)
             pipe.execute()
 
-    def _start(self, orders: Sequence[ClaimedJob], leftovers: Sequence[bytes], pipe: Pipeline) -> None:
-        if orders:
+    def _start(self, jobs: Sequence[ClaimedJob], leftovers: Sequence[bytes], pipe: Pipeline) -> None:
+        if jobs:
             pipe.hset(self._worker_key, "state", WorkerStatus.BUSY)
-        for order in orders:
-            order.execution = Execution.create(order.job, LEASE_S, pipe, worker_name=self._worker_name)
-            order.job.prepare_for_execution(self._worker_name, pipeline=pipe)
-            if len(orders) == 1:
-                pipe.hset(order.job.key, "meta", order.count_try_alone())
-        taken: list[str | bytes] = [*(order.id for order in orders), *leftovers]
+        for job in jobs:
+            job.execution = Execution.create(job.record, LEASE_S, pipe, worker_name=self._worker_name)
+            job.record.prepare_for_execution(self._worker_name, pipeline=pipe)
+            if len(jobs) == 1:
+                pipe.hset(job.record.key, "meta", job.count_try_alone())
+        taken: list[str | bytes] = [*(job.id for job in jobs), *leftovers]
         for job_id in taken:
             self._forget_intermediate(job_id, pipe)
 
@@ -85,25 +88,25 @@ class Settlement:
         """Settle jobs for good: result for the waiters, RQ's registries, the lease, all in one MULTI.
 
         With ``remember`` also the answers for later requests, where senders want them shared: nobody waits for those.
-        ``inflight`` goes only where it still names this computation: WATCH tells, and a change begins anew.
+        ``inflight`` is deleted only where it still names the job: WATCH tells, and after a change this begins anew.
 
         Raises:
             RedisError: Redis does not answer; nothing was settled, and the lease will run out.
         """
         inflight = [
-            keys.inflight(self._model, order.classify.picture)
-            for order, _ in endings
-            if order.classify is not None and order.classify.cache
+            keys.inflight(self._model, job.task.picture)
+            for job, _ in endings
+            if job.task is not None and job.task.cache
         ]
         with self._redis.pipeline() as pipe:
             for attempt in range(WATCH_TRIES):
                 try:
-                    ours = self._watch(pipe, inflight, {order.id for order, _ in endings})
+                    ours = self._watch(pipe, inflight, {job.id for job, _ in endings})
                     pipe.multi()
-                    for order, ending in endings:
-                        self._end(order, ending, pipe)
+                    for job, ending in endings:
+                        self._end(job, ending, pipe)
                         if remember:
-                            self._store_answer(order, ending, pipe)
+                            self._store_answer(job, ending, pipe)
                     if ours:
                         pipe.delete(*ours)
                     pipe.hset(self._worker_key, "state", WorkerStatus.IDLE)
@@ -114,59 +117,59 @@ class Settlement:
                 else:
                     return
 
-    def give_back(self, order: ClaimedJob) -> None:
+    def give_back(self, job: ClaimedJob) -> None:
         """Put a job that did not end back at the front of the queue, where it will run alone.
 
         Raises:
             RedisError: Redis does not answer; the lease will run out and recovery does the same.
         """
         with self._redis.pipeline() as pipe:
-            self._release(order, pipe)
-            pipe.hset(order.job.key, "status", JobStatus.QUEUED.value)
-            self._forget_intermediate(order.id, pipe)
-            pipe.lpush(self._queue.key, order.id)
+            self._release(job, pipe)
+            pipe.hset(job.record.key, "status", JobStatus.QUEUED.value)
+            self._forget_intermediate(job.id, pipe)
+            pipe.lpush(self._queue.key, job.id)
             pipe.execute()
 
     def _watch(self, pipe: Pipeline, inflight: list[str], ids: set[str]) -> list[str]:
-        """Of the ``inflight`` keys, those that name one of the computations ``ids``; all are watched."""
+        """Of the ``inflight`` keys, those that name one of the jobs ``ids``; all are watched."""
         if not inflight:
             return []
         pipe.watch(*inflight)  # type: ignore[no-untyped-call]
         holders: Any = pipe.mget(inflight)
         return [key for key, holder in zip(inflight, holders, strict=True) if holder and holder.decode() in ids]
 
-    def _end(self, order: ClaimedJob, ending: Ending, pipe: Pipeline) -> None:
-        job = order.job
-        job.ended_at = now()
+    def _end(self, job: ClaimedJob, ending: Ending, pipe: Pipeline) -> None:
+        record = job.record
+        record.ended_at = now()
         run: dict[str, Any] = {"worker_name": self._worker_name}
-        if order.execution is not None:
+        if job.execution is not None:
             run |= {
-                "execution_id": order.execution.id,
-                "execution_started_at": order.execution.created_at,
-                "execution_ended_at": job.ended_at,
+                "execution_id": job.execution.id,
+                "execution_started_at": job.execution.created_at,
+                "execution_ended_at": record.ended_at,
             }
-        self._forget_intermediate(order.id, pipe)
+        self._forget_intermediate(job.id, pipe)
         if isinstance(ending, GivenUp):
-            log.error("job %s is given up: %s", order.id, ending.reason)
+            log.error("job %s is given up: %s", job.id, ending.reason)
             pipe.hincrby(self._worker_key, "failed_job_count", 1)
-            job.set_status(JobStatus.FAILED, pipeline=pipe)
-            job._handle_failure(ending.reason, pipe, **run)  # noqa: SLF001  # RQ's own end of a failed job
+            record.set_status(JobStatus.FAILED, pipeline=pipe)
+            record._handle_failure(ending.reason, pipe, **run)  # noqa: SLF001  # RQ's own end of a failed job
         else:
             pipe.hincrby(self._worker_key, "successful_job_count", 1)
-            job._result = ending.to_wire()  # noqa: SLF001
-            ttl = job.get_result_ttl(RESULT_TTL_S)
-            job._handle_success(ttl, pipe, **run)  # noqa: SLF001  # RQ's own end of a finished job
-            job.cleanup(ttl, pipeline=pipe, remove_from_queue=False)
-        self._release(order, pipe)
+            record._result = ending.to_wire()  # noqa: SLF001
+            ttl = record.get_result_ttl(RESULT_TTL_S)
+            record._handle_success(ttl, pipe, **run)  # noqa: SLF001  # RQ's own end of a finished job
+            record.cleanup(ttl, pipeline=pipe, remove_from_queue=False)
+        self._release(job, pipe)
 
-    def _store_answer(self, order: ClaimedJob, ending: Ending, pipe: Pipeline) -> None:
-        if isinstance(ending, Classification) and order.classify is not None and order.classify.cache:
-            key = keys.answer(self._model, ending.digest, order.classify.picture)
+    def _store_answer(self, job: ClaimedJob, ending: Ending, pipe: Pipeline) -> None:
+        if isinstance(ending, Classification) and job.task is not None and job.task.cache:
+            key = keys.answer(self._model, ending.digest, job.task.picture)
             pipe.set(key, json.dumps(ending.to_wire(), separators=(",", ":")), ex=self._answer_ttl_s)
 
-    def _release(self, order: ClaimedJob, pipe: Pipeline) -> None:
-        if order.execution is not None:
-            order.execution.delete(job=order.job, pipeline=pipe)
+    def _release(self, job: ClaimedJob, pipe: Pipeline) -> None:
+        if job.execution is not None:
+            job.execution.delete(job=job.record, pipeline=pipe)
 
     def _forget_intermediate(self, job_id: str | bytes, pipe: Pipeline) -> None:
         pipe.lrem(self._queue.intermediate_queue_key, 0, job_id)  # type: ignore[arg-type]  # bytes are fine

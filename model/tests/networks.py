@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LABELS = ("red", "green", "blue")
 SIDE = 32  # pixels
 
-UINT8_CARD: dict[str, Any] = {
+UINT8_MANIFEST: dict[str, Any] = {
     "schema": 1,
     "name": "colours",
     "precision": "fp32",

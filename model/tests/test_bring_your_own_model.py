@@ -1,4 +1,4 @@
-"""docs/bring-your-own-model.md does what it says: its card and its bare file, on networks of that shape."""
+"""docs/bring-your-own-model.md does what it says: its manifest and its bare file, on networks of that shape."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from model.bundle import CARD, LABELS, MODEL, load_bundle
+from model.bundle import LABELS, MANIFEST, MODEL, load_bundle
 from model.classifier import Classifier
-from model.manifest import Card, PreprocessSpec
+from model.manifest import Manifest, PreprocessSpec
 from model.tests import networks
 from tests.pictures import odd
 
@@ -27,14 +27,16 @@ def zoo_network(tmp_path):
     return folder
 
 
-def classify(bundle):
+@pytest.fixture
+def classify(decoder):
+    """Gives the outcomes of three plain pictures."""
     pictures = [odd.encoded(Image.new("RGB", (640, 480), colour), "JPEG") for colour in ("red", "lime", "blue")]
-    return Classifier(bundle, top_k=1).classify(pictures)
+    return lambda bundle: Classifier(bundle, decoder, top_k=1).classify(pictures)
 
 
-def test_the_documented_card_serves_the_network_it_was_written_for(zoo_network):
-    (card,) = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    (zoo_network / CARD).write_text(card)
+def test_the_documented_manifest_serves_the_network_it_was_written_for(zoo_network, classify):
+    (manifest,) = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (zoo_network / MANIFEST).write_text(manifest)
     (zoo_network / LABELS).write_text(LABEL_LINES)
 
     outcomes = classify(load_bundle(zoo_network))
@@ -43,25 +45,25 @@ def test_the_documented_card_serves_the_network_it_was_written_for(zoo_network):
     assert [outcome.model for outcome in outcomes] == ["resnet50-v2-zoo"] * 3
 
 
-def test_the_same_network_bare_with_labels_path_gives_the_same_answers(zoo_network, tmp_path):
-    """The standard card is the documented one, but for the name."""
-    (zoo_network / CARD).write_text(re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)[0])
+def test_the_same_network_bare_with_labels_path_gives_the_same_answers(zoo_network, classify, tmp_path):
+    """The standard manifest is the documented one, but for the name."""
+    (zoo_network / MANIFEST).write_text(re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)[0])
     (zoo_network / LABELS).write_text(LABEL_LINES)
     bare, labels = tmp_path / "resnet50-v2-7.onnx", tmp_path / "synset.txt"
     bare.write_bytes((zoo_network / MODEL).read_bytes())
     labels.write_text(LABEL_LINES)
 
-    with_card = classify(load_bundle(zoo_network))
+    with_manifest = classify(load_bundle(zoo_network))
     without = classify(load_bundle(bare, labels))
 
-    assert [outcome.labels for outcome in without] == [outcome.labels for outcome in with_card]
+    assert [outcome.labels for outcome in without] == [outcome.labels for outcome in with_manifest]
     assert {outcome.model for outcome in without} == {"resnet50-v2-7"}
 
 
-def test_every_field_of_the_card_is_documented():
+def test_every_field_of_the_manifest_is_documented():
     fields = set(re.findall(r"`([a-z_.]+)`", " ".join(re.findall(r"^\| (.*?) \|", PAGE.read_text(), re.MULTILINE))))
     named = {field.split(".")[-1] for field in fields}
 
-    card = {info.alias or name for name, info in Card.model_fields.items()} - {"preprocess"}
+    fields_of_manifest = {info.alias or name for name, info in Manifest.model_fields.items()} - {"preprocess"}
 
-    assert card | set(PreprocessSpec.model_fields) - {"shorter_side"} <= named
+    assert fields_of_manifest | set(PreprocessSpec.model_fields) - {"shorter_side"} <= named

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from model import bundle as bundles
-from model.bundle import CARD, LABELS, MODEL, choose_bundle, load_bundle
+from model.bundle import LABELS, MANIFEST, MODEL, choose_bundle, load_bundle
 from model.errors import BundleError
 from model.tests import networks
 from tests.pictures import odd
@@ -18,13 +18,13 @@ def sha256(path):
 
 
 def with_checksums(path):
-    """Pin the files in the card, as an exported bundle does."""
-    card = json.loads((path / CARD).read_text())
-    card["files"] = {name: sha256(path / name) for name in (MODEL, LABELS)}
-    (path / CARD).write_text(json.dumps(card))
+    """Pin the files in the manifest, as an exported bundle does."""
+    manifest = json.loads((path / MANIFEST).read_text())
+    manifest["files"] = {name: sha256(path / name) for name in (MODEL, LABELS)}
+    (path / MANIFEST).write_text(json.dumps(manifest))
 
 
-def test_a_bundle_is_what_its_card_says(write_bundle):
+def test_a_bundle_is_what_its_manifest_says(write_bundle):
     bundle = load_bundle(write_bundle())
 
     assert (bundle.name, bundle.precision) == ("colours", "fp32")
@@ -47,18 +47,18 @@ def test_a_bundle_is_what_its_card_says(write_bundle):
         ({"input": {"dtype": "float32"}}, "preprocess needs scale, mean and std, because the input is float32"),
         ({"input": {"width": "wide"}}, "model.json: input.width: Input should be a valid integer, not 'wide'"),
         ({"input": {"width": 1_000_000}}, "model.json: input.width: Input should be less than or equal to 4096"),
-        ({"classes": 4}, "labels.txt: 3 labels, but the card states 4 classes"),
+        ({"classes": 4}, "labels.txt: 3 labels, but the manifest states 4 classes"),
         ({"schema": 2}, "model.json: schema: Input should be 1, not 2"),
         ({"name": "a:b"}, "model.json: name: String should match pattern"),
         ({"files": {MODEL: "0" * 64}}, "model.onnx: its SHA-256 is"),
         ({"files": {"../secret": "0" * 64}}, "a bundle's file name names a file in its folder"),
         ({"golden": {"file": "/etc/passwd", "label": "red"}}, "a bundle's file name names a file in its folder"),
         ({"golden": {"file": "gone.jpg", "label": "red"}}, "gone.jpg: No such file or directory"),
-        ({"golden": {"file": LABELS, "label": "mauve"}}, "golden.label 'mauve' is none of the labels"),
+        ({"golden": {"file": LABELS, "label": "mauve"}}, "golden.label 'mauve' is not among the labels"),
     ],
 )  # fmt: skip
-def test_a_wrong_card_is_refused_and_the_message_says_where(write_bundle, changes, complaint):
-    """Whoever brings a model finds the mistake in the worker's log, not in wrong answers."""
+def test_a_wrong_manifest_is_refused_and_the_message_says_where(write_bundle, changes, complaint):
+    """Someone who brings a model finds the mistake in the worker's log, not in wrong answers."""
     path = write_bundle(**changes)
 
     with pytest.raises(BundleError) as refusal:
@@ -66,7 +66,7 @@ def test_a_wrong_card_is_refused_and_the_message_says_where(write_bundle, change
     assert complaint in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", [CARD, MODEL, LABELS])
+@pytest.mark.parametrize("name", [MANIFEST, MODEL, LABELS])
 def test_a_missing_file_is_named(write_bundle, name):
     path = write_bundle()
     (path / name).unlink()
@@ -75,9 +75,9 @@ def test_a_missing_file_is_named(write_bundle, name):
         load_bundle(path)
 
 
-def test_a_card_that_is_no_json_is_refused(write_bundle):
+def test_a_manifest_that_is_no_json_is_refused(write_bundle):
     path = write_bundle()
-    (path / CARD).write_text("name: colours")
+    (path / MANIFEST).write_text("name: colours")
 
     with pytest.raises(BundleError, match=r"model\.json: Invalid JSON"):
         load_bundle(path)
@@ -89,7 +89,7 @@ def test_a_changed_model_file_is_refused(write_bundle):
     load_bundle(path)
     networks.write_uint8_network(path / MODEL, factor=0.5)
 
-    with pytest.raises(BundleError, match=r"model\.onnx: its SHA-256 is \w{64}, but the card states \w{64}"):
+    with pytest.raises(BundleError, match=r"model\.onnx: its SHA-256 is \w{64}, but the manifest states \w{64}"):
         load_bundle(path)
 
 
@@ -109,15 +109,15 @@ def test_damaged_labels_are_refused(write_bundle, labels, complaint):
         load_bundle(path)
 
 
-def test_the_digest_is_the_cards_hash_where_the_card_pins_the_files(write_bundle):
+def test_the_digest_is_the_manifests_hash_where_the_manifest_pins_the_files(write_bundle):
     path = write_bundle()
     with_checksums(path)
 
-    assert load_bundle(path).digest == sha256(path / CARD)
+    assert load_bundle(path).digest == sha256(path / MANIFEST)
 
 
-@pytest.mark.parametrize("name", [MODEL, LABELS, CARD])
-def test_the_digest_changes_with_every_file_even_where_the_card_pins_none(write_bundle, name):
+@pytest.mark.parametrize("name", [MODEL, LABELS, MANIFEST])
+def test_the_digest_changes_with_every_file_even_where_the_manifest_pins_none(write_bundle, name):
     """Answers are stored under the digest: a model that was exchanged must not serve the old ones."""
     path = write_bundle()
     before = load_bundle(path).digest
@@ -127,13 +127,13 @@ def test_the_digest_changes_with_every_file_even_where_the_card_pins_none(write_
         case "labels.txt":
             (path / LABELS).write_text("rouge\nvert\nbleu\n")
         case _:
-            (path / CARD).write_text((path / CARD).read_text().replace("linear", "area"))
+            (path / MANIFEST).write_text((path / MANIFEST).read_text().replace("linear", "area"))
 
     assert load_bundle(path).digest != before
 
 
-def test_a_bare_onnx_file_gets_the_standard_imagenet_card(tmp_path):
-    """Downloaded classifiers come without a card; nearly all want this preprocessing."""
+def test_a_bare_onnx_file_gets_the_standard_imagenet_manifest(tmp_path):
+    """Downloaded classifiers come without a manifest; nearly all want this preprocessing."""
     model, labels = tmp_path / "my net.onnx", tmp_path / "colours.txt"
     networks.write_float_network(model)
     labels.write_text("red\ngreen\nblue\n")
@@ -155,7 +155,7 @@ def test_a_bare_onnx_file_without_labels_is_refused(tmp_path):
         load_bundle(tmp_path / "net.onnx")
 
 
-def test_a_bare_onnx_file_that_the_standard_card_does_not_fit_is_refused(tmp_path):
+def test_a_bare_onnx_file_that_the_standard_manifest_does_not_fit_is_refused(tmp_path):
     networks.write_uint8_network(tmp_path / "net.onnx")
 
     with pytest.raises(BundleError, match=r"this has pixels uint8 \['N', 32, 32, 3\].*Write it a model.json"):

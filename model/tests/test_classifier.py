@@ -18,10 +18,10 @@ def best(outcomes):
     return [outcome.labels[0].label for outcome in outcomes]
 
 
-def test_each_picture_gets_its_own_answer_in_order(write_bundle):
+def test_each_picture_gets_its_own_answer_in_order(write_bundle, decoder):
     bundle = load_bundle(write_bundle())
 
-    outcomes = Classifier(bundle, top_k=2).classify([GREEN, RED, BLUE, RED])
+    outcomes = Classifier(bundle, decoder, top_k=2).classify([GREEN, RED, BLUE, RED])
 
     assert best(outcomes) == ["green", "red", "blue", "red"]
     for outcome in outcomes:
@@ -30,9 +30,11 @@ def test_each_picture_gets_its_own_answer_in_order(write_bundle):
         assert (outcome.model, outcome.digest) == ("colours", bundle.digest)
 
 
-def test_a_bad_picture_fails_alone(write_bundle):
+def test_a_bad_picture_fails_alone(write_bundle, decoder):
     """It shares a batch with other people's pictures."""
-    outcomes = Classifier(load_bundle(write_bundle())).classify([odd.text_as_jpeg(), RED, odd.huge_png(), BLUE])
+    outcomes = Classifier(load_bundle(write_bundle()), decoder).classify(
+        [odd.text_as_jpeg(), RED, odd.huge_png(), BLUE]
+    )
 
     assert [type(outcome) for outcome in outcomes] == [Failure, Classification, Failure, Classification]
     assert [outcome.kind for outcome in outcomes if isinstance(outcome, Failure)] == [
@@ -42,23 +44,23 @@ def test_a_bad_picture_fails_alone(write_bundle):
     assert best([outcomes[1], outcomes[3]]) == ["red", "blue"]
 
 
-def test_each_decoded_picture_is_progress(write_bundle):
+def test_each_decoded_picture_is_progress(write_bundle, decoder):
     """A bad one as well: by this a worker knows that its batch does not hang."""
     progress = []
-    Classifier(load_bundle(write_bundle())).classify([RED, b"", BLUE], on_progress=lambda: progress.append(1))
+    Classifier(load_bundle(write_bundle()), decoder).classify([RED, b"", BLUE], on_progress=lambda: progress.append(1))
 
     assert len(progress) == 3
 
 
 @pytest.mark.parametrize("images", [[], [b""], [odd.truncated_jpeg(), odd.zero_by_zero_png()]])
-def test_a_batch_without_a_sound_picture_is_no_problem(write_bundle, images):
-    outcomes = Classifier(load_bundle(write_bundle())).classify(images)
+def test_a_batch_without_a_sound_picture_is_no_problem(write_bundle, decoder, images):
+    outcomes = Classifier(load_bundle(write_bundle()), decoder).classify(images)
 
     assert [type(outcome) for outcome in outcomes] == [Failure] * len(images)
 
 
-def test_timings_say_what_the_picture_and_its_batch_took(write_bundle):
-    first, second = Classifier(load_bundle(write_bundle())).classify([RED, odd.CHELSEA.read_bytes()])
+def test_timings_say_what_the_picture_and_its_batch_took(write_bundle, decoder):
+    first, second = Classifier(load_bundle(write_bundle()), decoder).classify([RED, odd.CHELSEA.read_bytes()])
 
     assert isinstance(first, Classification)
     assert isinstance(second, Classification)
@@ -66,29 +68,29 @@ def test_timings_say_what_the_picture_and_its_batch_took(write_bundle):
     assert first.timings_ms.infer == second.timings_ms.infer > 0
 
 
-def test_a_model_that_fails_its_golden_check_is_refused(write_bundle):
+def test_a_model_that_fails_its_golden_check_is_refused(write_bundle, decoder):
     """The weights load and run, and still they are not the ones that were meant."""
     path = write_bundle(golden={"file": "golden.png", "label": "blue"})
     (path / "golden.png").write_bytes(RED)
 
-    with pytest.raises(BundleError, match=r"golden\.png: the model says red, but the card expects blue"):
-        Classifier(load_bundle(path)).verify()
+    with pytest.raises(BundleError, match=r"golden\.png: the model says red, but the manifest expects blue"):
+        Classifier(load_bundle(path), decoder).verify()
 
 
-def test_a_golden_picture_that_cannot_be_read_is_refused(write_bundle):
+def test_a_golden_picture_that_cannot_be_read_is_refused(write_bundle, decoder):
     path = write_bundle(golden={"file": "golden.png", "label": "blue"})
     (path / "golden.png").write_bytes(RED[:50])
 
     with pytest.raises(BundleError, match=r"golden\.png: the golden picture can't be read"):
-        Classifier(load_bundle(path)).verify()
+        Classifier(load_bundle(path), decoder).verify()
 
 
-def test_a_model_passes_its_golden_check_or_needs_none(write_bundle):
+def test_a_model_passes_its_golden_check_or_needs_none(write_bundle, decoder):
     path = write_bundle(golden={"file": "golden.png", "label": "red"})
     (path / "golden.png").write_bytes(RED)
 
-    Classifier(load_bundle(path)).verify()
-    Classifier(load_bundle(write_bundle("no-golden"))).verify()
+    Classifier(load_bundle(path), decoder).verify()
+    Classifier(load_bundle(write_bundle("no-golden")), decoder).verify()
 
 
 def test_the_real_model_passes_its_golden_check(resnet):

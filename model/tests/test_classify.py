@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -140,6 +141,50 @@ def test_without_work_or_a_model_one_clear_line_says_so(classify, arguments, com
     assert run.returncode == 2
     assert complaint in run.stderr.splitlines()[-1]
     assert "Traceback" not in run.stderr
+
+
+def test_the_queues_settings_are_nothing_to_the_command_line(classify, folder):
+    """It needs no Redis, whatever a shell says of one."""
+    assert classify(folder, REDIS_URL="redis-cluster").returncode == 0
+
+
+def test_a_picture_above_max_pixels_is_skipped(classify, folder):
+    """They have 2,500."""
+    assert classify(folder, MAX_PIXELS="2500").returncode == 0
+
+    run = classify(folder, MAX_PIXELS="2499")
+
+    assert run.returncode == 1
+    assert run.stderr.count("the picture has more than 2499 pixels") == 2
+
+
+def test_a_wrong_setting_ends_the_run_with_one_line_that_names_it(classify, folder):
+    run = classify(folder, MAX_PIXELS="many")
+
+    assert run.returncode == 2
+    assert run.stderr.startswith("MAX_PIXELS='many': ")
+    assert run.stderr.count("\n") == 1
+
+
+def tiff_of_two_sizes(stated: tuple[int, int], decoded: tuple[int, int]) -> bytes:
+    """White; the sizes are tags 256 and 257, of which libtiff takes the first and other readers the last."""
+    data = b"\xff" * (decoded[0] * decoded[1])
+    plain = [(258, 8), (259, 1), (262, 1), (273, 8 + 2 + 10 * 12 + 4), (278, decoded[1]), (279, len(data))]
+    entries = [(256, decoded[0]), (257, decoded[1]), *plain, (256, stated[0]), (257, stated[1])]
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4) + data
+
+
+def test_opencv_holds_a_picture_against_the_same_limit_whatever_its_header_told_us(classify, tmp_path):
+    """It may read a file in another way than we do, and then it alone knows what the file will cost."""
+    (tmp_path / "two sizes.tiff").write_bytes(tiff_of_two_sizes(stated=(10, 10), decoded=(400, 300)))
+
+    assert classify(tmp_path).returncode == 0
+
+    run = classify(tmp_path, MAX_PIXELS="119999")
+
+    assert run.returncode == 1
+    assert "the picture has more than 119999 pixels" in run.stderr
 
 
 def test_a_reader_that_leaves_early_ends_the_run_quietly(write_bundle, tmp_path):

@@ -29,18 +29,18 @@ def check(redis_url: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, timeout=60, check=False, capture_output=True, text=True)
 
 
-def test_a_container_is_healthy_while_its_worker_is_announced(redis, valkey):
+def test_a_container_is_healthy_while_its_worker_is_registered(redis, valkey):
     """From the verified model to the goodbye: exactly while the API counts on it."""
     entry = at_work(redis)
     assert check(valkey.url).returncode == 0
 
     deregister(redis, entry)
     gone = check(valkey.url)
-    assert (gone.returncode, gone.stdout) == (1, "no live worker of this host is in the roster\n")
+    assert (gone.returncode, gone.stdout) == (1, "no live worker of this host is registered\n")
 
 
 def test_another_containers_worker_does_not_make_this_one_healthy(redis):
-    """With --scale all containers look at the same roster."""
+    """With --scale all containers look at the same registry."""
     at_work(redis)
 
     assert is_at_work(redis, HERE)

@@ -26,19 +26,25 @@ def png(width, height, colour):
     return odd.encoded(Image.new("RGB", (width, height), colour), "PNG")
 
 
+@pytest.fixture
+def prepared(decoder):
+    """What ``preprocess`` makes of a picture."""
+    return lambda image, spec, target: preprocess(image, decoder, spec, target)
+
+
 @pytest.mark.parametrize(("colour", "pixel"), [("rgb", [10, 20, 30]), ("bgr", [30, 20, 10])])
-def test_a_uint8_input_holds_the_pixels_in_the_cards_channel_order(colour, pixel):
-    values = preprocess(png(300, 300, (10, 20, 30)), changed(CROP, colour=colour), UINT8)
+def test_a_uint8_input_holds_the_pixels_in_the_manifests_channel_order(prepared, colour, pixel):
+    values = prepared(png(300, 300, (10, 20, 30)), changed(CROP, colour=colour), UINT8)
 
     assert values.dtype == np.uint8
     assert values.shape == (224, 224, 3)
     assert (values == pixel).all()
 
 
-def test_a_float_input_is_scaled_and_normalised_channel_by_channel():
+def test_a_float_input_is_scaled_and_normalised_channel_by_channel(prepared):
     spec = changed(CROP, scale=1 / 255, mean=(0.5, 0.25, 0.0), std=(0.5, 1.0, 2.0))
 
-    values = preprocess(png(300, 300, (255, 51, 0)), spec, FLOAT32)
+    values = prepared(png(300, 300, (255, 51, 0)), spec, FLOAT32)
 
     assert values.dtype == np.float32
     assert values.shape == (3, 224, 224)
@@ -48,36 +54,36 @@ def test_a_float_input_is_scaled_and_normalised_channel_by_channel():
 @pytest.mark.parametrize("size", [(1000, 300), (300, 1000), (256, 256), (50, 31), (5000, 257), (1, 1)])
 @pytest.mark.parametrize("spec", [CROP, SQUASH])
 @pytest.mark.parametrize("interpolation", ["area", "linear", "nearest_exact"])
-def test_any_picture_fills_the_input(size, spec, interpolation):
-    values = preprocess(png(size[0], size[1], (10, 20, 30)), changed(spec, interpolation=interpolation), UINT8)
+def test_any_picture_fills_the_input(prepared, size, spec, interpolation):
+    values = prepared(png(size[0], size[1], (10, 20, 30)), changed(spec, interpolation=interpolation), UINT8)
 
     assert values.shape == (224, 224, 3)
     assert (values == [10, 20, 30]).all()
 
 
-def test_an_input_may_be_wider_than_high():
+def test_an_input_may_be_wider_than_high(prepared):
     target = InputSpec(name="pixels", dtype="uint8", layout="NCHW", width=64, height=32)
 
-    assert preprocess(odd.png(), changed(CROP, shorter_side=64), target).shape == (3, 32, 64)
-    assert preprocess(odd.png(), SQUASH, target).shape == (3, 32, 64)
+    assert prepared(odd.png(), changed(CROP, shorter_side=64), target).shape == (3, 32, 64)
+    assert prepared(odd.png(), SQUASH, target).shape == (3, 32, 64)
 
 
-def test_crop_keeps_the_middle_and_the_proportions():
+def test_crop_keeps_the_middle_and_the_proportions(prepared):
     """A red square in the middle of a wide picture stays square, in the middle."""
     picture = Image.new("RGB", (1024, 512))
     picture.paste((255, 0, 0), (448, 192, 576, 320))
 
-    red = preprocess(odd.encoded(picture, "PNG"), CROP, UINT8)[..., 0] > 128
+    red = prepared(odd.encoded(picture, "PNG"), CROP, UINT8)[..., 0] > 128
     rows, columns = np.nonzero(red)
 
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (80, 143, 80, 143)
 
 
-def test_squash_keeps_the_borders():
+def test_squash_keeps_the_borders(prepared):
     picture = Image.new("RGB", (448, 672))
     picture.paste((255, 0, 0), (0, 0, 448, 3))
 
-    values = preprocess(odd.encoded(picture, "PNG"), changed(SQUASH, interpolation="area"), UINT8)
+    values = prepared(odd.encoded(picture, "PNG"), changed(SQUASH, interpolation="area"), UINT8)
 
     assert values[0, :, 0].min() == 255
     assert values[1:].max() == 0
@@ -102,11 +108,13 @@ def test_no_small_file_takes_much_memory(make, tmp_path):
     (tmp_path / "picture").write_bytes(make())
     program = """
 import pathlib, re, sys
+from contract.image_header import DEFAULT_MAX_PIXELS
+from model.decode import Decoder
 from model.errors import PictureError
 from model.preprocess import preprocess
 from model.tests.test_preprocess import CROP, UINT8
 try:
-    preprocess(pathlib.Path(sys.argv[1]).read_bytes(), CROP, UINT8)
+    preprocess(pathlib.Path(sys.argv[1]).read_bytes(), Decoder(DEFAULT_MAX_PIXELS), CROP, UINT8)
 except PictureError:
     pass
 print(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1])
@@ -118,13 +126,13 @@ print(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_t
     assert int(run.stdout) < 500_000  # kB
 
 
-def test_nearest_exact_takes_the_pixels_that_pillow_takes():
+def test_nearest_exact_takes_the_pixels_that_pillow_takes(prepared):
     """The reference model's preprocessing is Pillow's; its answers are compared to four decimals."""
     for path, size in product((odd.CHELSEA, odd.COFFEE, odd.ROCKET), ((451, 300), (299, 500), (33, 500))):
         picture = odd.photo(path).resize(size)
         expected = np.asarray(picture.resize((224, 224), Image.Resampling.NEAREST))
 
-        values = preprocess(odd.encoded(picture, "PNG"), changed(SQUASH, interpolation="nearest_exact"), UINT8)
+        values = prepared(odd.encoded(picture, "PNG"), changed(SQUASH, interpolation="nearest_exact"), UINT8)
 
         np.testing.assert_array_equal(values, expected)
 
@@ -132,30 +140,30 @@ def test_nearest_exact_takes_the_pixels_that_pillow_takes():
 @pytest.mark.parametrize("interpolation", ["area", "linear"])
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
 @pytest.mark.parametrize("spec", [CROP, SQUASH])
-def test_a_large_picture_is_averaged_not_sampled(interpolation, file_format, spec):
+def test_a_large_picture_is_averaged_not_sampled(prepared, interpolation, file_format, spec):
     """A fine chequered pattern is grey from afar; sampling every tenth pixel would give stripes."""
     chequers = (np.indices((2400, 3000)).sum(axis=0) % 2 * 255).astype(np.uint8)
     image = odd.encoded(Image.fromarray(chequers), file_format, quality=95)
 
-    values = preprocess(image, changed(spec, interpolation=interpolation), UINT8)
+    values = prepared(image, changed(spec, interpolation=interpolation), UINT8)
 
     assert np.abs(values.astype(int) - 127).max() <= 2
 
 
-def test_a_jpeg_decoded_smaller_looks_the_same():
+def test_a_jpeg_decoded_smaller_looks_the_same(prepared):
     picture = odd.photo().resize((1804, 1200), Image.Resampling.BICUBIC)
 
-    small = preprocess(odd.encoded(picture, "JPEG", quality=95), CROP, UINT8)
-    whole = preprocess(odd.encoded(picture, "PNG"), CROP, UINT8)
+    small = prepared(odd.encoded(picture, "JPEG", quality=95), CROP, UINT8)
+    whole = prepared(odd.encoded(picture, "PNG"), CROP, UINT8)
 
     assert np.abs(small.astype(int) - whole).mean() < 2
 
 
 @pytest.mark.parametrize("spec", [CROP, SQUASH])
-def test_a_turned_photo_gives_the_same_input_as_the_upright_one(spec):
-    turned = preprocess(odd.exif_rotated_jpeg(), spec, UINT8)
-    upright = preprocess(odd.CHELSEA.read_bytes(), spec, UINT8)
-    as_it_lies = preprocess(odd.exif_rotated_jpeg(), changed(spec, exif_orientation=False), UINT8)
+def test_a_turned_photo_gives_the_same_input_as_the_upright_one(prepared, spec):
+    turned = prepared(odd.exif_rotated_jpeg(), spec, UINT8)
+    upright = prepared(odd.CHELSEA.read_bytes(), spec, UINT8)
+    as_it_lies = prepared(odd.exif_rotated_jpeg(), changed(spec, exif_orientation=False), UINT8)
 
     assert np.abs(turned.astype(int) - upright).mean() < 3
     assert np.abs(as_it_lies.astype(int) - upright).mean() > 20

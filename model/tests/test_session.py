@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from model.bundle import CARD, LABELS, MODEL, load_bundle
+from model.bundle import LABELS, MANIFEST, MODEL, load_bundle
 from model.errors import BundleError, ModelError
 from model.session import Session, softmax
 from model.tests import networks
 
 
 def float_bundle(folder, *, batch="N", factor=1.0):
-    """A bundle of the float32 network, as the standard card describes it."""
+    """A bundle of the float32 network, as the standard manifest describes it."""
     networks.write_float_network(folder / "net.onnx", batch=batch, factor=factor)
     (folder / LABELS).write_text("red\ngreen\nblue\n")
     return load_bundle(folder / "net.onnx", folder / LABELS)
@@ -74,13 +74,16 @@ def test_an_answer_that_is_not_finite_is_an_error_of_ours(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"input": {"name": "data"}}, "its inputs are pixels uint8 ['N', 32, 32, 3], but the card says data uint8"),
-        ({"input": {"width": 40}}, "but the card says NHWC with height 32 and width 40"),
-        ({"input": {"layout": "NCHW"}}, "but the card says NCHW with height 32 and width 32"),
-        ({"output": {"name": "scores"}}, "its outputs are probabilities float32 ['N', 3], but the card says scores"),
+        ({"input": {"name": "data"}}, "its inputs are pixels uint8 ['N', 32, 32, 3], but the manifest says data uint8"),
+        ({"input": {"width": 40}}, "but the manifest says NHWC with height 32 and width 40"),
+        ({"input": {"layout": "NCHW"}}, "but the manifest says NCHW with height 32 and width 32"),
+        (
+            {"output": {"name": "scores"}},
+            "its outputs are probabilities float32 ['N', 3], but the manifest says scores",
+        ),
     ],
 )
-def test_a_network_that_is_not_what_the_card_says_is_refused(write_bundle, changes, complaint):
+def test_a_network_that_is_not_what_the_manifest_says_is_refused(write_bundle, changes, complaint):
     """A wrong layout can run and give wrong answers; better no worker than that one."""
     bundle = load_bundle(write_bundle(**changes))
 
@@ -89,14 +92,14 @@ def test_a_network_that_is_not_what_the_card_says_is_refused(write_bundle, chang
     assert complaint in str(refusal.value)
 
 
-def test_a_network_of_another_type_than_the_card_says_is_refused(write_bundle):
+def test_a_network_of_another_type_than_the_manifest_says_is_refused(write_bundle):
     path = write_bundle()
     networks.write_float_network(path / MODEL)
-    card = json.loads((path / CARD).read_text())
-    card["input"]["name"] = "data"
-    (path / CARD).write_text(json.dumps(card))
+    manifest = json.loads((path / MANIFEST).read_text())
+    manifest["input"]["name"] = "data"
+    (path / MANIFEST).write_text(json.dumps(manifest))
 
-    with pytest.raises(BundleError, match=r"data float32 .*, but the card says data uint8"):
+    with pytest.raises(BundleError, match=r"data float32 .*, but the manifest says data uint8"):
         Session(load_bundle(path))
 
 
@@ -104,7 +107,7 @@ def test_a_network_with_another_number_of_classes_is_refused(write_bundle):
     path = write_bundle(classes=2)
     (path / LABELS).write_text("red\ngreen\n")
 
-    with pytest.raises(BundleError, match="the card says float32 with 2 classes"):
+    with pytest.raises(BundleError, match="the manifest says float32 with 2 classes"):
         Session(load_bundle(path))
 
 

@@ -14,9 +14,11 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contract.image_header import DEFAULT_MAX_PIXELS
 from contract.messages import Classification
 from model.bundle import load_bundle
 from model.classifier import Classifier
+from model.decode import Decoder
 from model.export import photos
 from stress_test.capacity.conventional import ConventionalClassifier
 from stress_test.capacity.figures import percentile
@@ -34,7 +36,7 @@ def conventional(model: Path) -> ClassIndices:
 def own(model: Path) -> ClassIndices:
     """The service's core, as its worker calls it."""
     bundle = load_bundle(model)
-    classifier = Classifier(bundle)
+    classifier = Classifier(bundle, Decoder(DEFAULT_MAX_PIXELS))  # the photos are JPEGs: it has nothing to close
     classes = {label: index for index, label in enumerate(bundle.labels)}
 
     def classify(images: Sequence[bytes]) -> list[int]:

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 import requests
 
+from contract.image_header import DEFAULT_MAX_PIXELS
 from examples.efficientnet_lite0 import __main__ as example
 from examples.efficientnet_lite0 import package, parity
 from model.bundle import choose_bundle, load_bundle
 from model.classifier import Classifier
+from model.decode import Decoder
+from model.evaluation.parity import stored
+from model.evaluation.parity.pixels import SYNTHETIC, fingerprint
 from model.export.errors import ExportError
-from model.export.parity import stored
-from model.export.parity.pixels import SYNTHETIC, fingerprint
 from model.session import Session
 from tests.support.missing import skip_or_fail
 from tests.support.stack import Stack
@@ -44,9 +46,10 @@ def built(tmp_path_factory):
 
 def classify(bundle, files):
     """The outcomes of the project's own photos, with two labels each."""
-    classifier = Classifier(load_bundle(bundle), top_k=2)
-    classifier.verify()
-    return classifier.classify([(PICTURES / file).read_bytes() for file in files])
+    with Decoder(DEFAULT_MAX_PIXELS) as decoder:
+        classifier = Classifier(load_bundle(bundle), decoder, top_k=2)
+        classifier.verify()
+        return classifier.classify([(PICTURES / file).read_bytes() for file in files])
 
 
 @pytest.mark.parametrize("name", BUNDLES)

@@ -1,35 +1,20 @@
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from model.export import bundles, photos
+from model.export import photos
 
-ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="session")
-def models() -> Path:
-    """The built bundles; `make model` comes before the tests."""
-    folder = ROOT / "models"
-    if not all((folder / variant.folder / "model.json").exists() for variant in bundles.VARIANTS):
-        pytest.fail("the bundles are not built: run `make model` first")
-    return folder
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
-def sample() -> photos.Photos:
+def sample(imagenet_sample: Path) -> photos.Photos:
     """The 250 labelled photos, which are no part of the project."""
-    folder = Path(os.environ.get("IMAGENET_SAMPLE") or ROOT.parent / "shared" / "imagenet-sample")
-    if not (folder / "labels.csv").exists():
-        message = "no labelled photos: IMAGENET_SAMPLE names no folder with a labels.csv"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return photos.read(folder)
+    return photos.read(imagenet_sample)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from model.bundle import load_bundle
-from model.export.parity import pixels, stored
+from model.evaluation.parity import pixels, stored
 from model.session import Session
 
 TOLERANCE = 1e-4  # largest difference of any probability

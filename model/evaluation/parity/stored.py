@@ -1,4 +1,4 @@
-"""`python -m model.export.parity.stored --photos DIR`: our graph beside the original's stored answers."""
+"""`python -m model.evaluation.parity.stored --photos DIR`: our graph beside the original's stored answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.bundle import load_bundle
-from model.export.parity import pixels
+from model.evaluation.parity import pixels
 from model.session import Session
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ FILE = Path(__file__).parents[1] / "tests" / "data" / "parity.npz"
 
 
 @dataclass(frozen=True)
-class Answer:
+class StoredAnswer:
     """What the original gave one picture: ``probabilities``, float32 (1000,), for pixels with this SHA-256."""
 
     name: str
@@ -34,11 +34,11 @@ class Answer:
         return float(np.abs(session.run(picture[np.newaxis])[0] - self.probabilities).max())
 
 
-def read(file: Path = FILE) -> list[Answer]:
+def read(file: Path = FILE) -> list[StoredAnswer]:
     """Read stored answers, synthetic pictures first."""
     with np.load(file) as data:
         rows = zip(data["names"], data["pixels_sha256"], data["probabilities"], strict=True)
-        return [Answer(str(name), str(sha256), probabilities) for name, sha256, probabilities in rows]
+        return [StoredAnswer(str(name), str(sha256), probabilities) for name, sha256, probabilities in rows]
 
 
 def photo_differences(photos: Path, session: Session) -> Iterator[float]:
@@ -56,7 +56,7 @@ def photo_differences(photos: Path, session: Session) -> Iterator[float]:
 
 def main() -> None:
     """Print the largest difference over the photos."""
-    parser = argparse.ArgumentParser(prog="python -m model.export.parity.stored", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m model.evaluation.parity.stored", description=__doc__)
     parser.add_argument("--photos", type=Path, required=True, help="the folder that the stored photos came from")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
     options = parser.parse_args()

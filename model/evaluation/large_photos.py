@@ -1,4 +1,4 @@
-"""`python -m model.export.large_photos --photos DIR`: what decoding JPEGs at a fraction of their size changes.
+"""`python -m model.evaluation.large_photos --photos DIR`: what decoding JPEGs at a fraction of their size changes.
 
 Each photo is blown up to 12 megapixels, as a phone's would be, and classified twice: as a JPEG, which the codec decodes
 at 1/2, 1/4 or 1/8, and as a BMP of the same pixels, which is decoded whole and averaged down.
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contract.image_header import DEFAULT_MAX_PIXELS
 from contract.messages import Classification
 from model.bundle import load_bundle
 from model.classifier import Classifier
+from model.decode import Decoder
 from model.export import photos
 from model.export.errors import ExportError
 from model.opencv import cv2
@@ -55,8 +57,9 @@ class Comparison:
 
 def main() -> None:
     """Print the figures."""
-    collection, models = photos.from_arguments("large_photos", __doc__)
-    result = compare(Classifier(load_bundle(models / "resnet50-int8"), top_k=1), collection.files)
+    collection, models = photos.from_arguments("model.evaluation.large_photos", __doc__)
+    with Decoder(DEFAULT_MAX_PIXELS) as decoder:
+        result = compare(Classifier(load_bundle(models / "resnet50-int8"), decoder, top_k=1), collection.files)
     print(
         f"{len(collection.files)} photos of {MEGAPIXELS} megapixels, decoded in part and whole: same label on"
         f" {result.agreement:.1%}, probability of the best label {result.mean_difference:.4f} apart on average;"

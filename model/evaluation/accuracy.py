@@ -1,4 +1,4 @@
-"""`python -m model.export.evaluate --photos DIR`: what rounding to int8 costs, on labelled photos.
+"""`python -m model.evaluation.accuracy --photos DIR`: what rounding to int8 costs, on labelled photos.
 
 Cross-validated: int8 is calibrated on every other photo and judged on those between, and the other way round, so
 no photo judges ranges that it helped to find. The bundle itself is calibrated on all of them.
@@ -50,12 +50,12 @@ class Comparison:
 
 def main() -> None:
     """Print the figures."""
-    collection, models = photos.from_arguments("evaluate", __doc__)
+    collection, models = photos.from_arguments("model.evaluation.accuracy", __doc__)
     fp32 = calibrate.fp32_bundle(models)
-    for card in sorted(models.glob("*/model.json")):
-        bundle = load_bundle(card.parent)
+    for manifest in sorted(models.glob("*/model.json")):
+        bundle = load_bundle(manifest.parent)
         scores = run(onnx.load(bundle.model_path), collection.pixels(bundle.preprocess, bundle.input))
-        print(f"{card.parent.name:24} top-1 {(scores.argmax(axis=1) == collection.classes).mean():.1%}", flush=True)
+        print(f"{manifest.parent.name:24} top-1 {(scores.argmax(axis=1) == collection.classes).mean():.1%}", flush=True)
     result = cross_validate(fp32, collection)
     print(
         f"cross-validated on {len(collection.files)} photos: top-1 fp32 {result.top1_fp32:.1%}, "

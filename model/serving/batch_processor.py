@@ -1,0 +1,105 @@
+"""What happens to one batch: each job of it is dropped, refused, answered, or put back to be tried again."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from typing import TYPE_CHECKING
+
+from contract.errors import PictureNotFound
+from contract.messages import Dropped
+from model.serving.settlement import GivenUp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from contract.image_store import ImageStore
+    from contract.messages import Classification, Failure
+    from model.classifier import Classifier
+    from model.serving.batcher import Batch
+    from model.serving.claimed_job import ClaimedJob
+    from model.serving.lease import Lease
+    from model.serving.registration import Registration
+    from model.serving.settlement import Settlement
+
+log = logging.getLogger(__name__)
+
+
+class BatchProcessor:
+    """Computes batches and settles them.
+
+    Args:
+        lease: kept on the batch in hand.
+        registration: learns how long batches take, and knows whether Redis has room for answers.
+    """
+
+    def __init__(self, store: ImageStore, classifier: Classifier, lease: Lease, registration: Registration) -> None:
+        self._store = store
+        self._classifier = classifier
+        self._lease = lease
+        self._registration = registration
+
+    def process(self, batch: Batch, settlement: Settlement) -> None:
+        """See a batch through to its end; ``settlement`` is that of its queue.
+
+        Raises:
+            RedisError: Redis does not answer; what is not settled comes back when its lease runs out.
+        """
+        self._settle_unrun(batch, settlement)
+        settlement.start(batch.runnable, batch.leftovers)
+        if not batch.runnable:
+            return
+        self._lease.hold(batch.runnable)
+        try:
+            self._run(batch.runnable, settlement)
+        finally:
+            self._lease.let_go()
+
+    def _settle_unrun(self, batch: Batch, settlement: Settlement) -> None:
+        dropped = [(job, Dropped()) for job in batch.unwanted]
+        refused = [(job, GivenUp("refused: not a classify job")) for job in batch.refused]
+        if dropped or refused:
+            settlement.end([*dropped, *refused])
+
+    def _run(self, jobs: Sequence[ClaimedJob], settlement: Settlement) -> None:
+        started = time.monotonic()
+        try:
+            outcomes = self._classify(jobs)
+        except Exception:
+            log.exception("a batch of %d failed", len(jobs))
+            _try_again(jobs, settlement, traceback.format_exc())
+            return
+        found = [(job, outcomes[job.sharing_key]) for job in jobs if job.sharing_key in outcomes]
+        settlement.end(found, remember=self._registration.room_for_answers)
+        if outcomes:
+            self._registration.served(len(outcomes), time.monotonic() - started)
+        missing = [job for job in jobs if job.sharing_key not in outcomes]
+        _try_again(missing, settlement, "its picture is not in the store")
+
+    def _classify(self, jobs: Sequence[ClaimedJob]) -> dict[str, Classification | Failure]:
+        """Outcomes by the jobs' sharing keys; a picture that is not in the store has none.
+
+        Jobs of one picture share its outcome, unless their senders asked for no sharing. Senders of one picture at the
+        same instant may all queue it before one of them wins ``inflight``.
+        """
+        pictures = {job.sharing_key: job.task.picture for job in jobs if job.task is not None}
+        images: dict[str, bytes] = {}
+        for key, picture in pictures.items():
+            try:
+                images[key] = self._store.read(picture)
+            except PictureNotFound:
+                log.error("picture %s is not in the store: its job can't run", picture)  # noqa: TRY400  # its neighbours can
+        if not images:
+            return {}
+        outcomes = self._classifier.classify(list(images.values()), on_progress=self._lease.progress)
+        return dict(zip(images, outcomes, strict=True))
+
+
+def _try_again(jobs: Sequence[ClaimedJob], settlement: Settlement, reason: str) -> None:
+    """Our fault: each job goes back and runs alone, until it has had its tries."""
+    for job in reversed(jobs):
+        if job.given_up:
+            settlement.end([(job, GivenUp(reason))])
+        else:
+            settlement.give_back(job)
