@@ -163,12 +163,15 @@ def test_a_missing_model_is_one_clear_line(tmp_path):
 
 
 def test_a_damaged_model_is_one_clear_line(tmp_path):
-    """The workers' own refusal reaches the terminal."""
-    (tmp_path / "broken.onnx").write_bytes(b"not a network")
-    result = fail_to_start(tmp_path, MODEL_PATH=str(tmp_path / "broken.onnx"))
+    """The worker's own refusal reaches the terminal."""
+    for name in ("model.json", "labels.txt", "golden.jpg"):
+        shutil.copy(ROOT / "models" / "resnet50-fp32" / name, tmp_path)
+    (tmp_path / "model.onnx").write_bytes(b"not a network")
+    result = fail_to_start(tmp_path, WORKERS="1", MODEL_PATH=str(tmp_path))
 
     assert result.returncode == 1
     assert result.stderr.startswith("Can't start: worker-1 ended with code 3: ")
+    assert "model.onnx: ONNX Runtime can't load it" in result.stderr
     assert result.stderr.count("\n") == 1
 
 

@@ -68,8 +68,8 @@ def rounded_tensors(model: onnx.ModelProto) -> list[str]:
 
     Where a ReLU or ReLU6 (Clip) follows, its result stands for theirs.
     """
-    relus = {node.input[0]: node.output[0] for node in model.onnx_runtime.node if node.op_type in {"Relu", "Clip"}}
-    results = [node.output[0] for node in model.onnx_runtime.node if node.op_type in {"Conv", "Add"}]
+    relus = {node.input[0]: node.output[0] for node in model.graph.node if node.op_type in {"Relu", "Clip"}}
+    results = [node.output[0] for node in model.graph.node if node.op_type in {"Conv", "Add"}]
     return [CENTRED, *(relus.get(name, name) for name in results)]
 
 

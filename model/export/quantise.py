@@ -47,7 +47,7 @@ def activation_scale(low: float, high: float) -> tuple[np.float32, np.uint8]:
 class _Quantiser:
     def __init__(self, model: onnx.ModelProto, ranges: Mapping[str, tuple[float, float]]) -> None:
         self._model = model
-        self._constants = {tensor.name: tensor for tensor in model.onnx_runtime.initializer}
+        self._constants = {tensor.name: tensor for tensor in model.graph.initializer}
         self._nodes: list[onnx.NodeProto] = []
         self._new: dict[str, onnx.TensorProto] = {}
         self._scales: dict[str, tuple[str, str, np.float32]] = {}  # tensor → names of scale and zero, scale

@@ -50,12 +50,12 @@ def float_input(model: onnx.ModelProto) -> onnx.ModelProto:
     An identity stands where the preprocessing was, so that quantisation finds the first convolution's input made by
     a node.
     """
-    nodes = list(model.onnx_runtime.node)
+    nodes = list(model.graph.node)
     first = next(index for index, node in enumerate(nodes) if graph.CENTRED in node.output)
     head = helper.make_node("Identity", [graph.INPUT], [graph.CENTRED], name=graph.CENTRED)
-    _, side, _, _ = (dimension.dim_value for dimension in model.onnx_runtime.input[0].type.tensor_type.shape.dim)
+    _, side, _, _ = (dimension.dim_value for dimension in model.graph.input[0].type.tensor_type.shape.dim)
     pixels = helper.make_tensor_value_info(graph.INPUT, TensorProto.FLOAT, ["N", 3, side, side])
     plain = helper.make_graph(
-        [head, *nodes[first + 1 :]], model.onnx_runtime.name, [pixels], model.onnx_runtime.output, model.onnx_runtime.initializer
+        [head, *nodes[first + 1 :]], model.graph.name, [pixels], model.graph.output, model.graph.initializer
     )
     return helper.make_model(plain, opset_imports=model.opset_import, ir_version=model.ir_version)
