@@ -171,7 +171,7 @@ def test_a_damaged_model_is_one_clear_line(tmp_path):
 
     assert result.returncode == 1
     assert result.stderr.startswith("Can't start: worker-1 ended with code 3: ")
-    assert "model.onnx: ONNX Runtime can't load it" in result.stderr
+    assert "the model can't be served: model.onnx" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
