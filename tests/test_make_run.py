@@ -231,6 +231,15 @@ def test_a_changed_recipe_makes_the_model_anew_before_the_start_and_only_once(pr
     assert (before, after, again) == (["-m local"], ["-m model.export", "-m local"], ["-m local"])
 
 
+def test_classify_takes_a_photo_with_a_space_in_its_name_and_several_without(project):
+    """Cameras write IMG_1.jpg; people write what is to be seen."""
+    (project / ".venv/bin/python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (project / "my cat.jpg").touch()
+
+    assert make(project, "classify", "IMG=my cat.jpg").stdout.splitlines() == ["-m", "model.classify", "my cat.jpg"]
+    assert make(project, "classify", "IMG=a.jpg b.jpg").stdout.splitlines() == ["-m", "model.classify", "a.jpg", "b.jpg"]
+
+
 def test_an_environment_that_cannot_be_made_leaves_nothing_in_the_way_of_the_next_try(project):
     """Debian's python3 without python3-venv makes half an environment and fails."""
     shutil.rmtree(project / ".venv")
