@@ -236,8 +236,8 @@ def test_classify_takes_a_photo_with_a_space_in_its_name_and_several_without(pro
     (project / ".venv/bin/python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (project / "my cat.jpg").touch()
 
-    assert make(project, "classify", "IMG=my cat.jpg").stdout.splitlines() == ["-m", "model.classify", "my cat.jpg"]
-    assert make(project, "classify", "IMG=a.jpg b.jpg").stdout.splitlines() == ["-m", "model.classify", "a.jpg", "b.jpg"]
+    for given, words in ("my cat.jpg", ["my cat.jpg"]), ("a.jpg b.jpg", ["a.jpg", "b.jpg"]):
+        assert make(project, "classify", f"IMG={given}").stdout.splitlines() == ["-m", "model.classify", *words]
 
 
 def test_an_environment_that_cannot_be_made_leaves_nothing_in_the_way_of_the_next_try(project):
