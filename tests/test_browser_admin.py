@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
+pytestmark = pytest.mark.long
+
 PICTURES = Path(__file__).parent / "pictures"
 KEY = "correct-horse-battery"
 TIMEOUT_S = 60

@@ -23,6 +23,8 @@ from tests.support.workers import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.long
+
 CHELSEA = (Path(__file__).parent / "pictures" / "chelsea.jpg").read_bytes()
 TIMEOUT_S = 60
 SLOW_COMMANDS = 100_000  # reading these takes seconds, longer than a worker's start

@@ -20,6 +20,8 @@ from tests.support.stack import Stack
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 ADMIN_KEY = "an-admin-key-for-this-test"
 

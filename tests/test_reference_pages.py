@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, ConsoleMessage, Page, Route
 
+pytestmark = pytest.mark.long
+
 PICTURES = Path(__file__).parent / "pictures"
 
 

@@ -8,10 +8,13 @@ import subprocess
 import sys
 
 import psutil
+import pytest
 
 from stress_test.load import send_crowd
 from tests.support.stack import ROOT
 from tests.support.workers import eventually
+
+pytestmark = pytest.mark.long
 
 STOPPED_WITHIN_S = 60
 

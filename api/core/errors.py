@@ -12,7 +12,11 @@ class InvalidUpload(ServiceError):
 
 
 class MissingFile(InvalidUpload):
-    """The request has no file, or an empty one."""
+    """The request has no file."""
+
+
+class EmptyFile(InvalidUpload):
+    """The request's file has no bytes."""
 
 
 class TooManyPictures(InvalidUpload):

@@ -34,6 +34,7 @@ ADMIN_CHALLENGES = ('Basic realm="admin", charset="UTF-8"', 'Bearer realm="admin
 
 STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     api_errors.MissingFile: HTTPStatus.BAD_REQUEST,
+    api_errors.EmptyFile: HTTPStatus.BAD_REQUEST,
     api_errors.TooManyPictures: HTTPStatus.BAD_REQUEST,
     api_errors.BrokenForm: HTTPStatus.BAD_REQUEST,
     api_errors.InvalidParameter: HTTPStatus.BAD_REQUEST,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from api.core.errors import MissingFile, NotAnImage, TooLarge, TooManyPictures, Undecodable
+from api.core.errors import EmptyFile, MissingFile, NotAnImage, TooLarge, TooManyPictures, Undecodable
 from contract.image_header import read_size
 from contract.image_header.header import BrokenHeader
 
@@ -30,7 +30,8 @@ class Upload:
         """Check the request's one picture.
 
         Raises:
-            MissingFile: none of ``FIELDS``, no file chosen, or an empty file.
+            MissingFile: none of ``FIELDS``, or no file chosen.
+            EmptyFile: the file has no bytes.
             TooManyPictures: there are several.
             TooLarge: the picture has more than ``max_pixels`` pixels.
             NotAnImage: no signature of a supported format.
@@ -47,12 +48,12 @@ class Upload:
         """Check one file of a form; its bytes are taken out of the form.
 
         Raises:
-            MissingFile, TooLarge, NotAnImage, Undecodable: as ``from_request`` does.
+            EmptyFile, TooLarge, NotAnImage, Undecodable: as ``from_request`` does.
         """
         data = file.read()
         file.close()  # its copy goes now, not after the answer
         if not data:
-            raise MissingFile("the file is empty")
+            raise EmptyFile("the file is empty")
         check(data, settings.max_pixels)
         return cls(data, file.filename or "")
 

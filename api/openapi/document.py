@@ -17,7 +17,7 @@ FILE = Path(__file__).with_name("openapi.yaml")
 
 def load(settings: Settings) -> dict[str, Any]:
     """The document as JSON values."""
-    document: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    document: dict[str, Any] = yaml.load(FILE.read_bytes(), yaml.CSafeLoader)  # noqa: S506  # safe, and eight times as quick as the loader in Python
     document["info"]["version"] = VERSION
     schemas = document["components"]["schemas"]
     schemas["TopK"]["maximum"] = settings.top_k_max

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from api.openapi.document import build
+from api.openapi.document import load
 from tests.support.conformance import Conformance
 
 if TYPE_CHECKING:
+    from api.settings import Settings
     from werkzeug.test import TestResponse
+
+
+@cache
+def _conformance(settings: Settings) -> Conformance:
+    return Conformance(load(settings))
 
 
 @pytest.fixture(autouse=True)
@@ -21,11 +28,10 @@ def _every_answer_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
         response = plain_open(client, *args, **kwargs)
         app = client.application
         if "services" in app.extensions:
-            if "conformance" not in app.extensions:
-                app.extensions["conformance"] = Conformance(build(app, app.extensions["services"].settings))
             asked = response.request
             body = response.get_data() if response.is_json else b""  # a file in pieces is left to the test
-            app.extensions["conformance"].check(asked.method, asked.path, response.status_code, response.headers, body)
+            conformance = _conformance(app.extensions["services"].settings)
+            conformance.check(asked.method, asked.path, response.status_code, response.headers, body)
         return response
 
     monkeypatch.setattr(FlaskClient, "open", checked_open)

@@ -9,15 +9,15 @@ import os
 import re
 import tracemalloc
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 from PIL import Image
 from pydantic import SecretStr
 
-from api import reports as reports_module
 from api.app import create_app
-from api.core.errors import NoWorker
+from api.feedback import reader as reports_module
 from api.feedback.log import FeedbackLog, Report
 from api.feedback.pictures import ReportedPictures
 from api.feedback.reader import BLOCK_BYTES, LONGEST_ROW_BYTES, StoredReports
@@ -33,11 +33,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
-    from api.core.async_jobs import AsyncInference
-    from api.core.inference import Inference
-    from api.core.labels import LabelList, LabelLookup
-    from api.core.live_workers import LiveWorkers
-    from contract.job_queue import JobQueue
+    from api.core.labels import LabelLookup
 
 KEY = "correct-horse=battery"
 BEARER = {"Authorization": f"Bearer {KEY}"}
@@ -78,14 +74,14 @@ def reported(settings: Settings, store: ImageStore) -> ReportedPictures:
 class NoLabels:
     """Reports are stored as they were typed: no worker has named its classes."""
 
-    def current(self) -> LabelList:
-        raise NoWorker("no worker is ready", retry_after_s=5)
+    def current_or_none(self) -> None:
+        return None
 
 
 def make_app(settings: Settings, store: ImageStore, log: FeedbackLog, reported: ReportedPictures) -> Flask:
-    queue, live_workers, inference = cast("JobQueue", None), cast("LiveWorkers", None), cast("Inference", None)
-    desk, labels = cast("AsyncInference", None), cast("LabelLookup", NoLabels())
-    return create_app(Services(settings, store, queue, live_workers, inference, log, reported, desk, labels))
+    labels = cast("LabelLookup", NoLabels())
+    services = Services.connect(settings)
+    return create_app(replace(services, store=store, feedback=log, reported=reported, labels=labels))
 
 
 @pytest.fixture
@@ -414,7 +410,7 @@ def test_reports_that_cannot_be_read_are_said_so(operator, log):
 
 def test_a_writer_that_never_ends_does_not_hang_the_reader(operator, log, monkeypatch):
     """Half a row must not be read, nor a request wait for ever for the other half."""
-    monkeypatch.setattr("api.feedback._LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("api.feedback.log._LOCK_TIMEOUT_S", 0.05)
     log.append(Report(comment="whole"))
     with log.path.open() as stuck:
         fcntl.flock(stuck, fcntl.LOCK_EX)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.core.errors import BackendDown, InvalidParameter
+from api.core.errors import InvalidParameter
 from api.feedback.log import MAX_CHARACTERS, FeedbackLog, Report
+from contract.errors import BackendDown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,7 +184,7 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
 
 def test_a_lock_that_is_never_given_back_is_waited_for_only_so_long(log, monkeypatch):
     """A stuck process must not hang the requests of all the others."""
-    monkeypatch.setattr("api.feedback._LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("api.feedback.log._LOCK_TIMEOUT_S", 0.05)
     log.append(Report(comment="first"))
     with log.path.open() as stuck:
         fcntl.flock(stuck, fcntl.LOCK_EX)

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import pytest
 from urllib3 import encode_multipart_formdata
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.test import EnvironBuilder
 
-from api.core.admission import BodyMemory
+from api.app import create_app
 from api.core.errors import BrokenForm, Overloaded
-from api.http.form_parser import READ_BYTES, FormParser, FormRequest
+from api.http.form_parser import READ_BYTES, FormRequest
+from api.services import Services
+from api.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TYPE = "multipart/form-data; boundary=b"
 PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+
+
+@pytest.fixture(autouse=True)
+def services() -> Iterator[Services]:
+    """The form belongs to a request of the application, which bounds the bodies that it reads at a time."""
+    services = Services.connect(Settings())
+    with create_app(services).app_context():
+        yield services
 
 
 def sent(body: bytes, content_type: str = TYPE) -> FormRequest:
@@ -96,19 +110,12 @@ def test_a_form_may_not_fill_the_memory_with_parts(fields, too_much):
         sent(body, content_type).form  # noqa: B018
 
 
-def test_bodies_that_come_at_the_same_time_have_no_more_than_their_room(monkeypatch):
+def test_a_body_takes_its_share_of_the_memory_while_it_is_read(services, monkeypatch):
     """A few slow senders of large files would else fill the process's memory."""
     body, content_type = encode_multipart_formdata({"file": ("a.jpg", b"x" * 600)})
-    monkeypatch.setattr(FormParser, "room", BodyMemory(1000))
-    with FormParser.room.take(600), pytest.raises(Overloaded):
+    monkeypatch.setattr(services.admission, "_body_bytes", 1000)
+    with services.admission.reading_body(600), pytest.raises(Overloaded):
         sent(body, content_type).files  # noqa: B018
-
-    assert sent(body, content_type).files["file"].read() == b"x" * 600
-
-
-def test_one_body_is_read_however_large_the_limit_of_a_request_is(monkeypatch):
-    body, content_type = encode_multipart_formdata({"file": ("a.jpg", b"x" * 600)})
-    monkeypatch.setattr(FormParser, "room", BodyMemory(10))
 
     assert sent(body, content_type).files["file"].read() == b"x" * 600
 

@@ -1,4 +1,4 @@
-"""The JSON routes around inference, with a inference that sees a cat in every picture."""
+"""The JSON routes around inference, with an inference that sees a cat in every picture."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 from urllib3 import encode_multipart_formdata
 
 from api.app import create_app
+from api.core.errors import Overloaded, Undecodable
 from api.core.inference import Answer
 from api.services import Services
 from api.settings import Settings
-from contract.errors import DeadlineExceeded, Overloaded, Undecodable, WorkerFault
+from contract.errors import DeadlineExceeded, ServiceError, WorkerFault
 from contract.messages import Classification, Label, Timings
 from tests.pictures import odd
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from api.core.inference import Cache, Inference
-    from api.http.upload import Upload
 
 LABELS = (Label("Egyptian_cat", 0.63124), Label("tabby", 0.2), Label("tiger_cat", 0.1), Label("lynx", 0.00004))
 SEEN = Classification("resnet50", "d" * 64, LABELS, Timings(decode=3.0, infer=20.25))
@@ -33,35 +33,35 @@ PHOTO = odd.CHELSEA.read_bytes()
 OTHER = odd.ROCKET.read_bytes()
 
 
-class CatGateway:
+class CatInference:
     """Sees a cat in every picture but those in ``trouble``, by their bytes."""
 
     def __init__(self) -> None:
-        self.trouble: dict[bytes, ApiError] = {}
+        self.trouble: dict[bytes, ServiceError] = {}
         self.cache: Cache = "miss"
 
     def admit(self) -> None:
         """Never busy before the body is read."""
 
-    def classify(self, upload: Upload) -> Answer:
-        if upload.data in self.trouble:
-            raise self.trouble[upload.data]
+    def classify(self, image: bytes) -> Answer:
+        if image in self.trouble:
+            raise self.trouble[image]
         return Answer("a" * 64, SEEN, self.cache, waited_ms=25.0)
 
-    def classify_all(self, uploads: Iterable[Upload | ApiError]) -> list[Answer | ApiError]:
+    def classify_all(self, images: Iterable[bytes | ServiceError]) -> list[Answer | ServiceError]:
         return [
-            upload if isinstance(upload, ApiError) else self.trouble.get(upload.data) or self.classify(upload)
-            for upload in uploads
+            image if isinstance(image, ServiceError) else self.trouble.get(image) or self.classify(image)
+            for image in images
         ]
 
 
 @pytest.fixture
-def inference() -> CatGateway:
-    return CatGateway()
+def inference() -> CatInference:
+    return CatInference()
 
 
 @pytest.fixture
-def client(inference: CatGateway, tmp_path: Path) -> FlaskClient:
+def client(inference: CatInference, tmp_path: Path) -> FlaskClient:
     settings = Settings(upload_dir=tmp_path, feedback_dir=tmp_path, max_upload_mb=1, max_batch_files=4, top_k=3)
     return create_app(replace(Services.connect(settings), inference=cast("Inference", inference))).test_client()
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.app import create_app
-from api.core.errors import BackendDown, DeadlineExceeded, NotAnImage, NoWorker, Overloaded, Undecodable, WorkerFault
+from api.core.errors import NotAnImage, NoWorker, Overloaded, Undecodable
 from api.core.inference import Answer
-from api.http.upload import Upload
 from api.services import Services
 from api.settings import Settings
 from contract import keys
-from contract.errors import BackendDown
+from contract.errors import BackendDown, DeadlineExceeded, WorkerFault
 from contract.job_queue import JobQueue, Sighting, queue_name
 from contract.messages import ClassifyJob
 from contract.worker_registry import WorkerEntry, heartbeat, register
@@ -56,17 +55,17 @@ def open_services(valkey: Server, tmp_path: Path) -> Iterator[Callable[..., Serv
 
 
 @pytest.fixture
-def open_gateway(open_services: Callable[..., Services]) -> Callable[..., Inference]:
+def open_inference(open_services: Callable[..., Services]) -> Callable[..., Inference]:
     return lambda **settings: open_services(**settings).inference
 
 
 def ask(inference: Inference, script: str):
-    answer = inference.classify(Upload(script.encode(), "photo.jpg"))
+    answer = inference.classify(script.encode())
     return answer.classification.labels[0].label, answer.cache
 
 
 def ask_all(inference: Inference, *scripts: str):
-    outcomes = inference.classify_all(Upload(script.encode(), "photo.jpg") for script in scripts)
+    outcomes = inference.classify_all(script.encode() for script in scripts)
     return [
         (outcome.classification.labels[0].label, outcome.cache) if isinstance(outcome, Answer) else type(outcome)
         for outcome in outcomes
@@ -80,20 +79,21 @@ def queued(redis: Redis) -> int:
 def pretend_worker(redis: Redis, service_ms: float) -> None:
     """A worker on paper: requests count on it, and nobody takes them."""
     register(redis, MODEL)
-    heartbeat(redis, WorkerEntry(worker_id="paper", host="desk", model=MODEL, digest=DIGEST, batch=1, service_ms=service_ms))
+    entry = WorkerEntry(worker_id="paper", host="h", model=MODEL, digest=DIGEST, batch=1, service_ms=service_ms)
+    heartbeat(redis, entry)
 
 
-def test_a_picture_is_computed_the_first_time_and_remembered_the_second(workers, open_gateway):
+def test_a_picture_is_computed_the_first_time_and_remembered_the_second(workers, open_inference):
     workers.start()
-    inference = open_gateway()
+    inference = open_inference()
 
     assert ask(inference, "tabby") == ("tabby", "miss")
     assert ask(inference, "tabby") == ("tabby", "hit")
 
 
-def test_requests_for_one_picture_at_once_share_one_computation(workers, open_gateway):
+def test_requests_for_one_picture_at_once_share_one_computation(workers, open_inference):
     workers.start()
-    inference = open_gateway()
+    inference = open_inference()
     with ThreadPoolExecutor(8) as senders:
         answers = list(senders.map(lambda _: ask(inference, "slow"), range(8)))
 
@@ -102,24 +102,24 @@ def test_requests_for_one_picture_at_once_share_one_computation(workers, open_ga
     assert workers.batches() == ["slow"]
 
 
-def test_without_the_result_cache_every_request_is_computed(workers, open_gateway):
+def test_without_the_result_cache_every_request_is_computed(workers, open_inference):
     workers.start()
-    inference = open_gateway(result_cache=False)
+    inference = open_inference(result_cache=False)
 
     assert [ask(inference, "tabby"), ask(inference, "tabby")] == [("tabby", "miss")] * 2
     assert workers.batches() == ["tabby", "tabby"]
 
 
-def test_a_picture_that_the_worker_cannot_read_is_the_senders_fault(workers, open_gateway):
+def test_a_picture_that_the_worker_cannot_read_is_the_senders_fault(workers, open_inference):
     workers.start()
 
     with pytest.raises(Undecodable, match="scripted"):
-        ask(open_gateway(), "bad")
+        ask(open_inference(), "bad")
 
 
-def test_a_fault_of_ours_is_reported_as_ours_and_never_remembered(workers, open_gateway):
+def test_a_fault_of_ours_is_reported_as_ours_and_never_remembered(workers, open_inference):
     workers.start()
-    inference = open_gateway()
+    inference = open_inference()
     for _ in range(2):
         with pytest.raises(WorkerFault):
             ask(inference, "fault")
@@ -127,7 +127,7 @@ def test_a_fault_of_ours_is_reported_as_ours_and_never_remembered(workers, open_
     assert workers.redis.keys("answer:*") == []
 
 
-def test_a_joiner_of_a_dropped_computation_computes_for_itself(workers, open_gateway):
+def test_a_joiner_of_a_dropped_job_computes_for_itself(workers, open_inference):
     """Another request's end is no answer to this one."""
     picture = workers.store.put(b"tabby")
     dead = workers.queue.submit(MODEL, ClassifyJob(picture, cache=True), 0.01)
@@ -136,28 +136,28 @@ def test_a_joiner_of_a_dropped_computation_computes_for_itself(workers, open_gat
     eventually(lambda: workers.redis.exists(f"rq:results:{dead.job_id}"), "it is dropped")
     workers.redis.set(keys.inflight(MODEL, picture), dead.job_id)
 
-    assert ask(open_gateway(), "tabby") == ("tabby", "miss")
+    assert ask(open_inference(), "tabby") == ("tabby", "miss")
 
 
-def test_a_joiner_of_a_vanished_computation_computes_for_itself(workers, open_gateway):
+def test_a_joiner_of_a_vanished_job_computes_for_itself(workers, open_inference):
     """Redis may have lost it; waiting for it would be waiting for nothing."""
     workers.start()
     workers.redis.set(keys.inflight(MODEL, workers.store.put(b"tabby")), "0" * 32)
 
-    assert ask(open_gateway(), "tabby") == ("tabby", "miss")
+    assert ask(open_inference(), "tabby") == ("tabby", "miss")
 
 
 @pytest.mark.usefixtures("redis")
-def test_without_a_worker_a_request_is_refused_at_once(open_gateway):
+def test_without_a_worker_a_request_is_refused_at_once(open_inference):
     with pytest.raises(NoWorker) as refused:
-        ask(open_gateway(), "tabby")
+        ask(open_inference(), "tabby")
 
     assert refused.value.retry_after_s > 0
 
 
-def test_the_first_worker_to_come_is_seen_at_once(workers, open_gateway):
+def test_the_first_worker_to_come_is_seen_at_once(workers, open_inference):
     """Whoever was refused a moment ago must not be refused because of that."""
-    inference = open_gateway()
+    inference = open_inference()
     with pytest.raises(NoWorker):
         ask(inference, "tabby")
     workers.start()
@@ -165,18 +165,18 @@ def test_the_first_worker_to_come_is_seen_at_once(workers, open_gateway):
     assert ask(inference, "tabby") == ("tabby", "miss")
 
 
-def test_a_request_that_nobody_answers_ends_at_its_deadline(redis, open_gateway):
+def test_a_request_that_nobody_answers_ends_at_its_deadline(redis, open_inference):
     pretend_worker(redis, service_ms=0)
 
     with pytest.raises(DeadlineExceeded):
-        ask(open_gateway(request_timeout_s=0.3), "tabby")
+        ask(open_inference(request_timeout_s=0.3), "tabby")
 
 
-def test_a_request_that_would_wait_too_long_is_refused_with_the_time_to_come_back(redis, open_gateway):
+def test_a_request_that_would_wait_too_long_is_refused_with_the_time_to_come_back(redis, open_inference):
     """100 pictures of 2 s each are in front: at a deadline of 30 s it is not even begun, nor is its body read."""
     pretend_worker(redis, service_ms=2000)
     redis.rpush(f"rq:queue:{queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
-    inference = open_gateway()
+    inference = open_inference()
 
     for refuse in (inference.admit, lambda: ask(inference, "tabby")):
         with pytest.raises(Overloaded) as refused:
@@ -185,17 +185,17 @@ def test_a_request_that_would_wait_too_long_is_refused_with_the_time_to_come_bac
     assert redis.llen(f"rq:queue:{queue_name(MODEL)}") == 100
 
 
-def test_one_slow_picture_does_not_lock_everyone_out(workers, open_gateway):
+def test_one_slow_picture_does_not_lock_everyone_out(workers, open_inference):
     """Behind an empty queue a request is always let in, however long the last picture took."""
     workers.start()
     pretend_worker(workers.redis, service_ms=1_000_000)
 
-    assert ask(open_gateway(), "tabby") == ("tabby", "miss")
+    assert ask(open_inference(), "tabby") == ("tabby", "miss")
 
 
-def test_more_requests_than_places_are_refused_at_once(workers, open_gateway):
+def test_more_requests_than_places_are_refused_at_once(workers, open_inference):
     workers.start()
-    inference = open_gateway(max_in_flight=1)
+    inference = open_inference(max_in_flight=1)
     with ThreadPoolExecutor(1) as sender:
         first = sender.submit(ask, inference, "slow")
         eventually(workers.batches, "the first request is being computed")
@@ -223,17 +223,17 @@ def test_a_redis_that_is_nearly_full_takes_nothing_new_and_still_serves_what_it_
     assert (new.status_code, new.get_json()["detail"]) == (503, "the service is busy: its queue has no room left")
 
 
-def test_a_stored_answer_that_cannot_be_read_is_computed_anew(workers, open_gateway):
+def test_a_stored_answer_that_cannot_be_read_is_computed_anew(workers, open_inference):
     """Another version may have written it."""
     workers.start()
     workers.redis.set(keys.answer(MODEL, DIGEST, workers.store.put(b"tabby")), '{"labels": 1}')
 
-    assert ask(open_gateway(), "tabby") == ("tabby", "miss")
+    assert ask(open_inference(), "tabby") == ("tabby", "miss")
 
 
-def test_a_request_survives_that_redis_loses_everything(workers, open_gateway):
+def test_a_request_survives_that_redis_loses_everything(workers, open_inference):
     """Without its last second, or emptied by hand: the request computes once more, long before its deadline."""
-    inference = open_gateway()
+    inference = open_inference()
     pretend_worker(workers.redis, service_ms=0)
     with ThreadPoolExecutor(1) as sender:
         answer = sender.submit(ask, inference, "tabby")
@@ -244,10 +244,10 @@ def test_a_request_survives_that_redis_loses_everything(workers, open_gateway):
         assert answer.result() == ("tabby", "miss")
 
 
-def test_a_redis_that_hangs_makes_nobody_wait_in_line(workers, open_gateway, valkey):
+def test_a_redis_that_hangs_makes_nobody_wait_in_line(workers, open_inference, valkey):
     """Everybody is told within one time limit, not one after the other."""
     workers.start()
-    inference = open_gateway()
+    inference = open_inference()
     assert ask(inference, "tabby") == ("tabby", "miss")
     with valkey.frozen(), ThreadPoolExecutor(24) as senders:
         refusals = [senders.submit(ask, inference, f"cat-{n}") for n in range(24)]
@@ -257,17 +257,17 @@ def test_a_redis_that_hangs_makes_nobody_wait_in_line(workers, open_gateway, val
     assert {type(refusal.exception()) for refusal in done} == {BackendDown}
 
 
-def test_an_absent_redis_is_said_at_once(open_gateway, tmp_path):
+def test_an_absent_redis_is_said_at_once(open_inference, tmp_path):
     with pytest.raises(BackendDown):
-        ask(open_gateway(redis_url=f"unix://{tmp_path}/nothing"), "tabby")
+        ask(open_inference(redis_url=f"unix://{tmp_path}/nothing"), "tabby")
 
 
 # A batch
 
 
-def test_a_batch_is_on_the_queue_as_a_whole_before_any_of_it_is_waited_for(workers, open_gateway):
+def test_a_batch_is_on_the_queue_as_a_whole_before_any_of_it_is_waited_for(workers, open_inference):
     """Workers take what waits together: one picture after the other would be a run of the network for each."""
-    inference = open_gateway()
+    inference = open_inference()
     pretend_worker(workers.redis, service_ms=0)
     with ThreadPoolExecutor(1) as sender:
         answers = sender.submit(ask_all, inference, "tabby", "lynx", "puma")
@@ -279,9 +279,9 @@ def test_a_batch_is_on_the_queue_as_a_whole_before_any_of_it_is_waited_for(worke
     assert workers.batches() == ["lynx puma tabby"]
 
 
-def test_each_picture_of_a_batch_fails_alone(workers, open_gateway):
+def test_each_picture_of_a_batch_fails_alone(workers, open_inference):
     workers.start()
-    inference = open_gateway()
+    inference = open_inference()
     ask(inference, "known")
 
     assert ask_all(inference, "tabby", "bad", "fault", "known") == [
@@ -289,53 +289,53 @@ def test_each_picture_of_a_batch_fails_alone(workers, open_gateway):
     ]  # fmt: skip
 
 
-def test_what_was_wrong_with_an_upload_before_is_passed_on_in_its_place(workers, open_gateway):
+def test_what_was_wrong_with_an_upload_before_is_passed_on_in_its_place(workers, open_inference):
     workers.start()
     fault = NotAnImage("no picture")
 
-    first, second = open_gateway().classify_all([fault, Upload(b"tabby", "photo.jpg")])
+    first, second = open_inference().classify_all([fault, b"tabby"])
     assert first is fault
     assert isinstance(second, Answer)
 
 
 @pytest.mark.parametrize("result_cache", [True, False])
-def test_the_same_picture_twice_in_a_batch_is_computed_once(workers, open_gateway, result_cache):
+def test_the_same_picture_twice_in_a_batch_is_computed_once(workers, open_inference, result_cache):
     """Whatever the cache is set to; and a picture that kills workers must not do so once for each copy."""
     workers.start()
 
-    assert ask_all(open_gateway(result_cache=result_cache), "tabby", "lynx", "tabby") == [
+    assert ask_all(open_inference(result_cache=result_cache), "tabby", "lynx", "tabby") == [
         ("tabby", "miss"), ("lynx", "miss"), ("tabby", "miss"),
     ]  # fmt: skip
     assert sorted(" ".join(workers.batches()).split()) == ["lynx", "tabby"]
 
 
-def test_a_batch_takes_one_place(workers, open_gateway):
+def test_a_batch_takes_one_place(workers, open_inference):
     """It waits as one request does: with one connection, and without its bodies."""
     workers.start()
 
-    assert len(ask_all(open_gateway(max_in_flight=1), "tabby", "lynx", "puma")) == 3
+    assert len(ask_all(open_inference(max_in_flight=1), "tabby", "lynx", "puma")) == 3
 
 
-def test_of_a_batch_as_much_is_begun_as_can_be_answered_in_time(redis, open_gateway):
+def test_of_a_batch_as_much_is_begun_as_can_be_answered_in_time(redis, open_inference):
     """Behind two others, the third would wait for 2.5 s, and half of its 2 s is what it may expect to wait."""
     pretend_worker(redis, service_ms=1000)
 
-    assert ask_all(open_gateway(request_timeout_s=2), "tabby", "lynx", "puma") == [
+    assert ask_all(open_inference(request_timeout_s=2), "tabby", "lynx", "puma") == [
         DeadlineExceeded, DeadlineExceeded, Overloaded,
     ]  # fmt: skip
     assert queued(redis) == 2
 
 
-def test_a_picture_that_uses_up_the_deadline_costs_the_others_nothing(workers, open_gateway):
+def test_a_picture_that_uses_up_the_deadline_costs_the_others_nothing(workers, open_inference):
     """They were answered while it was waited for."""
     workers.start()
     workers.redis.hset("rq:job:stuck", "status", "queued")
     workers.redis.set(keys.inflight(MODEL, workers.store.put(b"puma")), "stuck")
 
-    assert ask_all(open_gateway(request_timeout_s=3), "puma", "tabby") == [DeadlineExceeded, ("tabby", "miss")]
+    assert ask_all(open_inference(request_timeout_s=3), "puma", "tabby") == [DeadlineExceeded, ("tabby", "miss")]
 
 
-def test_a_batch_waits_for_a_redis_that_hangs_once_not_for_each_picture(redis, open_gateway, monkeypatch):
+def test_a_batch_waits_for_a_redis_that_hangs_once_not_for_each_picture(redis, open_inference, monkeypatch):
     """Each wait lasts seconds: thirty-two of them, one after the other, would be minutes past the deadline."""
     pretend_worker(redis, service_ms=1)
     looks: list[str] = []
@@ -346,5 +346,5 @@ def test_a_batch_waits_for_a_redis_that_hangs_once_not_for_each_picture(redis, o
 
     monkeypatch.setattr(JobQueue, "look", look)
 
-    assert ask_all(open_gateway(), "tabby", "tench", "cup") == [BackendDown] * 3
+    assert ask_all(open_inference(), "tabby", "tench", "cup") == [BackendDown] * 3
     assert len(looks) == 1

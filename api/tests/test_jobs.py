@@ -336,4 +336,5 @@ def test_an_absent_redis_is_said_so(open_client, tmp_path):
 
 def busy(workers: ScriptedWorkers, service_ms: float) -> None:
     """A worker on paper: the API counts on it, and nobody takes the jobs."""
-    heartbeat(workers.redis, WorkerEntry(worker_id="paper", host="desk", model=MODEL, digest=DIGEST, batch=1, service_ms=service_ms))
+    entry = WorkerEntry(worker_id="paper", host="h", model=MODEL, digest=DIGEST, batch=1, service_ms=service_ms)
+    heartbeat(workers.redis, entry)

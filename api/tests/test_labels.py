@@ -3,24 +3,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from contract.labels import publish
 
-from api.core.errors import BackendDown, NoWorker
+from api.core.errors import NoWorker
 from api.core.labels import LabelList, LabelLookup
 from api.core.live_workers import LiveWorkers
+from contract.errors import BackendDown
 from contract.job_queue import JobQueue
 from contract.redis_clients import connect, connect_for_waiting
-from contract.worker_registry import WorkerEntry, deregister, heartbeat, register
+from contract.worker_registry import WorkerEntry, deregister, heartbeat, publish_labels, register
 
 if TYPE_CHECKING:
     from redis import Redis
 
-ENTRY = WorkerEntry(worker_id="w1", host="desk", model="pets", digest="d" * 64, batch=1, service_ms=0.0)
+ENTRY = WorkerEntry(worker_id="w1", host="h", model="pets", digest="d" * 64, batch=1, service_ms=0.0)
 PETS = LabelList("pets", ENTRY.digest, ("tabby", "Cardigan", "cardigan", "crane", "crane", "black-and-tan_coonhound"))
 
 
 @pytest.fixture
-def book(redis: Redis) -> LabelLookup:
+def lookup(redis: Redis) -> LabelLookup:
     """Over an empty Valkey."""
     return a_book(redis)
 
@@ -30,45 +30,45 @@ def a_book(redis: Redis) -> LabelLookup:
 
 
 def be_at_work(redis: Redis, known: LabelList = PETS) -> None:
-    publish(redis, known.model, known.digest, known.labels)
+    publish_labels(redis, known.model, known.digest, known.labels)
     register(redis, known.model)
     heartbeat(redis, ENTRY)
 
 
-def test_the_labels_are_those_that_the_worker_published(redis, book):
+def test_the_labels_are_those_that_the_worker_published(redis, lookup):
     be_at_work(redis)
 
-    assert book.current() == PETS
+    assert lookup.current() == PETS
 
 
-def test_labels_stay_known_while_the_worker_restarts(redis, book):
+def test_labels_stay_known_while_the_worker_restarts(redis, lookup):
     """A person who has just read an answer can still report it."""
     be_at_work(redis)
-    book.current()
+    lookup.current()
     redis.flushall()
 
-    assert book.current() == PETS
+    assert lookup.current() == PETS
 
 
 @pytest.mark.parametrize(
     "leave", [lambda redis: deregister(redis, ENTRY), lambda redis: redis.delete(f"labels:pets:{'d' * 64}")]
 )
-def test_a_process_that_never_saw_any_labels_says_that_no_worker_is_there(redis, book, leave):
+def test_a_process_that_never_saw_any_labels_says_that_no_worker_is_there(redis, lookup, leave):
     """Nor does it take a worker of an older version, which publishes none, for a model without classes."""
     be_at_work(redis)
     leave(redis)
 
     with pytest.raises(NoWorker):
-        book.current()
+        lookup.current()
 
 
 def test_an_absent_redis_is_the_backends_fault(tmp_path):
     url = f"unix://{tmp_path}/none.sock"
     client = connect(url)
-    book = LabelLookup(client, LiveWorkers(client, JobQueue(client, connect_for_waiting(url))))
+    lookup = LabelLookup(client, LiveWorkers(client, JobQueue(client, connect_for_waiting(url))))
 
     with pytest.raises(BackendDown):
-        book.current()
+        lookup.current()
 
 
 def test_a_person_reads_each_name_once_and_in_order():

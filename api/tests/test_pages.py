@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -14,8 +15,6 @@ from api.app import create_app
 from api.core.errors import NoWorker, Overloaded, Undecodable
 from api.core.inference import Answer, Inference
 from api.core.labels import LabelList, LabelLookup
-from api.feedback.log import FeedbackLog
-from api.feedback.pictures import ReportedPictures
 from api.services import Services
 from api.settings import Settings
 from contract.image_store import ImageStore
@@ -26,17 +25,13 @@ if TYPE_CHECKING:
 
     from flask.testing import FlaskClient
 
-    from api.core.async_jobs import AsyncInference
-    from api.core.live_workers import LiveWorkers
-    from api.http.upload import Upload
-    from contract.job_queue import JobQueue
 
 JSON = {"Accept": "application/json"}
 LABELS = ("Egyptian_cat", "tabby", "tiger_cat", "lynx", "<b>screen</b>", "mouse")
 SCORES = (0.63124, 0.2, 0.1, 0.06, 0.0004, 0.0003)
 
 
-class CatGateway:
+class CatInference:
     """Stores the picture and sees a cat in it, or raises ``trouble``: pages are tested without Redis and workers."""
 
     def __init__(self, store: ImageStore) -> None:
@@ -46,12 +41,12 @@ class CatGateway:
     def admit(self) -> None:
         """Never busy before the body is read."""
 
-    def classify(self, upload: Upload) -> Answer:
+    def classify(self, image: bytes) -> Answer:
         if self.trouble is not None:
             raise self.trouble
         labels = tuple(Label(label, score) for label, score in zip(LABELS, SCORES, strict=True))
         seen = Classification("resnet50", "d" * 64, labels, Timings(decode=3.0, infer=20.0))
-        return Answer(self._store.put(upload.data), seen, "miss", waited_ms=20.0)
+        return Answer(self._store.put(image), seen, "miss", waited_ms=20.0)
 
 
 class CatLabels:
@@ -63,6 +58,9 @@ class CatLabels:
     def current(self) -> LabelList:
         if self.known is None:
             raise NoWorker("no worker is ready", 5)
+        return self.known
+
+    def current_or_none(self) -> LabelList | None:
         return self.known
 
 
@@ -77,8 +75,8 @@ def store(settings: Settings) -> ImageStore:
 
 
 @pytest.fixture
-def inference(store: ImageStore) -> CatGateway:
-    return CatGateway(store)
+def inference(store: ImageStore) -> CatInference:
+    return CatInference(store)
 
 
 @pytest.fixture
@@ -87,17 +85,12 @@ def labels() -> CatLabels:
 
 
 @pytest.fixture
-def client(settings: Settings, store: ImageStore, inference: CatGateway, labels: CatLabels) -> FlaskClient:
-    services = Services(
-        settings,
-        store,
-        cast("JobQueue", None),
-        cast("LiveWorkers", None),
-        cast("Inference", inference),
-        FeedbackLog(settings.feedback_dir),
-        ReportedPictures(settings.feedback_dir, store, most_bytes=1_000_000),
-        cast("AsyncInference", None),
-        cast("LabelLookup", labels),
+def client(settings: Settings, store: ImageStore, inference: CatInference, labels: CatLabels) -> FlaskClient:
+    services = replace(
+        Services.connect(settings),
+        store=store,
+        inference=cast("Inference", inference),
+        labels=cast("LabelLookup", labels),
     )
     return create_app(services).test_client()
 
@@ -190,11 +183,41 @@ def test_the_pages_own_script_gets_json(client, store):
 
 
 @pytest.mark.parametrize(
+    "data", [{}, {"other": ("cat.jpg", b"x")}, {"file": ("", b"")}], ids=["nothing", "other", "none chosen"]
+)
+def test_a_form_without_a_picture_leads_back_to_the_page_which_says_so(client, data):
+    """As in the systems that this one replaces; a reload of what follows sends no form again, and no cookie is set."""
+    body, content_type = encode_multipart_formdata(data)
+    led = client.post("/", data=body, content_type=content_type)
+    page = client.get(led.location)
+
+    assert (led.status_code, led.location) == (303, "/?message=missing-file")
+    assert "Set-Cookie" not in led.headers
+    assert page.status_code == 200
+    assert "There was no picture in that form" in page.text
+
+
+def test_a_script_that_sends_no_picture_is_told_so_itself(client):
+    problem = client.post("/", data={}, headers=JSON)
+
+    assert problem.status_code == 400
+    assert "no file" in problem.get_json()["detail"]
+
+
+@pytest.mark.parametrize("code", ["", "unknown", "<b>pwned</b>", "missing-file<b>"])
+def test_the_page_says_nothing_that_a_strangers_link_makes_up(client, code):
+    page = client.get("/", query_string={"message": code})
+
+    assert page.status_code == 200
+    assert "notice" not in page.text
+    assert "pwned" not in page.text
+
+
+@pytest.mark.parametrize(
     ("data", "status", "words"),
     [
         ({"file": ("cat.jpg", b"just some text")}, 415, "not a picture"),
         ({"file": ("cat.jpg", b"")}, 400, "empty"),
-        ({"other": ("cat.jpg", b"x")}, 400, "no file"),
     ],
 )
 def test_a_bad_upload_is_explained_in_words_with_the_right_status(client, data, status, words):

@@ -9,7 +9,7 @@ from flask import Request
 from werkzeug.test import EnvironBuilder
 
 from api.core.errors import InvalidParameter
-from api.http.parameters import Wanted
+from api.http.parameters import Wanted, labels_of
 from api.settings import Settings
 from contract.messages import Classification, Label, Timings
 
@@ -30,17 +30,19 @@ def wanted(form: Mapping[str, str] | None = None, query: Mapping[str, str] | Non
 
 
 def labels(**form: str) -> list[str]:
-    return [entry.label for entry in wanted(form).labels_of(FOUND)]
+    return [entry.label for entry in labels_of(FOUND, wanted(form))]
 
 
 def test_a_request_that_names_nothing_gets_top_k_labels_of_any_score():
-    assert wanted() == Wanted(top_k=2, min_score=0.0, named=False)
+    assert wanted() == Wanted(top_k=2, min_score=0.0, top_k_sent=False, min_score_sent=False)
     assert labels() == ["lynx", "tabby"]
 
 
 @pytest.mark.parametrize("where", ["form", "query"])
 def test_both_parameters_are_read_from_the_form_or_the_query(where):
-    assert wanted(**{where: {"top_k": "10", "min_score": "0.25"}}) == Wanted(10, 0.25, named=True)
+    assert wanted(**{where: {"top_k": "10", "min_score": "0.25"}}) == Wanted(
+        10, 0.25, top_k_sent=True, min_score_sent=True
+    )
 
 
 def test_top_k_counts_and_min_score_filters_what_is_left():
@@ -53,7 +55,7 @@ def test_no_label_is_shown_with_a_score_below_the_one_asked_for():
     """What is compared is what is shown: 0.19996 is shown as 0.2."""
     assert labels(min_score="0.2") == ["lynx", "tabby"]
     assert labels(min_score="0.70002") == []
-    assert [entry.score for entry in wanted({"top_k": "3"}).labels_of(FOUND)] == [0.7, 0.2, 0.1]
+    assert [entry.score for entry in labels_of(FOUND, wanted({"top_k": "3"}))] == [0.7, 0.2, 0.1]
 
 
 @pytest.mark.parametrize("value", ["0", "1", "0.5", ".5", "1.", "1e-05", "0.10000000000000001"])

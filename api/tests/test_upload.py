@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from api.core.errors import NotAnImage, TooLarge, Undecodable
-from api.http.upload import check, media_type
+from api.http.upload import check
+from contract.image_header import media_type
 from tests.pictures import odd
 
 

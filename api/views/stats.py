@@ -10,7 +10,6 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from api.core.errors import NoWorker
-from api.http.schemas import Stats
 from api.metrics import Metrics
 from api.metrics.instruments import Distribution
 from api.services import Services
@@ -22,16 +21,20 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
     from prometheus_client.core import Metric
 
+    from api.http.schemas import Stats
+
 bp = Blueprint("stats", __name__)
 
 SUCCESSFUL = {"2xx", "3xx"}
+
 
 @bp.get("/stats")
 def show_stats() -> ResponseReturnValue:
     """Classification requests since the API's start, as JSON; all but the uptime are 0 before the first.
 
-    Successful are those answered with a status below 400, failed all others, honest refusals (503) included;
-    ``success_rate`` is a percentage. The latencies are those of the successful ones: a refusal takes a millisecond, and would make the rest look better.
+    Successful are those answered with a status below 400, failed all others, honest refusals (503) included, and
+    ``success_rate`` is a percentage. The latencies are those of the successful ones: a refusal takes a millisecond,
+    and would make the rest look better.
     """
     metrics = Metrics.current()
     successful, failed = Distribution(), Distribution()

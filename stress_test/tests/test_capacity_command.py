@@ -14,6 +14,8 @@ import pytest
 from tests.support.stack import ROOT
 from tests.support.workers import eventually
 
+pytestmark = pytest.mark.long
+
 COMMAND = [sys.executable, "-m", "stress_test.capacity"]
 STOPPED_WITHIN_S = 60
 PICTURES = ROOT / "tests" / "pictures"

@@ -22,6 +22,8 @@ from stress_test.capacity.wrk import post
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.long
+
 PHOTO = b"\xff\xd8 a photo \xff\xd9"
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+pytestmark = pytest.mark.long
+
 API, WORKER, QUEUE = "python:api.gunicorn_conf", "model.worker", "valkey-server"
 # Each word becomes a process that has it on its command line; the API's has children of the same words, as gunicorn's
 # master. Valkey is known by its program's name.

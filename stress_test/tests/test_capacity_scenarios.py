@@ -14,6 +14,8 @@ from stress_test.capacity.bench import Bench
 from stress_test.capacity.processes import ROLES
 from stress_test.capacity.scenarios import control_plane
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.usefixtures("wrk")
 def test_the_control_plane_has_a_cost_in_every_role(tmp_path, imagenet_sample):

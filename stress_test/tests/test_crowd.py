@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
+import pytest
+
 from stress_test.load import send_crowd
 from tests.support.stack import ROOT, free_port
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stress_test.measurement import Measurement
+
+pytestmark = pytest.mark.long
 
 USERS = 8
 PICTURES = ROOT / "tests" / "pictures"

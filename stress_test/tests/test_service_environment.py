@@ -11,6 +11,8 @@ from stress_test import service
 from stress_test.environment import SETTINGS, environment_with
 from stress_test.load import ROOT
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("name", ["BATCH_MAX", "NUM_THREADS", "WEB_CONCURRENCY", "REQUEST_TIMEOUT_S", "WORKERS"])
 def test_a_setting_of_the_shell_does_not_reach_what_is_measured(monkeypatch, name):

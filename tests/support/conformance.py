@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from copy import deepcopy
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from openapi_schema_validator import OAS31Validator
@@ -41,9 +42,10 @@ class Conformance:
             assert status < 400 or media_type == PROBLEM, asked
             return
         assert str(status) in operation["responses"], f"{asked}: not documented"
-        answer = operation["responses"][str(status)]
-        for name, header in answer.get("headers", {}).items():
-            if name in headers or header["required"]:
+        answer = self.resolved(operation["responses"][str(status)])
+        for name, referred in answer.get("headers", {}).items():
+            header = self.resolved(referred)
+            if name in headers or header.get("required"):
                 assert name in headers, f"{asked} without {name}"
                 self._fits(_read(headers[name], header["schema"]), header["schema"], f"{asked}: {name}")
         contents = answer.get("content")
@@ -54,6 +56,13 @@ class Conformance:
         assert described is not None, f"{asked}: only {sorted(contents)} are documented"
         if media_type.endswith("json") and method != "HEAD":
             self._fits(json.loads(body), described["schema"], asked)
+
+    def resolved(self, part: dict[str, Any]) -> dict[str, Any]:
+        """``part`` itself, or what its ``$ref`` leads to in the document."""
+        while "$ref" in part:
+            steps = part["$ref"].removeprefix("#/").split("/")
+            part = reduce(lambda within, step: within[step], steps, self._document)
+        return part
 
     def _operation(self, method: str, path: str) -> dict[str, Any] | None:
         for pattern, name in self._paths:

@@ -1,3 +1,3 @@
 """The version. ``client/pyproject.toml`` reads it for the package, and ``_http`` for the ``User-Agent``."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,0 +1,132 @@
+"""What a process believes of the queue between two looks at it, and whom it lets in by that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from api.core import admission as admission_module
+from api.core.admission import Admission, expected_wait_s
+from api.core.errors import Overloaded
+from api.core.live_workers import WorkerPool
+from contract.worker_registry import WorkerEntry
+
+if TYPE_CHECKING:
+    from api.core.live_workers import LiveWorkers
+    from contract.redis_memory import RedisMemory
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(admission_module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def admission(clock: Clock) -> Admission:  # noqa: ARG001  # it goes by that clock
+    return Admission(cast("LiveWorkers", None), max_in_flight=2, body_bytes=1000)
+
+
+def pool(workers: int, service_ms: float, *, queued: int = 0, seen_at: float = 0.0) -> WorkerPool:
+    entry = WorkerEntry(worker_id="w", host="h", model="m", digest="d" * 64, batch=8, service_ms=service_ms)
+    memory = cast("RedisMemory", None)
+    return WorkerPool(
+        model="m", digest="d" * 64, workers=(entry,) * workers, memory=memory, queued=queued, seen_at=seen_at
+    )
+
+
+def wait_behind(depth: float, workers: WorkerPool) -> object:
+    return pytest.approx(expected_wait_s(workers, depth))
+
+
+def test_a_queue_that_nobody_looks_at_is_believed_to_shorten_as_fast_as_the_workers_work(admission, clock):
+    """Else a process that refuses everything would go on refusing while the workers run dry."""
+    workers = pool(workers=2, service_ms=20)
+    admission.saw_depth(100)
+    clock.now += 0.5
+
+    assert admission.expected_wait_s(workers) == wait_behind(50, workers)
+
+    clock.now += 60
+
+    assert admission.expected_wait_s(workers) == 0
+
+
+def test_what_is_seen_replaces_what_was_believed(admission, clock):
+    workers = pool(workers=2, service_ms=20)
+    admission.saw_depth(100)
+    clock.now += 0.5
+    admission.saw_depth(90)
+
+    assert admission.expected_wait_s(workers) == wait_behind(90, workers)
+
+
+def test_of_what_a_request_and_a_look_at_the_workers_have_seen_the_later_counts(admission, clock):
+    admission.saw_depth(100)
+    looked_before, looked_since = (pool(2, 20, queued=7, seen_at=clock.now + later) for later in (-1, 1))
+    clock.now += 1
+
+    assert admission.expected_wait_s(looked_before) == wait_behind(0, looked_before)
+    assert admission.expected_wait_s(looked_since) == wait_behind(7, looked_since)
+
+
+def test_jobs_on_their_way_into_the_queue_count_as_being_in_it(admission):
+    """A burst of a hundred is not admitted whole because none of it has arrived yet."""
+    workers = pool(workers=1, service_ms=20)
+    admission.saw_depth(10)
+    with admission.submitting(), admission.submitting():
+        within = admission.expected_wait_s(workers)
+
+    assert within == wait_behind(12, workers)
+    assert admission.expected_wait_s(workers) == wait_behind(10, workers)
+
+
+@pytest.mark.parametrize(
+    ("depth", "pictures"),
+    [(0, 0), (4, 4 + 8 + 2), (100, 100 + 8 + 8)],
+    ids=["nobody in front", "a short queue", "a long queue"],
+)
+def test_an_answer_waits_for_those_in_front_what_is_in_hand_and_the_rest_of_its_own_batch(depth, pictures):
+    """Two workers with batches of 8, one picture of both together every 10 ms; what is forgotten here ends as a 504."""
+    assert expected_wait_s(pool(workers=2, service_ms=20), depth) == pytest.approx(pictures * 0.010)
+
+
+def test_of_workers_that_have_served_nothing_yet_no_speed_is_assumed(admission, clock):
+    """Behind them the queue is not believed to shorten, and nobody waits too long for it either."""
+    admission.saw_depth(100)
+    clock.now += 60
+
+    assert admission.expected_wait_s(pool(workers=2, service_ms=0)) == 0
+    assert admission._queued(pool(workers=2, service_ms=0)) == 100
+
+
+def test_a_process_answers_no_more_requests_at_a_time_than_it_has_places(admission):
+    with admission.place(), admission.place(), pytest.raises(Overloaded), admission.place():
+        pass
+
+    with admission.place():
+        pass
+
+
+def test_bodies_that_come_at_the_same_time_have_no_more_than_their_memory(admission):
+    """A few slow senders of large files would else fill the process's memory."""
+    with admission.reading_body(600), pytest.raises(Overloaded), admission.reading_body(600):
+        pass
+
+    with admission.reading_body(600):
+        pass
+
+
+def test_one_body_is_read_however_large_the_limit_of_a_request_is(admission):
+    with admission.reading_body(10_000):
+        pass

@@ -1,0 +1,153 @@
+"""Two versions of the service on one Redis, as in every upgrade: nothing that either accepted is lost.
+
+The other version is what it wrote into Redis, as it was recorded when it was current (tests/recorded).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from dataclasses import replace
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from api.app import create_app
+from api.services import Services
+from api.settings import Settings
+from contract.async_jobs import JobState
+from contract.errors import KeyReused
+from contract.messages import Classification, Label
+from contract.worker_registry import live_workers
+from tests.support import recording
+from tests.support.scripted_worker import GIF, MODEL
+from tests.support.workers import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from flask.testing import FlaskClient
+
+    from tests.support.server import Server
+    from tests.support.workers import ScriptedWorkers
+
+OLD = recording.load("0.1.0")
+OLD_JOB, OLD_ASYNC_JOB = OLD["request_job"], OLD["async_job"]
+
+
+def put_back(workers: ScriptedWorkers, *parts: str, of: str) -> None:
+    """What the old version wrote under the keys that begin with ``parts``; none means all."""
+    for script in (recording.REQUEST, recording.ASYNC):
+        workers.store.put(script.encode())
+    keys = {key: entry for key, entry in OLD[of].items() if key.startswith(parts or "")}
+    recording.put_back(workers.redis, keys)
+
+
+def answer_as_the_old_worker_did(workers: ScriptedWorkers, job_id: str, **changes: Any) -> None:
+    """Leave the recorded result for a job; ``changes`` replace fields of the outcome in it."""
+    (_, fields), *_ = OLD["answered"][f"rq:results:{OLD_JOB}"]["value"]
+    outcome = json.loads(recording.plain({"base64": fields["return_value"]})) | changes
+    entry = fields | {"return_value": base64.b64encode(json.dumps(outcome).encode()).decode()}
+    workers.redis.xadd(f"rq:results:{job_id}", entry)
+
+
+# Workers of now, an older API
+
+
+def test_what_the_old_api_accepted_is_answered_by_workers_of_now(workers):
+    """The request that still waits, and the async job, whose sender may come back after the upgrade only."""
+    put_back(workers, of="sent")
+    workers.start()
+
+    results = f"rq:results:{OLD_JOB}"
+    eventually(lambda: workers.redis.exists(results), "the request is answered")
+    job = eventually(
+        lambda: (now := workers.async_jobs.read(OLD_ASYNC_JOB)).state is JobState.DONE and now, "it is done"
+    )
+    assert job.outcome.labels == (Label(recording.ASYNC, 1.0),)
+    assert job.request.top_k == 5
+    ((_, fields),) = workers.redis.xrange(results)
+    assert set(fields) == {name.encode() for name in OLD["answered"][results]["value"][0][1]}
+
+
+def test_an_answer_that_the_old_worker_stored_serves_on(workers):
+    put_back(workers, "answer:", of="answered")
+    picture = workers.store.put(recording.REQUEST.encode())
+
+    assert workers.queue.look(MODEL, "d" * 64, picture).answer.labels == (Label(recording.REQUEST, 1.0),)
+
+
+# The API of now, older workers and what was there before
+
+
+def test_an_idempotency_key_sent_before_the_upgrade_still_brings_its_job(workers):
+    """The service showed 5 labels unasked then and shows 3 now: whoever never chose has not changed their mind."""
+    put_back(workers, of="sent")
+    unasked = replace(workers.request(recording.ASYNC, top_k=3), top_k_sent=False)
+    for request in (unasked, workers.request(recording.ASYNC, top_k=5)):
+        assert workers.async_jobs.create(MODEL, request, cache=True, key=recording.KEY).id == OLD_ASYNC_JOB
+
+    with pytest.raises(KeyReused):
+        workers.async_jobs.create(MODEL, workers.request(recording.ASYNC, top_k=4), cache=True, key=recording.KEY)
+
+
+def test_an_old_worker_is_seen_and_counted_on(workers):
+    """Its entry has fields that nobody reads any more."""
+    put_back(workers, "worker:", "workers:", "models", of="answered")
+    workers.redis.zadd(f"workers:{MODEL}", dict.fromkeys(workers.redis.zrange(f"workers:{MODEL}", 0, -1), 2**40))
+    (worker,) = live_workers(workers.redis)
+
+    assert (worker.model, worker.digest, worker.batch) == (MODEL, "d" * 64, 4)
+
+
+@pytest.mark.parametrize("queue", ["classify", "tickets"])
+def test_an_old_worker_finds_a_job_of_now_where_it_looks_and_as_it_reads_it(workers, queue):
+    """RQ's record has the same fields, the same task and arguments of the same form."""
+    workers.submit(recording.REQUEST)
+    workers.create(recording.ASYNC)
+    old_id = OLD["sent"][f"rq:queue:{queue}-{MODEL}"]["value"][0]
+    old = {field: recording.plain(value) for field, value in OLD["sent"][f"rq:job:{old_id}"]["value"].items()}
+    (job_id,) = workers.redis.lrange(f"rq:queue:{queue}-{MODEL}", 0, -1)
+    job = workers.redis.hgetall(f"rq:job:{job_id.decode()}")
+
+    assert {field.decode() for field in job} == set(old)
+    assert json.loads(zlib.decompress(job[b"data"])) == json.loads(zlib.decompress(cast("bytes", old["data"])))
+
+
+def test_what_an_old_worker_answers_is_understood(workers):
+    submission, job = workers.submit(recording.REQUEST), workers.create(recording.ASYNC)
+    queued_id = workers.redis.hget(f"ticket:{job.id}", "computation").decode()
+    for job_id in (submission.job_id, queued_id):
+        answer_as_the_old_worker_did(workers, job_id)
+
+    assert isinstance(workers.outcome(submission), Classification)
+    assert workers.async_jobs.read(job.id).state is JobState.DONE
+
+
+# What a version does not know yet
+
+
+@pytest.fixture
+def client(any_server: Server, tmp_path: Path) -> Iterator[FlaskClient]:
+    settings = Settings(redis_url=any_server.url, upload_dir=tmp_path / "uploads", feedback_dir=tmp_path)
+    services = Services.connect(settings)
+    yield create_app(services).test_client()
+    services.queue.close()
+
+
+def test_an_outcome_of_a_kind_that_is_not_known_yet_is_said_to_be_so(workers, client):
+    """A newer worker may answer in a new way; to call that a fault of the picture, or a bug, would be wrong."""
+    picture = GIF + recording.REQUEST.encode()
+    workers.start()
+    sent = client.post("/v1/jobs", data={"file": (BytesIO(picture), "photo.gif")})
+    ended = eventually(lambda: (now := client.get(sent.location)).get_json()["state"] == "done" and now, "it is done")
+    queued_id = workers.redis.hget(f"ticket:{ended.get_json()['id']}", "computation").decode()
+    answer_as_the_old_worker_did(workers, queued_id, outcome="of a kind to come")
+    told = client.get(sent.location)
+
+    assert told.status_code == 502
+    assert told.content_type == "application/problem+json"
+    assert "the API has to be upgraded" in told.get_json()["detail"]
