@@ -8,6 +8,7 @@ from model.export import calibration, evaluate, quantise
 from model.session import Session
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)  # two minutes on two cores without VNNI that have nothing else to do
 def test_int8_costs_at_most_a_point_and_agrees_on_97_of_100_photos(models, sample):
     """Cross-validated: every photo is judged with ranges that it did not help to find."""
