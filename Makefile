@@ -45,7 +45,7 @@ stress: $(VENV)/.test-ready $(BUNDLES)  ## Locust against 1 and 2 workers; write
 
 classify: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Classify files or folders without a server: make classify IMG=photo.jpg
 	@test -n "$(IMG)" || { echo "Say which picture or folder: make classify IMG=photo.jpg" >&2; exit 2; }
-	@$(PY) -m model.classify $(IMG)
+	@if test -e "$(IMG)"; then set -- "$(IMG)"; else set -- $(IMG); fi; exec $(PY) -m model.classify "$$@"
 
 docs: $(VENV)/.test-ready $(BUNDLES)  ## Write .env.example and docs/configuration.md from the settings, and the answers in docs/api.md
 	@$(PY) -m docs.settings_reference

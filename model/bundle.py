@@ -59,7 +59,7 @@ def choose_bundle(path: Path) -> Path:
 
     Args:
         path: a bundle's folder, a bare ``.onnx`` file, or a folder of bundles: then the one whose name ends in
-            ``-int8`` where the CPU computes int8 exactly and fast, else in ``-fp32``.
+            ``-int8`` where the CPU computes int8 fast, else in ``-fp32``.
 
     Returns:
         A path for ``load_bundle``.

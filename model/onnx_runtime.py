@@ -9,6 +9,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read while it is loaded; 
 
 import onnxruntime as ort
 
+from model.cpu import has_fast_int8
 from model.errors import BundleError
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def open_graph(source: Path | bytes, *, num_threads: int, optimise: bool = True)
     )
     options.log_severity_level = _ERRORS_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # an idle worker leaves the CPU alone
+    if not has_fast_int8():
+        options.add_session_config_entry("session.x64quantprecision", "1")  # exact sums; would turn VNNI off
     try:
         model = source if isinstance(source, bytes) else str(source)
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -165,12 +165,15 @@ def test_a_missing_model_is_one_clear_line(tmp_path):
 
 
 def test_a_damaged_model_is_one_clear_line(tmp_path):
-    """The workers' own refusal reaches the terminal."""
-    (tmp_path / "broken.onnx").write_bytes(b"not a network")
-    result = fail_to_start(tmp_path, MODEL_PATH=str(tmp_path / "broken.onnx"))
+    """The worker's own refusal reaches the terminal."""
+    for name in ("model.json", "labels.txt", "golden.jpg"):
+        shutil.copy(ROOT / "models" / "resnet50-fp32" / name, tmp_path)
+    (tmp_path / "model.onnx").write_bytes(b"not a network")
+    result = fail_to_start(tmp_path, WORKERS="1", MODEL_PATH=str(tmp_path))
 
     assert result.returncode == 1
     assert result.stderr.startswith("Can't start: worker-1 ended with code 3: ")
+    assert "the model can't be served: model.onnx" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
@@ -228,6 +231,15 @@ def test_a_changed_recipe_makes_the_model_anew_before_the_start_and_only_once(pr
     again = make(project, "run").stdout.splitlines()
 
     assert (before, after, again) == (["-m local"], ["-m model.export", "-m local"], ["-m local"])
+
+
+def test_classify_takes_a_photo_with_a_space_in_its_name_and_several_without(project):
+    """Cameras write IMG_1.jpg; people write what is to be seen."""
+    (project / ".venv/bin/python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (project / "my cat.jpg").touch()
+
+    for given, words in ("my cat.jpg", ["my cat.jpg"]), ("a.jpg b.jpg", ["a.jpg", "b.jpg"]):
+        assert make(project, "classify", f"IMG={given}").stdout.splitlines() == ["-m", "model.classify", *words]
 
 
 def test_an_environment_that_cannot_be_made_leaves_nothing_in_the_way_of_the_next_try(project):

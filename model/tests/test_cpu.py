@@ -16,7 +16,7 @@ from model.cpu import has_fast_int8, usable_cpus
     ],
 )
 def test_int8_is_fast_where_products_are_summed_in_32_bits(tmp_path, cpuinfo, fast):
-    """Elsewhere unsigned x signed products saturate, and answers change."""
+    """Elsewhere the way round saturating sums makes int8 slower than fp32."""
     (tmp_path / "cpuinfo").write_text(f"processor : 0\n{cpuinfo}\n")
 
     assert has_fast_int8(tmp_path / "cpuinfo") is fast

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -12,6 +11,9 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+from dotenv import dotenv_values
+
+from stress_test.environment import environment_with
 
 ROOT = Path(__file__).parents[2]
 READY_WITHIN_S = 180.0
@@ -30,13 +32,9 @@ class Stack:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.data_dir = data_dir
-        self.environment = {
-            **os.environ,
-            "PORT": str(self.port),
-            "DATA_DIR": str(data_dir),
-            "WORKERS": "2",
-            **environment,
-        }
+        own = {"PORT": str(self.port), "DATA_DIR": str(data_dir), "WORKERS": "2"}
+        unset = dict.fromkeys(dotenv_values(ROOT / ".env"), "")  # a developer's, which ``python -m local`` would read
+        self.environment = environment_with(**unset | own | environment)
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(

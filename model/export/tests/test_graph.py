@@ -4,17 +4,17 @@ import hashlib
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 
 from model.bundle import load_bundle
 from model.export import calibrate, calibration, graph, keras_weights, quantise
+from model.onnx_runtime import open_graph
 
 SMALL = graph.Architecture(blocks=(2, 2, 2, 1), side=64)
 
 
 def run(model, pixels):
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = open_graph(model.SerializeToString(), num_threads=2)
     return session.run(None, {graph.INPUT: pixels})[0]
 
 
@@ -126,7 +126,7 @@ def test_fp32_and_reference_share_one_network(models):
 
 def test_every_bundle_takes_any_number_of_pictures(models):
     bundle = load_bundle(models / "resnet50-int8")
-    session = ort.InferenceSession(str(bundle.model_path), providers=["CPUExecutionProvider"])
+    session = open_graph(bundle.model_path, num_threads=1)
 
     for count in (1, 3):
         (scores,) = session.run(None, {graph.INPUT: pictures(count, 224)})
