@@ -45,6 +45,7 @@ def test_every_python_command_that_a_page_names_runs_in_the_projects_environment
     assert bare == []
 
 
+@pytest.mark.long
 def test_every_request_that_the_page_of_routes_shows_is_answered_as_it_says():
     """Run ``make docs`` after changing what a route answers."""
     page = routes_reference.PAGE.read_text()

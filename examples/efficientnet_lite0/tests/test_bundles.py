@@ -24,6 +24,9 @@ from model.session import Session
 from tests.support.missing import skip_or_fail
 from tests.support.stack import Stack
 
+pytestmark = pytest.mark.long
+
+
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "bring-your-own-model.md").read_text()
 PICTURES = ROOT / "tests" / "pictures"

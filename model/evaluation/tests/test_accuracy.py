@@ -6,7 +6,6 @@ from model.bundle import load_bundle
 from model.evaluation import accuracy
 from model.session import Session
 
-
 pytestmark = pytest.mark.long
 
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import pytest
+
 from contract.image_header import DEFAULT_MAX_PIXELS
 from model.bundle import load_bundle
 from model.classifier import Classifier
 from model.decode import Decoder
 from model.evaluation import large_photos
+
+pytestmark = pytest.mark.long
 
 
 def test_large_jpegs_decoded_in_part_keep_their_labels(models, sample):

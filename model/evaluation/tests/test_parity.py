@@ -8,6 +8,9 @@ from model.bundle import load_bundle
 from model.evaluation.parity import pixels, stored
 from model.session import Session
 
+pytestmark = pytest.mark.long
+
+
 TOLERANCE = 1e-4  # largest difference of any probability
 
 

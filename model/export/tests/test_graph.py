@@ -35,6 +35,7 @@ def test_moving_the_stride_forward_changes_no_bit(small_weights):
     assert np.array_equal(run(early, pixels), run(published, pixels))
 
 
+@pytest.mark.long
 def test_moving_the_stride_forward_changes_no_bit_of_the_real_network(package_weights):
     early = graph.build(package_weights)
     published = graph.build(package_weights, early_stride=False)
@@ -56,6 +57,7 @@ def test_the_layout_for_int8_changes_no_bit(small_weights):
     assert run(laid_out, pixels) == pytest.approx(run(plain, pixels), abs=1e-5)
 
 
+@pytest.mark.long
 def test_the_layout_for_int8_changes_no_bit_of_the_real_network(models, package_weights, sample):
     plain = quantise.quantise(graph.build(package_weights), calibration.load().ranges)
     bundle = load_bundle(models / "resnet50-int8")
