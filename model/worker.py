@@ -46,16 +46,15 @@ def main() -> int:
             return EXIT_NO_MODEL
         took_s, bundle = time.monotonic() - started, classifier.bundle
         log.info("%s %s (%s) verified in %.1f s", bundle.name, bundle.precision, bundle.digest[:12], took_s)
-        worker = Worker(
-            connect(settings.redis_url),
-            ImageStore(settings.upload_dir),
-            classifier,
-            batch_max=settings.batch_max,
-            batch_wait_s=settings.batch_wait_ms / 1000,
-            answer_ttl_s=settings.result_ttl_s,
-        )
         try:
-            worker.serve()
+            Worker(
+                connect(settings.redis_url),
+                ImageStore(settings.upload_dir),
+                classifier,
+                batch_max=settings.batch_max,
+                batch_wait_s=settings.batch_wait_ms / 1000,
+                answer_ttl_s=settings.result_ttl_s,
+            ).serve()
         except RedisError as error:
             log.critical("Redis does not answer at the start: %s", error)
             return EXIT_NO_REDIS

@@ -45,6 +45,9 @@ class Worker:
         batch_max: most jobs in one batch.
         batch_wait_s: how long a batch that is not full waits for stragglers, in seconds.
         answer_ttl_s: how long an answer serves later requests of the same picture, in seconds.
+
+    Raises:
+        RedisError: Redis does not answer.
     """
 
     def __init__(
