@@ -1,4 +1,4 @@
-"""What the views work with, made once per process and kept on the Flask application."""
+"""The objects that the views use, made once per process and kept on the Flask application."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Services:
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
-        """Wire the parts. Nothing is connected yet: Redis is first spoken to by the first request."""
+        """Build all of them. Nothing is connected yet: the first request opens the first connection to Redis."""
         commands = connect(settings.redis_url)
         store = ImageStore(settings.upload_dir)
         queue = JobQueue(commands, connect_for_waiting(settings.redis_url))

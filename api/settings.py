@@ -28,21 +28,21 @@ class Settings(SharedSettings):
     admin_api_key: SecretStr = Field(
         SecretStr(""),
         validate_default=False,
-        description="Opens /admin to whoever sends it; 16 or more printable ASCII characters. Empty: nobody.",
+        description="Key to /admin, 16 or more printable ASCII characters. Empty: /admin is closed.",
     )
     request_timeout_s: float = Field(30, gt=0, le=600, description="A request's deadline, in seconds.")
     top_k: int = Field(
         3,
         ge=1,
-        validate_default=False,  # a TOP_K_MAX below it is no mistake: then as many are shown as there are
-        description="Labels that a program is answered with unless it says how many; at most TOP_K_MAX.",
+        validate_default=False,  # a TOP_K_MAX below it is not a mistake: then as many are shown as there are
+        description="Labels in an answer to a program that does not say how many; at most TOP_K_MAX.",
     )
-    max_upload_mb: int = Field(20, ge=1, description="Largest request taken, in MB (1,000,000 bytes).")
+    max_upload_mb: int = Field(20, ge=1, description="Largest request accepted, in MB (1,000,000 bytes).")
     max_batch_files: int = Field(
         32,
         ge=1,
         le=500,
-        description="Most pictures in one request to /infer/batch; MAX_UPLOAD_MB holds for all together.",
+        description="Most pictures in one request to /infer/batch; MAX_UPLOAD_MB limits all of them together.",
     )
     max_in_flight: int = Field(1000, ge=1, description="Requests that one API process answers at a time.")
     result_cache: Annotated[bool, BeforeValidator(_switch)] = Field(
@@ -53,7 +53,7 @@ class Settings(SharedSettings):
         ge=60,
         le=30 * 86400,
         validation_alias=AliasChoices("job_ttl_s", "ticket_ttl_s"),  # its name up to version 0.1
-        description="How long a job of /v1/jobs can be asked for, in seconds.",
+        description="How long a job of /v1/jobs is kept, in seconds.",
     )
     retention_hours: float = Field(
         168, gt=0, description="Stored pictures not seen again for this long (and JOB_TTL_S) are deleted, in hours."
@@ -62,7 +62,7 @@ class Settings(SharedSettings):
     @field_validator("top_k")
     @classmethod
     def _within_top_k_max(cls, top_k: int, others: ValidationInfo) -> int:
-        most = others.data.get("top_k_max", top_k)  # absent where it is wrong itself, which is then said
+        most = others.data.get("top_k_max", top_k)  # absent if it is itself invalid, which is then reported
         if top_k > most:
             raise ValueError(f"must be at most TOP_K_MAX, which is {most}")
         return top_k
@@ -76,7 +76,7 @@ class Settings(SharedSettings):
 
     @property
     def pictures_kept_for_s(self) -> float:
-        """A job's picture is there for as long as its turn may come."""
+        """A job's picture is kept for as long as its turn may come."""
         return max(self.retention_hours * 3600, self.job_ttl_s)
 
     @property

@@ -1,4 +1,4 @@
-"""Async jobs: what is sent now and fetched later. They outlive a restart of everything; Redis keeps them.
+"""Async jobs: sent now and fetched later. Redis keeps them, so they survive a restart of everything.
 
 ```
 created ─┬─ answer known ──────────────────────────────────► done
@@ -8,7 +8,7 @@ created ─┬─ answer known ────────────────�
               │     └──────┴─ cancelled by its sender ─────► cancelled
               └─ queued job vanished: once, and then ──────► failed
 ```
-The states queued, running, done and failed are read off the job on the queue, never written beside it.
+The states queued, running, done and failed are read from the job on the queue, never stored separately.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ID = re.compile(r"[0-9a-f]{32}")
-ID_BYTES = 16  # 128 random bits: whoever knows the ID may read and cancel the job
+ID_BYTES = 16  # 128 random bits: the ID is all that is needed to read or cancel the job
 NOT_FOUND = "there is no such job, or it has expired"
 WATCH_TRIES = 5
 
@@ -57,10 +57,10 @@ class JobState(StrEnum):
 
 
 class FaultKind(StrEnum):
-    """Why a job has no answer although its picture may be a good one: our fault."""
+    """Why a job has no answer although its picture may be valid: our fault."""
 
     GIVEN_UP = "given_up"  # every try failed; RQ's failed registry keeps the queued job
-    LOST = "lost"  # the queued job vanished twice: somebody deletes from the queue by hand
+    LOST = "lost"  # the queued job vanished twice: it is being deleted by hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ LOST = Fault(FaultKind.LOST, "the job was removed from the queue")
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What a sender asks for; the same idempotency key stands for the same request.
+    """What a sender asks for; an idempotency key always stands for the same request.
 
     Attributes:
         picture: its name in the image store.
         top_k, min_score: which labels are shown: the best ``top_k``, of those that score ``min_score`` or more.
-        top_k_sent: whether the sender chose ``top_k``; else it is what the service shows unasked.
+        top_k_sent: whether the sender chose ``top_k``; otherwise it is the service's default.
     """
 
     picture: str
@@ -91,14 +91,14 @@ class JobRequest:
     top_k_sent: bool
 
     def same_as(self, earlier: JobRequest) -> bool:
-        """Whether it asks for the same as ``earlier``; what the service shows unasked may have changed between."""
+        """Whether it asks for the same as ``earlier``; the service's default may have changed in between."""
         same_top_k = self.top_k == earlier.top_k if self.top_k_sent else not earlier.top_k_sent
         return same_top_k and (self.picture, self.min_score) == (earlier.picture, earlier.min_score)
 
 
 @dataclass(frozen=True, slots=True)
 class AsyncJob:
-    """A job as it stands now; ``outcome`` is there when it is done (Classification) or has failed."""
+    """A job in its current state; ``outcome`` is set when it is done (Classification) or has failed."""
 
     id: str
     request: JobRequest
@@ -110,7 +110,7 @@ class AsyncJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Record:
-    """An async job's hash. It names a job on the queue or has, copied into it, a stored answer."""
+    """An async job's hash. It names a job on the queue, or holds a copy of a stored answer."""
 
     id: str
     model: str
@@ -124,7 +124,7 @@ class _Record:
 
     @classmethod
     def read(cls, job_id: str, fields: dict[bytes, bytes]) -> _Record:
-        """Raises JobNotFound: there is none, or none that this version can read."""
+        """Raises JobNotFound: there is no such job, or this version can't read it."""
         text = {name.decode(): value.decode() for name, value in fields.items()}
         try:
             answer = outcome_from_wire(json.loads(text["answer"])) if "answer" in text else None
@@ -150,8 +150,8 @@ class AsyncJobs:
     """Creates, reads and cancels async jobs.
 
     Args:
-        redis: a client whose commands answer at once.
-        ttl_s: how long a job lives, in seconds, with its idempotency key, its place on the queue and the result.
+        redis: a client for commands that return at once.
+        ttl_s: how long a job, its idempotency key, its place on the queue and its result are kept, in seconds.
     """
 
     def __init__(self, redis: Redis, queue: JobQueue, ttl_s: int) -> None:
@@ -163,15 +163,15 @@ class AsyncJobs:
         self, model: str, request: JobRequest, *, cache: bool, answer: Classification | None = None,
         key: str | None = None,
     ) -> AsyncJob:  # fmt: skip
-        """A new job, written in one MULTI with its place on the queue; or the one that ``key`` has brought before.
+        """Create a job and put it on the queue, in one MULTI; or return the one created with the same ``key`` before.
 
         Args:
             cache: whether the answer may be stored for later requests.
-            answer: a stored answer, which is copied: then nothing is computed.
+            answer: a stored answer, which is copied, so that nothing is computed.
             key: the sender's idempotency key.
 
         Raises:
-            KeyReused: ``key`` has brought a job for another request.
+            KeyReused: ``key`` was used for another request.
             BackendDown: Redis does not answer or refuses to write.
         """
         holder = keys.idempotency(hashlib.sha256(key.encode()).hexdigest()) if key is not None else None
@@ -191,7 +191,7 @@ class AsyncJobs:
         return self.read(self._compare_and_set(create))
 
     def read(self, job_id: str) -> AsyncJob:
-        """A job as it stands. One whose queued job has vanished gets another, once.
+        """The job in its current state. If its queued job has vanished, another is queued, once.
 
         Raises:
             JobNotFound: no job has this ID (any more).
@@ -206,10 +206,10 @@ class AsyncJobs:
         return self._look(self._record(self._redis, job_id))
 
     def cancel(self, job_id: str) -> AsyncJob:
-        """Cancel what has not ended: it is not computed, or its result counts no more. Again, it changes nothing.
+        """Cancel a job that has not ended: it is not computed, or its result is ignored. A second time changes nothing.
 
         Raises:
-            JobEnded: it is done, or has failed, and stays so.
+            JobEnded: it is done or has failed, and stays so.
             JobNotFound: no job has this ID (any more).
             UnknownOutcome: it has ended with a result of a kind that this version does not know.
             BackendDown: Redis does not answer.
@@ -232,7 +232,7 @@ class AsyncJobs:
         return self.read(job_id)
 
     def _known(self, pipe: Pipeline, holder: str, request: JobRequest) -> str | None:
-        """The ID of the job that the idempotency key ``holder`` has brought, if any; the key is watched."""
+        """The ID of the job created with the idempotency key ``holder``, if any; the key is watched."""
         pipe.watch(holder)  # type: ignore[no-untyped-call]
         known: Any = pipe.get(holder)
         if known is None:
@@ -268,7 +268,7 @@ class AsyncJobs:
         pipe.expire(keys.async_job(job_id), self._ttl_s)
 
     def _renew(self, lost: _Record) -> None:
-        """Queue another job in the place of the lost one, unless somebody else has done so meanwhile."""
+        """Queue another job in place of the lost one, unless another process has done so meanwhile."""
         key = keys.async_job(lost.id)
 
         def renew(pipe: Pipeline) -> None:
@@ -290,7 +290,7 @@ class AsyncJobs:
         self._queue.enqueue(pipe, queue, queued_id, job, wanted_for_s=wanted_for_s, result_ttl_s=self._ttl_s)
 
     def _look(self, record: _Record) -> AsyncJob:
-        """Raises JobLost: the queued job has vanished, and none was queued in its place yet."""
+        """Raises JobLost: the queued job has vanished, and none has been queued in its place yet."""
         if record.cancelled:
             return record.job(JobState.CANCELLED)
         found = self._progress(record)
@@ -303,7 +303,7 @@ class AsyncJobs:
             return record.answer
         try:
             found = self._queue.peek(record.queued_id)
-            if not isinstance(found, Dropped):  # else "wanted" was deleted, and not by its sender
+            if not isinstance(found, Dropped):  # otherwise "wanted" was deleted, and not by the sender
                 return found
         except WorkerFault:
             return GIVEN_UP
@@ -321,10 +321,10 @@ class AsyncJobs:
         return _Record.read(job_id, fields)
 
     def _compare_and_set(self, change: Callable[[Pipeline], T]) -> T:
-        """Do ``change``, anew where somebody else has changed what it watches.
+        """Do ``change``; repeat it if another client has changed what it watches.
 
         Raises:
-            BackendDown: Redis does not answer, refuses to write, or others were faster each time.
+            BackendDown: Redis does not answer, refuses to write, or other clients were faster each time.
         """
         for _ in range(WATCH_TRIES):
             with suppress(WatchError), redis_errors("Redis does not take the job"), self._redis.pipeline() as pipe:
@@ -333,7 +333,7 @@ class AsyncJobs:
 
 
 def _request(text: dict[str, str]) -> JobRequest:
-    """Up to version 0.1 nobody wrote down whether ``top_k`` was sent: then it counts as what the service chose."""
+    """Version 0.1 did not record whether ``top_k`` was sent: then it counts as the service's default."""
     return JobRequest(
         text["picture"], int(text["top_k"]), float(text["min_score"]), top_k_sent=text.get("top_k_sent", "0") == "1"
     )

@@ -1,4 +1,4 @@
-"""The moment by which a request has to be answered."""
+"""The time by which a request has to be answered."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ class Deadline:
         return left_s
 
     def exceeded(self) -> DeadlineExceeded:
-        """The error of whoever waited for an answer until then."""
+        """The error for a request that was not answered by then."""
         return DeadlineExceeded(f"no answer came within {self.seconds:g} seconds")

@@ -6,8 +6,8 @@ the library is called. Faults of an upload and refusals that only the HTTP side 
 
 from __future__ import annotations
 
-RETRY_SOON_S = 2  # what is busy or away may be back by then
-RETRY_LATER_S = 60  # a full disk, or a setting: somebody has to do something
+RETRY_SOON_S = 2  # what is busy or down may be available again by then
+RETRY_LATER_S = 60  # a full disk, or a wrong setting: an operator has to act
 
 
 class ServiceError(Exception):
@@ -23,11 +23,11 @@ class TemporarilyUnavailable(ServiceError):
 
 
 class BackendDown(TemporarilyUnavailable):
-    """Redis or the upload volume does not do its part."""
+    """Redis or the upload volume is down or fails."""
 
 
 class JobLost(BackendDown):
-    """The job is neither queued, nor running, nor finished: nobody will ever publish a result for it."""
+    """The job is neither queued, nor running, nor finished: no worker will ever publish a result for it."""
 
 
 class DeadlineExceeded(ServiceError):
@@ -51,7 +51,7 @@ class JobEnded(ServiceError):
 
 
 class KeyReused(ServiceError):
-    """The idempotency key came before with another picture or with other parameters."""
+    """The idempotency key was used before with another picture or with other parameters."""
 
 
 class PictureNotFound(ServiceError):

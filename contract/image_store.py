@@ -1,4 +1,4 @@
-"""Encoded pictures on a shared volume, each once, under the SHA-256 of its bytes. Nothing here decodes a picture."""
+"""Encoded pictures on a shared volume, each stored once, named by the SHA-256 of its bytes. Nothing is decoded here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNFINISHED = ".part-"  # prefix of a file that is still being written
 
 
 def room_for(size_bytes: int) -> int:
-    """What a file of that size takes of a disk, in bytes: tiny files would else be as many as somebody likes."""
+    """Disk space of a file of that size, in bytes, at least a block: a limit in bytes also limits tiny files."""
     return max(BLOCK_BYTES, size_bytes)
 
 
@@ -37,10 +37,10 @@ class ImageStore:
     def put(self, data: bytes, *, durable: bool = False) -> str:
         """Store a picture, or refresh the age of the same picture stored before; returns its name.
 
-        A reader never sees half a picture: the file appears complete, by a rename.
+        A reader never sees half a picture: the complete file appears by a rename.
 
         Args:
-            durable: return only once the picture would survive a power failure. It waits for the disk.
+            durable: wait for the disk, and return once the picture would survive a power failure.
 
         Raises:
             BackendDown: the folder can't be written.
@@ -50,7 +50,7 @@ class ImageStore:
         try:
             if not _refresh(path, len(data), durable=durable):
                 _write(path, data, durable=durable)
-            if durable:  # the names too: that of the file, and that of its subfolder
+            if durable:  # the names too: the file's, and its subfolder's
                 _sync(path.parent)
                 _sync(self._folder)
         except OSError as error:
@@ -71,11 +71,11 @@ class ImageStore:
             raise PictureNotFound(NOT_FOUND) from error
 
     def __contains__(self, name: object) -> bool:
-        """Whether a picture has this name; anything that can't be one has none."""
+        """Whether a picture has this name; False for anything that can't be a name."""
         return isinstance(name, str) and NAME.fullmatch(name) is not None and self._path(name).is_file()
 
     def size_bytes(self) -> int:
-        """What all files here take on the disk together (``room_for``). It looks at each of them."""
+        """Disk space of all files here (``room_for``), in bytes. It looks at each of them."""
         total = 0
         for shard in range(SHARDS):
             folder = self._folder / f"{shard:02x}"
@@ -104,7 +104,7 @@ class ImageStore:
                     path.unlink()
                     deleted += 1
             except FileNotFoundError:
-                continue  # another sweeper was faster
+                continue  # another process was faster
         return deleted
 
     def check_writable(self) -> None:
@@ -125,12 +125,12 @@ class ImageStore:
 
 
 def _refresh(path: Path, size_bytes: int, *, durable: bool) -> bool:
-    """Make a stored picture young again; False where there is none, or a shorter one since a power cut."""
+    """Refresh a stored picture's age; False if there is none, or only a part of it, left by a power failure."""
     try:
         if path.stat().st_size != size_bytes:
             return False
         os.utime(path)
-        if durable:  # who stored it before may not have waited
+        if durable:  # it may have been stored without waiting for the disk
             _sync(path)
     except FileNotFoundError:
         return False
@@ -154,7 +154,7 @@ def _write(path: Path, data: bytes, *, durable: bool) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the disk has a file's bytes, or a folder's names, whoever wrote them."""
+    """Wait until a file's bytes, or a folder's names, are on the disk, even if another process wrote them."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

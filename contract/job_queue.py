@@ -1,4 +1,4 @@
-"""Submitting jobs and waiting for their results: the only file where the sender meets RQ."""
+"""Submitting jobs and waiting for their results: the only file of the sender's side that uses RQ."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
     from contract.deadline import Deadline
     from contract.messages import ClassifyJob
 
-SERIALIZER = JSONSerializer()  # RQ checks it with every object, an instance in half the time of the class
+SERIALIZER = JSONSerializer()  # RQ checks it for every object; an instance takes half the time of the class
 TASK = "model.classify"  # a name on the workers' allow-list, never an import path
-RESULT_TTL_S = 60  # at least; as long as the longest waiter may take to come for it
-FAILURE_TTL_S = 7 * 86400  # a dead letter stays a week for whoever looks into it
+RESULT_TTL_S = 60  # at least: the time that a waiting request may take to read it
+FAILURE_TTL_S = 7 * 86400  # a dead letter is kept for a week, for an operator to look at
 JOB_TIMEOUT_S = 60  # for RQ's tools to show; a worker whose batch hangs ends itself sooner (model/serving/lease.py)
-# Our workers count tries by themselves. This is for RQ's own tools, whose sweep would else fail a dead worker's jobs.
+# Our workers count tries themselves. This is for RQ's own tools, whose sweep would otherwise fail a dead worker's jobs.
 RETRY = Retry(max=3, interval=0, enqueue_at_front=True)
-INFLIGHT_GRACE_S = 5  # joiners may come until the very deadline of the first
-RECONNECT_FOR_S = 3.0  # a waiter rides out a restart of Redis this long
+INFLIGHT_GRACE_S = 5  # other requests may join right up to the deadline of the first
+RECONNECT_FOR_S = 3.0  # a waiting request tolerates an absence of Redis for this long
 RECONNECT_PAUSE_S = 0.2
 GIVEN_UP = "the workers could not classify this picture; it was given up"
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What Redis knows of a picture: a stored answer, the ID of a job under way, and the queue's length."""
+    """What Redis has for a picture: a stored answer, the ID of a job in progress, and the queue's length."""
 
     answer: Classification | None
     job_id: str | None
@@ -53,7 +53,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The job to wait for; ``joined`` when somebody else had submitted it first, and the computation is shared.
+    """The job to wait for; ``joined`` if another request had submitted it first, and the computation is shared.
 
     ``depth`` is the queue's length with it.
     """
@@ -75,16 +75,16 @@ _STAGES: dict[str, Stage] = {
     JobStatus.QUEUED: Stage.QUEUED,
     JobStatus.STARTED: Stage.RUNNING,
 }
-_ENDED_BY_HAND = {JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED}  # where there is no result
+_ENDED_BY_HAND = {JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED}  # if there is no result
 
 
 def queue_name(model: str) -> str:
-    """The queue of the requests that somebody waits for; workers empty it before they turn to async jobs."""
+    """The queue of requests whose senders are waiting; workers empty it before they turn to async jobs."""
     return f"classify-{model}"
 
 
 def async_queue_name(model: str) -> str:
-    """The queue of async jobs. Its name is older than the word (docs/decisions/0014)."""
+    """The queue of async jobs, named when they were called tickets (docs/decisions/0014)."""
     return f"tickets-{model}"
 
 
@@ -92,9 +92,9 @@ class JobQueue:
     """The sender's side of the queue.
 
     Args:
-        commands: a client whose commands answer at once.
-        waiting: a client whose socket time-out is longer than ``LONGEST_BLOCK_S``.
-        reconnect_for_s: how long a waiter rides out an absence of Redis.
+        commands: a client for commands that return at once.
+        waiting: a client whose socket timeout is longer than ``LONGEST_BLOCK_S``.
+        reconnect_for_s: how long ``wait`` tolerates an absence of Redis, in seconds.
     """
 
     def __init__(self, commands: Redis, waiting: Redis, reconnect_for_s: float = RECONNECT_FOR_S) -> None:
@@ -104,7 +104,7 @@ class JobQueue:
         self._queues: dict[str, Queue] = {}
 
     def look(self, model: str, digest: str, picture: str) -> Sighting:
-        """What is known of ``picture``, in one round trip.
+        """What Redis has for ``picture``, read in one round trip.
 
         Raises:
             BackendDown: Redis does not answer.
@@ -117,7 +117,7 @@ class JobQueue:
         return Sighting(_stored_answer(answer), job_id.decode() if job_id else None, depth)
 
     def depth(self, model: str) -> int:
-        """Requests' jobs that wait for a worker.
+        """The number of requests' jobs that wait for a worker.
 
         Raises:
             BackendDown: Redis does not answer.
@@ -125,7 +125,7 @@ class JobQueue:
         return self._length(queue_name(model))
 
     def async_depth(self, model: str) -> int:
-        """Async jobs that wait for a worker, cancelled ones too.
+        """The number of async jobs that wait for a worker, cancelled ones included.
 
         Raises:
             BackendDown: Redis does not answer.
@@ -133,10 +133,10 @@ class JobQueue:
         return self._length(async_queue_name(model))
 
     def submit(self, model: str, job: ClassifyJob, wanted_for_s: float) -> Submission:
-        """Queue a job in one MULTI, or join the one of the same picture that is under way.
+        """Queue a job in one MULTI, or join the one in progress for the same picture.
 
         Args:
-            wanted_for_s: the job is dropped unseen if its turn comes later than this.
+            wanted_for_s: the job is dropped without being run if its turn comes later than this, in seconds.
 
         Raises:
             BackendDown: Redis does not answer or refuses to write.
@@ -145,7 +145,7 @@ class JobQueue:
         outlives_s = int(wanted_for_s) + INFLIGHT_GRACE_S
         queue = queue_name(model)
         with redis_errors("Redis does not take the job"), self._commands.pipeline() as pipe:
-            pipe.multi()  # RQ would begin its own in the middle of ours
+            pipe.multi()  # otherwise RQ would begin its own in the middle of ours
             if job.cache:
                 pipe.set(keys.inflight(model, job.picture), job_id, nx=True, get=True, ex=outlives_s)
             result_ttl_s = max(RESULT_TTL_S, outlives_s)
@@ -154,14 +154,14 @@ class JobQueue:
             first_reply, *_, depth = pipe.execute()
             winner = first_reply.decode() if job.cache and first_reply else None
             if winner is not None:
-                # Both were queued; ours is dropped unseen when its turn comes, because nobody wants it.
+                # Both were queued; ours is dropped when its turn comes, because it is not wanted.
                 self._commands.delete(keys.wanted(job_id))
         return Submission(winner or job_id, joined=winner is not None, depth=depth)
 
     def enqueue(
         self, pipe: Pipeline, queue: str, job_id: str, job: ClassifyJob, *, wanted_for_s: float, result_ttl_s: int
     ) -> None:
-        """Add a new job to a MULTI: RQ's record of it, and for ``wanted_for_s`` seconds that somebody wants it."""
+        """Add a new job to a MULTI: RQ's record, and the ``wanted`` key, which lives ``wanted_for_s`` seconds."""
         pipe.set(keys.wanted(job_id), 1, px=int(wanted_for_s * 1000))
         self._queue(queue).enqueue_call(
             TASK,
@@ -176,9 +176,9 @@ class JobQueue:
         )
 
     def join(self, job_id: str, wanted_for_s: float) -> bool:
-        """Keep somebody else's job wanted for ``wanted_for_s`` seconds more; returns whether it still exists.
+        """Keep another request's job wanted for ``wanted_for_s`` seconds; returns whether it still exists.
 
-        Where it is wanted for longer already, that stays.
+        If it is already wanted for longer, that is not shortened.
 
         Raises:
             BackendDown: Redis does not answer.
@@ -192,7 +192,7 @@ class JobQueue:
         return bool(exists)
 
     def forget(self, model: str, picture: str, job_id: str) -> None:
-        """Let nobody join the job any more, after it came to nothing.
+        """Stop other requests from joining the job, after it has ended without an answer.
 
         Raises:
             BackendDown: Redis does not answer.
@@ -207,16 +207,16 @@ class JobQueue:
                     pipe.delete(key)
                     pipe.execute()
         except WatchError:
-            return  # it went, or a new job took its place
+            return  # it is gone, or a new job has taken its place
 
     def wait(self, job_id: str, deadline: Deadline) -> Outcome:
-        """Block until the job's result is there; it is not polled for. A restart of Redis is ridden out.
+        """Block until the job has a result, without polling. A restart of Redis is tolerated.
 
-        What is there already is read even after the deadline: in a batch another picture may have used the time up.
+        A result that is already there is read even after the deadline: in a batch, others may have used up the time.
 
         Raises:
             DeadlineExceeded: no result came in time.
-            JobLost: Redis knows nothing of the job (any more); found out within seconds.
+            JobLost: Redis does not (or no longer) know the job; noticed within seconds.
             WorkerFault: the workers gave it up.
             UnknownOutcome: the result is of a kind that this version does not know.
             BackendDown: Redis stayed away for longer than ``reconnect_for_s``.
@@ -241,7 +241,7 @@ class JobQueue:
         raise deadline.exceeded()
 
     def peek(self, job_id: str) -> Outcome | Stage:
-        """The job's latest outcome, or where there is none yet, how far it is; one round trip, no waiting.
+        """The job's latest outcome or, if there is none yet, how far it is; one round trip, no waiting.
 
         A dead letter that an operator has put back on the queue may have a second one.
 
@@ -276,7 +276,7 @@ class JobQueue:
             self._commands.ping()
 
     def close(self) -> None:
-        """Close the connections; to be called when nobody waits any more."""
+        """Close the connections; to be called when no request is waiting any more."""
         self._commands.close()
         self._waiting.close()
 
@@ -308,7 +308,7 @@ def _outcome(result: Result) -> Outcome:
 
 
 def _stored_answer(raw: bytes | None) -> Classification | None:
-    """The answer, or None for one of another version, or of somebody else's making: it is computed anew."""
+    """The answer, or None for one that this version can't read: it is computed again."""
     try:
         outcome = outcome_from_wire(json.loads(raw)) if raw else None
     except (ValueError, UnknownOutcome):

@@ -1,6 +1,6 @@
-"""Every Redis key of ours, spelled out, and RQ's that we read ourselves. What each holds: docs/architecture.md.
+"""Every Redis key of ours, spelled out, and RQ's keys that we read ourselves. What each holds: docs/architecture.md.
 
-An upgrade must find what the version before it has accepted, so a key keeps its name (docs/decisions/0014).
+An upgrade must find what the version before it has accepted, so keys keep their names (docs/decisions/0014).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def wanted(job_id: str) -> str:
 
 
 def async_job(job_id: str) -> str:
-    """The key is older than the word: a service that is being upgraded reads and writes one form."""
+    """Named when async jobs were called tickets; it stays, so that old and new processes can share one Redis."""
     return f"ticket:{job_id}"
 
 
@@ -29,7 +29,7 @@ def rq_job(job_id: str) -> str:
 
 
 def idempotency(key: str) -> str:
-    """``key`` is the SHA-256 of what the sender chose: what it chose may be long."""
+    """``key`` is the SHA-256 of the sender's key, which may be long."""
     return f"idempotency:{key}"
 
 

@@ -12,10 +12,10 @@ UNKNOWN = "the worker's answer has a form that this version of the API does not 
 
 
 class FailureKind(StrEnum):
-    """Why a picture has no answer although the worker did its part: always the picture's fault, never ours."""
+    """Why a picture can't be classified: always the picture's fault, never ours."""
 
-    UNDECODABLE = "undecodable"  # the bytes are cut short, or no picture that OpenCV reads
-    TOO_MANY_PIXELS = "too_many_pixels"  # the decoded picture would pass the worker's pixel limit
+    UNDECODABLE = "undecodable"  # the bytes are cut short, or not a picture that the worker can read
+    TOO_MANY_PIXELS = "too_many_pixels"  # the decoded picture would exceed the worker's pixel limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the worker's time went for one picture, in milliseconds. ``infer`` is the whole batch's session run."""
+    """The worker's time for one picture, in milliseconds. ``infer`` is the whole batch's session run."""
 
     decode: float
     infer: float
@@ -95,7 +95,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Nobody waited for the job any more when its turn came, so it was not run."""
+    """No request wanted the job any more when its turn came, so it was not run."""
 
     def to_wire(self) -> dict[str, Any]:
         return {"outcome": "dropped"}
@@ -108,7 +108,7 @@ def outcome_from_wire(wire: Any) -> Outcome:
     """Read what ``to_wire`` wrote.
 
     Raises:
-        UnknownOutcome: the value is no outcome that this version knows.
+        UnknownOutcome: the value is not an outcome that this version knows.
     """
     try:
         match wire:

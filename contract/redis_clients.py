@@ -1,4 +1,4 @@
-"""Redis clients with the time limits that the two kinds of use need, and the one translation of Redis' errors."""
+"""Redis clients with the timeouts that the two kinds of use need, and the one translation of Redis' errors."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMAND_TIMEOUT_S = 5.0
-LONGEST_BLOCK_S = 5.0  # longer waits are made of several, with a look between them whether there is still hope
+LONGEST_BLOCK_S = 5.0  # longer waits are split, with a check between the parts whether the job still exists
 CONNECT_TIMEOUT_S = 2.0
 MAX_CONNECTIONS = (
     10_000  # RQ's and redis-py's usual 100 would refuse the 101st waiting request; Redis' own limit is 10,000
 )
 
-# ``driver_info=None``: redis-py else looks its own version up in the installed packages for every connection, to tell
-# Redis. That was 1.9 of the 2.3 ms of processor time that a connection cost, and a thousand waiting requests need two
-# thousand of them.
+# ``driver_info=None``: otherwise redis-py looks up its own version in the installed packages for every connection, to
+# report it to Redis. That was 1.9 of the 2.3 ms of processor time that a connection cost, and a thousand waiting
+# requests need two thousand of them.
 
 
 def connect(url: str) -> Redis:
-    """A client for commands that answer at once. One retry covers a connection that Redis closed meanwhile."""
+    """A client for commands that return at once. One retry covers a connection that Redis has closed meanwhile."""
     return Redis.from_url(
         url,
         socket_timeout=COMMAND_TIMEOUT_S,
@@ -43,7 +43,7 @@ def connect(url: str) -> Redis:
 def connect_for_waiting(url: str) -> Redis:
     """A client for blocking reads of up to ``LONGEST_BLOCK_S`` seconds.
 
-    It never retries by itself: redis-py would start the whole wait again, and a deadline would become several.
+    It never retries by itself: redis-py would start the whole wait again, and one deadline would become several.
     """
     return Redis.from_url(
         url,
@@ -59,10 +59,10 @@ def connect_for_waiting(url: str) -> Redis:
 def redis_errors(what_fails: str = "Redis does not answer") -> Iterator[None]:
     """Translate what redis-py raises while the context lasts.
 
-    A ``WatchError`` passes: it is how a compare-and-set learns that it has to begin anew.
+    A ``WatchError`` passes through: it tells a compare-and-set to start again.
 
     Raises:
-        BackendDown: Redis is away, hangs or refuses; the message begins with ``what_fails``.
+        BackendDown: Redis is down, hangs or refuses; the message begins with ``what_fails``.
     """
     try:
         yield

@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from redis import Redis
 
 NEARLY_FULL = 0.8  # above this share of maxmemory nothing new is accepted; the rest is for results
-ASYNC_JOBS_FULL = 0.6  # above this one no async job is: they stay for long, and requests need room beside them
-ANSWERS_FULL = 0.5  # above this one no answer is kept for later requests: none of them may be why anything is refused
+ASYNC_JOBS_FULL = 0.6  # above this no async job is accepted: they are kept for long, and requests need room beside them
+ANSWERS_FULL = 0.5  # above this no answer is kept for later requests: they must never be the reason for a refusal
 
 
 @dataclass(frozen=True, slots=True)
 class RedisMemory:
-    """Redis' memory: bytes used, the limit in bytes (0 for none), and what it does at the limit."""
+    """Redis' memory: bytes used, the limit in bytes (0 for none), and the policy at the limit."""
 
     used_bytes: int
     max_bytes: int
@@ -35,7 +35,7 @@ class RedisMemory:
 
     @property
     def never_forgets(self) -> bool:
-        """Whether Redis refuses at its limit; any other policy would drop accepted jobs unseen."""
+        """Whether Redis refuses writes at its limit; any other policy would silently drop accepted jobs."""
         return self.policy == "noeviction"
 
     def _above(self, share: float) -> bool:

@@ -1,6 +1,6 @@
-"""Who is at work: workers register and send a heartbeat every second, for the API (who, how fast) and each other.
+"""Which workers are alive: they register and send a heartbeat every second, which the API and other workers read.
 
-They publish the labels of their model's classes too: only workers have the bundle, and people search the list.
+They also publish the labels of their model's classes: only workers have the bundle, and people search the list.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from redis import Redis
 
 ALIVE_FOR_S = 5  # a worker that has sent no heartbeat for this long counts as gone
-LABELS_KEPT_FOR_S = 60  # longer than a worker's entry, so that whoever reads the entry finds its labels
+LABELS_KEPT_FOR_S = 60  # longer than a worker's entry, so that a reader of the entry finds its labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerEntry:
-    """What the registry says of a worker.
+    """A worker's entry in the registry.
 
     Attributes:
         host: the name of its machine or container.
         model, digest: what it serves.
-        batch: most pictures that it takes at once.
+        batch: the most pictures that it takes at once.
         service_ms: moving median of its time per picture, in milliseconds; 0 until it has served one.
     """
 
@@ -40,20 +40,20 @@ class WorkerEntry:
 
 
 def register(redis: Redis, model: str) -> None:
-    """Make ``model`` the one that new requests ask for: the model whose worker started last."""
+    """Make ``model`` the one that new requests use: the model whose worker started last."""
     redis.zadd(keys.MODELS, {model: _now_s(redis)})
 
 
 def heartbeat(redis: Redis, entry: WorkerEntry) -> int:
-    """Say that this worker is alive; to be repeated well within ``ALIVE_FOR_S``. Scores are Redis' time.
+    """Say that this worker is alive; to be repeated well within ``ALIVE_FOR_S`` seconds. Scores are Redis' time.
 
     Returns:
-        How many workers of its model are alive, itself included.
+        The number of live workers of its model, itself included.
     """
     now_s = _now_s(redis)
     key = keys.worker(entry.model, entry.worker_id)
     with redis.pipeline() as pipe:
-        pipe.zadd(keys.MODELS, {entry.model: now_s}, nx=True)  # back again after Redis lost everything
+        pipe.zadd(keys.MODELS, {entry.model: now_s}, nx=True)  # again after Redis has lost everything
         pipe.zadd(keys.workers(entry.model), {entry.worker_id: now_s})
         pipe.zremrangebyscore(keys.workers(entry.model), 0, now_s - ALIVE_FOR_S)
         pipe.hset(
@@ -72,7 +72,7 @@ def heartbeat(redis: Redis, entry: WorkerEntry) -> int:
 
 
 def deregister(redis: Redis, entry: WorkerEntry) -> None:
-    """Say goodbye, so that nobody counts on this worker any more."""
+    """Remove this worker's entry, so that no request relies on it any more."""
     with redis.pipeline() as pipe:
         pipe.zrem(keys.workers(entry.model), entry.worker_id)
         pipe.delete(keys.worker(entry.model, entry.worker_id))
@@ -80,7 +80,7 @@ def deregister(redis: Redis, entry: WorkerEntry) -> None:
 
 
 def live_workers(redis: Redis) -> list[WorkerEntry]:
-    """The live workers of the model registered last that has any; empty when no worker of any model is alive."""
+    """The live workers of the last registered model that has any; empty if no worker of any model is alive."""
     names: Any = redis.zrevrange(keys.MODELS, 0, -1)
     for raw_name in names:
         model = raw_name.decode()
@@ -97,15 +97,15 @@ def live_workers(redis: Redis) -> list[WorkerEntry]:
 
 
 def newest_model(redis: Redis) -> str | None:
-    """The model registered last, whether or not any of its workers is alive; None where no worker ever was."""
+    """The model registered last, whether or not any of its workers is alive; None if no worker ever registered."""
     names: Any = redis.zrevrange(keys.MODELS, 0, 0)
     return names[0].decode() if names else None
 
 
 def publish_labels(redis: Redis, model: str, digest: str, labels: Sequence[str]) -> None:
-    """Make ``labels``, by class index, readable for another ``LABELS_KEPT_FOR_S``; to be repeated well within that.
+    """Publish ``labels``, by class index, for ``LABELS_KEPT_FOR_S`` seconds; to be repeated well within that.
 
-    All but the first time this is one EXPIRE: the digest stands for the labels, so they never change under it.
+    After the first time this is one EXPIRE: the digest identifies the labels, so they never change under it.
     """
     key = keys.labels(model, digest)
     if not redis.expire(key, LABELS_KEPT_FOR_S):
@@ -113,7 +113,7 @@ def publish_labels(redis: Redis, model: str, digest: str, labels: Sequence[str])
 
 
 def read_labels(redis: Redis, model: str, digest: str) -> tuple[str, ...] | None:
-    """The published labels, by class index; None where no worker keeps any, or what is there is no list of texts."""
+    """The published labels, by class index; None if no worker publishes any, or the value is not a list of strings."""
     raw: Any = redis.get(keys.labels(model, digest))
     try:
         found = json.loads(raw) if raw is not None else None
@@ -123,7 +123,7 @@ def read_labels(redis: Redis, model: str, digest: str) -> tuple[str, ...] | None
 
 
 def _entry(model: str, worker_id: str, fields: dict[bytes, bytes]) -> WorkerEntry | None:
-    """The entry, or None where it has just run out, or is of another version's making."""
+    """The entry, or None if it has just expired, or was written by another version."""
     try:
         return WorkerEntry(
             worker_id=worker_id,

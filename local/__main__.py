@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 READY_WITHIN_S = 120.0
 LOOK_EVERY_S = 0.1
-HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the way to our own API leads through no proxy
+HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # our own API is reached without a proxy
 
 
 class StopAsked(Exception):
-    """SIGINT or SIGTERM came."""
+    """SIGINT or SIGTERM was received."""
 
 
 def main() -> int:
@@ -81,7 +81,7 @@ def _wait_for(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
     """Wait until ``condition()`` holds.
 
     Raises:
-        PartDied: a part ended meanwhile, or it did not come true in time.
+        PartDied: a process ended meanwhile, or the condition did not hold within ``READY_WITHIN_S`` seconds.
     """
     deadline = time.monotonic() + READY_WITHIN_S
     while not condition():
@@ -92,7 +92,7 @@ def _wait_for(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
 
 
 def _answers(socket_path: Path) -> bool:
-    """Whether Valkey serves; while it still reads a long log its socket is there, but every command is refused."""
+    """Whether Valkey serves; while it is still reading a long log its socket exists, but it refuses every command."""
     try:
         with connect(f"unix://{socket_path}") as client:
             return bool(client.ping())
@@ -121,7 +121,7 @@ def _url(settings: Settings) -> str:
 
 
 def _inherit_dotenv(path: Path) -> None:
-    """Take settings from ``path`` that the environment does not have."""
+    """Take those settings from ``path`` that are not in the environment."""
     for name, value in dotenv_values(path).items():
         if value is not None:
             os.environ.setdefault(name, value)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from local.settings import Settings
 
-# Weights and activations on huge pages where the kernel gives them: docs/decisions/0012. model/Dockerfile has it too.
+# Weights and activations on huge pages if the kernel grants them: docs/decisions/0012. model/Dockerfile has it too.
 HUGE_PAGES = "glibc.malloc.hugetlb=1"
 
 
@@ -32,7 +32,7 @@ def plan(settings: Settings, socket_path: Path) -> list[Part]:
     """The parts in the order in which they start; they stop in the opposite order.
 
     Args:
-        socket_path: where Valkey listens. No TCP port: no other user of this machine can speak to it.
+        socket_path: where Valkey listens. Not on a TCP port, so that no other user of this machine can reach it.
     """
     data = settings.data_dir.resolve()
     shared = {"REDIS_URL": f"unix://{socket_path}", "UPLOAD_DIR": str(data / "uploads")}
@@ -64,8 +64,8 @@ def _valkey(folder: Path, socket_path: Path) -> tuple[str, ...]:
         "appendonly": "yes",  # queued jobs survive a restart
         "save": "",
         "maxmemory": "256mb",
-        "maxmemory-policy": "noeviction",  # a full queue refuses; it never forgets
+        "maxmemory-policy": "noeviction",  # a full queue refuses new jobs; it never drops any
         "maxclients": "10000",
-        "stream-node-max-bytes": "1024",  # each result is a stream of one entry; the usual 4096 are set aside for each
+        "stream-node-max-bytes": "1024",  # each result is a stream of one entry, usually allocated 4096 bytes
     }
     return (str(get_binary_path()), *(word for name, value in options.items() for word in (f"--{name}", value)))

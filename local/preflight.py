@@ -1,4 +1,4 @@
-"""What would keep the service from starting, found before anything is started, each in one clear line."""
+"""Checks for what would keep the service from starting, before anything starts; each fault is one clear line."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class CannotStart(Exception):
 
 
 def check(settings: Settings) -> None:
-    """Look for what would go wrong, and make the folders that the parts need.
+    """Check the port, the disk and the model, and make the folders that the processes need.
 
     Raises:
-        CannotStart: the address or the port can't be had, the disk is full or read-only, or there is no model.
+        CannotStart: the address or the port can't be used, the disk is full or read-only, or there is no model.
     """
     _check_port(settings.host, settings.port)
     _make_folders(settings)
@@ -34,12 +34,12 @@ def check(settings: Settings) -> None:
 
 def _check_port(host: str, port: int) -> None:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does: a lately closed port is free
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does: a just closed port is free
         try:
             probe.bind((host, port))
         except OSError as error:
             if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-                raise CannotStart(f"HOST={host} is no IPv4 address or name of this machine") from error
+                raise CannotStart(f"HOST={host} is not an IPv4 address or name of this machine") from error
             raise CannotStart(
                 f"port {port} on {host} can't be used ({error.strerror}): choose another, as in PORT=8001 make run"
             ) from error

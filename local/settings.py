@@ -1,4 +1,4 @@
-"""What ``make run`` can be told; everything else goes through to the parts unchanged."""
+"""The settings of ``make run`` itself; all others are passed on to the processes unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts parts, brings back those that die, and stops all of them in order.
+"""Starts the service's processes (parts), restarts those that die, and stops all of them in order.
 
 Why our own: docs/decisions/0003-own-supervisor.md.
 """
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 STOP_PATIENCE_S = 15.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
-STEADY_AFTER_S = 10.0  # a part that ran this long starts again after the first pause
+STEADY_AFTER_S = 10.0  # a part that ran this long is restarted after the first pause
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class PartDied(Exception):
-    """A part ended while the service was starting; the message carries the end of its log."""
+    """A part ended while the service was starting; the message includes the last line of its log."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class _Running:
     restart_at: float | None = None
 
     def pause(self, now: float, *, steady: bool) -> None:
-        """Set when it is started again: after the first pause where it ran well, else after twice the last one."""
+        """Set when it is restarted: after the first pause if it ran steadily, otherwise after twice the last pause."""
         self.pause_s = FIRST_PAUSE_S if steady else min(2 * self.pause_s, LONGEST_PAUSE_S)
         self.restart_at = now + self.pause_s
 
@@ -49,8 +49,8 @@ class Supervisor:
     """Runs parts with one log file each.
 
     Args:
-        logs: folder of the log files, ``<name>.log``, begun anew at each start.
-        environment: what every part inherits, beneath what it adds itself.
+        logs: folder of the log files, ``<name>.log``, which are replaced at each start.
+        environment: what every part inherits; a part's own environment takes precedence.
     """
 
     def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
@@ -72,10 +72,10 @@ class Supervisor:
         self._running.append(_Running(part, process, time.monotonic()))
 
     def check(self) -> None:
-        """See that every part runs.
+        """Check that every part is running.
 
         Raises:
-            PartDied: one does not.
+            PartDied: one is not.
         """
         for running in self._running:
             code = running.process.poll()
@@ -83,7 +83,7 @@ class Supervisor:
                 raise PartDied(f"{running.part.name} ended with code {code}: {self._last_line(running.part)}")
 
     def restart_dead(self) -> None:
-        """Bring back each part that has died, after a short pause that grows where it keeps dying."""
+        """Restart each part that has died, after a short pause that grows if it keeps dying."""
         now = time.monotonic()
         for running in self._running:
             if running.restart_at is None:
@@ -93,14 +93,14 @@ class Supervisor:
             elif now >= running.restart_at:
                 try:
                     running.process = self._spawn(running.part)
-                except OSError as error:  # no memory, no room for the log: it may pass
+                except OSError as error:  # no memory, no room for the log: this may be temporary
                     running.pause(now, steady=False)
                     print(f"{running.part.name} can't be run ({error}); trying again", flush=True)
                 else:
                     running.started, running.restart_at = now, None
 
     def stop(self) -> None:
-        """End all parts, the last started first; who does not end in time is killed with all its children."""
+        """Stop all parts, the last started first; one that does not end in time is killed with all its children."""
         for running in reversed(self._running):
             if running.process.poll() is None:
                 running.process.terminate()
@@ -119,7 +119,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C at the terminal reaches this supervisor alone, which stops in order
+                start_new_session=True,  # Ctrl-C at the terminal reaches only this supervisor, which stops in order
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # no threads here
             )
 

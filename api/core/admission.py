@@ -1,6 +1,6 @@
-"""Every rule that lets a request in or refuses it: expected wait, places, room in Redis, room for bodies.
+"""Every rule that admits a request or refuses it: expected wait, places, room in Redis, memory for bodies.
 
-A refusal comes at once and says when to come again; what is let in is answered in time.
+A refusal is immediate and says when to try again; what is admitted is answered in time.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from api.core.live_workers import Destination, LiveWorkers, WorkerPool
     from contract.deadline import Deadline
 
-ADMITTED_SHARE = 0.5  # of its deadline a request may expect to wait; the rest is for what the expectation misses
-BODY_BYTES = 250_000_000  # docs/deployment.md adds up what a container needs with it
+ADMITTED_SHARE = 0.5  # of its deadline that a request may expect to wait; the rest covers errors of the expectation
+BODY_BYTES = 250_000_000  # docs/deployment.md adds up a container's memory with it
 
 
 class Admission:
     """One per API process; safe to use from many requests at once.
 
     Args:
-        max_in_flight: requests that this process answers at a time.
-        body_bytes: bytes of request bodies that it reads at a time.
+        max_in_flight: the most requests that this process answers at a time.
+        body_bytes: the most bytes of request bodies that it reads at a time.
     """
 
     def __init__(self, live_workers: LiveWorkers, *, max_in_flight: int, body_bytes: int = BODY_BYTES) -> None:
@@ -41,13 +41,13 @@ class Admission:
         self._depth, self._depth_seen_at = 0, float("-inf")
 
     def check_before_body(self, deadline: Deadline) -> None:
-        """Refuse, before its body is read, a request that would be refused after: a refusal must cost next to nothing.
+        """Refuse a request before its body is read if it would be refused after: a refusal must cost next to nothing.
 
-        It goes by what this process knows of the queue. ``check`` may see more, and looks at Redis' memory, which an
-        answer that is known already does not need.
+        It uses what this process knows of the queue. ``check`` may know more, and also checks Redis' memory, which a
+        request for a stored answer does not need.
 
         Raises:
-            Overloaded, NoWorker, BackendDown: not now; the error says when to come again.
+            Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
         """
         self._check_wait(self._live_workers.pool(), deadline)
 
@@ -55,17 +55,17 @@ class Admission:
         """Refuse a new job that would not be answered in time, or for which Redis has no room.
 
         Raises:
-            Overloaded: it says when to come again.
+            Overloaded: it says when to try again.
         """
         if pool.memory.nearly_full:
             raise Overloaded("the service is busy: its queue has no room left")
         self._check_wait(pool, deadline)
 
     def check_async(self, destination: Destination, expected_wait_s: float, ttl_s: int) -> None:
-        """Refuse an async job that could not be kept: Redis needs room for requests beside them, and they expire.
+        """Refuse an async job that could not be kept: Redis needs room for requests too, or it would expire unanswered.
 
         Raises:
-            Overloaded: it says when to come again.
+            Overloaded: it says when to try again.
         """
         if destination.memory.full_of_async_jobs:
             raise Overloaded("the service is busy: its queue has no room left for jobs")
@@ -89,13 +89,13 @@ class Admission:
 
     @contextmanager
     def reading_body(self, size_bytes: int) -> Iterator[None]:
-        """Hold memory for a body that is being read: many slow senders at once must not fill it.
+        """Reserve memory for a body while it is being read: many slow senders at once must not fill the memory.
 
-        A body gives its memory back once its parts are known: a picture is stored, and let go, right after. One body
-        alone is always read, however large the limit of a request is.
+        The memory is released once the body is parsed: its pictures are stored and freed right after. A single body is
+        always read, however large a request may be.
 
         Raises:
-            Overloaded: others hold too much.
+            Overloaded: other bodies take too much.
         """
         with self._lock:
             if self._body_bytes_taken and self._body_bytes_taken + size_bytes > self._body_bytes:
@@ -108,14 +108,14 @@ class Admission:
                 self._body_bytes_taken -= size_bytes
 
     def saw_depth(self, depth: int) -> None:
-        """Take note of the queue's length, which a request has just learnt."""
+        """Note the queue's length, which a request has just read."""
         self._depth, self._depth_seen_at = depth, time.monotonic()
 
     @contextmanager
     def submitting(self) -> Iterator[None]:
-        """One more job is on its way into the queue while the context lasts, and counts as being in it.
+        """Count one more job as queued while the context lasts, in which it is being submitted.
 
-        Else all that a burst brings would find the queue as short as it was before the first of them had arrived.
+        Otherwise every request of a burst would see the queue as short as it was before the first of them.
         """
         with self._lock:
             self._submitting += 1
@@ -126,7 +126,7 @@ class Admission:
                 self._submitting -= 1
 
     def expected_wait_s(self, pool: WorkerPool, behind: int = 0) -> float:
-        """How long a job queued now waits for its answer, in seconds, with ``behind`` more before it."""
+        """How long a job queued now waits for its answer, in seconds, if it is also behind ``behind`` others."""
         return expected_wait_s(pool, self._queued(pool) + behind)
 
     def _check_wait(self, pool: WorkerPool, deadline: Deadline) -> None:
@@ -135,26 +135,26 @@ class Admission:
             raise Overloaded("the service is busy: its queue is too long for this request", max(1, math.ceil(excess_s)))
 
     def _queued(self, pool: WorkerPool) -> float:
-        """How long the queue is now, as far as this process knows, with the jobs that it is just submitting.
+        """The queue's length now, as far as this process knows, with the jobs that it is submitting.
 
-        What ``pool`` has worked off since the queue was last seen is taken off: while requests are refused nobody
-        looks, and the workers would run dry before the next look.
+        What ``pool`` has computed since the length was last read is subtracted: while requests are refused, the length
+        is not read, and without this the workers would run out of jobs before it is read again.
         """
         depth, seen_at = self._depth, self._depth_seen_at
         if pool.seen_at > seen_at:
             depth, seen_at = pool.queued, pool.seen_at
         if depth == 0 or pool.mean_service_s == 0:
             return float(depth + self._submitting)
-        worked_off = (time.monotonic() - seen_at) * len(pool.workers) / pool.mean_service_s
-        return max(0.0, depth - worked_off) + self._submitting
+        computed = (time.monotonic() - seen_at) * len(pool.workers) / pool.mean_service_s
+        return max(0.0, depth - computed) + self._submitting
 
 
 def expected_wait_s(pool: WorkerPool, depth: float) -> float:
     """How long a picture queued now waits for its answer, in seconds, behind ``depth`` others.
 
-    Every worker has, on average, half a batch in hand, and the answer comes with those of its own batch, half of which
-    are behind it; each picture costs the workers' mean service time. Behind nobody it is 0, whatever the service time:
-    a service that refused while idle would never learn better.
+    Every worker has, on average, half a batch in progress, and the answer is sent with those of its own batch, half of
+    which are behind it; each picture costs the workers' mean service time. With an empty queue it is 0, whatever the
+    service time: a service that refused while idle would never measure a better one.
     """
     if depth < 1:
         return 0.0

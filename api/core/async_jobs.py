@@ -1,4 +1,4 @@
-"""The story of one async job: store, look, create; its sender comes back for the rest. No HTTP here."""
+"""The steps of one async job: store, look, create; its sender asks for the rest later. No HTTP here."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ class AsyncInference:
         self._jobs = jobs
 
     def admit(self) -> None:
-        """Refuse, before its body is read, a job that could not be kept. That no worker is alive now is no reason.
+        """Refuse a job that could not be kept before its body is read. It need not have a live worker now.
 
         Raises:
-            Overloaded, NoWorker, BackendDown: not now; the error says when to come again.
+            Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
         """
         destination = self._live_workers.destination()
         self._admission.check_async(destination, self._expected_wait_s(destination.pool), self._settings.job_ttl_s)
 
     def create(self, image: bytes, *, top_k: int, min_score: float, top_k_sent: bool, key: str | None) -> AsyncJob:
-        """Accept one checked picture, or give the job that the idempotency key ``key`` has brought before.
+        """Accept one checked picture, or return the job created with the same idempotency key before.
 
         Args:
             top_k, min_score, top_k_sent: as in ``JobRequest``.
 
         Raises:
-            KeyReused: ``key`` came before with another picture or with other parameters.
-            NoWorker: no worker has ever been ready, so that nobody knows which model will answer.
-            BackendDown: not now; the error says when to come again.
+            KeyReused: ``key`` was used before with another picture or with other parameters.
+            NoWorker: no worker was ever ready, so the model that will answer is unknown.
+            BackendDown: not now; the error says when to try again.
         """
         destination = self._live_workers.destination()
         request = JobRequest(self._put(image), top_k, min_score, top_k_sent)
@@ -88,13 +88,13 @@ class AsyncInference:
             return None
         try:
             return min(LONGEST_RETRY_S, max(1, math.ceil(self._expected_wait_s(self._live_workers.pool()))))
-        except NoWorker as nobody:
-            return nobody.retry_after_s
+        except NoWorker as error:
+            return error.retry_after_s
         except BackendDown:
             return RETRY_SOON_S
 
     def _put(self, image: bytes) -> str:
-        """Store what is to outlive a power failure, in a thread: no other request of this process waits for the disk.
+        """Store a picture so that it survives a power failure, in a thread: no other request waits for the disk.
 
         Raises:
             BackendDown: the folder can't be written.

@@ -1,4 +1,4 @@
-"""The errors that only the HTTP side knows, beside those of ``contract.errors``, whose family they belong to."""
+"""The errors that only the HTTP side knows; they belong to the same family as those of ``contract.errors``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contract.errors import ServiceError, TemporarilyUnavailable
 
 
 class InvalidUpload(ServiceError):
-    """The sender's input is at fault. ``/predict`` answers each of this branch with its documented 400."""
+    """The sender's input is at fault. ``/predict`` answers every subclass with its documented 400."""
 
 
 class MissingFile(InvalidUpload):
@@ -20,7 +20,7 @@ class EmptyFile(InvalidUpload):
 
 
 class TooManyPictures(InvalidUpload):
-    """The request has more pictures than the route takes at once."""
+    """The request has more pictures than the route accepts at once."""
 
 
 class BrokenForm(InvalidUpload):
@@ -36,23 +36,23 @@ class TooLarge(InvalidUpload):
 
 
 class NotAnImage(InvalidUpload):
-    """The bytes carry no signature of a supported picture format."""
+    """The bytes have no signature of a supported picture format."""
 
 
 class Undecodable(InvalidUpload):
-    """It looks like a picture, but can't be read as one."""
+    """The file looks like a picture, but can't be read as one."""
 
 
 class AdminClosed(ServiceError):
-    """No admin key is set, so nobody may see what is for the operator."""
+    """No admin key is set, so the operator's pages are closed."""
 
 
 class WrongAdminKey(ServiceError):
-    """The request carries no admin key, or not the one that is set."""
+    """The request has no admin key, or not the one that is set."""
 
 
 class Overloaded(TemporarilyUnavailable):
-    """The request would not be answered before its deadline, so it is not even begun."""
+    """The request would not be answered before its deadline, so it is not started."""
 
 
 class NoWorker(TemporarilyUnavailable):
@@ -63,6 +63,6 @@ AnyError = TypeVar("AnyError", bound=ServiceError)
 
 
 def without_frames(error: AnyError) -> AnyError:
-    """For an error that is kept: the frames that it came through hold on to the picture's bytes."""
+    """For an error that is kept: its frames would keep the picture's bytes in memory."""
     error.__traceback__ = error.__cause__ = error.__context__ = None
     return error

@@ -1,6 +1,6 @@
-"""The story of one request: store, look, join or submit, wait, answer. It knows no HTTP.
+"""The steps of one request: store, look, join or submit, wait, answer. No HTTP here.
 
-A batch is several such stories side by side: all its pictures are submitted before any is waited for.
+A batch takes these steps for several pictures side by side: all are submitted before any is waited for.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Cache = Literal["hit", "joined", "miss"]
 Result = TypeVar("Result")
-JOBS = 3  # that one picture waits for: the first, and another after each that came to nothing
+JOBS = 3  # that one picture may wait for: the first, and another after each that ended without an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class Answer:
 
     @property
     def queued_ms(self) -> float:
-        """Of a computed answer: the rest of the wait, beside the worker's own work."""
+        """For a computed answer: the wait without the worker's own work, in milliseconds."""
         timings = self.classification.timings_ms
         return max(0.0, self.waited_ms - timings.decode - timings.infer)
 
 
 @dataclass(frozen=True, slots=True)
 class PendingAnswer:
-    """A picture whose job is on its way; ``started`` is the time of the look, by ``time.perf_counter``."""
+    """A picture whose job is queued or running; ``started`` is the time of the look, by ``time.perf_counter``."""
 
     picture: str
     pool: WorkerPool
@@ -82,19 +82,19 @@ class Inference:
         self._admission = admission
 
     def admit(self) -> None:
-        """Refuse, before its body is read, a request that would be refused after.
+        """Refuse a request before its body is read if it would be refused after.
 
         Raises:
-            Overloaded, NoWorker, BackendDown: not now; the error says when to come again.
+            Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
         """
         self._admission.check_before_body(self._deadline())
 
     def classify(self, image: bytes) -> Answer:
-        """Answer one checked picture, from what is known or by a worker.
+        """Answer one checked picture, from a stored answer or by a worker.
 
         Raises:
             Undecodable, TooLarge: the worker could not read the picture.
-            Overloaded, NoWorker, BackendDown: not now; the error says when to come again.
+            Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
             DeadlineExceeded: no worker answered within ``request_timeout_s``.
             WorkerFault: the workers gave it up.
             UnknownOutcome: a newer worker answered in a form that this version does not know.
@@ -108,8 +108,8 @@ class Inference:
     def classify_all(self, images: Iterable[bytes | ServiceError]) -> list[Answer | ServiceError]:
         """Answer several pictures as ``classify`` does, in order; an error is the answer of its own picture only.
 
-        Each is taken when its turn comes and let go before the next. All share one place and one deadline, and those
-        of the same bytes one answer. An error among ``images`` is passed on: that picture came no further.
+        Each image is taken from the iterable when its turn comes and freed before the next. All share one place and one
+        deadline; equal images share one answer. An error among ``images`` is passed on as that picture's outcome.
 
         Raises:
             Overloaded: this process has no place left.
@@ -136,7 +136,7 @@ class Inference:
         return Deadline(self._settings.request_timeout_s)
 
     def _begin(self, picture: str, deadline: Deadline) -> Answer | PendingAnswer:
-        """Look for the answer; where there is none, join or submit its job."""
+        """Look for a stored answer; if there is none, join or submit a job."""
         started = time.perf_counter()
         pool = self._live_workers.pool()
         if self._settings.result_cache:
@@ -144,17 +144,17 @@ class Inference:
             self._admission.saw_depth(sighting.depth)
             if sighting.answer is not None:
                 return Answer(picture, sighting.answer, "hit", _ms_since(started))
-            under_way = sighting.job_id
-            if under_way is not None and self._joins(pool, picture, under_way, deadline):
-                return PendingAnswer(picture, pool, Submission(under_way, joined=True, depth=sighting.depth), started)
+            job_id = sighting.job_id
+            if job_id is not None and self._joins(pool, picture, job_id, deadline):
+                return PendingAnswer(picture, pool, Submission(job_id, joined=True, depth=sighting.depth), started)
         self._admission.check(pool, deadline)
         return PendingAnswer(picture, pool, self._submit(pool, picture, deadline), started)
 
     def _finish(self, found: Answer | PendingAnswer, deadline: Deadline) -> Answer:
-        """Wait; a job that came to nothing is replaced by another.
+        """Wait; a job that ended without an answer is replaced by another.
 
         Raises:
-            JobLost: it was so every time.
+            JobLost: every one of them ended so.
         """
         if isinstance(found, Answer):
             return found
@@ -165,16 +165,16 @@ class Inference:
                 return pending.answer(_classified(outcome))
             self._queue.forget(pending.pool.model, pending.picture, pending.submission.job_id)
             if replacements_left:
-                if pending.submission.joined:  # so far it was nothing of this request's that stood in the queue
+                if pending.submission.joined:  # so far this request has added nothing to the queue
                     self._admission.check(pending.pool, deadline)
                 pending = replace(pending, submission=self._submit(pending.pool, pending.picture, deadline))
         raise JobLost("Redis lost this request's job")
 
     def _submit(self, pool: WorkerPool, picture: str, deadline: Deadline) -> Submission:
-        """A job of this request's own, or of whoever was faster.
+        """Submit a job, or join that of another request which was faster.
 
         Raises:
-            JobLost: somebody was, every time, and it vanished at once.
+            JobLost: another was faster every time, and its job vanished at once.
         """
         job = ClassifyJob(picture, cache=self._settings.result_cache)
         for _ in range(JOBS):
@@ -186,14 +186,14 @@ class Inference:
         raise JobLost("Redis lost this request's job")
 
     def _joins(self, pool: WorkerPool, picture: str, job_id: str, deadline: Deadline) -> bool:
-        """Whether somebody else's job is there to be waited for; if not, nobody joins it any more."""
+        """Whether another request's job exists and can be waited for; if not, no request joins it any more."""
         exists = self._queue.join(job_id, deadline.demand_left_s())
         if not exists:
             self._queue.forget(pool.model, picture, job_id)
         return exists
 
     def _outcome(self, submission: Submission, deadline: Deadline) -> Outcome | None:
-        """The result, or None where the job came to nothing that is this request's concern."""
+        """The job's outcome, or None if it has none that this request can use."""
         try:
             outcome = self._queue.wait(submission.job_id, deadline)
         except JobLost:
@@ -206,7 +206,7 @@ class Inference:
 
 
 def _each(steps: dict[str, Callable[[], Result]]) -> dict[str, Result | ServiceError]:
-    """Take each picture's step. When Redis is away the rest is not tried: each would wait as long for it again."""
+    """Take each picture's step. If Redis is down the rest are not tried: each would wait as long for it again."""
     results: dict[str, Result | ServiceError] = {}
     down: BackendDown | None = None
     for picture, step in steps.items():

@@ -1,4 +1,4 @@
-"""The model's labels for people: the list that its workers publish, and the label that somebody's words mean."""
+"""The model's labels for people: the list that its workers publish, and the label that a person's words mean."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class LabelList:
 
     @property
     def names(self) -> list[str]:
-        """The labels as a person reads them, each once, in alphabetical order."""
+        """The labels as people read them, each once, in alphabetical order."""
         return sorted({in_words(label) for label in self.labels}, key=lambda name: (name.casefold(), name))
 
     def meant_by(self, words: str) -> str:
-        """The label that ``words`` name, whatever stands between them; ``words`` as they are where they name none.
+        """The label that ``words`` name, with spaces or underscores; ``words`` unchanged if they name none.
 
-        Letter case counts only between labels that differ in nothing else: a Cardigan is a dog, a cardigan is worn.
+        Letter case matters only between labels that differ in nothing else: a Cardigan is a dog, a cardigan is worn.
         """
         wanted = in_words(words)
         by_name = {in_words(label): label for label in self.labels}
@@ -52,8 +52,8 @@ class LabelLookup:
         """The labels of the model that serves now; while none does, those of the last one.
 
         Raises:
-            NoWorker: this process has seen no worker's labels yet.
-            BackendDown: nor does Redis answer.
+            NoWorker: this process has read no labels yet, and no worker is alive.
+            BackendDown: this process has read no labels yet, and Redis does not answer.
         """
         try:
             self._known = self._look()
@@ -63,7 +63,7 @@ class LabelLookup:
         return self._known
 
     def current_or_none(self) -> LabelList | None:
-        """As ``current``, but None instead of an error: no page and no report waits for a worker to name them."""
+        """As ``current``, but None instead of an error: pages and reports work without labels."""
         try:
             return self.current()
         except TemporarilyUnavailable:

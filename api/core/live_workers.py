@@ -1,4 +1,4 @@
-"""Who can do the work: the live workers of the current model, looked up in Redis at most once a second."""
+"""The live workers of the current model, read from the worker registry at most once a second."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contract.job_queue import JobQueue
 
 HELD_FOR_S = 1.0
-STALE_FOR_S = 3.0  # a pool may be this old while somebody looks anew: in a burst of requests a look takes its time
+STALE_FOR_S = 3.0  # a pool may be this old while it is being read again: in a burst of requests that takes a while
 LOOK_WITHIN_S = 5.0
 
 
@@ -30,8 +30,8 @@ class WorkerPool:
     """The live workers of one model, at least one, as they were at ``seen_at`` (by ``time.monotonic``).
 
     Attributes:
-        memory: that of the Redis through which they are reached.
-        queued: the length of the requests' queue.
+        memory: that of Redis.
+        queued: the length of the requests' queue at ``seen_at``.
     """
 
     model: str
@@ -43,10 +43,10 @@ class WorkerPool:
 
     @property
     def mean_service_s(self) -> float:
-        """What a picture costs one worker, in seconds; 0 before any has served one.
+        """A worker's time per picture, in seconds; 0 before any has served one.
 
-        The harmonic mean: of unequal workers the quick one does more of the pictures. One that has served none yet,
-        just started, counts like the others, not like one that is infinitely quick.
+        The harmonic mean: of unequal workers the faster one computes more of the pictures. A worker that has just
+        started and served none counts like the others, not as infinitely fast.
         """
         known = [worker.service_ms for worker in self.workers if worker.service_ms > 0]
         return harmonic_mean(known) / 1000 if known else 0.0
@@ -54,7 +54,7 @@ class WorkerPool:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where jobs can be left for a model's workers, even while none of them is there: ``pool`` is None then."""
+    """The model whose queue takes async jobs; ``pool`` is None while none of its workers is alive."""
 
     model: str
     memory: RedisMemory
@@ -62,7 +62,7 @@ class Destination:
 
 
 class LiveWorkers:
-    """The pool as it was a second ago (``STALE_FOR_S`` while somebody looks)."""
+    """The pool, at most ``HELD_FOR_S`` old (``STALE_FOR_S`` while it is being read again)."""
 
     def __init__(self, redis: Redis, queue: JobQueue) -> None:
         self._redis = redis
@@ -74,11 +74,11 @@ class LiveWorkers:
         self._looked_at = float("-inf")
 
     def pool(self) -> WorkerPool:
-        """The workers that a request can count on.
+        """The workers that a request can rely on.
 
-        While one request looks, others go by what was seen before, or where that is too old wait for it, at most
-        ``LOOK_WITHIN_S`` seconds; a look that failed fails everybody for a second, so that a Redis that hangs does
-        not make them hang one after the other.
+        While one request reads the registry, others use what was read before or, if that is too old, wait for it, at
+        most ``LOOK_WITHIN_S`` seconds. A failed look fails all requests for a second, so that they don't hang one after
+        the other on a Redis that hangs.
 
         Raises:
             NoWorker: none is alive.
@@ -93,10 +93,10 @@ class LiveWorkers:
         return self._pool
 
     def destination(self) -> Destination:
-        """Where to leave a job that nobody waits for: with the pool, or for the model that was there last.
+        """Where to queue an async job: for the live workers, or else for the model registered last.
 
         Raises:
-            NoWorker: no worker of any model has ever been there.
+            NoWorker: no worker of any model was ever registered.
             BackendDown: Redis does not answer.
         """
         try:
@@ -110,7 +110,7 @@ class LiveWorkers:
         return Destination(pool.model, pool.memory, pool)
 
     def _look_or_wait(self) -> None:
-        """All who wait are woken by the end of one look: handing a lock on took a burst of a thousand seconds."""
+        """The end of one look wakes all who wait: handing on a lock took a burst of 1,000 requests seconds."""
         with self._look_ended:
             if self._looking:
                 if self._pool is not None and time.monotonic() - self._looked_at < STALE_FOR_S:
@@ -127,9 +127,9 @@ class LiveWorkers:
                 self._look_ended.notify_all()
 
     def _is_due(self) -> bool:
-        # "Nobody" is not held: the first worker to come is seen by every process at once.
-        nobody = self._pool is None and self._failure is None
-        return nobody or time.monotonic() - self._looked_at > HELD_FOR_S
+        # An empty registry is not held for long: every process sees the first worker at once.
+        empty = self._pool is None and self._failure is None
+        return empty or time.monotonic() - self._looked_at > HELD_FOR_S
 
     def _look(self) -> None:
         pool, failure = None, None

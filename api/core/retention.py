@@ -1,4 +1,4 @@
-"""Deletes stored pictures that nobody has sent again for long enough, a little at a time."""
+"""Deletes stored pictures that have not been sent again for long enough, a few at a time."""
 
 from __future__ import annotations
 

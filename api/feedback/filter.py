@@ -1,4 +1,4 @@
-"""Which reports the operator wants to see."""
+"""The filter of the admin pages: which reports to show."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReportFilter:
-    """A checked query; an empty one lets every report through.
+    """A checked query; an empty one matches every report.
 
     Attributes:
-        label: found in the prediction or in the correct label; case does not matter, and a space is an underscore.
-        model: found in the model's name, or what its digest starts with.
-        since: first day, in UTC, as YYYY-MM-DD; so compared with the report's time as text.
+        label: part of the prediction or of the correct label; case is ignored, and a space equals an underscore.
+        model: part of the model's name, or the start of its digest.
+        since: first day, in UTC, as YYYY-MM-DD, which can be compared with the report's time as text.
         until: last day.
         corrected: only reports that name a correct label.
     """
@@ -38,7 +38,7 @@ class ReportFilter:
         """Read ``label``, ``model``, ``from``, ``to`` and ``corrected`` (any value but 0); unknown names are ignored.
 
         Raises:
-            InvalidParameter: a date is none.
+            InvalidParameter: a date is not valid.
         """
         return cls(
             label=query.get("label", "").strip(),
@@ -50,7 +50,7 @@ class ReportFilter:
 
     @property
     def query(self) -> dict[str, str]:
-        """The query that reads as this filter."""
+        """The query that gives this filter."""
         asked = {
             "label": self.label,
             "model": self.model,

@@ -1,4 +1,4 @@
-"""What people report about wrong answers: one checked record, appended as one row to a CSV file."""
+"""Reports of wrong answers: one checked record, appended as one row to a CSV file."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ MAX_CHARACTERS = {
 }
 """The longest text that each field of a report may hold."""
 
-# Cells that start so are run by Excel, LibreOffice or Google Sheets (OWASP, "CSV Injection"); the full-width
-# forms count where the locale's input method makes them.
+# Cells that start like this are run by Excel, LibreOffice or Google Sheets (OWASP, "CSV Injection"); the full-width
+# forms too, in locales whose input method produces them.
 _RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 
 # Control characters carry no meaning in a report, and NUL ends the text in many CSV readers.
@@ -50,7 +50,7 @@ _LOCK_RETRY_S = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One person's word that an answer is wrong. All text, none of it trusted, each within ``MAX_CHARACTERS``.
+    """One person's report that an answer is wrong. All text, none of it trusted, each within ``MAX_CHARACTERS``.
 
     Attributes:
         image: the picture's name in the image store, as the page gave it.
@@ -74,11 +74,11 @@ class Report:
     def from_form(cls, form: Mapping[str, str]) -> Self:
         """Read a posted form: the field ``report`` with a JSON object, or the same fields one by one.
 
-        ``filename`` names the picture in both. A ``report`` that is no JSON object is kept whole as the comment:
-        somebody took the trouble to send it.
+        ``filename`` names the picture in both. A ``report`` that is not a JSON object is kept as the comment: a person
+        took the trouble to send it.
 
         Raises:
-            InvalidParameter: a field is longer than ``MAX_CHARACTERS`` allows, or neither text nor a number.
+            InvalidParameter: a field is longer than ``MAX_CHARACTERS`` allows, or is neither text nor a number.
         """
         report = form.get("report")
         values = _parsed(report) if report else form
@@ -93,7 +93,7 @@ class FeedbackLog:
     """``feedback.csv`` in a folder that any number of processes may append to at once.
 
     Columns: ``COLUMNS``, the time in ISO 8601, UTC. Text that a spreadsheet would run gets a leading ``'``;
-    everything else comes out of a CSV reader as it went in.
+    a CSV reader returns everything else unchanged.
     """
 
     COLUMNS = ("time", *(field.name for field in fields(Report)))
@@ -102,7 +102,7 @@ class FeedbackLog:
         self.path = folder / "feedback.csv"
 
     def append(self, report: Report) -> None:
-        """Add one row, whole or not at all, with the header before the first. Waits up to 2 s for other writers.
+        """Add one whole row or nothing, with the header before the first. Waits up to 2 s for other writers.
 
         Raises:
             BackendDown: the disk is full or the file can't be written; it is as it was before.
@@ -161,7 +161,7 @@ def _harmless(text: str) -> str:
 
 
 def _write_whole(file: int, row: bytes, size: int) -> None:
-    """One write at the end of a locked file of ``size`` bytes, taken back when the disk has room for a part only."""
+    """One write at the end of a locked file of ``size`` bytes, undone if the disk has room for only a part."""
     if os.write(file, row) < len(row):
         os.ftruncate(file, size)
         raise OSError(errno.ENOSPC, "no room for the whole row")
@@ -172,7 +172,7 @@ def _locked(path: Path) -> Iterator[int]:
     """Open for appending and hold the file's lock.
 
     Raises:
-        TimeoutError: others held the lock for ``_LOCK_TIMEOUT_S``.
+        TimeoutError: other processes held the lock for ``_LOCK_TIMEOUT_S`` seconds.
     """
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
@@ -183,14 +183,14 @@ def _locked(path: Path) -> Iterator[int]:
 
 
 def take_lock(file: int, kind: int) -> None:
-    """Lock ``feedback.csv``; retried rather than waited in, as greenlets share the thread.
+    """Lock ``feedback.csv``, by retrying instead of blocking, because greenlets share the thread.
 
     Args:
-        file: its descriptor; closing it gives the lock back.
+        file: its descriptor; closing it releases the lock.
         kind: ``fcntl.LOCK_EX`` to write, ``fcntl.LOCK_SH`` to see whole rows only.
 
     Raises:
-        TimeoutError: others held the lock for ``_LOCK_TIMEOUT_S``.
+        TimeoutError: other processes held the lock for ``_LOCK_TIMEOUT_S`` seconds.
     """
     deadline = time.monotonic() + _LOCK_TIMEOUT_S
     while True:

@@ -1,4 +1,4 @@
-"""The pictures that reports name, kept beside the reports: the upload folder forgets them after retention."""
+"""The pictures that reports name, kept beside the reports: the upload folder deletes them after retention."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-COUNTED_FOR_S = 10.0  # other processes keep pictures as well; looking at every file for each report would cost more
+COUNTED_FOR_S = 10.0  # other processes keep pictures too; looking at every file for each report would cost more
 
 
 class ReportedPictures:

@@ -1,4 +1,4 @@
-"""What has been reported, newest first, read from the end of ``feedback.csv``, a part of it at a time."""
+"""The stored reports, newest first, read from the end of ``feedback.csv``, a part at a time."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BLOCK_BYTES = 64 * 1024
-LONGEST_ROW_BYTES = 64 * 1024  # the longest report has 3,200 characters of at most 4 bytes, each of them maybe doubled
+LONGEST_ROW_BYTES = 64 * 1024  # the longest report has 3,200 characters of at most 4 bytes, and quotes are doubled
 
 
 @dataclass(frozen=True, slots=True)
 class StoredReport:
-    """One row as it is in the file: all text, a leading ``'`` before what a spreadsheet would run included."""
+    """One row as stored in the file: all text, including a leading ``'`` before what a spreadsheet would run."""
 
     time: str
     image: str
@@ -43,21 +43,21 @@ class StoredReport:
 
 @dataclass(frozen=True, slots=True)
 class StoredReports:
-    """The reports that were in the file at one moment; what is appended later is not seen, however often it is read."""
+    """The reports that were in the file at one moment; rows appended later are not read."""
 
     path: Path
     size_bytes: int
 
     @classmethod
     def at(cls, path: Path) -> Self:
-        """Look how long the file is now. No file is no reports.
+        """Note the file's current length. No file means no reports.
 
         Raises:
             BackendDown: the file can't be read, or stays locked.
         """
         try:
             with path.open("rb") as file:
-                take_lock(file.fileno(), fcntl.LOCK_SH)  # a row that is being written is not half seen
+                take_lock(file.fileno(), fcntl.LOCK_SH)  # so that a row being written is not read by half
                 return cls(path, os.fstat(file.fileno()).st_size)
         except FileNotFoundError:
             return cls(path, 0)
@@ -66,7 +66,7 @@ class StoredReports:
             raise BackendDown("the reports can't be read; please try again later", RETRY_LATER_S) from error
 
     def newest_first(self) -> Iterator[StoredReport]:
-        """Each report, the last of the file first. Rows that are no report, such as the header, are passed over."""
+        """Each report, the last of the file first. Rows that are not reports, such as the header, are skipped."""
         unreadable = 0
         for row in _rows(self.path, self.size_bytes):
             values = _values(row)
@@ -81,7 +81,7 @@ class StoredReports:
 def _rows(path: Path, size_bytes: int) -> Iterator[bytes]:
     """The rows of a CSV file, last first.
 
-    A line end is one between rows where the quotes after it pair up, for they do up to the end of the file.
+    A line end is between rows if the number of quotes after it is even, because it is even up to the file's end.
     """
     row: list[bytes] = []
     quotes = length = 0
@@ -89,7 +89,7 @@ def _rows(path: Path, size_bytes: int) -> Iterator[bytes]:
         row.append(line)
         quotes += line.count(b'"')
         length += len(line)
-        if quotes % 2 == 0 or length > LONGEST_ROW_BYTES:  # too long: an editor left a quote without its partner
+        if quotes % 2 == 0 or length > LONGEST_ROW_BYTES:  # too long: an editor left an unpaired quote
             if length:
                 yield b"\n".join(reversed(row))
             row, quotes, length = [], 0, 0

@@ -33,10 +33,10 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])", re.IGNORECASE)
 
 
 def training_set(reports: StoredReports, wanted: ReportFilter, pictures: ReportedPictures) -> Iterator[bytes]:
-    """The zip, in pieces, made while it is read: one picture is in memory at a time.
+    """The zip, in pieces, created while it is read: one picture is in memory at a time.
 
     Each picture is in it once, as ``<label>/<SHA-256>.<ext>``, under the label of its latest report. ``MANIFEST`` lists
-    every report that ``wanted`` lets through, with the picture's place in the zip, or why it has none.
+    every report that ``wanted`` matches, with the picture's place in the zip, or why it has none.
     """
     outbox = _Outbox()
     now = datetime.now(UTC).timetuple()[:6]
@@ -55,7 +55,7 @@ def training_set(reports: StoredReports, wanted: ReportFilter, pictures: Reporte
             yield outbox.take()
         manifest = ZipInfo(MANIFEST, now)
         manifest.compress_type = ZIP_DEFLATED
-        with archive.open(manifest, "w", force_zip64=True) as file:  # nobody knows its size before
+        with archive.open(manifest, "w", force_zip64=True) as file:  # its size is not known before
             file.write(csv_row([*FeedbackLog.COLUMNS, "file", "note"]))
             for report in _matching(reports, wanted):
                 file.write(csv_row([*report.row, *_fate(report, places)]))
@@ -65,10 +65,10 @@ def training_set(reports: StoredReports, wanted: ReportFilter, pictures: Reporte
 
 
 def folder_name(label: str) -> str:
-    """A name for a label's folder, safe on any file system whatever a stranger typed as the label.
+    """A name for a label's folder, safe on any file system whatever the label contains.
 
     Letters, digits, ``-`` and ``'`` stay; all else becomes ``_``, as in the model's own labels ("tiger cat" is
-    ``tiger_cat``). Labels that differ in nothing else share a folder.
+    ``tiger_cat``). Labels that differ only in such characters share a folder.
     """
     kept = "".join(
         character if unicodedata.category(character)[0] in "LMN" or character in "-'" else "_"
@@ -83,7 +83,7 @@ def _matching(reports: StoredReports, wanted: ReportFilter) -> Iterator[StoredRe
 
 
 def _fate(report: StoredReport, places: dict[bytes, str]) -> tuple[str, str]:
-    """The picture's place in the zip and a note where it has none."""
+    """The picture's place in the zip, and a note if it has none."""
     if not report.correct_label.strip():
         return "", NO_LABEL
     place = places.get(_digest(report))
@@ -93,7 +93,7 @@ def _fate(report: StoredReport, places: dict[bytes, str]) -> tuple[str, str]:
 
 
 def _digest(report: StoredReport) -> bytes:
-    """The picture's name in half the memory; what is no picture's name gives bytes that name none."""
+    """The picture's name in half the memory; empty for anything that is not a picture's name."""
     return bytes.fromhex(report.image) if re.fullmatch("[0-9a-f]{64}", report.image) else b""
 
 
@@ -103,7 +103,7 @@ def _ending(picture: bytes) -> str:
 
 
 class _Outbox(RawIOBase):
-    """What the zip's writer has written and nobody has taken yet. It can't seek, so the writer never goes back."""
+    """What the zip's writer has written since the last ``take``. It can't seek, so the writer never goes back."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Our request: it knows when it began, and reads ``multipart/form-data`` with the ``multipart`` package's parser.
+"""Our request class: it records its start, and parses ``multipart/form-data`` with the ``multipart`` package.
 
 Flask sees its usual form and files.
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     ParsedForm = tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]
 
 READ_BYTES = 256 * 1024
-LONGEST_HEADER_BYTES = 16 * 1024  # a file name is in one, and some senders put a whole path there
+LONGEST_HEADER_BYTES = 16 * 1024  # one contains the file name, and some senders put a whole path there
 
 
 class FormParser(FormDataParser):
@@ -42,8 +42,8 @@ class FormParser(FormDataParser):
         """As Werkzeug's, but a broken form is an error of its own, not an empty form.
 
         Raises:
-            BrokenForm: the body is no form, ends too early, or has too many or too long heads of parts.
-            RequestEntityTooLarge: it has too much text.
+            BrokenForm: the body is not a form, ends too early, or its parts have too many or too long headers.
+            RequestEntityTooLarge: the body has too much text.
             Overloaded: too many other bodies are being read.
         """
         size_bytes = self.max_content_length or 0 if content_length is None else content_length
@@ -75,13 +75,13 @@ class FormParser(FormDataParser):
                 if text_bytes > self.max_form_memory_size:
                     raise RequestEntityTooLarge
                 form.append((name, content.decode(errors="replace")))
-        except ValueError as error:  # of the parser, or of a header with a line break in it
+        except ValueError as error:  # from the parser, or from a header with a line break in it
             raise BrokenForm(f"the form can't be read: {error.args[0]}") from error  # what follows quotes the sender
         return stream, self.cls(form), self.cls(files)
 
 
 class FormRequest(Request):
-    """``started`` is the time at which its first line was read, by ``time.perf_counter``."""
+    """``started`` is the time at which the request's first line was read, by ``time.perf_counter``."""
 
     form_data_parser_class = FormParser
 
@@ -93,7 +93,7 @@ class FormRequest(Request):
 
 
 def _parts(parser: PushMultipartParser, stream: IO[bytes]) -> Iterator[tuple[MultipartSegment, bytes]]:
-    """Each part with its content, whole."""
+    """Each part with its whole content."""
     chunks: list[bytes] = []
     for event in parser.parse_blocking(stream.read, READ_BYTES):
         if isinstance(event, MultipartSegment):

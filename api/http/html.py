@@ -1,4 +1,4 @@
-"""Whether a client is a person's browser, and errors as pages for those that are."""
+"""Whether a client wants a page or JSON, and errors as pages."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def prefers_json() -> bool:
-    """Whether the client rather reads JSON than a page; one that does not care gets the page."""
+    """Whether the client prefers JSON to a page; without a preference it gets the page."""
     return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
 
 
 def in_words(error: ServiceError, page: str) -> Response:
-    """What a program gets for this error, with a page for a person in place of the problem document."""
+    """The error's usual answer, but with ``page`` as its body in place of the problem document."""
     response = Problems.current().answer(error)
     response.set_data(page)
     response.content_type = "text/html; charset=utf-8"

@@ -1,4 +1,4 @@
-"""What a request may ask for beside its pictures, in the form or in the query: ``top_k`` and ``min_score``."""
+"""The parameters of a request beside its pictures, in the form or in the query: ``top_k`` and ``min_score``."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Wanted:
     """Which labels of an answer the sender wants to see.
 
     Attributes:
-        top_k: at most so many, the best.
-        min_score: none that scores less; 0 to 1.
-        top_k_sent, min_score_sent: whether the request says so, or it is the service's own choice.
+        top_k: the number of labels at most, the best ones.
+        min_score: the lowest score shown; 0 to 1.
+        top_k_sent, min_score_sent: whether the request states the value, or it is the service's default.
     """
 
     top_k: int
@@ -40,10 +40,10 @@ class Wanted:
 
     @classmethod
     def from_request(cls, request: Request, settings: Settings) -> Self:
-        """Read both parameters; where they are missing, ``TOP_K`` labels of any score are wanted.
+        """Read both parameters; without them, ``TOP_K`` labels of any score are wanted.
 
         Raises:
-            InvalidParameter: ``top_k`` is no whole number from 1 to ``TOP_K_MAX``, or ``min_score`` none from 0 to 1.
+            InvalidParameter: ``top_k`` is not a whole number from 1 to ``TOP_K_MAX``, or ``min_score`` not from 0 to 1.
             BrokenForm, RequestEntityTooLarge: as reading the form does.
         """
         top_k = [_top_k(raw, settings.top_k_max) for raw in _sent(request, "top_k")]
@@ -61,13 +61,13 @@ class Wanted:
 
 
 def labels_of(found: Classification, wanted: Wanted | JobRequest) -> list[Label]:
-    """The wanted labels, best first; scores are rounded as they are shown, before they are compared."""
+    """The wanted labels, best first; scores are rounded as shown before they are compared with ``min_score``."""
     shown = (Label(entry.label, round(entry.score, SCORE_DECIMALS)) for entry in found.labels[: wanted.top_k])
     return [entry for entry in shown if entry.score >= wanted.min_score]
 
 
 def inferred(found: Classification, wanted: Wanted | JobRequest) -> Inferred:
-    """``inference_time_ms`` is what a worker spent on the answer, for this request or for an earlier one."""
+    """``inference_time_ms`` is a worker's time for the answer, for this request or for an earlier one."""
     timings = found.timings_ms
     return {
         "predictions": [{"label": entry.label, "confidence": entry.score} for entry in labels_of(found, wanted)],
@@ -76,7 +76,7 @@ def inferred(found: Classification, wanted: Wanted | JobRequest) -> Inferred:
 
 
 def _sent(request: Request, name: str) -> list[str]:
-    """Each value of a parameter: the first counts, the query's before the form's, and all have to be good ones."""
+    """All values of a parameter, the query's before the form's: the first is used, and all must be valid."""
     return [*request.args.getlist(name), *request.form.getlist(name)]
 
 

@@ -1,4 +1,4 @@
-"""The one table from errors to HTTP, and the one error shape: RFC 9457 ``application/problem+json``."""
+"""The one table from errors to HTTP, and the one error format: RFC 9457 ``application/problem+json``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DISCARD_BYTES = 256 * 1024
-REFUSALS_TOLD_EVERY_S = 1.0  # an overloaded service has better things to do than to write logs
+REFUSALS_LOGGED_EVERY_S = 1.0  # an overloaded service must not spend its time on logs
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # no space, or no descriptors, left
 
 # A browser asks its user for the first; a program sees the second.
@@ -75,16 +75,16 @@ class Problems:
     """Answers errors; one per application.
 
     Args:
-        count_refusal: is told of each request that is refused for the time being.
+        count_refusal: called for each request that is refused for the time being.
     """
 
     def __init__(self, count_refusal: Callable[[errors.TemporarilyUnavailable], None]) -> None:
         self._count_refusal = count_refusal
-        self._refusals_untold = 0
-        self._refusals_told_at = float("-inf")
+        self._refusals_unlogged = 0
+        self._refusals_logged_at = float("-inf")
 
     def register(self, app: Flask) -> None:
-        """Make every route answer its errors in the one shape."""
+        """Make every route answer errors in the one format."""
         app.extensions["problems"] = self
         app.register_error_handler(errors.ServiceError, self.answer)
         app.register_error_handler(HTTPException, answer_http_exception)
@@ -93,7 +93,7 @@ class Problems:
 
     @classmethod
     def current(cls) -> Self:
-        """Those of the application that answers the current request."""
+        """The one of the application that answers the current request."""
         found = current_app.extensions["problems"]
         assert isinstance(found, cls)
         return found
@@ -115,13 +115,13 @@ class Problems:
         return response
 
     def _log_refusal(self, error: errors.TemporarilyUnavailable) -> None:
-        self._refusals_untold += 1
-        if time.monotonic() - self._refusals_told_at >= REFUSALS_TOLD_EVERY_S:
-            log.warning("requests refused: %d; the last: %s: %s", self._refusals_untold, type(error).__name__, error)
-            self._refusals_untold, self._refusals_told_at = 0, time.monotonic()
+        self._refusals_unlogged += 1
+        if time.monotonic() - self._refusals_logged_at >= REFUSALS_LOGGED_EVERY_S:
+            log.warning("requests refused: %d; the last: %s: %s", self._refusals_unlogged, type(error).__name__, error)
+            self._refusals_unlogged, self._refusals_logged_at = 0, time.monotonic()
 
     def _answer_os_error(self, error: OSError) -> Response:
-        """A machine without room for an upload at the moment is no bug."""
+        """A machine without room for an upload at the moment is not a bug."""
         if error.errno in NO_ROOM:
             return self.answer(errors.BackendDown("there is no room for this upload at the moment"))
         return answer_bug(error)
@@ -129,7 +129,7 @@ class Problems:
 
 def answer_http_exception(error: HTTPException) -> WerkzeugResponse:
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
-        return error.get_response()  # a redirect is no problem
+        return error.get_response()  # a redirect is not an error
     response = problem(HTTPStatus(error.code), detail_of(error))
     for name, value in error.get_headers():
         if name not in {"Content-Type", "Content-Length"}:
@@ -143,9 +143,9 @@ def answer_bug(error: Exception) -> Response:
 
 
 def _discard(body: IO[bytes]) -> None:
-    """Take the rest of a refused request off its connection, once the answer is out, so that it serves the next one.
+    """Read the rest of a refused request from its connection, after the answer, so that it can serve the next request.
 
-    gunicorn does it too, a kilobyte at a time, each time copying what it has read ahead: half of a refusal's cost.
+    gunicorn does this too, a kilobyte at a time, each time copying what it has read ahead: half of a refusal's cost.
     """
     while body.read(DISCARD_BYTES):
         pass

@@ -1,4 +1,4 @@
-"""What every response says of itself in headers, and what an answer with labels says: which model, and the time."""
+"""The headers of every response, and those of an answer with labels: which model, and where the time went."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def elapsed_ms() -> float:
 def describe(response: Response, *answers: Answer) -> Response:
     """Add ``X-Model``, ``X-Cache`` and ``Server-Timing`` (W3C; durations in milliseconds), and count the answers.
 
-    A batch has the headers of the picture that was waited for longest.
+    A batch has the headers of the picture with the longest wait.
 
-    ``upload`` is reading, checking and storing the picture; ``queue`` is the rest of the wait beside the worker's
-    ``decode`` and ``infer``, the latter being that of the whole batch. Of a joined answer the worker's times are
-    another request's, and ``queue`` is all of its wait; an answer from memory waited for nobody.
+    ``upload`` is reading, checking and storing the picture; ``queue`` is the wait without the worker's ``decode`` and
+    ``infer``, the latter being that of the whole batch. A joined answer's worker times belong to another request, so
+    ``queue`` is its whole wait; a stored answer has none of the three.
     """
     metrics = Metrics.current()
     for answer in answers:

@@ -1,6 +1,6 @@
-"""The JSON bodies that are answered, for mypy: what the views build has to fit them.
+"""The JSON bodies of answers, for mypy: what the views build must fit them.
 
-What each field means, and its bounds, is in ``api/openapi/openapi.yaml``; the tests hold every answer against that. At
+The meaning and bounds of each field are in ``api/openapi/openapi.yaml``; the tests compare every answer with that. At
 run time these are plain dictionaries.
 """
 

@@ -1,4 +1,4 @@
-"""From a request to checked uploads: size, signature and pixel count are looked at before anything is stored."""
+"""From a request to checked uploads: size, signature and pixel count are checked before anything is stored."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from api.settings import Settings
 
-FIELDS = ("file", "image", "files")  # what clients call them; every route that takes pictures takes all three
+FIELDS = ("file", "image", "files")  # names that clients use; every route that takes pictures accepts all three
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An encoded picture that has passed the checks; ``filename`` is the sender's word, for display only."""
+    """An encoded picture that has passed the checks; ``filename`` is the sender's, for display only."""
 
     data: bytes
     filename: str
@@ -30,13 +30,13 @@ class Upload:
         """Check the request's one picture.
 
         Raises:
-            MissingFile: none of ``FIELDS``, or no file chosen.
+            MissingFile: none of ``FIELDS`` is there, or no file was chosen.
             EmptyFile: the file has no bytes.
-            TooManyPictures: there are several.
+            TooManyPictures: there is more than one.
             TooLarge: the picture has more than ``max_pixels`` pixels.
-            NotAnImage: no signature of a supported format.
+            NotAnImage: the bytes have no signature of a supported format.
             Undecodable: the picture's header is broken.
-            RequestEntityTooLarge: werkzeug's, when the body has more than ``max_upload_mb``.
+            RequestEntityTooLarge: Werkzeug's; the body has more than ``max_upload_mb``.
         """
         first, *more = files_of(request)
         if more:
@@ -51,7 +51,7 @@ class Upload:
             EmptyFile, TooLarge, NotAnImage, Undecodable: as ``from_request`` does.
         """
         data = file.read()
-        file.close()  # its copy goes now, not after the answer
+        file.close()  # frees its copy now, not after the answer
         if not data:
             raise EmptyFile("the file is empty")
         check(data, settings.max_pixels)
@@ -62,7 +62,7 @@ def files_of(request: Request) -> list[FileStorage]:
     """The pictures of a form, at least one: field by field, and within a field in the order sent.
 
     Raises:
-        MissingFile: there is none.
+        MissingFile: there is no picture.
     """
     chosen = [file for field in FIELDS for file in request.files.getlist(field) if _is_chosen(file)]
     if not chosen:
@@ -71,7 +71,7 @@ def files_of(request: Request) -> list[FileStorage]:
 
 
 def _is_chosen(file: FileStorage) -> bool:
-    """Whether it is a file at all: a field in which nothing was chosen comes as one without name and content."""
+    """Whether a file was chosen: otherwise browsers send a file without name and content."""
     if file.filename:
         return True
     first = file.stream.read(1)
@@ -80,10 +80,12 @@ def _is_chosen(file: FileStorage) -> bool:
 
 
 def check(data: bytes, max_pixels: int) -> None:
-    """Look at an encoded picture's signature and header; nothing is decoded.
+    """Check an encoded picture's signature and header; nothing is decoded.
 
     Raises:
-        TooLarge, NotAnImage, Undecodable: as the name says.
+        TooLarge: it has more than ``max_pixels`` pixels.
+        NotAnImage: it has no signature of a supported format.
+        Undecodable: its header is broken, or states no pixels.
     """
     try:
         size = read_size(data)

@@ -1,1 +1,1 @@
-"""What the service says of itself: ``openapi.yaml``, written by hand and held true by tests, and pages that show it."""
+"""The service's description: ``openapi.yaml``, written by hand and checked by tests, and the pages that show it."""

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 bp = Blueprint("openapi", __name__)
 
 ASSETS = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css", "redoc.js": "text/javascript"}
-REDOCS_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"  # the one address of another host that is loaded
+REDOCS_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"  # the only thing that it loads from another host
 _DAY_S = 86_400
 
-# Redoc fills empty style elements rule by rule, which the policy does not mind, so only their being empty has to be
-# allowed; the other is the one style that it writes out. Any further inline style stays forbidden.
+# Redoc fills empty style elements rule by rule, which the policy does not restrict, so only the empty style has to be
+# allowed; the other hash is of the one style that it writes out. Any further inline style stays forbidden.
 REDOCS_STYLES = (
     "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
 )
@@ -34,7 +34,7 @@ REDOCS_STYLES = (
 def document() -> ResponseReturnValue:
     """This service in OpenAPI 3.1."""
     kept = current_app.extensions
-    if "openapi" not in kept:  # made when first asked for: most processes never are
+    if "openapi" not in kept:  # made on the first request: most processes never get one
         kept["openapi"] = json.dumps(load(Services.current().settings))
     response = Response(kept["openapi"], content_type="application/json")
     response.add_etag()
@@ -43,13 +43,13 @@ def document() -> ResponseReturnValue:
 
 @bp.get("/docs")
 def docs() -> ResponseReturnValue:
-    """The routes to read and to try out (Swagger UI)."""
+    """The routes, to read and to try out (Swagger UI)."""
     return _page("docs.html", "img-src 'self' data:")
 
 
 @bp.get("/redoc")
 def redoc() -> ResponseReturnValue:
-    """The routes to read (Redoc)."""
+    """The routes, to read (Redoc)."""
     return _page("redoc.html", f"img-src 'self' data:; style-src 'self' {REDOCS_STYLES}; worker-src blob:")
 
 
@@ -66,7 +66,7 @@ def asset(name: str) -> ResponseReturnValue:
 
 @cache
 def _asset(name: str) -> bytes:
-    """One of offapi's files. The package is found, not imported: importing reads all of its 7 MB."""
+    """One of offapi's files. The package is located, not imported: importing reads all of its 7 MB."""
     package = find_spec("offapi")
     assert package is not None
     assert package.origin is not None

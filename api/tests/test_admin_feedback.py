@@ -72,7 +72,7 @@ def reported(settings: Settings, store: ImageStore) -> ReportedPictures:
 
 
 class NoLabels:
-    """Reports are stored as they were typed: no worker has named its classes."""
+    """Reports are stored as they were typed: no worker has published its labels."""
 
     def current_or_none(self) -> None:
         return None
@@ -125,20 +125,20 @@ def table(text: str) -> list[dict[str, str]]:
 
 
 def unzipped(data: bytes) -> tuple[dict[str, bytes], list[dict[str, str]]]:
-    """The pictures of a training set by their place in it, and the manifest."""
+    """The pictures of a training set by their place in it, and the rows of reports.csv."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None
         files = {info.filename: archive.read(info) for info in archive.infolist()}
     return files, table(files.pop(MANIFEST).decode())
 
 
-# Who may look
+# Access
 
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("headers", [{}, BEARER, basic("admin", ""), {"Authorization": "Bearer "}])
-def test_without_a_key_set_nobody_gets_in_and_the_answer_says_what_to_do(closed, route, headers):
-    """An operator who forgets the setting must not show strangers' reports and photos to everybody."""
+def test_without_a_key_set_all_are_refused_and_the_answer_says_what_to_do(closed, route, headers):
+    """An operator who forgets the setting must not show strangers' reports and photos to the public."""
     program = closed.get(route, headers=headers)
     person = closed.get(route, headers=headers | BROWSER)
 
@@ -188,7 +188,7 @@ def test_the_key_opens_as_a_bearer_token_and_as_a_browsers_password(stranger, he
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_nothing_of_it_stays_in_a_cache(operator, route):
+def test_nothing_under_admin_stays_in_a_cache(operator, route):
     """A shared computer or proxy must not keep strangers' reports."""
     assert operator.get(route).headers["Cache-Control"] == "no-store"
 
@@ -196,7 +196,7 @@ def test_nothing_of_it_stays_in_a_cache(operator, route):
 # The page
 
 
-def test_the_newest_report_comes_first_with_all_that_it_says(operator, log, store):
+def test_the_newest_report_comes_first_with_all_its_fields(operator, log, store):
     name = store.put(picture())
     log.append(Report(image=name, prediction="old_news"))
     log.append(Report(name, "Egyptian_cat", "0.6312", "tiger_cat", "see\nthe coat", "resnet50", "cd" * 32))
@@ -212,7 +212,7 @@ def test_the_newest_report_comes_first_with_all_that_it_says(operator, log, stor
     assert f'<img src="/display/{name}" alt="Picture called Egyptian cat, full size"' in entry
 
 
-def test_no_reports_are_no_error(operator):
+def test_an_empty_log_is_not_an_error(operator):
     assert "No report yet" in operator.get("/admin/feedback").text
     assert (
         operator.get("/admin/feedback.csv").text == "time,image,prediction,score,correct_label,comment,model,digest\r\n"
@@ -267,7 +267,7 @@ def test_a_report_without_a_stored_picture_shows_a_placeholder(operator, log, im
     ids=str,
 )
 def test_filters_narrow_page_table_and_pictures_alike(operator, log, query, found):
-    """What is looked at is what is downloaded."""
+    """The page and the downloads show the same reports."""
     rows = [
         "2026-02-28T23:59:59.999+00:00,,Egyptian_cat,,tabby,a,resnet50,",
         "2026-03-01T12:00:00.000+00:00,,wild cat,,,b,efficientnet-lite0,",
@@ -286,7 +286,7 @@ def test_filters_narrow_page_table_and_pictures_alike(operator, log, query, foun
 
 
 @pytest.mark.parametrize("query", ["from=yesterday", "to=2026-02-30", "page=0", "page=-1", "page=x", "page=99999999"])
-def test_a_query_that_means_nothing_is_said_so(operator, query):
+def test_an_invalid_query_is_refused_with_the_reason(operator, query):
     program = operator.get(f"/admin/feedback?{query}")
     person = operator.get(f"/admin/feedback?{query}", headers=BROWSER)
 
@@ -329,7 +329,7 @@ def long_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_newest_of_many_reports_are_read_without_the_rest(long_file, monkeypatch):
-    """A page must not cost more the longer the service has run: a full read holds up everybody's requests."""
+    """A page must not cost more the longer the service has run: a full read delays all requests."""
     read: list[int] = []
     pread = os.pread
 
@@ -359,7 +359,7 @@ def test_all_of_many_reports_are_read_a_part_at_a_time(long_file):
 
 @pytest.mark.parametrize("block_bytes", [1, 2, 7, 64, 1000])
 def test_rows_are_whole_wherever_the_blocks_of_the_file_end(log, monkeypatch, block_bytes):
-    """Read backwards, a line end is between two rows or within a comment: only the quotes tell."""
+    """Read backwards, a line end is between two rows or within a comment: only the quotes decide."""
     comments = ["plain", "a\nb", 'say "x"\n', 'x\n\n"\n', "x\r\ny", '","\n2026-01-01,', "猫\n🐈", "lone\rreturn", ""]
     monkeypatch.setattr(reports_module, "BLOCK_BYTES", block_bytes)
     for comment in comments:
@@ -368,7 +368,7 @@ def test_rows_are_whole_wherever_the_blocks_of_the_file_end(log, monkeypatch, bl
     assert [report.comment for report in StoredReports.at(log.path).newest_first()] == comments[::-1]
 
 
-def test_a_file_that_a_spreadsheet_has_saved_is_read_as_well(log):
+def test_a_file_that_a_spreadsheet_has_saved_can_be_read(log):
     """They write a byte order mark, other line ends, and none at the end."""
     log.append(Report(prediction="cat", comment="one,\nand two"))
     log.append(Report(prediction="dog"))
@@ -377,8 +377,8 @@ def test_a_file_that_a_spreadsheet_has_saved_is_read_as_well(log):
     assert [report.prediction for report in StoredReports.at(log.path).newest_first()] == ["dog", "cat"]
 
 
-def test_a_damaged_row_costs_itself_and_its_surroundings_at_most(log):
-    """A quote without its partner, left by an editor, would make one endless row of everything before it."""
+def test_a_damaged_row_costs_at_most_itself_and_its_neighbours(log):
+    """An unpaired quote, left by an editor, would make one endless row of everything before it."""
     for number in range(1000):
         log.append(Report(prediction=str(number), comment="x" * 200))
     with log.path.open("ab") as file:
@@ -391,7 +391,7 @@ def test_a_damaged_row_costs_itself_and_its_surroundings_at_most(log):
     assert len(found) > 1000 - LONGEST_ROW_BYTES / 200
 
 
-def test_reports_that_come_in_while_one_reads_are_not_half_seen(log):
+def test_reports_appended_while_the_file_is_read_are_not_half_seen(log):
     log.append(Report(prediction="before"))
     reports = StoredReports.at(log.path)
     log.append(Report(prediction="after"))
@@ -399,7 +399,7 @@ def test_reports_that_come_in_while_one_reads_are_not_half_seen(log):
     assert [report.prediction for report in reports.newest_first()] == ["before"]
 
 
-def test_reports_that_cannot_be_read_are_said_so(operator, log):
+def test_reports_that_cannot_be_read_are_an_error(operator, log):
     log.path.mkdir(parents=True)  # what no permission can stop when the tests run as root
 
     for route in ROUTES[:3]:
@@ -409,7 +409,7 @@ def test_reports_that_cannot_be_read_are_said_so(operator, log):
 
 
 def test_a_writer_that_never_ends_does_not_hang_the_reader(operator, log, monkeypatch):
-    """Half a row must not be read, nor a request wait for ever for the other half."""
+    """Half a row must not be read, and no request may wait forever for the other half."""
     monkeypatch.setattr("api.feedback.log._LOCK_TIMEOUT_S", 0.05)
     log.append(Report(comment="whole"))
     with log.path.open() as stuck:
@@ -437,8 +437,8 @@ def test_the_table_is_the_stored_file_newest_first_and_safe_for_spreadsheets(ope
     assert [row["comment"] for row in rows] == ["", 'two\nlines, "quoted"', '\'=HYPERLINK("http://elsewhere.test")']
 
 
-def test_a_long_table_leaves_in_parts(stranger, long_file, log):
-    """Nothing is gathered up before it is sent."""
+def test_a_long_table_is_sent_in_parts(stranger, long_file, log):
+    """It is not collected in memory before it is sent."""
     log.path.parent.mkdir()
     log.path.symlink_to(long_file)
     response = stranger.get("/admin/feedback.csv", headers=BEARER, buffered=False)
@@ -452,7 +452,7 @@ def test_a_long_table_leaves_in_parts(stranger, long_file, log):
 # The training set
 
 
-def test_pictures_lie_in_a_folder_for_each_correct_label(operator, log, store):
+def test_pictures_are_in_a_folder_for_each_correct_label(operator, log, store):
     """The layout that torchvision's ImageFolder reads, with the labels as the model writes them."""
     cat, dog = store.put(picture("grey", "JPEG")), store.put(picture("brown"))
     log.append(Report(image=cat, prediction="dog", correct_label="Egyptian cat"))
@@ -471,8 +471,8 @@ def test_pictures_lie_in_a_folder_for_each_correct_label(operator, log, store):
     ]
 
 
-def test_the_manifest_tells_the_fate_of_every_report(operator, log, store):
-    """Whoever retrains must be able to see what is missing and why."""
+def test_reports_csv_says_what_became_of_every_report(operator, log, store):
+    """The person who retrains must be able to see what is missing and why."""
     kept, gone = store.put(picture()), hashlib.sha256(b"gone").hexdigest()
     log.append(Report(image=kept, correct_label="lynx", comment="first thought"))
     log.append(Report(image=kept, correct_label="tiger cat", comment="second thought"))
@@ -521,7 +521,7 @@ HOSTILE = ["../../etc", "/etc/cron.d", "..", ".", "C:\\Windows", "a/../../b", "c
     ],
 )
 def test_any_label_makes_a_safe_folder(label, folder):
-    """The label is whatever a stranger typed."""
+    """The label is a stranger's text."""
     assert folder_name(label) == folder
 
 
@@ -531,11 +531,11 @@ def test_hostile_labels_leave_nothing_outside_their_folders(operator, log, store
         log.append(Report(image=name, correct_label=label))
     files, _ = unzipped(operator.get("/admin/feedback.zip").data)
 
-    assert len(files) == len(HOSTILE) - 1  # the empty label is none
+    assert len(files) == len(HOSTILE) - 1  # the empty label counts as no label
     assert all(re.fullmatch(r"[A-Za-z0-9_]+/[0-9a-f]{64}\.png", place) for place in files), files
 
 
-def test_pictures_leave_one_at_a_time(stranger, log, store):
+def test_pictures_are_sent_one_at_a_time(stranger, log, store):
     """A training set may be larger than the container's memory."""
     for number in range(50):
         log.append(Report(image=store.put(picture() + os.urandom(100_000)), correct_label=str(number)))
@@ -550,7 +550,7 @@ def test_pictures_leave_one_at_a_time(stranger, log, store):
 
 
 def test_a_reported_picture_outlives_retention(operator, store):
-    """A report is worth most with its picture, and somebody may look at it a month later only."""
+    """A report is worth most with its picture, and the operator may look at it only a month later."""
     name = store.put(picture())
     operator.post("/feedback", data={"filename": name, "correct_label": "lynx"})
     retention_passes(store)
@@ -574,7 +574,7 @@ def test_a_picture_that_nobody_reported_does_not(operator, store):
 
 
 @pytest.mark.parametrize("name", ["a" * 64, "..", "feedback.csv", "%2e%2e%2ffeedback.csv", "a" * 64 + "%00"])
-def test_a_name_that_is_no_kept_picture_is_not_found(operator, log, name):
+def test_the_name_of_no_kept_picture_is_not_found(operator, log, name):
     log.append(Report(comment="there is a feedback.csv"))
 
     assert operator.get(f"/admin/feedback/pictures/{name}").status_code == 404
@@ -589,7 +589,7 @@ def test_a_report_of_no_stored_picture_is_stored_all_the_same(operator, settings
 
 
 def test_kept_pictures_take_no_more_room_than_they_may(store, settings, log):
-    """Anybody can report: without a bound a stranger could fill the disk for good."""
+    """Anybody can report: without a bound a stranger could fill the disk permanently."""
     bounded = ReportedPictures(settings.feedback_dir, store, most_bytes=10_000)
     names = [store.put(picture() + os.urandom(900)) for _ in range(4)]
     client = make_app(settings, store, log, bounded).test_client()
@@ -601,7 +601,7 @@ def test_kept_pictures_take_no_more_room_than_they_may(store, settings, log):
     assert [name in ReportedPictures(settings.feedback_dir, store, 0) for name in names] == [True, True, False, False]
 
 
-def test_what_other_processes_have_kept_counts_as_well(store, settings, monkeypatch):
+def test_what_other_processes_have_kept_counts_too(store, settings, monkeypatch):
     monkeypatch.setattr("api.feedback.pictures.COUNTED_FOR_S", -1.0)
     names = [store.put(picture() + os.urandom(900)) for _ in range(4)]
     here, there = (ReportedPictures(settings.feedback_dir, store, most_bytes=10_000) for _ in range(2))

@@ -1,4 +1,4 @@
-"""What a process believes of the queue between two looks at it, and whom it lets in by that."""
+"""What a process assumes about the queue between two readings of its length, and which requests it admits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def admission(clock: Clock) -> Admission:  # noqa: ARG001  # it goes by that clock
+def admission(clock: Clock) -> Admission:  # noqa: ARG001  # it uses that clock
     return Admission(cast("LiveWorkers", None), max_in_flight=2, body_bytes=1000)
 
 
@@ -49,8 +49,8 @@ def wait_behind(depth: float, workers: WorkerPool) -> object:
     return pytest.approx(expected_wait_s(workers, depth))
 
 
-def test_a_queue_that_nobody_looks_at_is_believed_to_shorten_as_fast_as_the_workers_work(admission, clock):
-    """Else a process that refuses everything would go on refusing while the workers run dry."""
+def test_a_queue_is_assumed_to_shorten_as_fast_as_the_workers_work_until_it_is_read_again(admission, clock):
+    """Otherwise a process that refuses everything would go on refusing while the workers have nothing to do."""
     workers = pool(workers=2, service_ms=20)
     admission.saw_depth(100)
     clock.now += 0.5
@@ -62,7 +62,7 @@ def test_a_queue_that_nobody_looks_at_is_believed_to_shorten_as_fast_as_the_work
     assert admission.expected_wait_s(workers) == 0
 
 
-def test_what_is_seen_replaces_what_was_believed(admission, clock):
+def test_what_is_read_replaces_what_was_assumed(admission, clock):
     workers = pool(workers=2, service_ms=20)
     admission.saw_depth(100)
     clock.now += 0.5
@@ -71,7 +71,7 @@ def test_what_is_seen_replaces_what_was_believed(admission, clock):
     assert admission.expected_wait_s(workers) == wait_behind(90, workers)
 
 
-def test_of_what_a_request_and_a_look_at_the_workers_have_seen_the_later_counts(admission, clock):
+def test_the_later_of_a_requests_and_the_pools_reading_counts(admission, clock):
     admission.saw_depth(100)
     looked_before, looked_since = (pool(2, 20, queued=7, seen_at=clock.now + later) for later in (-1, 1))
     clock.now += 1
@@ -80,8 +80,8 @@ def test_of_what_a_request_and_a_look_at_the_workers_have_seen_the_later_counts(
     assert admission.expected_wait_s(looked_since) == wait_behind(7, looked_since)
 
 
-def test_jobs_on_their_way_into_the_queue_count_as_being_in_it(admission):
-    """A burst of a hundred is not admitted whole because none of it has arrived yet."""
+def test_jobs_that_are_being_submitted_count_as_queued(admission):
+    """A burst of a hundred is not admitted as a whole just because none of its jobs is queued yet."""
     workers = pool(workers=1, service_ms=20)
     admission.saw_depth(10)
     with admission.submitting(), admission.submitting():
@@ -96,13 +96,13 @@ def test_jobs_on_their_way_into_the_queue_count_as_being_in_it(admission):
     [(0, 0), (4, 4 + 8 + 2), (100, 100 + 8 + 8)],
     ids=["nobody in front", "a short queue", "a long queue"],
 )
-def test_an_answer_waits_for_those_in_front_what_is_in_hand_and_the_rest_of_its_own_batch(depth, pictures):
-    """Two workers with batches of 8, one picture of both together every 10 ms; what is forgotten here ends as a 504."""
+def test_an_answer_waits_for_the_jobs_ahead_the_batches_in_progress_and_the_rest_of_its_own_batch(depth, pictures):
+    """Two workers with batches of 8, together one picture every 10 ms; what is not counted here ends as a 504."""
     assert expected_wait_s(pool(workers=2, service_ms=20), depth) == pytest.approx(pictures * 0.010)
 
 
-def test_of_workers_that_have_served_nothing_yet_no_speed_is_assumed(admission, clock):
-    """Behind them the queue is not believed to shorten, and nobody waits too long for it either."""
+def test_no_speed_is_assumed_of_workers_that_have_served_nothing_yet(admission, clock):
+    """Their queue is not assumed to shorten, and no request is refused for waiting too long."""
     admission.saw_depth(100)
     clock.now += 60
 
@@ -118,8 +118,8 @@ def test_a_process_answers_no_more_requests_at_a_time_than_it_has_places(admissi
         pass
 
 
-def test_bodies_that_come_at_the_same_time_have_no_more_than_their_memory(admission):
-    """A few slow senders of large files would else fill the process's memory."""
+def test_bodies_read_at_the_same_time_share_a_bounded_memory(admission):
+    """Otherwise a few slow senders of large files would fill the process's memory."""
     with admission.reading_body(600), pytest.raises(Overloaded), admission.reading_body(600):
         pass
 
@@ -127,6 +127,6 @@ def test_bodies_that_come_at_the_same_time_have_no_more_than_their_memory(admiss
         pass
 
 
-def test_one_body_is_read_however_large_the_limit_of_a_request_is(admission):
+def test_a_single_body_is_read_however_large_a_request_may_be(admission):
     with admission.reading_body(10_000):
         pass

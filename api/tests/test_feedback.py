@@ -31,7 +31,7 @@ def rows(log: FeedbackLog) -> list[list[str]]:
 
 
 def test_a_report_becomes_one_row_under_the_header(log):
-    """Whoever opens the file must find every column named, and the time with its zone."""
+    """A person who opens the file must find every column named, and the time with its zone."""
     log.append(Report("ab" * 32, "Egyptian_cat", "0.6312", "tabby", "look at the coat", "resnet50", "cd" * 32))
 
     header, (time, *row) = rows(log)
@@ -55,7 +55,7 @@ def test_a_report_becomes_one_row_under_the_header(log):
         "x\n",
     ],
 )
-def test_text_comes_out_of_a_csv_reader_as_it_went_in(log, comment):
+def test_a_csv_reader_returns_the_text_unchanged(log, comment):
     """People write commas, quotes and paragraphs; a report must not break the rows around it."""
     log.append(Report(comment=comment))
     log.append(Report(comment="the next one"))
@@ -96,15 +96,15 @@ def test_a_report_may_come_as_one_json_object_or_as_form_fields():
 
 
 @pytest.mark.parametrize("report", ["{'filename': 'a', 'score': 1. }", "it is a dog", "[1, 2]", "12", "[" * 1500])
-def test_a_report_that_is_no_json_object_is_kept_as_the_comment(report):
-    """Somebody took the trouble to send it; a strict parser would throw their words away."""
+def test_a_report_that_is_not_a_json_object_is_kept_as_the_comment(report):
+    """A person took the trouble to send it; a strict parser would throw their words away."""
     assert Report.from_form({"report": report}) == Report(comment=report)
 
 
 @pytest.mark.parametrize(
     "form", [{}, {"report": ""}, {"report": "{}"}, {"comment": " \n"}, {"report": '{"score": null}'}]
 )
-def test_a_report_without_any_word_is_empty(form):
+def test_a_report_without_any_text_is_empty(form):
     assert Report.from_form(form).empty
 
 
@@ -136,8 +136,8 @@ def append_many(folder: Path, writer: int, count: int) -> None:
         log.append(Report(image=f"{writer}-{number}", comment="several\nlines, " * 20))
 
 
-def test_processes_that_append_at_once_lose_and_mix_nothing(tmp_path):
-    """The API runs in several processes and containers over one volume; the header may appear once only."""
+def test_processes_that_append_at_once_neither_lose_nor_mix_rows(tmp_path):
+    """The API runs in several processes and containers over one volume; the header may appear only once."""
     writers = [
         multiprocessing.get_context("spawn").Process(target=append_many, args=(tmp_path, n, 50)) for n in range(4)
     ]
@@ -156,7 +156,7 @@ def test_processes_that_append_at_once_lose_and_mix_nothing(tmp_path):
 def append_with_room_for(folder: Path, more_bytes: int) -> None:
     log = FeedbackLog(folder)
     limit = log.path.stat().st_size + more_bytes
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # the kernel then writes short, or not at all
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # the kernel then writes a part, or nothing
     with pytest.raises(BackendDown):
         log.append(Report(comment="x" * 1000))
 
@@ -182,7 +182,7 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
         FeedbackLog(tmp_path / "feedback").append(Report(comment="lost"))
 
 
-def test_a_lock_that_is_never_given_back_is_waited_for_only_so_long(log, monkeypatch):
+def test_the_wait_for_a_lock_that_is_never_released_is_bounded(log, monkeypatch):
     """A stuck process must not hang the requests of all the others."""
     monkeypatch.setattr("api.feedback.log._LOCK_TIMEOUT_S", 0.05)
     log.append(Report(comment="first"))

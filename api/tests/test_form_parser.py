@@ -37,8 +37,8 @@ def sent(body: bytes, content_type: str = TYPE) -> FormRequest:
 
 
 @pytest.mark.parametrize("size", [0, 1, READ_BYTES - 10, READ_BYTES, 3 * READ_BYTES + 7])
-def test_a_file_arrives_as_it_was_sent_whatever_its_size(size):
-    """A boundary may lie across two reads, and a picture may hold line breaks and dashes of its own."""
+def test_a_file_arrives_unchanged_whatever_its_size(size):
+    """A boundary may be split between two reads, and a picture may contain line breaks and dashes of its own."""
     content = (b"\r\n--\r\n-" * (size // 9 + 1))[:size]
     body, content_type = encode_multipart_formdata({"file": ("caf\u00e9.jpg", content, "image/jpeg"), "top_k": "3"})
     form = sent(body, content_type)
@@ -79,7 +79,7 @@ def test_a_broken_form_says_so_instead_of_looking_like_one_without_a_file(body, 
     with pytest.raises(BrokenForm, match="the form can't be read: ") as told:
         sent(body, content_type).files  # noqa: B018  reading it is the point
 
-    assert len(str(told.value)) < 200  # it goes into a header, and must not carry what was sent
+    assert len(str(told.value)) < 200  # it goes into a header, and must not repeat what was sent
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_form_may_not_fill_the_memory_with_text(fields):
     ids=["many parts", "a long name"],
 )
 def test_a_form_may_not_fill_the_memory_with_parts(fields, too_much):
-    """Its sender is told which: "too large" would make them look for a smaller photo."""
+    """The sender learns which limit it was: "too large" would make them look for a smaller photo."""
     body, content_type = encode_multipart_formdata(fields)
 
     with pytest.raises(BrokenForm, match=too_much):
@@ -111,7 +111,7 @@ def test_a_form_may_not_fill_the_memory_with_parts(fields, too_much):
 
 
 def test_a_body_takes_its_share_of_the_memory_while_it_is_read(services, monkeypatch):
-    """A few slow senders of large files would else fill the process's memory."""
+    """Otherwise a few slow senders of large files would fill the process's memory."""
     body, content_type = encode_multipart_formdata({"file": ("a.jpg", b"x" * 600)})
     monkeypatch.setattr(services.admission, "_body_bytes", 1000)
     with services.admission.reading_body(600), pytest.raises(Overloaded):
@@ -120,5 +120,5 @@ def test_a_body_takes_its_share_of_the_memory_while_it_is_read(services, monkeyp
     assert sent(body, content_type).files["file"].read() == b"x" * 600
 
 
-def test_plain_forms_are_read_as_ever():
+def test_plain_forms_are_still_read():
     assert sent(b"label=cat&path=x", "application/x-www-form-urlencoded").form["label"] == "cat"

@@ -1,4 +1,4 @@
-"""The JSON routes around inference, with an inference that sees a cat in every picture."""
+"""The JSON routes of inference, with a fake one that sees a cat in every picture."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OTHER = odd.ROCKET.read_bytes()
 
 
 class CatInference:
-    """Sees a cat in every picture but those in ``trouble``, by their bytes."""
+    """Sees a cat in every picture except those in ``trouble``, a dictionary by their bytes."""
 
     def __init__(self) -> None:
         self.trouble: dict[bytes, ServiceError] = {}
@@ -101,15 +101,15 @@ def test_infer_gives_top_k_labels_with_their_confidence(client):
         ("hit", ""),
     ],
 )
-def test_server_timing_says_what_an_answer_was_waited_for(client, inference, cache, spent):
-    """Another request's decode and infer are no part of a joined one's time, but its wait for them is."""
+def test_server_timing_says_where_the_wait_for_an_answer_was_spent(client, inference, cache, spent):
+    """A joined answer's decode and infer belong to another request; only the wait for them is its own."""
     inference.cache = cache
     timing = post(client, "/infer", photo()).headers["Server-Timing"]
 
     assert re.fullmatch(rf"upload;dur=\S+, {re.escape(spent)}total;dur=\S+", timing)
 
 
-def test_infer_heeds_top_k_and_min_score(client):
+def test_infer_applies_top_k_and_min_score(client):
     few = post(client, "/infer", photo(), ("top_k", "4"), ("min_score", "0.15")).get_json()
     none = post(client, "/infer?min_score=0.9", photo()).get_json()
 
@@ -133,14 +133,14 @@ def test_a_picture_may_come_in_any_of_the_fields_that_clients_use(client, path, 
 
 
 @pytest.mark.parametrize("path", ["/predict", "/infer"])
-def test_several_pictures_where_one_is_taken_are_refused_rather_than_dropped_unseen(client, path):
+def test_several_pictures_where_one_is_expected_are_refused_not_silently_dropped(client, path):
     response = post(client, path, photo("file"), photo("image"))
 
     assert response.status_code == 400
     assert "one picture is taken here, and the request has 2" in response.headers.get("X-Error", response.text)
 
 
-def test_a_field_in_which_nothing_was_chosen_is_no_picture(client):
+def test_a_field_without_a_chosen_file_is_not_a_picture(client):
     """Browsers send it as a file without name and content."""
     assert post(client, "/infer", photo("file", "", b""), photo("image")).status_code == 200
 
@@ -167,7 +167,7 @@ def test_a_request_that_is_wrong_as_a_whole_gets_a_problem_document(client, path
 @pytest.mark.parametrize(
     ("data", "status"), [(b"", 400), (b"text", 415), (odd.zero_by_zero_png(), 422), (odd.huge_png(), 413)]
 )
-def test_a_single_picture_that_is_no_good_gets_the_status_of_its_fault(client, data, status):
+def test_a_single_bad_picture_gets_the_status_of_its_fault(client, data, status):
     response = post(client, "/infer", photo(data=data))
 
     assert response.status_code == status
@@ -204,25 +204,25 @@ def test_a_batch_is_answered_in_the_order_sent_each_picture_failing_alone(client
 
 
 def body_error(client: FlaskClient, data: bytes) -> str:
-    """What the route for one picture says of it."""
+    """The answer of the route for one picture."""
     return str(json.loads(post(client, "/infer", photo(data=data)).data)["detail"])
 
 
-def test_the_keys_of_a_batch_stand_in_the_documented_order(client):
+def test_the_keys_of_a_batch_are_in_the_documented_order(client):
     body = post(client, "/infer/batch", photo("files")).get_json()
 
     assert list(body) == ["total_images", "successful", "failed", "total_time_ms", "results"]
     assert list(body["results"][0]) == ["filename", "predictions", "inference_time_ms", "error"]
 
 
-def test_the_parameters_hold_for_every_picture_of_a_batch(client):
+def test_the_parameters_apply_to_every_picture_of_a_batch(client):
     body = post(client, "/infer/batch?top_k=1", photo("files"), photo("files")).get_json()
 
     assert [len(result["predictions"]) for result in body["results"]] == [1, 1]
 
 
-def test_pictures_that_are_all_no_good_are_no_fault_of_the_request(client, inference):
-    """The sender reads from each result why; the form itself was fine, and sending it again would not help."""
+def test_a_batch_of_only_bad_pictures_is_not_a_bad_request(client, inference):
+    """Each result says why; the form itself was fine, and sending it again would not help."""
     inference.trouble[OTHER] = WorkerFault("given up")
     response = post(
         client, "/infer/batch", photo("files", data=b"text"), photo("files", data=b""), photo("files", data=OTHER)
@@ -233,7 +233,7 @@ def test_pictures_that_are_all_no_good_are_no_fault_of_the_request(client, infer
     assert "X-Cache" not in response.headers
 
 
-def test_more_pictures_than_a_batch_takes_are_refused_before_any_is_looked_at(client):
+def test_more_pictures_than_a_batch_may_have_are_refused_before_any_is_checked(client):
     response = post(client, "/infer/batch", *[photo("files") for _ in range(5)])
 
     assert response.status_code == 400
@@ -247,8 +247,8 @@ def test_a_batch_of_too_many_bytes_is_refused(client):
     assert response.content_type == "application/problem+json"
 
 
-def test_a_batch_of_which_nothing_can_be_accepted_is_refused_with_the_time_to_come_back(client, inference):
-    """A client that waits and sends it again does right; 200 with nothing in it would not tell it so."""
+def test_a_batch_of_which_nothing_can_be_accepted_is_refused_with_a_time_to_try_again(client, inference):
+    """A client should wait and send it again; a 200 without any result would not say so."""
     inference.trouble = {PHOTO: Overloaded("busy", 7), OTHER: DeadlineExceeded("too late")}
     refused = post(client, "/infer/batch", photo("files", data=b"text"), photo("files"), photo("files", data=OTHER))
     late = post(client, "/infer/batch", photo("files", data=OTHER))
@@ -257,7 +257,7 @@ def test_a_batch_of_which_nothing_can_be_accepted_is_refused_with_the_time_to_co
     assert late.status_code == 504
 
 
-def test_a_batch_that_is_accepted_in_part_says_of_the_rest_why_not(client, inference):
+def test_a_batch_that_is_accepted_in_part_says_why_the_rest_was_not(client, inference):
     inference.trouble[OTHER] = Overloaded("busy", 7)
     body = post(client, "/infer/batch", photo("files"), photo("files", data=OTHER)).get_json()
 

@@ -1,4 +1,4 @@
-"""The story of one request, on a real server with scripted workers."""
+"""The steps of one request, on a real server with scripted workers."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def queued(redis: Redis) -> int:
 
 
 def pretend_worker(redis: Redis, service_ms: float) -> None:
-    """A worker on paper: requests count on it, and nobody takes them."""
+    """A worker that is only registered: requests rely on it, and no process takes them."""
     register(redis, MODEL)
     entry = WorkerEntry(worker_id="paper", host="h", model=MODEL, digest=DIGEST, batch=1, service_ms=service_ms)
     heartbeat(redis, entry)
 
 
-def test_a_picture_is_computed_the_first_time_and_remembered_the_second(workers, open_inference):
+def test_a_picture_is_computed_the_first_time_and_served_from_the_cache_the_second(workers, open_inference):
     workers.start()
     inference = open_inference()
 
@@ -117,7 +117,7 @@ def test_a_picture_that_the_worker_cannot_read_is_the_senders_fault(workers, ope
         ask(open_inference(), "bad")
 
 
-def test_a_fault_of_ours_is_reported_as_ours_and_never_remembered(workers, open_inference):
+def test_our_own_fault_is_reported_as_ours_and_never_cached(workers, open_inference):
     workers.start()
     inference = open_inference()
     for _ in range(2):
@@ -128,7 +128,7 @@ def test_a_fault_of_ours_is_reported_as_ours_and_never_remembered(workers, open_
 
 
 def test_a_joiner_of_a_dropped_job_computes_for_itself(workers, open_inference):
-    """Another request's end is no answer to this one."""
+    """The end of another request's wait does not answer this one."""
     picture = workers.store.put(b"tabby")
     dead = workers.queue.submit(MODEL, ClassifyJob(picture, cache=True), 0.01)
     eventually(lambda: not workers.redis.exists(keys.wanted(dead.job_id)), "nobody wants it any more")
@@ -140,7 +140,7 @@ def test_a_joiner_of_a_dropped_job_computes_for_itself(workers, open_inference):
 
 
 def test_a_joiner_of_a_vanished_job_computes_for_itself(workers, open_inference):
-    """Redis may have lost it; waiting for it would be waiting for nothing."""
+    """Redis may have lost it; waiting for it would be in vain."""
     workers.start()
     workers.redis.set(keys.inflight(MODEL, workers.store.put(b"tabby")), "0" * 32)
 
@@ -155,8 +155,8 @@ def test_without_a_worker_a_request_is_refused_at_once(open_inference):
     assert refused.value.retry_after_s > 0
 
 
-def test_the_first_worker_to_come_is_seen_at_once(workers, open_inference):
-    """Whoever was refused a moment ago must not be refused because of that."""
+def test_the_first_worker_to_register_is_seen_at_once(workers, open_inference):
+    """An earlier refusal must not cause another one."""
     inference = open_inference()
     with pytest.raises(NoWorker):
         ask(inference, "tabby")
@@ -165,15 +165,15 @@ def test_the_first_worker_to_come_is_seen_at_once(workers, open_inference):
     assert ask(inference, "tabby") == ("tabby", "miss")
 
 
-def test_a_request_that_nobody_answers_ends_at_its_deadline(redis, open_inference):
+def test_a_request_that_no_worker_answers_ends_at_its_deadline(redis, open_inference):
     pretend_worker(redis, service_ms=0)
 
     with pytest.raises(DeadlineExceeded):
         ask(open_inference(request_timeout_s=0.3), "tabby")
 
 
-def test_a_request_that_would_wait_too_long_is_refused_with_the_time_to_come_back(redis, open_inference):
-    """100 pictures of 2 s each are in front: at a deadline of 30 s it is not even begun, nor is its body read."""
+def test_a_request_that_would_wait_too_long_is_refused_with_a_time_to_try_again(redis, open_inference):
+    """100 pictures of 2 s each are ahead: with a deadline of 30 s it is not started, nor is its body read."""
     pretend_worker(redis, service_ms=2000)
     redis.rpush(f"rq:queue:{queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
     inference = open_inference()
@@ -185,8 +185,8 @@ def test_a_request_that_would_wait_too_long_is_refused_with_the_time_to_come_bac
     assert redis.llen(f"rq:queue:{queue_name(MODEL)}") == 100
 
 
-def test_one_slow_picture_does_not_lock_everyone_out(workers, open_inference):
-    """Behind an empty queue a request is always let in, however long the last picture took."""
+def test_one_slow_picture_does_not_lock_all_requests_out(workers, open_inference):
+    """With an empty queue a request is always admitted, however long the last picture took."""
     workers.start()
     pretend_worker(workers.redis, service_ms=1_000_000)
 
@@ -316,8 +316,8 @@ def test_a_batch_takes_one_place(workers, open_inference):
     assert len(ask_all(open_inference(max_in_flight=1), "tabby", "lynx", "puma")) == 3
 
 
-def test_of_a_batch_as_much_is_begun_as_can_be_answered_in_time(redis, open_inference):
-    """Behind two others, the third would wait for 2.5 s, and half of its 2 s is what it may expect to wait."""
+def test_as_much_of_a_batch_is_started_as_can_be_answered_in_time(redis, open_inference):
+    """Behind two others, the third would wait for 2.5 s, and it may expect to wait only half of its 2 s."""
     pretend_worker(redis, service_ms=1000)
 
     assert ask_all(open_inference(request_timeout_s=2), "tabby", "lynx", "puma") == [
@@ -326,8 +326,8 @@ def test_of_a_batch_as_much_is_begun_as_can_be_answered_in_time(redis, open_infe
     assert queued(redis) == 2
 
 
-def test_a_picture_that_uses_up_the_deadline_costs_the_others_nothing(workers, open_inference):
-    """They were answered while it was waited for."""
+def test_a_picture_that_uses_up_the_deadline_does_not_cost_the_others_their_answers(workers, open_inference):
+    """They were answered while the request waited for it."""
     workers.start()
     workers.redis.hset("rq:job:stuck", "status", "queued")
     workers.redis.set(keys.inflight(MODEL, workers.store.put(b"puma")), "stuck")
@@ -335,7 +335,7 @@ def test_a_picture_that_uses_up_the_deadline_costs_the_others_nothing(workers, o
     assert ask_all(open_inference(request_timeout_s=3), "puma", "tabby") == [DeadlineExceeded, ("tabby", "miss")]
 
 
-def test_a_batch_waits_for_a_redis_that_hangs_once_not_for_each_picture(redis, open_inference, monkeypatch):
+def test_a_batch_waits_once_for_a_redis_that_hangs_not_for_each_picture(redis, open_inference, monkeypatch):
     """Each wait lasts seconds: thirty-two of them, one after the other, would be minutes past the deadline."""
     pretend_worker(redis, service_ms=1)
     looks: list[str] = []

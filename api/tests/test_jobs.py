@@ -35,7 +35,7 @@ NOBODY = "0" * 32
 
 @pytest.fixture
 def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
-    """A server on which no worker is alive, but one was: so the API knows whom to leave jobs for."""
+    """A server on which no worker is alive, but one was: so the API knows for which model to queue jobs."""
     register(redis, MODEL)
     workers = ScriptedWorkers(valkey.url, tmp_path)
     yield workers
@@ -83,7 +83,7 @@ def problem(response: TestResponse) -> int:
 
 
 def test_a_job_is_accepted_before_it_is_done(workers, client):
-    """202, where it is, and when to ask again; with no worker alive it waits for one."""
+    """202, its address, and when to ask again; with no worker alive it waits for one."""
     accepted = submit(client)
     body = accepted.get_json()
 
@@ -107,7 +107,7 @@ def test_a_job_is_accepted_once_its_picture_is_on_the_disk(client, tmp_path, mon
     assert [path for path in (tmp_path / "uploads").glob("*/*") if path.stat().st_ino not in synced] == []
 
 
-def test_a_disk_that_refuses_the_picture_makes_no_job(workers, client, monkeypatch):
+def test_no_job_is_made_if_the_disk_refuses_the_picture(workers, client, monkeypatch):
     def refuse(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -119,7 +119,7 @@ def test_a_disk_that_refuses_the_picture_makes_no_job(workers, client, monkeypat
 
 @pytest.mark.usefixtures("workers")
 def test_while_a_job_waits_for_the_disk_others_are_served(client, monkeypatch):
-    """All requests of a process share one thread: what waits for a disk must not hold it."""
+    """All requests of a process share one thread, which must not wait for a disk."""
     other_served = Event()
 
     def slow_disk(_descriptor: int) -> None:
@@ -152,7 +152,7 @@ def test_a_job_that_is_done_shows_its_result(workers, client):
 
 
 def test_a_job_whose_answer_is_known_is_done_at_once(workers, client):
-    """Still 202 with a place to look: senders need to know one way only."""
+    """Still 202 with an address: senders need to know only one way."""
     workers.start()
     ended(client, submit(client))
     again = submit(client)
@@ -183,8 +183,8 @@ def test_a_job_that_failed_says_why(workers, client, script, kind):
 
 
 @pytest.mark.usefixtures("workers")
-def test_top_k_and_min_score_are_the_jobs(workers, client):
-    """They are said once, with the picture, and hold for every look at the result."""
+def test_top_k_and_min_score_belong_to_the_job(workers, client):
+    """They are sent once, with the picture, and apply to every reading of the result."""
     workers.start()
 
     assert ended(client, submit(client, top_k="1", min_score="1"))["result"]["predictions"] == [
@@ -196,12 +196,12 @@ def test_top_k_and_min_score_are_the_jobs(workers, client):
 
 @pytest.mark.usefixtures("workers")
 @pytest.mark.parametrize("field", ["file", "image", "files"])
-def test_the_picture_is_taken_in_any_of_the_fields(client, field):
+def test_the_picture_is_accepted_in_any_of_the_fields(client, field):
     assert submit(client, field=field).status_code == 202
 
 
 @pytest.mark.usefixtures("workers")
-def test_what_is_no_picture_makes_no_job(workers, client):
+def test_no_job_is_made_of_what_is_not_a_picture(workers, client):
     form = {"file": (io.BytesIO(b"hello"), "photo.jpg")}
 
     assert problem(client.post("/v1/jobs", data=form)) == 415
@@ -212,8 +212,8 @@ def test_what_is_no_picture_makes_no_job(workers, client):
 @pytest.mark.usefixtures("workers")
 @pytest.mark.parametrize("method", ["get", "delete"])
 @pytest.mark.parametrize("name", [NOBODY, "x", "0" * 33, "..%2f..", "%00", "🐈"])
-def test_a_job_that_is_none_is_not_found(client, method, name):
-    """Unknown, expired or malformed: the answer tells no difference."""
+def test_an_id_of_no_job_is_not_found(client, method, name):
+    """Unknown, expired or malformed: the answer is the same."""
     assert problem(getattr(client, method)(f"/v1/jobs/{name}")) == 404
 
 
@@ -221,8 +221,8 @@ def test_a_job_that_is_none_is_not_found(client, method, name):
 
 
 @pytest.mark.usefixtures("workers")
-def test_the_same_key_brings_the_same_job(client):
-    """A sender that lost the first answer sends again, quoted as the IETF's draft says, or bare: it reads the same."""
+def test_the_same_key_returns_the_same_job(client):
+    """A sender that lost the first answer sends again, quoted as in the IETF's draft, or bare: both are the same."""
     first = submit(client, key='"order-7"')
     again = submit(client, key="order-7")
 
@@ -242,7 +242,7 @@ def test_the_same_key_with_something_else_is_unprocessable(client):
 
 @pytest.mark.usefixtures("workers")
 @pytest.mark.parametrize("key", ["", '""', "x" * 256, "schl\u00fcssel", "a\tb"])
-def test_a_key_that_is_none_is_refused(workers, client, key):
+def test_an_invalid_key_is_refused(workers, client, key):
     assert problem(submit(client, key=key)) == 400
     assert workers.redis.keys("ticket:*") == []
 
@@ -251,7 +251,7 @@ def test_a_key_that_is_none_is_refused(workers, client, key):
 
 
 def test_a_cancelled_job_stays_cancelled(workers, client):
-    """Also when it is cancelled again, and when its key comes again."""
+    """Even when it is cancelled again, and when its key is sent again."""
     accepted = submit(client, key="order-7")
     for _ in range(2):
         response = client.delete(accepted.headers["Location"])
@@ -277,8 +277,8 @@ def test_a_job_that_has_ended_cannot_be_cancelled(workers, client, script):
 # Admission
 
 
-def test_where_no_worker_ever_was_no_job_is_taken(redis, client):
-    """Nobody knows which model will answer."""
+def test_no_job_is_accepted_where_no_worker_was_ever_registered(redis, client):
+    """The model that will answer is unknown."""
     response = submit(client)
 
     assert problem(response) == 503
@@ -286,8 +286,8 @@ def test_where_no_worker_ever_was_no_job_is_taken(redis, client):
     assert redis.keys("ticket:*") == []
 
 
-def test_a_job_is_taken_when_a_request_would_wait_too_long(workers, client):
-    """It has time. What it waits for is said in Retry-After, within reason."""
+def test_a_job_is_accepted_when_a_request_would_wait_too_long(workers, client):
+    """It has time. Retry-After says how long, within reason."""
     busy(workers, service_ms=2000)
     workers.redis.rpush(f"rq:queue:{queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
     accepted = submit(client)
@@ -296,15 +296,15 @@ def test_a_job_is_taken_when_a_request_would_wait_too_long(workers, client):
     assert accepted.headers["Retry-After"] == "30"
 
 
-def test_jobs_that_wait_refuse_no_request(workers, client):
-    """They stand behind it."""
+def test_waiting_jobs_do_not_make_requests_be_refused(workers, client):
+    """Requests go first."""
     busy(workers, service_ms=2000)
     workers.redis.rpush(f"rq:queue:{async_queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
     with client.application.app_context():
         Services.current().inference.admit()
 
 
-def test_a_job_that_would_expire_before_its_turn_is_not_taken(workers, open_client):
+def test_a_job_that_would_expire_before_its_turn_is_not_accepted(workers, open_client):
     """Accepting it would be losing it."""
     busy(workers, service_ms=2000)
     workers.redis.rpush(f"rq:queue:{async_queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
@@ -315,8 +315,8 @@ def test_a_job_that_would_expire_before_its_turn_is_not_taken(workers, open_clie
     assert workers.redis.keys("ticket:*") == []
 
 
-def test_a_redis_full_of_jobs_still_takes_requests(workers, open_client):
-    """Jobs stay for a day: they leave room for those who wait."""
+def test_requests_are_still_accepted_when_redis_is_full_of_jobs(workers, open_client):
+    """Jobs stay for a day: they leave room for requests."""
     workers.start()
     with workers.redis_filled_to(0.7):
         client = open_client()
@@ -328,13 +328,13 @@ def test_a_redis_full_of_jobs_still_takes_requests(workers, open_client):
     assert predicted.status_code == 200
 
 
-def test_an_absent_redis_is_said_so(open_client, tmp_path):
+def test_an_absent_redis_is_reported_as_such(open_client, tmp_path):
     client = open_client(redis_url=f"unix://{tmp_path}/nothing")
 
     assert [problem(response) for response in (submit(client), client.get(f"/v1/jobs/{NOBODY}"))] == [503, 503]
 
 
 def busy(workers: ScriptedWorkers, service_ms: float) -> None:
-    """A worker on paper: the API counts on it, and nobody takes the jobs."""
+    """A worker that is only registered: the API relies on it, and no process takes the jobs."""
     entry = WorkerEntry(worker_id="paper", host="h", model=MODEL, digest=DIGEST, batch=1, service_ms=service_ms)
     heartbeat(workers.redis, entry)

@@ -53,8 +53,8 @@ def test_labels_stay_known_while_the_worker_restarts(redis, lookup):
 @pytest.mark.parametrize(
     "leave", [lambda redis: deregister(redis, ENTRY), lambda redis: redis.delete(f"labels:pets:{'d' * 64}")]
 )
-def test_a_process_that_never_saw_any_labels_says_that_no_worker_is_there(redis, lookup, leave):
-    """Nor does it take a worker of an older version, which publishes none, for a model without classes."""
+def test_a_process_that_never_read_any_labels_says_that_no_worker_is_ready(redis, lookup, leave):
+    """A worker of an older version, which publishes none, does not count as a model without classes."""
     be_at_work(redis)
     leave(redis)
 
@@ -90,6 +90,6 @@ def test_a_person_reads_each_name_once_and_in_order():
         ("", ""),
     ],
 )
-def test_words_mean_the_label_that_they_name_and_else_themselves(words, label):
+def test_words_mean_the_label_that_they_name_or_otherwise_themselves(words, label):
     """Retraining sorts by label: "Egyptian cat" and "Egyptian_cat" are one class, a dog and a jacket are two."""
     assert PETS.meant_by(words) == label

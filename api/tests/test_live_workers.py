@@ -1,4 +1,4 @@
-"""Who a process believes to be at work between two looks at the registry."""
+"""Which workers a process assumes to be alive between two readings of the registry."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def pool(service_ms: Sequence[float]) -> WorkerPool:
     [((20.0, 0.0), 20.0), ((20.0, 200.0), 2 / (1 / 20 + 1 / 200)), ((0.0, 0.0), 0.0)],
     ids=["one has just started", "one is slow", "both have just started"],
 )
-def test_a_pool_is_as_quick_as_its_workers_together(service_ms, expected_ms):
-    """Behind a long queue, just after a restart, twice as much as the workers can do would else be let in."""
+def test_a_pool_is_as_fast_as_its_workers_together(service_ms, expected_ms):
+    """Otherwise, with a long queue just after a restart, twice as much as the workers can do would be admitted."""
     assert pool(service_ms).mean_service_s * 1000 == pytest.approx(expected_ms)
 
 
 class SlowRedis:
-    """A Redis in front of which the first look stands until it is let go on."""
+    """A Redis in front of which the first look waits until the test lets it go on."""
 
     def __init__(self) -> None:
         self.asked, self.answer = Event(), Event()
@@ -68,8 +68,8 @@ class SlowRedis:
         return []
 
 
-def test_while_somebody_looks_anew_others_go_by_what_was_seen_before(clock, monkeypatch):
-    """In a burst a look takes as long as hundreds of requests: they are not to fail, nor to wait, for its sake."""
+def test_while_one_request_reads_the_registry_others_use_what_was_read_before(clock, monkeypatch):
+    """In a burst a look takes as long as hundreds of requests, which must neither fail nor wait because of it."""
     live_workers = LiveWorkers(cast("Redis", None), cast("JobQueue", None))
     known = pool([20])
     monkeypatch.setattr(live_workers, "_pool", known)

@@ -1,4 +1,4 @@
-"""OpenAPI is written by hand; here it is held to the code. Every other test of this folder helps: see conftest."""
+"""OpenAPI is written by hand; here it is compared with the code. All other tests of this folder help: see conftest."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 FILES = {"static", "openapi.asset"}
 PICTURE = (ROOT / "tests" / "pictures" / "chelsea.jpg").read_bytes()
 
-# What the parts that the views work with may raise, as their docstrings say. A new part needs its lines here.
+# What the parts that the views use may raise, as their docstrings say. A new part needs its lines here.
 NOT_NOW: list[Exception] = [api_errors.Overloaded("-"), api_errors.NoWorker("-"), errors.BackendDown("-")]
 JOB: list[Exception] = [errors.JobNotFound("-"), errors.UnknownOutcome("-"), errors.BackendDown("-")]
 RAISED_BY: dict[str, list[Exception]] = {
@@ -70,7 +70,7 @@ TROUBLES = [(act, error) for act, raised in RAISED_BY.items() for error in raise
 
 
 def application(settings: Settings, act: str = "", error: Exception | None = None) -> Flask:
-    """The application upon parts that do nothing, but for ``act``, a part and its method, which raises ``error``."""
+    """The application with parts that do nothing, except for ``act``, a part and its method, which raises ``error``."""
     parts = MagicMock(**({f"{act}.side_effect": error} if act else {}))
     return create_app(
         Services(**{field.name: getattr(parts, field.name) for field in fields(Services)} | {"settings": settings})
@@ -107,14 +107,14 @@ def examples(conformance: Conformance, content: dict[str, Any]) -> list[Any]:
 
 
 def routes(app: Flask) -> Iterator[tuple[Rule, str]]:
-    """Each route that OpenAPI has to tell of, by path and method; the rest are files that pages load."""
+    """Each route that OpenAPI has to describe, by path and method; the rest are files that pages load."""
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
         if rule.endpoint not in FILES:
             for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
                 yield rule, method
 
 
-# Nothing is left out, and nothing made up
+# Nothing is missing, and nothing is invented
 
 
 def test_the_document_has_every_route_and_every_route_is_in_it(app, document):
@@ -125,7 +125,7 @@ def test_the_document_has_every_route_and_every_route_is_in_it(app, document):
     assert documented == there
 
 
-def test_what_is_not_documented_are_files_that_pages_load(app):
+def test_only_files_that_pages_load_are_not_documented(app):
     """The list of exceptions may not grow in silence."""
     assert {"static", "openapi.asset"} == FILES
     assert {rule.endpoint for rule in app.url_map.iter_rules()} >= FILES
@@ -140,7 +140,7 @@ def test_every_error_has_an_example(document):
     assert told.items() >= ours.items()
 
 
-def test_every_part_that_views_work_with_is_tried_below():
+def test_every_part_that_the_views_use_is_tried_below():
     assert {act.partition(".")[0] for act in RAISED_BY} == {field.name for field in fields(Services)} - {"settings"}
 
 
@@ -160,7 +160,7 @@ def test_whatever_a_part_raises_ends_in_a_documented_status(settings, act, error
     assert [record.getMessage() for record in caplog.records if record.exc_info and record.exc_info[1] is error] == []
 
 
-# What is said is so
+# The document is correct
 
 
 def test_the_document_is_valid_openapi(document):

@@ -128,7 +128,7 @@ def test_the_page_needs_no_other_host_and_runs_nothing_inline(client, address):
     assert "default-src 'self'" in response.headers["Content-Security-Policy"]
 
 
-def test_everything_that_the_page_loads_is_there(client):
+def test_everything_that_the_page_loads_exists(client):
     links = re.findall(r'(?:src|href)="(/static/[^"]*)"', client.get("/").text)
 
     assert len(links) >= 3
@@ -185,7 +185,7 @@ def test_the_pages_own_script_gets_json(client, store):
 @pytest.mark.parametrize(
     "data", [{}, {"other": ("cat.jpg", b"x")}, {"file": ("", b"")}], ids=["nothing", "other", "none chosen"]
 )
-def test_a_form_without_a_picture_leads_back_to_the_page_which_says_so(client, data):
+def test_a_form_without_a_picture_is_redirected_to_the_page_which_says_so(client, data):
     """As in the systems that this one replaces; a reload of what follows sends no form again, and no cookie is set."""
     body, content_type = encode_multipart_formdata(data)
     led = client.post("/", data=body, content_type=content_type)
@@ -197,7 +197,7 @@ def test_a_form_without_a_picture_leads_back_to_the_page_which_says_so(client, d
     assert "There was no picture in that form" in page.text
 
 
-def test_a_script_that_sends_no_picture_is_told_so_itself(client):
+def test_a_script_that_sends_no_picture_gets_the_error_itself(client):
     problem = client.post("/", data={}, headers=JSON)
 
     assert problem.status_code == 400
@@ -205,7 +205,7 @@ def test_a_script_that_sends_no_picture_is_told_so_itself(client):
 
 
 @pytest.mark.parametrize("code", ["", "unknown", "<b>pwned</b>", "missing-file<b>"])
-def test_the_page_says_nothing_that_a_strangers_link_makes_up(client, code):
+def test_the_page_shows_no_text_that_a_strangers_link_makes_up(client, code):
     page = client.get("/", query_string={"message": code})
 
     assert page.status_code == 200
@@ -255,7 +255,7 @@ def test_a_file_that_is_too_large_is_explained_in_words(client):
 @pytest.mark.parametrize(
     ("trouble", "status"), [(Overloaded("too many at once", 7), 503), (Undecodable("cut short"), 422)]
 )
-def test_trouble_behind_the_page_keeps_its_status_and_its_words(client, inference, trouble, status):
+def test_an_error_behind_the_page_keeps_its_status_and_its_text(client, inference, trouble, status):
     inference.trouble = trouble
     page = client.post("/", data=form(picture()))
     problem = client.post("/", data=form(picture()), headers=JSON)
@@ -267,8 +267,8 @@ def test_trouble_behind_the_page_keeps_its_status_and_its_words(client, inferenc
     assert json.loads(problem.data)["detail"] == str(trouble)
 
 
-def test_a_person_and_a_program_are_both_told_when_to_come_again(client, inference):
-    """A browser's extension or a proxy reads the header of a page as well."""
+def test_both_a_person_and_a_program_learn_when_to_try_again(client, inference):
+    """A browser's extension or a proxy reads the header of a page too."""
     inference.trouble = Overloaded("too many at once", 7)
     page = client.post("/", data=form(picture()))
     problem = client.post("/", data=form(picture()), headers=JSON)
@@ -312,7 +312,7 @@ def test_a_stored_picture_can_never_run_as_a_page(client, store):
     assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
 
 
-def test_a_browser_keeps_a_picture_and_asks_again_for_nothing(client, store):
+def test_a_browser_keeps_a_picture_and_does_not_ask_again(client, store):
     """The name is the content's hash, so the content never changes; shared caches must not keep people's photos."""
     address = f"/display/{store.put(picture())}"
     first = client.get(address)
@@ -337,7 +337,7 @@ def test_a_browser_keeps_a_picture_and_asks_again_for_nothing(client, store):
         "a" * 64 + "%0a",
     ],
 )
-def test_a_name_that_is_no_stored_picture_is_not_found(client, name):
+def test_the_name_of_no_stored_picture_is_not_found(client, name):
     """The name becomes a path on disk: only the hash of something stored may ever reach it."""
     assert client.get(f"/display/{name}").status_code == 404
 
@@ -345,7 +345,7 @@ def test_a_name_that_is_no_stored_picture_is_not_found(client, name):
 # The labels to choose from
 
 
-def test_the_labels_are_there_for_whoever_lets_a_person_choose(client):
+def test_the_labels_are_there_for_programs_that_let_a_person_choose(client):
     """In the bundle's own spelling and by class index, as a program gets them in answers."""
     response = client.get("/labels")
 
@@ -358,7 +358,7 @@ def test_the_labels_are_there_for_whoever_lets_a_person_choose(client):
     assert client.get("/labels", headers={"If-None-Match": response.headers["ETag"]}).status_code == 304
 
 
-def test_without_a_worker_ever_there_are_no_labels_yet(client, labels):
+def test_there_are_no_labels_before_the_first_worker(client, labels):
     labels.known = None
     response = client.get("/labels")
 
@@ -386,8 +386,8 @@ def test_a_plain_form_suggests_every_label_in_words(client, address):
     assert 'list="labels"' in page
 
 
-def test_a_page_without_a_result_brings_no_list(client):
-    """Ten kilobytes that nobody could use."""
+def test_a_page_without_a_result_has_no_list_of_labels(client):
+    """Ten kilobytes that could not be used."""
     assert "<option" not in client.get("/").text
 
 
@@ -430,7 +430,7 @@ def test_a_result_can_be_reported_wrong_with_the_form_beside_it(client, settings
     [("Egyptian cat", "Egyptian_cat"), ("egyptian_cat", "Egyptian_cat"), ("Cardigan", "Cardigan"), ("a mug", "a mug")],
 )
 def test_the_right_label_is_stored_as_the_model_spells_it_and_anything_else_as_typed(client, settings, words, stored):
-    """Who retrains sorts by label; what the model has no label for is worth knowing as well."""
+    """Training needs the exact label; what the model has no label for is worth knowing too."""
     client.post("/feedback", data={"correct_label": words})
     client.post("/feedback", data={"report": json.dumps({"correct_label": words})}, headers=JSON)
 
@@ -438,7 +438,7 @@ def test_the_right_label_is_stored_as_the_model_spells_it_and_anything_else_as_t
 
 
 def test_a_report_is_stored_as_typed_when_no_labels_are_known(client, settings, labels):
-    """Nothing that a person sends may be lost because a worker is away."""
+    """Nothing that a person sends may be lost because a worker is down."""
     labels.known = None
     client.post("/feedback", data={"correct_label": "Egyptian cat"})
 
@@ -454,7 +454,7 @@ def test_a_script_reports_with_one_json_field_and_learns_that_it_is_stored(clien
 
 
 def test_an_empty_report_shows_the_page_and_stores_nothing(client, settings):
-    """An accidental click is no complaint; the page says so instead of thanking."""
+    """An accidental click is not a report; the page says so instead of thanking."""
     page = client.post("/feedback")
 
     assert page.status_code == 200
@@ -464,7 +464,7 @@ def test_an_empty_report_shows_the_page_and_stores_nothing(client, settings):
 
 
 def test_a_refused_report_comes_back_as_typed_and_harmless(client, settings):
-    """Nobody should have to type it again, and nobody's text may become markup."""
+    """The person should not have to type it again, and no text may become markup."""
     typed = {
         "comment": "</textarea><script>alert(1)</script>",
         "prediction": '" autofocus x="',
@@ -479,7 +479,7 @@ def test_a_refused_report_comes_back_as_typed_and_harmless(client, settings):
     assert reports(settings) == []
 
 
-def test_a_report_that_cannot_be_stored_is_said_so(client, settings):
+def test_a_report_that_cannot_be_stored_is_an_error(client, settings):
     """Thanking for a report that was lost would be a lie."""
     settings.feedback_dir.write_text("a file where the folder should be")
     page = client.post("/feedback", data={"comment": "a dog"})

@@ -1,4 +1,4 @@
-"""What may stand beside a picture, in the form or in the query."""
+"""The parameters that may be sent with a picture, in the form or in the query."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def labels(**form: str) -> list[str]:
     return [entry.label for entry in labels_of(FOUND, wanted(form))]
 
 
-def test_a_request_that_names_nothing_gets_top_k_labels_of_any_score():
+def test_a_request_without_parameters_gets_top_k_labels_of_any_score():
     assert wanted() == Wanted(top_k=2, min_score=0.0, top_k_sent=False, min_score_sent=False)
     assert labels() == ["lynx", "tabby"]
 

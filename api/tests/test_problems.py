@@ -26,15 +26,15 @@ def family(kind: type[errors.ServiceError]) -> list[type[errors.ServiceError]]:
 
 
 def test_every_error_that_is_raised_has_a_status():
-    """The branches are there to be caught; all others are raised."""
+    """The base classes are only caught; all others are raised."""
     branches = {errors.ServiceError, errors.TemporarilyUnavailable, api_errors.InvalidUpload}
 
     assert set(STATUS) == set(family(errors.ServiceError)) - branches
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE])
-def test_a_machine_without_room_says_when_to_come_again(number):
-    """A full temporary folder, or no descriptor left, passes: it is no bug, and the sender may try again."""
+def test_a_machine_without_room_says_when_to_try_again(number):
+    """A full temporary folder, or no descriptor left, is temporary: it is not a bug, and the sender may try again."""
     response = client_of_a_view_that_raises(OSError(number, "no room")).get("/")
 
     assert response.status_code == 503
@@ -42,7 +42,7 @@ def test_a_machine_without_room_says_when_to_come_again(number):
 
 
 def test_a_bug_shows_no_trace():
-    """What went wrong stands in the log; the client learns only that something did."""
+    """The log says what went wrong; the client learns only that something did."""
     response = client_of_a_view_that_raises(RuntimeError("secret path /srv/x")).get("/")
 
     assert response.status_code == 500

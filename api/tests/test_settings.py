@@ -7,7 +7,7 @@ from contract.settings import load_settings
 
 
 def test_more_labels_than_are_computed_end_the_start_with_one_line(monkeypatch, capsys):
-    """An operator who asks for twenty must not wonder why ten come."""
+    """An operator who sets twenty must not wonder why answers have ten."""
     monkeypatch.setenv("TOP_K", "20")
 
     with pytest.raises(SystemExit) as ended:
@@ -24,13 +24,13 @@ def test_fewer_labels_computed_than_are_usually_shown_need_no_second_setting(mon
 
 @pytest.mark.parametrize(("retention_hours", "job_ttl_s", "kept_for_s"), [(168, 86400, 604800), (1, 86400, 86400)])
 def test_a_picture_is_kept_until_the_last_job_that_needs_it_is_gone(retention_hours, job_ttl_s, kept_for_s):
-    """Its turn may come late, and a worker that finds no picture can only give the job up."""
+    """Its turn may come late, and a worker without the picture can only give the job up."""
     settings = Settings(retention_hours=retention_hours, job_ttl_s=job_ttl_s)
 
     assert settings.pictures_kept_for_s == kept_for_s
 
 
-def test_a_wrong_bound_is_the_only_thing_said(monkeypatch, capsys):
+def test_a_wrong_bound_is_the_only_error_reported(monkeypatch, capsys):
     monkeypatch.setenv("TOP_K", "20")
     monkeypatch.setenv("TOP_K_MAX", "many")
 

@@ -46,7 +46,7 @@ def test_supported_formats_pass_and_are_known_by_their_content(make, expected):
         (odd.heic()[:200], Undecodable),
     ],
 )
-def test_what_no_worker_could_read_is_refused_before_it_costs_one_a_turn(data, error):
+def test_what_no_worker_could_read_is_refused_before_it_is_queued(data, error):
     with pytest.raises(error):
         check(data, max_pixels=50_000_000)
 
@@ -55,7 +55,7 @@ def test_what_no_worker_could_read_is_refused_before_it_costs_one_a_turn(data, e
 @pytest.mark.parametrize(
     "name", [name for name in odd.ENDLESS if not name.startswith("png") and not name.endswith("after_its_scan")]
 )
-def test_a_header_without_end_is_refused_without_reading_it_to_its_end(name):
+def test_an_endless_header_is_refused_without_reading_all_of_it(name):
     """Headers are read between requests: one that takes seconds stops every other request of the process."""
     with pytest.raises(Undecodable):
         check(odd.ENDLESS[name](), max_pixels=50_000_000)
@@ -69,6 +69,6 @@ def test_a_header_without_end_is_refused_without_reading_it_to_its_end(name):
         odd.jpeg_with_endless_comments_after_its_scan,
     ],
 )  # fmt: skip
-def test_nothing_behind_the_size_is_looked_at(make):
-    """It is the worker's to refuse, which is made for it."""
+def test_nothing_after_the_size_is_checked(make):
+    """The worker refuses it, which is made for that."""
     check(make(), max_pixels=50_000_000)

@@ -1,6 +1,6 @@
 """``/admin``: the reports as a page, as CSV, and as a set of labelled pictures to train with.
 
-What is for the operator is behind one key, and never stored by a browser or proxy.
+The operator's pages need one key, and are never stored by a browser or proxy.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ CHUNK_BYTES = 64 * 1024
 
 @bp.before_request
 def _require_key() -> None:
-    """Let a request pass that carries the key, as a Bearer token or, for browsers, as the password of HTTP Basic.
+    """Require the key, as a Bearer token or, for browsers, as the password of HTTP Basic.
 
     Raises:
         AdminClosed: no key is set.
-        WrongAdminKey: another one was sent, or none.
+        WrongAdminKey: the request has another key, or none.
     """
     key = Services.current().settings.admin_api_key.get_secret_value()
     if not key:
@@ -60,7 +60,7 @@ def _keep_nowhere(response: Response) -> Response:
 
 @bp.errorhandler(ServiceError)
 def _answer_error(error: ServiceError) -> Response:
-    """The problem document; for a client that rather shows pages, such as a browser, the same as a page."""
+    """The problem document or, for a client that prefers pages, such as a browser, the same as a page."""
     accepted = request.accept_mimetypes
     if accepted.quality("text/html") > accepted.quality("application/problem+json"):
         return in_words(error, render_template("admin/error.html", error=error))
@@ -85,14 +85,14 @@ def show_feedback() -> ResponseReturnValue:
 
 @bp.get("/feedback.csv")
 def download_csv() -> ResponseReturnValue:
-    """The reports that the filter lets through, newest first, in the columns of ``feedback.csv``."""
+    """The reports that the filter matches, newest first, in the columns of ``feedback.csv``."""
     reports = _reports(ReportFilter.from_query(request.args))
     return _download(_in_chunks(_csv_rows(reports)), "text/csv; charset=utf-8", "csv")
 
 
 @bp.get("/feedback.zip")
 def download_training_set() -> ResponseReturnValue:
-    """The reported pictures in a folder for each correct label, and all that the filter lets through in a manifest."""
+    """The reported pictures in a folder for each correct label, and a list of all reports that the filter matches."""
     services = Services.current()
     wanted = ReportFilter.from_query(request.args)
     reports = StoredReports.at(services.feedback.path)
@@ -101,10 +101,10 @@ def download_training_set() -> ResponseReturnValue:
 
 @bp.get("/feedback/pictures/<name>")
 def picture(name: str) -> ResponseReturnValue:
-    """A kept picture, when the upload folder has forgotten it.
+    """A kept picture, even when the upload folder has deleted it.
 
     Raises:
-        PictureNotFound: none has this name.
+        PictureNotFound: no picture has this name.
     """
     found = Services.current().reported.read(name)
     response = make_response(found)
@@ -141,7 +141,7 @@ def _percent(score: str) -> str:
 
 
 def _address(name: str) -> str | None:
-    """Where the picture can be seen, or None where it is gone."""
+    """The picture's address, or None if it is gone."""
     services = Services.current()
     if name in services.store:
         return url_for("pages.display", name=name)
@@ -175,6 +175,6 @@ def _download(content: Iterator[bytes], content_type: str, ending: str) -> Respo
 def _sent_key() -> str:
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return credentials.strip()  # as it is: Werkzeug takes a token with "=" in it for a list of parameters
+        return credentials.strip()  # taken as it is: Werkzeug reads a token with "=" in it as a list of parameters
     basic = request.authorization
     return (basic.password or "") if basic is not None and basic.type == "basic" else ""

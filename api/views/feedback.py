@@ -1,4 +1,4 @@
-"""``/feedback``: a person, or a script, says that an answer is wrong. It works without JavaScript."""
+"""``/feedback``: a person, or a script, reports that an answer is wrong. It works without JavaScript."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def send() -> ResponseReturnValue:
 
     Raises:
         InvalidParameter, BackendDown, RequestEntityTooLarge: for a client that prefers JSON; a person gets the form
-            back as it was typed, with the error in words and the same status. What is too large comes back empty.
+            back as it was typed, with the error as a sentence and the same status. A form that is too large comes back
+            empty.
     """
     if prefers_json():
         taken: FeedbackTaken = {"stored": _stored()}

@@ -1,4 +1,4 @@
-"""For operators and orchestrators: is the process alive, can it serve, how is the whole doing."""
+"""For operators and orchestrators: is the process alive, can it serve, and how is the whole service."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ bp = Blueprint("health", __name__)
 
 @bp.get("/livez")
 def livez() -> ResponseReturnValue:
-    """This process answers; nothing else is looked at."""
+    """This process answers; nothing else is checked."""
     body: Alive = {"status": "ok"}
     return jsonify(body)
 
@@ -31,7 +31,7 @@ def readyz() -> ResponseReturnValue:
     """Requests can be served now.
 
     Raises:
-        BackendDown: Redis or the upload volume is away, or Redis is set to forget what was accepted.
+        BackendDown: Redis or the upload volume is down, or Redis is configured to drop accepted jobs.
         NoWorker: no worker is ready.
     """
     services = Services.current()
@@ -46,7 +46,7 @@ def readyz() -> ResponseReturnValue:
 
 @bp.get("/health")
 def health() -> ResponseReturnValue:
-    """How the whole is doing, always 200: "degraded" says that something is away, and what."""
+    """The state of the whole service, always 200: "degraded" means that something is down, and ``reason`` says what."""
     services = Services.current()
     report: Health = {"status": "ok", "model_loaded": False, "workers": 0}
     try:

@@ -1,6 +1,6 @@
 """``POST /infer`` and ``POST /infer/batch``: the best labels of one picture, or of each of several, for programs.
 
-And ``GET /labels``: all labels that there are.
+And ``GET /labels``: all labels of the model.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def infer_batch() -> ResponseReturnValue:
     Raises:
         MissingFile, TooManyPictures, InvalidParameter, BrokenForm, RequestEntityTooLarge: the whole request is at
             fault.
-        TemporarilyUnavailable, DeadlineExceeded: no picture has an answer, and for at least one it was only for the
-            time being, so that sending the batch again may help.
+        TemporarilyUnavailable, DeadlineExceeded: no picture has an answer, for at least one of them only temporarily,
+            so that sending the batch again may help.
     """
     services = Services.current()
     services.inference.admit()
@@ -82,7 +82,7 @@ def infer_batch() -> ResponseReturnValue:
 
 @bp.get("/labels")
 def labels() -> ResponseReturnValue:
-    """The model's labels by class index, for whoever lets a person choose one; named by the model's digest.
+    """The model's labels by class index, for programs that let a person choose one; the ETag is the model's digest.
 
     Raises:
         NoWorker, BackendDown: as ``LabelLookup.current`` does.
@@ -90,7 +90,7 @@ def labels() -> ResponseReturnValue:
     known = Services.current().labels.current()
     body: Labels = {"model": known.model, "digest": known.digest, "labels": known.labels}
     response = jsonify(body)
-    # The address is the same for every model, so it is asked for anew each time, and answered in one line.
+    # The address is the same for every model, so clients ask each time; an unchanged list is a short 304.
     response.headers["Cache-Control"] = "no-cache"
     response.set_etag(known.digest)
     return response.make_conditional(request)

@@ -1,4 +1,4 @@
-"""``/v1/jobs``: classification for those who come back for the answer; a job outlives restarts of the service."""
+"""``/v1/jobs``: classification whose answer is fetched later; a job outlives restarts of the service."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")  # printable ASCII, as a string of
 
 @bp.post("")
 def submit() -> ResponseReturnValue:
-    """Accept one picture: 202, and in ``Location`` where its job is; ``top_k`` and ``min_score`` as everywhere.
+    """Accept one picture: 202, with the job's address in ``Location``; ``top_k`` and ``min_score`` as on other routes.
 
-    The same ``Idempotency-Key`` with the same picture and parameters brings the same job, with the same status.
+    The same ``Idempotency-Key`` with the same picture and parameters returns the same job, with the same status.
 
     Raises:
-        InvalidParameter: the key is none, or a parameter is out of range.
+        InvalidParameter: the key is not valid, or a parameter is out of range.
         ServiceError: as ``Upload.from_request`` and ``AsyncInference`` do.
     """
     services = Services.current()
@@ -55,10 +55,10 @@ def submit() -> ResponseReturnValue:
 
 @bp.get("/<job_id>")
 def show(job_id: str) -> ResponseReturnValue:
-    """The job as it stands; while it is queued or running, ``Retry-After`` says when to ask again.
+    """The job in its current state; while it is queued or running, ``Retry-After`` says when to ask again.
 
     Raises:
-        JobNotFound: there is none, or it has expired.
+        JobNotFound: there is no such job, or it has expired.
     """
     return _shown(Services.current().async_inference.read(job_id))
 
@@ -69,18 +69,18 @@ def cancel(job_id: str) -> ResponseReturnValue:
 
     Raises:
         JobEnded: it is done or has failed, and stays so.
-        JobNotFound: there is none, or it has expired.
+        JobNotFound: there is no such job, or it has expired.
     """
     return _shown(Services.current().async_inference.cancel(job_id))
 
 
 def idempotency_key() -> str | None:
-    """The request's ``Idempotency-Key``, or None where it has none.
+    """The request's ``Idempotency-Key``, or None if it has none.
 
-    By the IETF's draft it is a quoted string; many clients send it bare. Both spell the same key.
+    In the IETF's draft it is a quoted string; many clients send it bare. Both mean the same key.
 
     Raises:
-        InvalidParameter: it is empty, too long, or holds other than printable ASCII characters.
+        InvalidParameter: it is empty, too long, or has characters other than printable ASCII.
     """
     raw = request.headers.get("Idempotency-Key")
     if raw is None:

@@ -1,4 +1,4 @@
-"""What a person sees: the upload page and the stored pictures. It works without JavaScript."""
+"""The pages for people: the upload page and the stored pictures. They work without JavaScript."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ bp = Blueprint("pages", __name__)
 LABELS_SHOWN = 5
 YEAR_S = 31_536_000
 MESSAGES = {"missing-file": "There was no picture in that form. Choose one, then classify it."}
-"""What the page may be asked to say, by the code in its address: nobody else's words get onto it."""
+"""What the page may be asked to show, by the code in its address: no text of a stranger gets onto it."""
 
 
 @bp.get("/")
 def show() -> ResponseReturnValue:
-    """The upload page; ``message`` in the query is one of ``MESSAGES``, and any other says nothing."""
+    """The upload page; ``message`` in the query is one of ``MESSAGES``, and any other is ignored."""
     return upload_page(error=MESSAGES.get(request.args.get("message", "")))
 
 
@@ -42,11 +42,11 @@ def show() -> ResponseReturnValue:
 def classify() -> ResponseReturnValue:
     """Classify one uploaded picture: the page again with its labels, or JSON for a script.
 
-    A person who sent no picture is led back to the page, as a reload of what a form was answered would send it again.
+    A person who sent no picture is redirected to the page, because reloading a form's answer would send the form again.
 
     Raises:
         ServiceError: as ``Upload.from_request`` and ``Inference.classify`` do, for a client that prefers JSON; a
-            person gets the page with the error in words and the same status.
+            person gets the page with the error as a sentence and the same status.
     """
     if prefers_json():
         answer = _classify()
@@ -67,20 +67,20 @@ def display(name: str) -> ResponseReturnValue:
     """The stored picture called ``name``, 64 hex digits.
 
     Raises:
-        PictureNotFound: none is stored under this name, or it can't be a picture's name.
+        PictureNotFound: no picture is stored under this name, or it can't be a picture's name.
     """
     picture = Services.current().store.read(name)
     response = make_response(picture)
     response.content_type = media_type(picture) or "application/octet-stream"
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"  # never run as a page
-    # The name is the content's hash, so it never changes; private, as somebody's photo is not for shared caches.
+    # The name is the content's hash, so it never changes; private, because a person's photo is not for shared caches.
     response.headers["Cache-Control"] = f"private, max-age={YEAR_S}, immutable"
     response.set_etag(name)
     return response.make_conditional(request)
 
 
 def upload_page(**shown: Any) -> str:
-    """The page with what is to be shown on it: ``result``, ``error`` or ``notice``."""
+    """The page showing ``result``, ``error`` or ``notice``."""
     services = Services.current()
     known = services.labels.current_or_none() if "result" in shown else None
     return render_template("index.html", settings=services.settings, limits=MAX_CHARACTERS, known=known, **shown)
@@ -93,7 +93,7 @@ def _classify() -> Answer:
 
 
 def _shown(answer: Answer) -> Shown:
-    """What the page says of an answer; ``elapsed_ms`` runs from the request's first line."""
+    """An answer as the page shows it; ``elapsed_ms`` is counted from the request's first line."""
     found = answer.classification
     best = found.labels[:LABELS_SHOWN]
     return {

@@ -26,9 +26,9 @@ bp = Blueprint("predict", __name__)
 
 @bp.post("/predict")
 def predict() -> ResponseReturnValue:
-    """Classify one uploaded picture; with ``top_k`` or ``min_score`` (form or query) also the best labels.
+    """Classify one uploaded picture; with ``top_k`` or ``min_score`` (form or query) the answer has the best labels.
 
-    Any fault of the input is a 400 of its own shape; all other errors are problem documents.
+    Any fault of the input is a 400 with a body of its own; all other errors are problem documents.
     """
     services = Services.current()
     services.inference.admit()

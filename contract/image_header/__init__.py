@@ -29,16 +29,16 @@ _BY_SIGNATURE: dict[bytes, tuple[str, Callable[[bytes], Size]]] = {
 
 
 def media_type(data: bytes) -> str | None:
-    """The media type that the first bytes tell, or None where they are of no supported format."""
+    """The media type according to the first bytes, or None if they are of no supported format."""
     known = _recognise(data)
     return known[0] if known else None
 
 
 def read_size(data: bytes) -> Size | None:
-    """The size that the header states, or None where the first bytes are of no supported format.
+    """The size that the header states, or None if the first bytes are of no supported format.
 
     Raises:
-        BrokenHeader: the header is cut short, contradicts itself, or has more parts than are looked at.
+        BrokenHeader: the header is cut short, contradicts itself, or has more parts than are read.
     """
     known = _recognise(data)
     return known[1](data) if known else None

@@ -1,4 +1,4 @@
-"""Sizes that stand at a fixed place: PNG, GIF, BMP and WebP."""
+"""Formats with the size at a fixed position: PNG, GIF, BMP and WebP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_png_size(image: bytes) -> Size:
 
 
 def read_gif_size(image: bytes) -> Size:
-    """The logical screen, which every frame lies within (GIF89a, 18)."""
+    """The logical screen, which contains every frame (GIF89a, 18)."""
     return Size(*unpack("<HH", image, 6))
 
 
@@ -34,7 +34,7 @@ def read_bmp_size(image: bytes) -> Size:
 
 
 def read_webp_size(image: bytes) -> Size:
-    """From the first chunk, of whichever of the three kinds (WebP container specification; RFC 6386, 9.1)."""
+    """From the first chunk, which is of one of three kinds (WebP container specification; RFC 6386, 9.1)."""
     (kind,) = unpack("4s", image, 12)
     if kind == b"VP8X":
         width, width_high, height, height_high = unpack("<HBHB", image, 24)

@@ -1,4 +1,4 @@
-"""What the readers of all formats share."""
+"""Shared by the readers of all formats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def unpack(layout: str, data: bytes, position: int) -> tuple[Any, ...]:
     """``struct.unpack_from`` for bytes that may not be there.
 
     Raises:
-        BrokenHeader: ``data`` ends before.
+        BrokenHeader: ``data`` is too short.
     """
     try:
         return struct.unpack_from(layout, data, position)

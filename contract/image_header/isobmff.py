@@ -9,8 +9,8 @@ from contract.image_header.header import BrokenHeader, Size, unpack
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_BOXES = 1_000  # on one level; Pillow's files have 3, and 5 within the one that tells the size
-MAX_BRANDS = 16  # looked at; phones write up to 8
+MAX_BOXES = 1_000  # on one level; Pillow's files have 3, and 5 inside the box that holds the size
+MAX_BRANDS = 16  # that are read; phones write up to 8
 
 _AVIF = {b"avif", b"avis"}
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}  # pictures and sequences, of 8 bits and of more
@@ -22,9 +22,9 @@ _VERSION_BYTES = 4  # a full box's version and flags
 
 
 def media_type(image: bytes) -> str | None:
-    """What the file's brands say: image/avif, image/heic, or None for neither.
+    """The media type according to the file's brands: image/avif, image/heic, or None for neither.
 
-    A brand that only says "some pictures" leaves it to those that the file calls compatible.
+    If the major brand only says "some pictures", the compatible brands decide.
     """
     if image[4:8] != b"ftyp":
         return None
@@ -42,7 +42,7 @@ def read_size(image: bytes) -> Size:
     """The largest size among the file's pictures: tiles and thumbnails are smaller than the picture they belong to.
 
     Raises:
-        BrokenHeader: no size where the standard puts it, or more boxes than are looked at.
+        BrokenHeader: no size where the standard puts it, or more boxes than are read.
     """
     properties = _inside(image, (0, len(image)), b"meta", b"iprp", b"ipco")
     sizes = [
@@ -56,12 +56,12 @@ def read_size(image: bytes) -> Size:
 
 
 def read_turns(image: bytes) -> list[tuple[bytes, int]]:
-    """What is to be done to the main picture, in this order: ``irot``, quarter turns to the left, 0 to 3, and ``imir``.
+    """The turns to apply to the main picture, in this order: ``irot``, quarter turns to the left, 0 to 3, and ``imir``.
 
-    The number of an ``imir`` is 0 where top and bottom change places, 1 where left and right do.
+    The number of an ``imir`` is 0 if top and bottom change places, 1 if left and right do.
 
     Raises:
-        BrokenHeader: the boxes do not say which is the main picture or what belongs to it, or say it at great length.
+        BrokenHeader: the boxes do not say which is the main picture or what belongs to it, or are too many.
     """
     meta = _inside(image, (0, len(image)), b"meta")
     main_picture = _inside(image, meta, b"pitm")[0]
@@ -80,12 +80,12 @@ def read_turns(image: bytes) -> list[tuple[bytes, int]]:
 
 
 def check_complete(image: bytes) -> None:
-    """Hold the length that the file states for its pictures' data against its own.
+    """Compare the length that the file states for its pictures' data with its own.
 
-    What follows the boxes is left alone: phones append film clips, and notes that are no boxes.
+    What follows the boxes is ignored: phones append film clips, and notes that are not boxes.
 
     Raises:
-        BrokenHeader: the file ends before.
+        BrokenHeader: the file is shorter.
     """
     start = 0
     for _ in range(MAX_BOXES):
@@ -98,7 +98,7 @@ def check_complete(image: bytes) -> None:
 
 
 def _properties_of(image: bytes, item: int, position: int) -> list[int]:
-    """Which of the properties belong to ``item``, counted from 1 (ISO/IEC 23008-12, 9.3.2)."""
+    """The numbers of the properties that belong to ``item``, counted from 1 (ISO/IEC 23008-12, 9.3.2)."""
     version_and_flags, items = unpack(">II", image, position)
     item_layout, item_bytes = (">I", 4) if version_and_flags >> 24 else (">H", 2)
     layout, mask, width = ("H", 0x7FFF, 2) if version_and_flags & 1 else ("B", 0x7F, 1)
@@ -114,10 +114,10 @@ def _properties_of(image: bytes, item: int, position: int) -> list[int]:
 
 
 def _inside(image: bytes, span: tuple[int, int], *kinds: bytes) -> tuple[int, int]:
-    """Where the content of a box within a box within ``span`` starts and ends.
+    """Start and end of the content of a box within a box (and so on, along ``kinds``) within ``span``.
 
     Raises:
-        BrokenHeader: there is none.
+        BrokenHeader: there is no such box.
     """
     for kind in kinds:
         found = next((inside for name, inside in _boxes(image, *span) if name == kind), None)
@@ -128,7 +128,7 @@ def _inside(image: bytes, span: tuple[int, int], *kinds: bytes) -> tuple[int, in
 
 
 def _boxes(image: bytes, start: int, end: int) -> Iterator[tuple[bytes, tuple[int, int]]]:
-    """The boxes of one level: each one's kind, and where its content starts and ends."""
+    """The boxes of one level: the kind of each, and start and end of its content."""
     for _ in range(MAX_BOXES):
         if start >= end:
             return
@@ -141,7 +141,7 @@ def _boxes(image: bytes, start: int, end: int) -> Iterator[tuple[bytes, tuple[in
 
 
 def _box(image: bytes, start: int, end: int) -> tuple[bytes, int, int]:
-    """A box's kind, the bytes of its header, and its length with them, which may be anything."""
+    """A box's kind, its header's length and its whole length in bytes. The latter is not checked."""
     length, kind = unpack(">I4s", image, start)
     if length == 1:  # the length is in eight bytes of its own
         (length,) = unpack(">Q", image, start + _HEADER_BYTES)

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 # A file of 20 MB whose metadata fill their segments of 64 kB has 320; a progressive photo has 24.
 MAX_SEGMENTS = 2_000
 
-# Between segments stand at most a few fill bytes; decoders skip whatever else they find there.
+# Between segments there are at most a few fill bytes; decoders skip anything else they find there.
 MAX_STRAY_BYTES = 1_024
 
-_MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)  # 00 follows a data byte of ff, ff is filling
+_MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)  # 00 follows a data byte of ff, ff is a fill byte
 _AFTER_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # d0 to d7: restart points within a scan
 _START_OF_IMAGE_BYTES = 2
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-_STANDALONE = {0x01, *range(0xD0, 0xDA)}  # carry no length
+_STANDALONE = {0x01, *range(0xD0, 0xDA)}  # have no length
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # those three are tables and an extension
 
 
@@ -38,7 +38,7 @@ def read_size(image: bytes) -> Size:
 
 
 def count_scans(image: bytes) -> int:
-    """How many passes over the file's first picture it makes, whatever follows that picture's end.
+    """The number of passes over the file's first picture; what follows that picture's end is ignored.
 
     Raises:
         BrokenHeader: too many segments.
@@ -47,7 +47,7 @@ def count_scans(image: bytes) -> int:
 
 
 def _segments(image: bytes) -> Iterator[tuple[int, int]]:
-    """Each marker of the first picture, and where its segment's length stands."""
+    """Each marker of the first picture, and the position of its segment's length."""
     position, pattern, end = _START_OF_IMAGE_BYTES, _MARKER, _START_OF_IMAGE_BYTES + MAX_STRAY_BYTES
     for _ in range(MAX_SEGMENTS):
         match = pattern.search(image, position, end)

@@ -1,4 +1,4 @@
-"""Async jobs in a real server, without workers: what is written, how long it lives, and who is whose."""
+"""Async jobs in a real server, without workers: what is written, how long it lives, and what belongs to which job."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def create(async_jobs: AsyncJobs, request: JobRequest = REQUEST, key: str | None
     return async_jobs.create(MODEL, request, cache=True, key=key)
 
 
-def test_a_job_is_queued_with_a_computation_that_lives_as_long(async_jobs, commands):
-    """In one MULTI: no async job without a queued one, and none queued that outlives or falls short of it."""
+def test_an_async_job_and_its_queued_job_live_equally_long(async_jobs, commands):
+    """In one MULTI: neither exists without the other, and neither outlives the other."""
     job = create(async_jobs)
     (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
 
@@ -67,7 +67,7 @@ def test_a_job_is_queued_with_a_computation_that_lives_as_long(async_jobs, comma
 
 
 def test_a_dead_letter_stays_as_long_as_its_job(commands, queue):
-    """With jobs of a month the usual week would end before the job does, and the job would be renewed."""
+    """If jobs live for a month, the usual week would end before the job does, and the job would be renewed."""
     month_s = 30 * 86400
     create(AsyncJobs(commands, queue, month_s))
     (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
@@ -84,8 +84,8 @@ def test_a_stored_answer_is_copied_and_nothing_is_computed(async_jobs, commands)
     assert not commands.exists(ASYNC_QUEUE)
 
 
-def test_ids_are_random_and_never_those_of_computations(async_jobs, commands):
-    """Computations stand in logs and in RQ's tools; whoever knows a job's ID may read and cancel it."""
+def test_ids_are_random_and_never_those_of_queued_jobs(async_jobs, commands):
+    """Queued jobs' IDs are in logs and in RQ's tools; an async job's ID is all that is needed to read and cancel it."""
     ids = {create(async_jobs).id for _ in range(20)}
     queued_ids = {entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1)}
 
@@ -95,14 +95,14 @@ def test_ids_are_random_and_never_those_of_computations(async_jobs, commands):
 
 
 @pytest.mark.parametrize("job_id", ["0" * 32, "", "x" * 32, "0" * 31, "0" * 32 + "\n", "A" * 32, "*", "a:b"])
-def test_an_id_that_is_no_jobs_is_not_found(async_jobs, job_id):
-    """What can't be an ID never reaches Redis; what can be one tells no more."""
+def test_an_id_of_no_job_is_not_found(async_jobs, job_id):
+    """What can't be an ID never reaches Redis; what can be one is answered the same way."""
     for ask in (async_jobs.read, async_jobs.cancel):
         with pytest.raises(JobNotFound):
             ask(job_id)
 
 
-def test_a_job_that_cannot_be_read_is_none(async_jobs, commands):
+def test_a_job_that_cannot_be_read_is_not_found(async_jobs, commands):
     """Another version may have written it."""
     job = create(async_jobs)
     commands.hset(keys.async_job(job.id), "top_k", "many")
@@ -112,7 +112,7 @@ def test_a_job_that_cannot_be_read_is_none(async_jobs, commands):
 
 
 def test_an_expired_job_is_gone_with_its_key(commands, queue):
-    """The same key then brings a new job."""
+    """The same key then creates a new job."""
     short = AsyncJobs(commands, queue, 1)
     first = create(short, key="order-7")
     commands.pexpire(keys.async_job(first.id), 1)  # the key itself lives for a moment more
@@ -124,7 +124,7 @@ def test_an_expired_job_is_gone_with_its_key(commands, queue):
     assert create(short, key="order-7").id == second.id
 
 
-def test_the_same_key_brings_the_same_job(async_jobs, commands):
+def test_the_same_key_returns_the_same_job(async_jobs, commands):
     """A sender that does not know whether its request arrived sends it again."""
     first, second = create(async_jobs, key="order-7"), create(async_jobs, key="order-7")
 
@@ -138,7 +138,7 @@ def test_the_same_key_brings_the_same_job(async_jobs, commands):
     "other", [replace(REQUEST, picture="b" * 64), replace(REQUEST, top_k=4), replace(REQUEST, min_score=0.5)]
 )
 def test_the_same_key_for_another_request_is_refused(async_jobs, commands, other):
-    """Giving the first request's job would be an answer to a question that was not asked."""
+    """Returning the first request's job would answer a question that was not asked."""
     create(async_jobs, key="order-7")
 
     with pytest.raises(KeyReused):
@@ -152,7 +152,7 @@ def test_without_a_key_every_request_has_a_job_of_its_own(async_jobs, commands):
 
 
 def test_many_at_once_with_the_same_key_get_one_job(async_jobs, commands):
-    """A client whose retries overtake each other: one job, one queued_id."""
+    """A client whose retries overtake each other: one async job, one queued job."""
     for turn in range(10):
         start = Barrier(8)
 
@@ -167,7 +167,7 @@ def test_many_at_once_with_the_same_key_get_one_job(async_jobs, commands):
     assert commands.llen(ASYNC_QUEUE) == len(commands.keys("ticket:*")) == 10
 
 
-def test_a_cancelled_job_stays_cancelled_and_is_wanted_no_more(async_jobs, commands):
+def test_a_cancelled_job_stays_cancelled_and_is_no_longer_wanted(async_jobs, commands):
     job = create(async_jobs)
     cancelled = async_jobs.cancel(job.id)
 
@@ -176,16 +176,16 @@ def test_a_cancelled_job_stays_cancelled_and_is_wanted_no_more(async_jobs, comma
     assert async_jobs.cancel(job.id) == async_jobs.read(job.id) == cancelled
 
 
-def test_the_key_of_a_cancelled_job_still_brings_that_job(async_jobs):
-    """A retry that comes late must not undo the cancellation."""
+def test_the_key_of_a_cancelled_job_still_returns_that_job(async_jobs):
+    """A late retry must not undo the cancellation."""
     job = create(async_jobs, key="order-7")
     async_jobs.cancel(job.id)
 
     assert create(async_jobs, key="order-7").state is JobState.CANCELLED
 
 
-def test_a_job_whose_computation_was_deleted_gets_another_once(async_jobs, commands):
-    """Nothing accepted is lost, not even to a person who empties the queue by hand; but whoever insists wins."""
+def test_an_async_job_whose_queued_job_was_deleted_gets_another_once(async_jobs, commands):
+    """Nothing accepted is lost, not even when a person empties the queue by hand; a second time, the job has failed."""
     job = create(async_jobs)
     for state in (JobState.QUEUED, JobState.FAILED):
         (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
@@ -198,7 +198,7 @@ def test_a_job_whose_computation_was_deleted_gets_another_once(async_jobs, comma
     assert not commands.exists(ASYNC_QUEUE)
 
 
-def test_readers_at_once_of_a_lost_computation_submit_one(async_jobs, commands):
+def test_simultaneous_readers_of_a_lost_job_submit_one(async_jobs, commands):
     job = create(async_jobs)
     (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
     commands.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
@@ -210,7 +210,7 @@ def test_readers_at_once_of_a_lost_computation_submit_one(async_jobs, commands):
     assert TTL_S - 60 < commands.ttl(keys.async_job(job.id)) <= TTL_S
 
 
-def test_a_job_whose_computation_vanished_can_be_cancelled(async_jobs, commands):
+def test_an_async_job_whose_queued_job_vanished_can_be_cancelled(async_jobs, commands):
     job = create(async_jobs)
     (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
     commands.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
@@ -219,7 +219,7 @@ def test_a_job_whose_computation_vanished_can_be_cancelled(async_jobs, commands)
     assert not commands.exists(ASYNC_QUEUE)
 
 
-def test_an_absent_redis_is_said_so(tmp_path):
+def test_an_absent_redis_is_reported_as_such(tmp_path):
     url = f"unix://{tmp_path}/nothing"
     jobs = AsyncJobs(connect(url), JobQueue(connect(url), connect_for_waiting(url)), TTL_S)
 

@@ -1,4 +1,4 @@
-"""Reading headers: the same size as a decoder finds, and an end to every reading."""
+"""Reading headers: the same size that a decoder finds, and a limit to every reading."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_older_and_upside_down_bitmaps_are_read(header, expected):
 
 
 def test_a_heics_size_is_that_of_what_is_coded():
-    """In one piece it has an even number of rows and columns; what is too much is cut off after decoding."""
+    """In one piece it has an even number of rows and columns; the surplus is cut off after decoding."""
     assert read_size(odd.tiled_heic()) == (451, 300)
     assert read_size(odd.heic()) == (452, 300)
     assert read_size(odd.turned_heic()) == (300, 452)
@@ -67,13 +67,13 @@ def test_a_heics_size_is_that_of_what_is_coded():
         (b"isom\0\0\2\0isomheic", None),
     ],
 )
-def test_what_codec_a_file_of_boxes_needs_stands_in_its_brands(brands, expected):
-    """A camera's film clip is of the same family of formats, and no picture."""
+def test_the_brands_of_a_file_of_boxes_say_which_codec_it_needs(brands, expected):
+    """A camera's film clip is of the same family of formats, but not a picture."""
     assert media_type(struct.pack(">I4s", 8 + len(brands), b"ftyp") + brands) == expected
 
 
-def test_whatever_phones_append_is_no_sign_of_a_picture_that_is_cut_short():
-    """Film clips in a box of their own, and notes in none."""
+def test_what_phones_append_does_not_make_a_picture_count_as_cut_short():
+    """Film clips in a box of their own, and notes outside any box."""
     whole = odd.tiled_heic()
     isobmff.check_complete(whole)
     isobmff.check_complete(whole + b"\0\0\1\0mpvd" + bytes(248) + b"SEFHk\0\0\0")
@@ -103,7 +103,7 @@ def test_scans_are_counted_up_to_the_pictures_end():
     assert jpeg.count_scans(odd.jpeg_with_endless_scans(1_000)) == 1_010
 
 
-def test_fill_bytes_before_a_marker_are_passed_over():
+def test_fill_bytes_before_a_marker_are_skipped():
     """The standard allows any number of them (T.81, B.1.1.2)."""
     whole = odd.CHELSEA.read_bytes()
 

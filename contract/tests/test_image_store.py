@@ -39,13 +39,13 @@ def test_only_a_hash_is_a_name(tmp_path, name):
         ImageStore(tmp_path).read(name)
 
 
-def test_an_unknown_picture_is_said_to_be_unknown(tmp_path):
+def test_an_unknown_picture_is_reported_as_unknown(tmp_path):
     with pytest.raises(PictureNotFound):
         ImageStore(tmp_path).read("0" * 64)
 
 
 def test_the_same_picture_from_many_senders_at_once_is_whole(tmp_path):
-    """Writers race to the same name; each leaves a complete file and no scraps."""
+    """Writers race for the same name; each leaves a complete file and no unfinished ones."""
     store, picture = ImageStore(tmp_path), os.urandom(1_000_000)
     with ThreadPoolExecutor(16) as senders:
         names = set(senders.map(store.put, [picture] * 32))
@@ -55,8 +55,8 @@ def test_the_same_picture_from_many_senders_at_once_is_whole(tmp_path):
     assert store.read(names.pop()) == picture
 
 
-def test_a_picture_that_a_power_cut_has_shortened_is_written_anew(tmp_path):
-    """Otherwise it would answer as broken for as long as people send it."""
+def test_a_picture_that_a_power_failure_has_shortened_is_written_again(tmp_path):
+    """Otherwise it would be answered as broken for as long as people send it."""
     store = ImageStore(tmp_path)
     name = store.put(b"picture")
     files(tmp_path)[0].write_bytes(b"")
@@ -65,8 +65,8 @@ def test_a_picture_that_a_power_cut_has_shortened_is_written_anew(tmp_path):
     assert store.read(name) == b"picture"
 
 
-def test_a_picture_deleted_just_as_it_is_sent_again_is_written_anew(tmp_path, monkeypatch):
-    """The sweeper is another process: it may be faster between the look at a picture and making it young."""
+def test_a_picture_deleted_just_as_it_is_sent_again_is_written_again(tmp_path, monkeypatch):
+    """The sweeper is another process: it may delete a picture between the check and the refresh of its age."""
     store, make_young = ImageStore(tmp_path), os.utime
     name = store.put(b"picture")
 
@@ -93,7 +93,7 @@ def test_a_durable_picture_is_on_the_disk_before_its_name_is_given(tmp_path, mon
     assert synced == [path.stat().st_ino for path in (file, file.parent, tmp_path)]
 
 
-def test_only_who_asks_for_it_waits_for_the_disk(tmp_path, monkeypatch):
+def test_only_a_durable_put_waits_for_the_disk(tmp_path, monkeypatch):
     """A request that waits for its answer is sent again by its sender after a power failure."""
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
@@ -115,8 +115,8 @@ def test_a_picture_that_the_disk_refuses_gets_no_name(tmp_path, monkeypatch):
     assert files(tmp_path) == []
 
 
-def test_only_what_was_not_seen_again_expires(tmp_path):
-    """Storing a picture again refreshes its age; scraps of abandoned writes go with the old pictures."""
+def test_only_pictures_that_were_not_sent_again_expire(tmp_path):
+    """Storing a picture again refreshes its age; unfinished files are deleted with the old pictures."""
     store = ImageStore(tmp_path)
     old, refreshed, new = store.put(b"old"), store.put(b"refreshed"), store.put(b"new")
     scrap = tmp_path / old[:2] / ".part-scrap"
@@ -132,7 +132,7 @@ def test_only_what_was_not_seen_again_expires(tmp_path):
     assert {path.name for path in files(tmp_path)} == {refreshed, new}
 
 
-def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported_in_a_sentence(tmp_path):
     """Operators read this in /health and /readyz."""
     (tmp_path / "file").write_text("in the way")
     store = ImageStore(tmp_path / "file")
@@ -144,7 +144,7 @@ def test_a_folder_that_cannot_be_written_is_said_in_words(tmp_path):
 
 
 def test_the_store_knows_what_it_holds_and_how_much(tmp_path):
-    """What a stranger calls a picture's name is looked for nowhere else."""
+    """A name from a stranger is looked up nowhere else."""
     store = ImageStore(tmp_path / "pictures")
     (tmp_path / "outside").write_bytes(b"not a picture")
     nothing = store.size_bytes()
@@ -152,4 +152,4 @@ def test_the_store_knows_what_it_holds_and_how_much(tmp_path):
 
     assert [name in store for name in names] == [True, True]
     assert not any(name in store for name in ["a" * 64, "", "../outside", "..", names[0][:2], names[0].upper(), None])
-    assert (nothing, store.size_bytes()) == (0, 4096 + 5000)  # a file takes a block at least
+    assert (nothing, store.size_bytes()) == (0, 4096 + 5000)  # a file takes at least a block

@@ -38,13 +38,13 @@ def test_a_job_survives_the_wire():
         {**CAT.to_wire(), "labels": [["tabby"]]}, {**CAT.to_wire(), "labels": 3}, {**CAT.to_wire(), "model": None},
     ],
 )  # fmt: skip
-def test_what_is_no_outcome_is_refused(wire):
-    """Redis may hold what another version, or somebody else, wrote."""
+def test_what_is_not_an_outcome_is_refused(wire):
+    """Redis may hold what another version, or another program, wrote."""
     with pytest.raises(UnknownOutcome):
         outcome_from_wire(wire)
 
 
 @pytest.mark.parametrize("args", [None, [], ["0" * 64], ["0" * 64, "yes"], [1, True], ["0" * 64, True, 1]])
-def test_what_is_no_job_is_refused(args):
+def test_what_is_not_a_job_is_refused(args):
     with pytest.raises(ValueError, match="not a classify job"):
         ClassifyJob.from_args(args)

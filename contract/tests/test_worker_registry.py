@@ -30,7 +30,7 @@ def test_a_worker_is_alive_from_its_first_heartbeat_until_it_deregisters(redis):
 
 
 def test_a_heartbeat_learns_how_many_are_alive(redis):
-    """A worker takes its share of a short queue; one that is silent for longer than the limit has none."""
+    """A worker takes its share of a short queue; one that is silent for longer than the limit gets none."""
     redis.zadd(keys.workers("resnet50"), {"silent": 1})
     other = replace(ENTRY, worker_id="w2")
     seen = [heartbeat(redis, ENTRY), heartbeat(redis, other), heartbeat(redis, ENTRY)]
@@ -40,7 +40,7 @@ def test_a_heartbeat_learns_how_many_are_alive(redis):
 
 
 def test_a_worker_that_falls_silent_counts_as_gone(redis):
-    """Nobody says goodbye for a killed worker: its entry runs out."""
+    """A killed worker does not deregister: its entry expires."""
     heartbeat(redis, ENTRY)
 
     assert 0 < redis.ttl(keys.worker("resnet50", "w1")) <= ALIVE_FOR_S
@@ -49,7 +49,7 @@ def test_a_worker_that_falls_silent_counts_as_gone(redis):
 
 
 def test_the_model_registered_last_is_the_current_one(redis):
-    """Starting workers of another model moves new requests over; while none of it is alive, the other serves on."""
+    """Starting workers of another model moves new requests to it; while none is alive, the other still serves."""
     other = replace(ENTRY, worker_id="w2", model="mobilenet")
     for entry in (ENTRY, other):
         register(redis, entry.model)
@@ -60,7 +60,7 @@ def test_the_model_registered_last_is_the_current_one(redis):
     assert live_workers(redis) == [ENTRY]
 
 
-def test_an_entry_that_cannot_be_read_is_passed_over(redis):
+def test_an_entry_that_cannot_be_read_is_skipped(redis):
     """In a rolling upgrade another version's workers have their own fields."""
     heartbeat(redis, ENTRY)
     heartbeat(redis, replace(ENTRY, worker_id="w2"))
@@ -70,7 +70,7 @@ def test_an_entry_that_cannot_be_read_is_passed_over(redis):
 
 
 def test_heartbeats_alone_bring_a_worker_back_after_everything_was_lost(redis):
-    """Redis without its file after a crash: nobody restarts the workers."""
+    """Redis without its file after a crash: the workers are not restarted."""
     register(redis, ENTRY.model)
     redis.flushall()
     heartbeat(redis, ENTRY)
@@ -79,7 +79,7 @@ def test_heartbeats_alone_bring_a_worker_back_after_everything_was_lost(redis):
 
 
 def test_published_labels_come_back_by_class_index(redis):
-    """Two classes of one name are two classes, and a label is any text."""
+    """Two classes with one name are still two classes, and a label is any text."""
     assert read_labels(redis, ENTRY.model, ENTRY.digest) is None
 
     publish_labels(redis, ENTRY.model, ENTRY.digest, LABELS)
@@ -87,8 +87,8 @@ def test_published_labels_come_back_by_class_index(redis):
     assert read_labels(redis, ENTRY.model, "e" * 64) is None
 
 
-def test_labels_live_while_somebody_publishes_them_and_outlive_a_workers_entry(redis):
-    """Else Redis would fill with the labels of every model ever served, or a live worker's be missing for a moment."""
+def test_labels_live_while_a_worker_publishes_them_and_outlive_its_entry(redis):
+    """Otherwise Redis would fill with the labels of every model ever served, or miss a live worker's for a moment."""
     publish_labels(redis, ENTRY.model, ENTRY.digest, LABELS)
     redis.expire(keys.labels(ENTRY.model, ENTRY.digest), 1)
     publish_labels(redis, ENTRY.model, ENTRY.digest, LABELS)
@@ -98,8 +98,8 @@ def test_labels_live_while_somebody_publishes_them_and_outlive_a_workers_entry(r
 
 
 @pytest.mark.parametrize("forged", [b"", b"{", b"\xff", b'{"0": "cat"}', b'["cat", 7]', b"null"])
-def test_what_is_no_list_of_labels_is_passed_over(redis, forged):
-    """A person's page must not break on what somebody wrote by hand, or on another version's words."""
+def test_what_is_not_a_list_of_labels_is_ignored(redis, forged):
+    """A person's page must not break on a value that was written by hand or by another version."""
     redis.set(keys.labels(ENTRY.model, ENTRY.digest), forged)
 
     assert read_labels(redis, ENTRY.model, ENTRY.digest) is None

@@ -20,9 +20,9 @@ def test_a_full_disk_is_found_before_anything_starts(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("host", ["::", "192.0.2.1", "nowhere.invalid"])
-def test_an_address_that_is_not_this_machines_is_said_to_be_the_trouble(tmp_path, host):
-    """Another port would not help. 192.0.2.1 is nobody's (RFC 5737), and so are names under .invalid (RFC 6761)."""
+def test_an_address_that_is_not_this_machines_is_named_as_the_fault(tmp_path, host):
+    """Another port would not help. No machine has 192.0.2.1 (RFC 5737), or a name under .invalid (RFC 6761)."""
     settings = Settings(host=host, data_dir=tmp_path, model_path=tmp_path, port=65535)
 
-    with pytest.raises(CannotStart, match=f"^HOST={host} is no IPv4 address or name of this machine$"):
+    with pytest.raises(CannotStart, match=f"^HOST={host} is not an IPv4 address or name of this machine$"):
         check(settings)

@@ -1,4 +1,4 @@
-"""What the supervisor does with parts that die: real processes, and a clock that the test turns."""
+"""What the supervisor does with parts that die: real processes, and a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INSTANT_S = 0.01
 
 
 class Clock:
-    """Stands still until the test turns it."""
+    """Stands still until the test moves it."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -30,8 +30,8 @@ class Clock:
         return self.now
 
 
-class Theatre:
-    """A supervisor on a turned clock, and what can be seen of it from outside."""
+class Stage:
+    """A supervisor with the test's clock, and what can be seen of it from outside."""
 
     def __init__(self, folder: Path, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
         self.supervisor = Supervisor(folder, {"PATH": "/usr/bin:/bin"})
@@ -39,7 +39,7 @@ class Theatre:
         self._capsys = capsys
 
     def until_said(self, words: str) -> None:
-        """Let the supervisor look, at one moment, until it says ``words``."""
+        """Let the supervisor look, at one moment of the clock, until it prints ``words``."""
 
         def said() -> bool:
             self.supervisor.restart_dead()
@@ -63,78 +63,78 @@ class Theatre:
 
 
 @pytest.fixture
-def theatre(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Theatre]:
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Stage]:
     clock = Clock()
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.monotonic))
-    theatre = Theatre(tmp_path, clock, capsys)
-    yield theatre
-    theatre.supervisor.stop()
+    stage = Stage(tmp_path, clock, capsys)
+    yield stage
+    stage.supervisor.stop()
 
 
 def shell(script: str) -> Part:
     return Part("part", ("sh", "-c", script), {})
 
 
-def test_a_part_that_keeps_dying_is_started_again_after_pauses_that_grow_to_a_bound(theatre):
-    """A part that can't run must not eat the processor with starts, and must be back soon once it can."""
-    theatre.supervisor.start(shell("exit 1"))
+def test_a_part_that_keeps_dying_is_started_again_after_pauses_that_grow_to_a_bound(stage):
+    """A part that can't run must not use up the processor with starts, and must be back soon once it can."""
+    stage.supervisor.start(shell("exit 1"))
 
     for doubled in range(1, 8):
-        theatre.until_said("part ended with code 1; starting it again")
-        assert theatre.starts_after(min(FIRST_PAUSE_S * 2**doubled, LONGEST_PAUSE_S))
+        stage.until_said("part ended with code 1; starting it again")
+        assert stage.starts_after(min(FIRST_PAUSE_S * 2**doubled, LONGEST_PAUSE_S))
 
 
-def test_a_part_that_ran_well_for_a_while_is_back_after_the_shortest_pause(theatre):
+def test_a_part_that_ran_well_for_a_while_is_back_after_the_shortest_pause(stage):
     """One crash a day is not a part that keeps dying."""
-    theatre.supervisor.start(shell("exit 1"))
+    stage.supervisor.start(shell("exit 1"))
     for _ in range(3):
-        theatre.until_said("part ended")
-        theatre.clock.now += LONGEST_PAUSE_S
-        theatre.supervisor.restart_dead()
-    theatre.clock.now += STEADY_AFTER_S + INSTANT_S
-    theatre.until_said("part ended")
+        stage.until_said("part ended")
+        stage.clock.now += LONGEST_PAUSE_S
+        stage.supervisor.restart_dead()
+    stage.clock.now += STEADY_AFTER_S + INSTANT_S
+    stage.until_said("part ended")
 
-    assert theatre.starts_after(FIRST_PAUSE_S)
-
-
-def test_a_part_that_lives_is_left_alone(theatre):
-    theatre.supervisor.start(shell("exec sleep 1000"))
-    before = theatre.children()
-    theatre.clock.now += 2 * STEADY_AFTER_S
-    theatre.supervisor.restart_dead()
-    theatre.supervisor.check()
-
-    assert theatre.children() == before
+    assert stage.starts_after(FIRST_PAUSE_S)
 
 
-def test_a_command_that_cannot_be_run_for_a_while_does_not_end_the_others(theatre, tmp_path):
-    """No memory for a process, a program being replaced: the service goes on and tries again."""
+def test_a_part_that_lives_is_left_alone(stage):
+    stage.supervisor.start(shell("exec sleep 1000"))
+    before = stage.children()
+    stage.clock.now += 2 * STEADY_AFTER_S
+    stage.supervisor.restart_dead()
+    stage.supervisor.check()
+
+    assert stage.children() == before
+
+
+def test_a_command_that_cannot_be_run_for_a_while_does_not_end_the_others(stage, tmp_path):
+    """No memory for a process, or a program being replaced: the service goes on and tries again."""
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o700)
-    theatre.supervisor.start(Part("part", (str(program),), {}))
-    theatre.until_said("part ended with code 1")
+    stage.supervisor.start(Part("part", (str(program),), {}))
+    stage.until_said("part ended with code 1")
     program.chmod(0o600)
-    theatre.clock.now += LONGEST_PAUSE_S
-    theatre.until_said("part can't be run")
+    stage.clock.now += LONGEST_PAUSE_S
+    stage.until_said("part can't be run")
     program.chmod(0o700)
-    theatre.clock.now += LONGEST_PAUSE_S
+    stage.clock.now += LONGEST_PAUSE_S
 
-    theatre.until_said("part ended with code 1")
+    stage.until_said("part ended with code 1")
 
 
-def test_a_command_that_cannot_be_run_at_first_ends_the_start_in_one_line(theatre, tmp_path):
+def test_a_command_that_cannot_be_run_at_first_ends_the_start_in_one_line(stage, tmp_path):
     with pytest.raises(PartDied, match=r"^part can't be run: .*No such file[^\n]*$"):
-        theatre.supervisor.start(Part("part", (str(tmp_path / "missing"),), {}))
+        stage.supervisor.start(Part("part", (str(tmp_path / "missing"),), {}))
 
 
-def test_a_part_that_dies_while_the_service_starts_is_told_with_its_last_word(theatre):
-    """The person at the terminal reads the reason, not where the log lies."""
-    theatre.supervisor.start(shell("echo first; echo the disk is on fire; exit 3"))
+def test_a_part_that_dies_while_the_service_starts_is_reported_with_the_last_line_of_its_log(stage):
+    """The person at the terminal reads the reason, not just where the log is."""
+    stage.supervisor.start(shell("echo first; echo the disk is on fire; exit 3"))
 
     def died() -> str:
         try:
-            theatre.supervisor.check()
+            stage.supervisor.check()
         except PartDied as error:
             return str(error)
         return ""
@@ -142,15 +142,15 @@ def test_a_part_that_dies_while_the_service_starts_is_told_with_its_last_word(th
     assert eventually(died, "the part ends") == "part ended with code 3: the disk is on fire"
 
 
-def test_stopping_ends_a_part_that_does_not_listen_with_its_children(theatre, tmp_path, monkeypatch):
+def test_stopping_kills_a_part_that_ignores_signals_with_its_children(stage, tmp_path, monkeypatch):
     """Nothing may be left running."""
     monkeypatch.setattr(module, "STOP_PATIENCE_S", 0.1)
-    others = theatre.children()
-    theatre.supervisor.start(shell("trap '' TERM; sleep 1000 & echo ready; wait; wait"))
+    others = stage.children()
+    stage.supervisor.start(shell("trap '' TERM; sleep 1000 & echo ready; wait; wait"))
     eventually(lambda: "ready" in (tmp_path / "part.log").read_text(), "the part runs")
-    (part,) = theatre.children() - others
+    (part,) = stage.children() - others
     family = [psutil.Process(part), *psutil.Process(part).children()]
-    theatre.supervisor.stop()
+    stage.supervisor.stop()
 
     assert len(family) == 2
     assert psutil.wait_procs(family, timeout=60)[1] == []
