@@ -112,6 +112,17 @@ def test_a_new_process_gets_the_first_slot_that_nobody_alive_has(taken, slot):
     assert free_slot(taken) == slot
 
 
+def test_a_process_that_finds_no_room_for_its_numbers_serves_all_the_same(folder, caplog):
+    """A full disk under /tmp is bad enough; and the others' numbers are still right."""
+    other = process(folder, 1)
+    serve_one(other)
+    (folder.path / "histogram_0.new").mkdir()  # in the way of its file
+    serve_one(process(folder, 0))
+
+    assert requests_seen_by(other) == 1
+    assert "missing from the service's numbers" in caplog.text
+
+
 class Killed(BaseException):
     pass
 
