@@ -1,4 +1,4 @@
-"""``python -m stress_test`` (``make stress``): users against 1 and 2 workers, a great crowd, and a report of it."""
+"""``python -m stress_test`` (``make stress``): users against 1 and 2 workers, a large crowd, and a report of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WARM_UP_S, MEASURED_S = 4.0, 20.0  # eight rows of these stay under four minutes
 
 GREAT_CROWD = 1000
 GREAT_CROWD_KNOWN_SHARE = 0.5
-GREAT_CROWD_WARM_UP_S, GREAT_CROWD_S = 20.0, 60.0  # it takes 10 s to come, and refused ones come again later
+GREAT_CROWD_WARM_UP_S, GREAT_CROWD_S = 20.0, 60.0  # it takes 10 s to arrive, and refused users try again later
 
 REPORT = Path(__file__).parent / "report.md"
 CHART = Path(__file__).parent / "report" / "chart.svg"
@@ -39,7 +39,7 @@ EXIT_INTERRUPTED = 130
 
 
 class StopAsked(Exception):
-    """SIGINT, SIGTERM or SIGHUP came."""
+    """SIGINT, SIGTERM or SIGHUP was received."""
 
 
 def main() -> int:
@@ -98,7 +98,7 @@ def _measure() -> Figures:
 
 def _raise_stop(_signal: int, _frame: FrameType | None) -> None:
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+        signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not leave a part of it running
     raise StopAsked
 
 

@@ -1,4 +1,4 @@
-"""What a service that is measured inherits: nothing that changes it but what the measurement sets."""
+"""The environment of a service that is measured: only the measurement's own settings may change it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from model.settings import Settings as WorkerSettings
 
 SETTINGS = {
     *(name.upper() for kind in (ApiSettings, WorkerSettings, LocalSettings) for name in kind.model_fields),
-    "GUNICORN_CMD_ARGS",  # gunicorn's own, which outdoes the API's
+    "GUNICORN_CMD_ARGS",  # gunicorn's own, which overrides the API's
 }
 
 
 def environment_with(**settings: str) -> dict[str, str]:
-    """This process's environment, of the service's settings none but ``settings``: a shell's ``BATCH_MAX`` stays out.
+    """This process's environment, with only ``settings`` of the service's settings: no ``BATCH_MAX`` of a shell.
 
     The settings' names are read in either case, so they are dropped in either.
     """

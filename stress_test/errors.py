@@ -1,4 +1,4 @@
-"""What keeps the stress test from its figures."""
+"""The error of a measurement that can't be made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends a crowd of users to a service and brings back what they saw."""
+"""Sends a crowd of users to a service and returns what they measured."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def send_crowd(url: str, users: int, *, warm_up_s: float, seconds: float, known_
             text=True,
             check=True,
             timeout=warm_up_s + seconds + START_AND_STOP_WITHIN_S,
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which then kills this
+            start_new_session=True,  # Ctrl-C reaches only the parent, which then kills this
         )
     except subprocess.SubprocessError as error:
         raise CannotMeasure(f"Locust with {users} users did not come to its end: {error}") from error

@@ -30,7 +30,7 @@ PHOTOS = {name: (PICTURES / name).read_bytes() for name in LABELS}
 PAGE, PREDICT = "/", "/predict"
 KNOWN, REFUSED = "/predict (known)", "/predict (refused)"  # as Locust's statistics name these, apart from the others
 THINK_S = (0.5, 2.0)
-NEW_PICTURE_BYTES = 8  # after a JPEG's end nothing is decoded, but the picture's hash is another
+NEW_PICTURE_BYTES = 8  # nothing after a JPEG's end is decoded, but it changes the picture's hash
 
 
 class Visitor(FastHttpUser):
@@ -68,7 +68,7 @@ class Visitor(FastHttpUser):
 
 
 def _retry_after_s(response: ResponseContextManager) -> int | None:
-    """The pause that an honest 503 asks for, or None where the answer is no such."""
+    """The pause that a refusal (503 with Retry-After) asks for, or None for any other answer."""
     if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE or response.headers is None:
         return None
     pause = str(response.headers.get("Retry-After", ""))

@@ -1,4 +1,4 @@
-"""What one crowd of users saw of one service."""
+"""The figures of one crowd of users with one service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Counts over ``seconds``, the time measured; percentiles are of all answers to ``/predict`` but refusals.
+    """Counts over ``seconds``, the time measured; percentiles are of all answers to ``/predict`` except refusals.
 
     Attributes:
         pages, predictions, known: right answers: pages, labels of new pictures, labels of known ones.

@@ -1,4 +1,4 @@
-"""The stress test's report: Markdown for people, made of nothing but what was measured."""
+"""The stress test's report: Markdown for people, made only from what was measured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEMPLATE = Path(__file__).parent / "report_template.md"
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All of one run; ``series``: what each crowd saw of 1 and of 2 workers, the same crowds in the same order.
+    """All of one run; ``series``: each crowd's figures with 1 and with 2 workers, the same crowds in the same order.
 
     ``great_crowd``: what more users than there is room for saw of 2 workers, with known pictures among theirs.
     """
@@ -34,7 +34,7 @@ class Figures:
 
 
 def render(figures: Figures, chart: str) -> str:
-    """Fill the template; ``chart`` is the picture's path as seen from the report."""
+    """Fill the template; ``chart`` is the picture's path relative to the report."""
     machine = figures.machine
     return Template(TEMPLATE.read_text()).substitute(
         day=figures.day.isoformat(),

@@ -28,7 +28,7 @@ LOOK_EVERY_S = 0.1
 
 @contextmanager
 def running_service(workers: int, model_path: Path, folder: Path, **settings: str) -> Iterator[str]:
-    """Run the service on loopback while the context lasts; gives its URL.
+    """Run the service on loopback while the context lasts; yields its URL.
 
     Args:
         folder: for its data, absolute; not to be there yet.
@@ -57,7 +57,7 @@ def running_service(workers: int, model_path: Path, folder: Path, **settings: st
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops this in order
+            start_new_session=True,  # Ctrl-C reaches only the parent, which then stops this in order
         )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -93,7 +93,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, workers: int, 
 
 
 def health(url: str) -> dict[str, Any]:
-    """What ``/health`` says; nothing where it does not answer."""
+    """The answer of ``/health``; empty if there is none."""
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as response:  # noqa: S310  # our own http URL
             health: dict[str, Any] = json.load(response)

@@ -68,7 +68,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, service_url: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The upload page in a browser of its own; the test fails when its script does, or when its policy forbids a part.
+    """The upload page in a browser of its own; the test fails if its script does, or if its policy forbids a part.
 
     An indirect parameter is the browser's context: its window, colours, scripts.
     """

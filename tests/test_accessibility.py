@@ -110,7 +110,7 @@ def test_axe_finds_nothing_wrong(page, checker, notes, state):
 
 @pytest.mark.parametrize("page", [DESKTOP, DARK, PHONE], indirect=True, ids=["desktop", "dark", "phone"])
 def test_axe_finds_nothing_wrong_without_scripts(page, checker, notes):
-    """As a visitor without JavaScript sees it. axe is a script too, so only ours and the styles for it are left out."""
+    """As a visitor without JavaScript sees it. axe is a script too, so only our own scripts are left out."""
     page.route("**/*.js", lambda route: route.abort())
     page.route("**/page.css", unscripted_styles)
     page.reload()
@@ -133,7 +133,7 @@ def test_axe_finds_nothing_wrong_without_scripts(page, checker, notes):
 
 
 def go_to_feedback(page: Page) -> None:
-    """A click alone does not wait: what is evaluated next would meet the old page, or none."""
+    """A click alone does not wait: the next evaluation would find the old page, or none."""
     page.get_by_role("link", name="Feedback").click()
     page.wait_for_url("**/feedback")
 
@@ -143,10 +143,10 @@ def unscripted_styles(route: Route) -> None:
     route.fulfill(body=styles, content_type="text/css")
 
 
-def test_everything_can_be_done_from_the_keyboard_and_the_focus_is_always_seen(page):
+def test_everything_can_be_done_from_the_keyboard_and_the_focus_is_always_visible(page):
     """From an empty page to a report that is stored, without a mouse."""
     tab_to(page, "#file")
-    choose(page, CAT)  # the browser's own window, which Enter opens
+    choose(page, CAT)  # the browser's own dialog, which Enter opens
     expect_cards(page, "done", 1)
     tab_to(page, "summary")
     page.keyboard.press("Enter")
@@ -183,8 +183,8 @@ def tab_to(page: Page, selector: str) -> None:
     pytest.fail(f"{selector} can't be reached: {stops}")
 
 
-def test_a_screen_reader_is_told_of_every_result_and_of_the_end(page, notes):
-    """Several results may come within a second: each is a line of its own, so that none is lost."""
+def test_a_screen_reader_announces_every_result_and_the_end(page, notes):
+    """Several results may arrive within a second: each is a line of its own, so that none is lost."""
     choose(page, CAT, notes, CUP)
     log = page.get_by_role("log")
 
@@ -195,7 +195,7 @@ def test_a_screen_reader_is_told_of_every_result_and_of_the_end(page, notes):
     expect(log).to_contain_text(re.compile(r"2 classified, 1 failed in \d+\.\d s"))
 
 
-def test_the_list_of_labels_tells_a_screen_reader_what_is_chosen_and_how_many_are_left(page):
+def test_a_screen_reader_announces_which_label_is_chosen_and_how_many_are_left(page):
     choose(page, CAT)
     expect_cards(page, "done", 1)
     open_report(page)
@@ -212,7 +212,7 @@ def test_the_list_of_labels_tells_a_screen_reader_what_is_chosen_and_how_many_ar
 
 
 @pytest.mark.parametrize("page", [{**DESKTOP, "reduced_motion": "reduce"}], indirect=True)
-def test_nothing_moves_for_whoever_asked_for_that(page):
+def test_nothing_moves_if_the_visitors_system_asks_for_that(page):
     choose(page, CAT)
     expect_cards(page, "done", 1)
 
@@ -233,7 +233,7 @@ def test_nothing_moves_for_whoever_asked_for_that(page):
     ids=["small phone", "phone", "desktop at 200%", "desktop"],
 )
 def test_nothing_sticks_out_sideways(page, notes, text_size):
-    """Nobody has to scroll in two directions to read a line, whatever the zoom or the size of letters."""
+    """No line needs scrolling in two directions, whatever the zoom or the size of the text."""
     page.evaluate("size => {document.documentElement.style.fontSize = size}", text_size)
     several(page, notes)
     open_report(page)

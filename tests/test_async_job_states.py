@@ -60,7 +60,7 @@ def test_a_picture_that_cannot_be_read_fails_its_job_alone(workers):
 
 
 def test_a_job_that_was_given_up_says_so(workers):
-    """Our fault, after three tries: a dead letter, and no hint of what went wrong inside."""
+    """Our fault, after three tries: a dead letter, and no hint of what went wrong internally."""
     job = workers.create("fault")
     workers.start()
 
@@ -73,7 +73,7 @@ def test_a_job_that_was_given_up_says_so(workers):
 
 
 def test_a_dead_letter_that_an_operator_requeues_can_still_be_done(workers, tmp_path):
-    """Once the fault is mended, nobody has to send the picture again."""
+    """Once the fault is fixed, the picture need not be sent again."""
     job = workers.create("fault")
     workers.start()
     workers.ended(job)
@@ -125,8 +125,8 @@ def test_a_jobs_answer_serves_later_requests_unless_the_cache_is_off(workers, ca
     assert isinstance(sighting.answer, Classification) is cache
 
 
-def test_requests_go_before_jobs(workers):
-    """However long the jobs' queue is, whoever waits at a page does not wait for it."""
+def test_requests_go_before_async_jobs(workers):
+    """However long the async jobs' queue is, a person at the page does not wait for it."""
     jobs = [workers.create(f"job-{n}") for n in range(9)]
     requests = [workers.submit(f"request-{n}") for n in range(5)]
     workers.start()
@@ -139,7 +139,7 @@ def test_requests_go_before_jobs(workers):
 
 
 def test_jobs_get_their_turn_beside_requests_that_never_end(workers):
-    """A service that is always busy would else keep them waiting until they expire."""
+    """Otherwise a service that is always busy would keep them waiting until they expire."""
     workers.create("job")
     requests = [workers.submit(f"request-{n}") for n in range(4 * 2 * ASYNC_TURN)]
     workers.start()
@@ -160,7 +160,7 @@ def test_a_cancelled_job_is_never_computed(workers):
 
 
 def test_a_job_cancelled_while_it_runs_stays_cancelled(workers):
-    """The result comes all the same and is not shown."""
+    """The result is still written, but not shown."""
     workers.start()
     job = workers.create("slow")
     eventually(workers.batches, "it runs")
@@ -172,7 +172,7 @@ def test_a_job_cancelled_while_it_runs_stays_cancelled(workers):
 
 @pytest.mark.parametrize("script", ["tabby", "bad"])
 def test_an_ended_job_cannot_be_cancelled(workers, script):
-    """What its holder may have read must not change under it."""
+    """A result that its sender may have read must not change."""
     workers.start()
     ended = workers.ended(workers.create(script))
 
@@ -182,7 +182,7 @@ def test_an_ended_job_cannot_be_cancelled(workers, script):
 
 
 def test_a_job_dropped_by_mistake_is_computed_after_all(workers):
-    """That it is wanted was deleted, and not by its sender: Redis was tampered with, and nothing accepted is lost."""
+    """Its ``wanted`` key was deleted, and not by its sender; even then nothing accepted is lost."""
     job = workers.create("tabby")
     workers.redis.delete(*workers.redis.keys("wanted:*"))
     workers.start()
@@ -191,7 +191,7 @@ def test_a_job_dropped_by_mistake_is_computed_after_all(workers):
 
 
 def test_a_restart_of_the_server_loses_no_job(workers, any_server):
-    """Queued, running and done: with the append-only file on, each goes on where it was."""
+    """Queued, running and done: with the append-only file on, each continues where it was."""
     done, key_holder = workers.create("tabby"), workers.create("lynx", key="order-7")
     workers.start()
     workers.ended(done)
@@ -207,7 +207,7 @@ def test_a_restart_of_the_server_loses_no_job(workers, any_server):
 
 
 def test_a_restart_of_everything_loses_no_job(workers, any_server):
-    """Every process ends, the workers by force; the next ones know nothing but what Redis has kept."""
+    """Every process ends, the workers are killed; their successors know only what Redis has kept."""
     doomed = workers.start()
     running, queued = workers.create("slow"), workers.create("tabby")
     eventually(workers.batches, "a batch begins")

@@ -1,4 +1,4 @@
-"""The page as a person meets it: a real browser against the running service."""
+"""The page as a person uses it: a real browser against the running service."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def reports(feedback_csv: Path) -> list[dict[str, str]]:
 
 
 def test_a_person_drops_a_cat_reads_that_it_is_one_and_reports_it_wrong(page, feedback_csv):
-    """The service's whole promise, and its way back: what the person typed is in the operator's file."""
+    """The whole service from a person's view; and what the person typed is in the operator's file."""
     comment = 'not "Egyptian", rather:\n=a tabby, see the coat'
     choose(page, CAT)
     expect_a_cat(page)
@@ -60,7 +60,7 @@ def test_a_person_drops_a_cat_reads_that_it_is_one_and_reports_it_wrong(page, fe
 
 
 def test_the_right_label_is_found_by_any_part_of_its_name(page, feedback_csv):
-    """Nobody knows a thousand labels by heart; the operator gets the one that the model would have given."""
+    """No person knows a thousand labels by heart; the operator gets the label as the model spells it."""
     choose(page, CAT)
     expect_a_cat(page)
     open_report(page)
@@ -76,8 +76,8 @@ def test_the_right_label_is_found_by_any_part_of_its_name(page, feedback_csv):
     assert reports(feedback_csv)[-1]["correct_label"] == "black-and-tan_coonhound"
 
 
-def test_a_picture_of_nothing_that_the_model_knows_can_be_reported_in_own_words(page, feedback_csv):
-    """Those are the reports that tell what to train next. Nor does a report wait for the list, should it not come."""
+def test_a_picture_of_something_that_the_model_does_not_know_can_be_reported_in_own_words(page, feedback_csv):
+    """Those reports say what to train next. A report does not wait for the list of labels, which may not arrive."""
     page.route("**/labels", lambda route: route.abort(), times=1)
     choose(page, CAT)
     expect_a_cat(page)
@@ -103,7 +103,7 @@ def test_the_feedback_page_searches_the_labels_too(page, feedback_csv):
 
 
 @pytest.mark.parametrize("page", [{"java_script_enabled": False}], indirect=True)
-def test_without_javascript_errors_are_said_in_words_on_the_page(page, tmp_path):
+def test_without_javascript_errors_are_sentences_on_the_page(page, tmp_path):
     text = tmp_path / "dog.jpg"
     text.write_text("this is not a picture")
     choose(page, text)
@@ -127,7 +127,7 @@ def test_a_reload_keeps_what_this_visit_has_seen(page):
 
 @pytest.mark.parametrize("page", [{"java_script_enabled": False}], indirect=True)
 def test_everything_works_without_javascript(page, feedback_csv):
-    """Some browsers forbid scripts, and screen readers of old have none."""
+    """Some browsers forbid scripts, and old screen readers have none."""
     choose(page, CAT)
     page.get_by_role("button", name="Classify").click()
     expect(page.locator("#results h3")).to_have_text(A_CAT)
@@ -144,8 +144,8 @@ def test_everything_works_without_javascript(page, feedback_csv):
     assert A_CAT.search(row["prediction"].replace("_", " "))
 
 
-def test_a_file_that_is_no_picture_gets_a_clear_sentence(page, tmp_path):
-    """Nobody should have to guess from a status code what is wrong with their file."""
+def test_a_file_that_is_not_a_picture_gets_a_clear_sentence(page, tmp_path):
+    """People should not have to guess from a status code what is wrong with their file."""
     text = tmp_path / "dog.jpg"
     text.write_text("this is not a picture")
     choose(page, text)
@@ -167,7 +167,7 @@ def test_several_pictures_at_once_each_go_their_own_way(page, tmp_path):
     expect(page.get_by_text(re.compile(r"^3 classified, 1 failed in \d+\.\d s$")).first).to_be_visible()
 
 
-def test_pictures_under_way_show_how_far_they_are_and_can_be_cancelled(page):
+def test_uploads_show_their_progress_and_can_be_cancelled(page):
     """A folder of holiday photos over a phone's connection takes minutes; what is done already stays."""
     choose(page, CAT)
     expect_a_cat(page)
@@ -185,7 +185,7 @@ def test_pictures_under_way_show_how_far_they_are_and_can_be_cancelled(page):
     expect(page.get_by_role("button", name="Clear")).to_be_visible()
 
 
-def test_what_is_no_file_is_not_blamed_on_the_connection(page):
+def test_what_is_not_a_file_is_not_blamed_on_the_connection(page):
     """A folder that is dropped looks like a file until it is read; so does one that was deleted meanwhile."""
     page.evaluate(
         """() => {
@@ -200,8 +200,8 @@ def test_what_is_no_file_is_not_blamed_on_the_connection(page):
     expect(card(page, "failed")).to_contain_text("it is a folder")
 
 
-def test_a_busy_service_is_asked_again_when_it_said_to(page):
-    """A full queue empties within seconds; nobody should have to press a button for that."""
+def test_the_page_tries_a_busy_service_again_when_retry_after_says(page):
+    """A full queue empties within seconds; a person should not have to press a button for that."""
     busy = {
         "status": 503,
         "headers": {"Retry-After": "1"},
@@ -215,7 +215,7 @@ def test_a_busy_service_is_asked_again_when_it_said_to(page):
     expect_a_cat(page)
 
 
-def test_a_lost_connection_is_said_in_words_and_can_be_tried_again(page):
+def test_a_lost_connection_is_explained_and_can_be_tried_again(page):
     """A train's tunnel must not cost the choice of pictures."""
     page.route("**/", lambda route: route.abort(), times=1)
     choose(page, CAT)

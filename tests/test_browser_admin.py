@@ -100,7 +100,7 @@ def test_an_operator_reads_filters_and_downloads_what_was_reported(page, tmp_pat
 @pytest.mark.parametrize(
     "page", [PHONE | {"java_script_enabled": True}, DARK | {"java_script_enabled": True}], indirect=True, ids=str
 )
-def test_nothing_sticks_out_sideways_and_every_thumbnail_is_seen(page):
+def test_nothing_sticks_out_sideways_and_every_thumbnail_is_visible(page):
     for image in page.get_by_role("listitem").get_by_role("img").all():
         image.scroll_into_view_if_needed()
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
@@ -109,6 +109,6 @@ def test_nothing_sticks_out_sideways_and_every_thumbnail_is_seen(page):
 
 
 def test_a_browser_without_the_key_is_asked_for_it(browser, service):
-    """A headless browser has nobody to ask, and says so instead of showing the page."""
+    """A headless browser can't ask anyone, and reports that instead of showing the page."""
     with browser.new_context() as context, pytest.raises(PlaywrightError, match="ERR_INVALID_AUTH_CREDENTIALS"):
         context.new_page().goto(f"{service}/admin/feedback")

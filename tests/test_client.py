@@ -83,7 +83,7 @@ def test_a_bad_file_is_an_invalid_picture_in_the_services_words(client, data, st
 
 
 def test_a_busy_service_is_waited_for_until_every_picture_is_answered(tmp_path):
-    """It takes one request at a time and refuses the others: none is lost, and nobody had to write a loop."""
+    """It takes one request at a time and refuses the others: none is lost, without a loop in the caller."""
     pictures = [fresh("chelsea.jpg") for _ in range(4)]
     with Stack(tmp_path, MAX_IN_FLIGHT="1", WEB_CONCURRENCY="1", WORKERS="1") as stack, Client(stack.url) as client:
         outcomes = list(client.classify_many(pictures, at_once=4))
@@ -94,7 +94,7 @@ def test_a_busy_service_is_waited_for_until_every_picture_is_answered(tmp_path):
 
 
 def test_a_job_is_answered_like_a_request(client):
-    """The same labels; another program needs no more than its ID."""
+    """The same labels; another program needs only its ID."""
     photo = fresh("rocket.jpg")
     job = client.submit(photo, top_k=3)
     result = client.job(job.id).result()
@@ -118,7 +118,7 @@ def test_a_picture_that_turns_out_bad_is_reported_by_its_job(client):
         client.submit(odd.truncated_jpeg() + os.urandom(8).hex().encode()).result()  # no 0xFF: it may begin a marker
 
 
-def test_a_job_that_never_existed_is_no_such_job(client):
+def test_a_job_that_never_existed_raises_no_such_job(client):
     for job_id in ("0" * 32, "nonsense", "../../health"):
         with pytest.raises(NoSuchJob):
             client.job(job_id).result()

@@ -8,7 +8,7 @@ from model.serving.heartbeat import Heartbeat
 
 
 def test_a_beat_that_fails_is_not_the_last(caplog):
-    """Without its lease's thread a worker would go on working on jobs that others take from it."""
+    """Without its lease's thread a worker would keep working on jobs that others take over."""
     again = Event()
     beats = iter([RuntimeError("scripted"), None])
 

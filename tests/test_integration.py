@@ -16,7 +16,7 @@ import pytest
 import requests
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file: the project's root, not tests/, is home
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file: import from the project's root, not from tests/
 
 from tests.pictures import odd
 
@@ -33,7 +33,7 @@ def predict(base_url, data, name="photo.jpg", **fields: str):
     ("picture", "label"), [("chelsea.jpg", "Egyptian_cat"), ("coffee.jpg", "espresso"), ("rocket.jpg", "missile")]
 )
 def test_a_photo_gets_its_label(base_url, picture, label):
-    """The whole line, with the real model."""
+    """The whole path, with the real model."""
     response = predict(base_url, (PICTURES / picture).read_bytes())
 
     assert response.status_code == 200
@@ -44,8 +44,8 @@ def test_a_photo_gets_its_label(base_url, picture, label):
     assert body["score"] == round(body["score"], 4)
 
 
-def test_the_same_photo_again_is_answered_from_memory(base_url):
-    """It costs a look-up, and no worker."""
+def test_the_same_photo_again_is_served_from_the_cache(base_url):
+    """It costs a look-up, but no worker's time."""
     photo = (PICTURES / "chelsea.jpg").read_bytes()
     first = predict(base_url, photo)
     second = predict(base_url, photo)
@@ -117,8 +117,8 @@ def test_every_kind_of_picture_of_a_cat_is_a_cat(base_url, make):
         "HEIC in disguise",
     ],
 )
-def test_a_file_that_is_no_good_gets_the_documented_400(base_url, data, says):
-    """The body is the one that clients know; the header says in words what is wrong."""
+def test_a_bad_file_gets_the_documented_400(base_url, data, says):
+    """The body is the documented one; the header says what is wrong."""
     response = predict(base_url, data)
 
     assert response.status_code == 400
@@ -129,7 +129,7 @@ def test_a_file_that_is_no_good_gets_the_documented_400(base_url, data, says):
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("name", odd.ENDLESS)
 def test_a_file_made_to_keep_its_reader_busy_gets_the_documented_400(base_url, name):
-    """No server may be stopped by what fits into an upload."""
+    """No upload within the limits may stop a server."""
     response = predict(base_url, odd.ENDLESS[name]())
 
     assert response.status_code == 400
@@ -137,7 +137,7 @@ def test_a_file_made_to_keep_its_reader_busy_gets_the_documented_400(base_url, n
 
 
 def test_min_score_leaves_out_what_scores_less(base_url):
-    """The best label is named all the same."""
+    """The best label is still named."""
     photo = (PICTURES / "chelsea.jpg").read_bytes()
     all_ten = predict(base_url, photo, top_k="10").json()["predictions"]
     least = all_ten[3]["score"]
@@ -172,7 +172,7 @@ def test_infer_gives_labels_with_their_confidence(base_url):
 
 
 def test_a_batch_is_answered_in_the_order_sent_each_picture_failing_alone(base_url):
-    """New ones, known ones, the same one twice, and some that are no good."""
+    """New ones, known ones, the same one twice, and some bad ones."""
     new = (PICTURES / "coffee.jpg").read_bytes() + os.urandom(8)
     sent = [
         ("cat.jpg", (PICTURES / "chelsea.jpg").read_bytes()),
@@ -231,7 +231,7 @@ def test_a_body_that_is_far_too_large_is_refused_and_the_client_reads_why(base_u
     assert response.json() == REFUSAL
 
 
-def test_a_body_without_a_length_is_limited_as_well(base_url):
+def test_a_body_without_a_length_is_limited_too(base_url):
     """Chunked requests announce no size."""
     part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
     body = iter([part, *([bytes(1_000_000)] * 40), b"\r\n--b--\r\n"])
@@ -247,7 +247,7 @@ def test_a_body_without_a_length_is_limited_as_well(base_url):
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "..\\..\\boot.ini", "/etc/passwd", "a\x00b.jpg", "x" * 5000])
 def test_a_path_in_the_file_name_means_nothing(base_url, name):
-    """The name is the sender's word; the picture is stored under its content's hash."""
+    """The name is the sender's; the picture is stored under its content's hash."""
     response = predict(base_url, (PICTURES / "chelsea.jpg").read_bytes(), name=name)
 
     assert response.status_code == 200
@@ -275,7 +275,7 @@ def test_a_picture_that_was_sent_can_be_displayed(base_url):
 
 
 def test_a_heic_is_displayed_as_what_it_is(base_url):
-    """Safari shows it; other browsers keep to the page's own preview."""
+    """Safari shows it; in other browsers the page keeps its placeholder."""
     photo = odd.tiled_heic()
     page = requests.post(
         f"{base_url}/", files={"file": ("c.heic", photo)}, headers={"Accept": "application/json"}, timeout=TIMEOUT_S
@@ -306,7 +306,7 @@ def test_garbage_instead_of_http_is_survived(base_url):
     assert requests.get(f"{base_url}/livez", timeout=TIMEOUT_S).status_code == 200
 
 
-def test_health_tells_of_the_model_and_its_workers(base_url):
+def test_health_names_the_model_and_its_workers(base_url):
     body = requests.get(f"{base_url}/health", timeout=TIMEOUT_S).json()
 
     assert body["status"] == "ok"

@@ -38,7 +38,7 @@ def look(url: str, path: str) -> requests.Response:
 
 
 def done(url: str, path: str) -> Any:
-    """The job's result; asked for as the service says."""
+    """The job's result, polled as the service's Retry-After says."""
 
     def result() -> Any:
         response = look(url, path)
@@ -60,7 +60,7 @@ def test_a_job_is_sent_and_fetched(url):
     assert len(result["digest"]) == 64
 
 
-def test_a_retry_that_overtakes_its_first_try_makes_no_second_job(url):
+def test_a_retry_that_overtakes_the_first_try_makes_no_second_job(url):
     """The two are answered by different API processes."""
 
     def send(number: int) -> requests.Response:
@@ -73,13 +73,13 @@ def test_a_retry_that_overtakes_its_first_try_makes_no_second_job(url):
     assert len({answer.json()["id"] for answer in answers}) == 5
 
 
-def test_accepted_jobs_survive_that_everything_is_killed(tmp_path):
-    """API, workers, Redis and their supervisor end at once, without a goodbye, with jobs queued and done."""
+def test_accepted_jobs_survive_the_death_of_every_process(tmp_path):
+    """API, workers, Redis and their supervisor are killed at once, with jobs queued and done."""
     with Stack(tmp_path, WORKERS="1") as first:
         early = submit(first.url).headers["Location"]
         done(first.url, early)
         (worker,) = first.parts("model.worker")
-        worker.suspend()  # nothing more is done by this one
+        worker.suspend()  # this one computes nothing more
         accepted = [submit(first.url, CHELSEA + bytes([3, n])).headers["Location"] for n in range(12)]
         processes = [psutil.Process(first.process.pid), *first.parts("")]
         for process in processes:

@@ -1,4 +1,4 @@
-"""``make run``'s processes as the person at the terminal meets them."""
+"""``make run``'s processes as the person at the terminal sees them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_it_says_where_the_page_is_and_what_to_try_first(one_worker):
 
 
 def test_a_worker_killed_in_the_middle_of_requests_costs_no_answer(one_worker):
-    """The only worker dies with a batch in hand; it is started again and every request is answered."""
+    """The only worker dies with a batch in progress; it is restarted and every request is answered."""
     (worker,) = one_worker.parts("model.worker")
     with ThreadPoolExecutor(24) as senders:
         answers = [senders.submit(predict, one_worker, CHELSEA + bytes([1, n])) for n in range(24)]
@@ -66,8 +66,8 @@ def test_a_worker_killed_in_the_middle_of_requests_costs_no_answer(one_worker):
 
 
 @pytest.mark.parametrize("part", ["valkey-server", "gunicorn"])
-def test_any_part_that_dies_is_started_again(one_worker, part):
-    """A killed part is away for seconds; afterwards the service answers as before."""
+def test_any_part_that_dies_is_restarted(one_worker, part):
+    """A killed part is down for seconds; afterwards the service answers as before."""
     victim = one_worker.parts(part)[0]
     victim.kill()
     victim.wait(TIMEOUT_S)
@@ -91,8 +91,8 @@ def test_ctrl_c_leaves_nothing_running(tmp_path):
     assert [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
 
 
-def test_a_killed_supervisor_takes_its_parts_along(tmp_path):
-    """Nothing is left running even when nobody could clean up."""
+def test_the_parts_end_with_a_killed_supervisor(tmp_path):
+    """Nothing is left running even when nothing could clean up."""
     if sys.platform != "linux":
         pytest.skip("only Linux tells a process of its parent's death")
     with Stack(tmp_path, WORKERS="1") as stack:
@@ -106,21 +106,21 @@ def test_a_killed_supervisor_takes_its_parts_along(tmp_path):
 
 
 def test_what_was_queued_and_stored_survives_a_restart(tmp_path):
-    """The queue's log and the uploads live in DATA_DIR."""
+    """The queue's log and the uploads are in DATA_DIR."""
     with Stack(tmp_path, WORKERS="1") as first:
         predict(first)
     with Stack(tmp_path, WORKERS="1") as second:
         assert predict(second).headers["X-Cache"] == "hit"
 
 
-def test_a_proxy_in_the_environment_is_not_asked_for_our_own_address(tmp_path):
+def test_our_own_address_is_not_reached_through_a_proxy_of_the_environment(tmp_path):
     """Offices set http_proxy for everything; nothing listens at this one."""
     with Stack(tmp_path, WORKERS="1", http_proxy="http://127.0.0.1:9", no_proxy="") as stack:
         assert "Ready in" in stack.printed
 
 
-def test_what_valkey_must_read_first_is_waited_for(tmp_path):
-    """Until a long log is read every command is refused; workers that met that would end."""
+def test_the_start_waits_until_valkey_has_read_its_log(tmp_path):
+    """Until then every command is refused, which would end the workers."""
     with Stack(tmp_path, WORKERS="1") as first:
         predict(first)
     log = next((tmp_path / "queue" / "appendonlydir").glob("*.incr.aof"))
@@ -131,7 +131,7 @@ def test_what_valkey_must_read_first_is_waited_for(tmp_path):
 
 
 def command(*words: str) -> bytes:
-    """As it stands in the queue's log."""
+    """As it is in the queue's log."""
     lines = [f"*{len(words)}", *(line for word in words for line in (f"${len(word)}", word)), ""]
     return "\r\n".join(lines).encode()
 
@@ -196,7 +196,7 @@ def test_a_setting_that_is_wrong_is_one_clear_line(tmp_path):
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The Makefile with an environment whose Python only writes down what it is asked for."""
+    """The Makefile with an environment whose Python only records its arguments."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     for name in ("local/requirements.txt", *(f"model/export/{name}" for name in RECIPE_FILES)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -209,7 +209,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run make as a person does, also where these tests were themselves started by ``make test``."""
+    """Run make as a person does, even if these tests were themselves started by ``make test``."""
     environment = {
         name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
     }
@@ -220,8 +220,8 @@ def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("changed", RECIPE_FILES)
-def test_a_changed_recipe_makes_the_model_anew_before_the_start_and_only_once(project, changed):
-    """After an update nobody should be served by yesterday's model, nor wait for nothing at every start."""
+def test_a_changed_recipe_rebuilds_the_model_before_the_start_and_only_once(project, changed):
+    """An update must not leave the old model in service, nor make every start wait."""
     os.utime(project / "models/resnet50-int8/model.json", (0, 0))
     for name in RECIPE_FILES:
         os.utime(project / "model/export" / name, (0, 0))
@@ -242,7 +242,7 @@ def test_classify_takes_a_photo_with_a_space_in_its_name_and_several_without(pro
         assert make(project, "classify", f"IMG={given}").stdout.splitlines() == ["-m", "model.classify", *words]
 
 
-def test_an_environment_that_cannot_be_made_leaves_nothing_in_the_way_of_the_next_try(project):
+def test_an_environment_that_cannot_be_made_does_not_block_the_next_try(project):
     """Debian's python3 without python3-venv makes half an environment and fails."""
     shutil.rmtree(project / ".venv")
     python = project / "python3"

@@ -1,4 +1,4 @@
-"""OpenAPI beside the running service: linted, and thousands of requests made of it, each answer compared with it."""
+"""OpenAPI and the running service: linted, and some 800 requests generated from it, each answer compared with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[1]
 ADMIN_KEY = "an-admin-key-for-this-test"
 
-# The linter that Redoc's makers write, as `npm view @redocly/cli@2.77.0 dist.integrity` names it; it needs no others.
+# The linter by Redoc's makers, with the hash that `npm view @redocly/cli@2.77.0 dist.integrity` prints.
 REDOCLY = NpmPackage(
     name="@redocly/cli",
     version="2.77.0",
@@ -33,7 +33,7 @@ REDOCLY = NpmPackage(
     size_bytes=2_600_000,
 )
 UNWANTED_RULES = (
-    "operation-4xx-response",  # a route that reads nothing of its request finds no fault with it
+    "operation-4xx-response",  # a route that reads nothing of its request can't find fault with it
 )
 
 
@@ -46,7 +46,7 @@ def open_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def test_a_linter_finds_nothing(open_stack, tmp_path):
-    """Generators of clients trip over what is valid but odd."""
+    """Generators of clients fail on what is valid but unusual."""
     try:
         archive = obtain(REDOCLY, cache_folder())
         node = node_command()
@@ -70,7 +70,7 @@ def test_a_linter_finds_nothing(open_stack, tmp_path):
     assert json.loads(linted.stdout)["totals"] == {"errors": 0, "warnings": 0, "ignored": 0}, linted.stdout
 
 
-def test_whatever_is_made_of_the_document_is_answered_as_it_says(open_stack, tmp_path):
+def test_requests_generated_from_the_document_are_answered_as_it_says(open_stack, tmp_path):
     """Schemathesis: examples, limits, what breaks the schema, wrong methods, and jobs from submitting to cancelling."""
     ran = subprocess.run(
         [

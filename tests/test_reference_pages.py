@@ -1,4 +1,4 @@
-"""/docs and /redoc in a real browser that may speak to nobody but the service."""
+"""/docs and /redoc in a real browser that can reach only the service."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PICTURES = Path(__file__).parent / "pictures"
 
 @pytest.fixture
 def page(browser: Browser, service_url: str) -> Iterator[Page]:
-    """A page of a browser that is cut off from every other host; it fails on any word in the console."""
+    """A page of a browser that is cut off from every other host; it fails on any message in the console."""
     context = browser.new_context(viewport={"width": 1300, "height": 1000})
     context.set_default_timeout(WAIT_MS)
     outside: list[str] = []
@@ -66,7 +66,7 @@ def test_swagger_ui_shows_every_chapter_and_predict_can_be_tried_out(page, servi
 
 
 def test_redoc_shows_every_route_and_finds_words(page, service_url):
-    """The same to read and to search; the search runs in a worker that the page makes of a blob."""
+    """The same to read and to search; the search runs in a worker that the page makes from a blob."""
     page.goto(f"{service_url}/redoc")
     expect(page.get_by_role("heading", name="Image classifier")).to_be_visible()
     page.get_by_placeholder("Search").fill("upload page")
@@ -75,7 +75,7 @@ def test_redoc_shows_every_route_and_finds_words(page, service_url):
 
 
 @pytest.mark.parametrize("address", ["/docs", "/redoc"])
-def test_what_the_page_may_do_is_widened_as_little_as_works(page, service_url, address):
+def test_the_pages_policy_is_widened_as_little_as_possible(page, service_url, address):
     """Nothing inline of ours, no eval, no other host."""
     answer = page.goto(f"{service_url}{address}")
     policy = answer.headers["content-security-policy"]

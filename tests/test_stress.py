@@ -1,4 +1,4 @@
-"""The stress test: that its users get answers, not how fast; and how it ends when it can't go on."""
+"""The stress test: that its users get answers, not how fast; and how it ends if it can't continue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STOPPED_WITHIN_S = 60
 
 
 def test_a_small_crowd_sees_the_page_and_right_labels_without_a_failure(service_url):
-    """What ``make stress`` counts as right is what the service answers."""
+    """The service's answers are those that ``make stress`` counts as right."""
     seen = send_crowd(service_url, 2, warm_up_s=0, seconds=3)
 
     assert seen.failures == {}
@@ -29,7 +29,7 @@ def test_a_small_crowd_sees_the_page_and_right_labels_without_a_failure(service_
 
 
 def test_ctrl_c_stops_users_and_services():
-    """Four minutes are long enough to think better of it."""
+    """In four minutes a person may change their mind."""
     with subprocess.Popen(
         [sys.executable, "-m", "stress_test"], cwd=ROOT, stderr=subprocess.PIPE, text=True
     ) as stress:  # fmt: skip

@@ -39,7 +39,7 @@ OLD_JOB, OLD_ASYNC_JOB = OLD["request_job"], OLD["async_job"]
 
 
 def put_back(workers: ScriptedWorkers, *parts: str, of: str) -> None:
-    """What the old version wrote under the keys that begin with ``parts``; none means all."""
+    """Restore what the old version wrote under the keys that begin with ``parts``; none means all."""
     for script in (recording.REQUEST, recording.ASYNC):
         workers.store.put(script.encode())
     keys = {key: entry for key, entry in OLD[of].items() if key.startswith(parts or "")}
@@ -54,11 +54,11 @@ def answer_as_the_old_worker_did(workers: ScriptedWorkers, job_id: str, **change
     workers.redis.xadd(f"rq:results:{job_id}", entry)
 
 
-# Workers of now, an older API
+# Today's workers, an older API
 
 
-def test_what_the_old_api_accepted_is_answered_by_workers_of_now(workers):
-    """The request that still waits, and the async job, whose sender may come back after the upgrade only."""
+def test_what_the_old_api_accepted_is_answered_by_todays_workers(workers):
+    """The request that is still waiting, and the async job, whose sender may ask for it only after the upgrade."""
     put_back(workers, of="sent")
     workers.start()
 
@@ -73,18 +73,18 @@ def test_what_the_old_api_accepted_is_answered_by_workers_of_now(workers):
     assert set(fields) == {name.encode() for name in OLD["answered"][results]["value"][0][1]}
 
 
-def test_an_answer_that_the_old_worker_stored_serves_on(workers):
+def test_an_answer_that_the_old_worker_stored_is_still_served(workers):
     put_back(workers, "answer:", of="answered")
     picture = workers.store.put(recording.REQUEST.encode())
 
     assert workers.queue.look(MODEL, "d" * 64, picture).answer.labels == (Label(recording.REQUEST, 1.0),)
 
 
-# The API of now, older workers and what was there before
+# Today's API, older workers and older data
 
 
-def test_an_idempotency_key_sent_before_the_upgrade_still_brings_its_job(workers):
-    """The service showed 5 labels unasked then and shows 3 now: whoever never chose has not changed their mind."""
+def test_an_idempotency_key_sent_before_the_upgrade_still_returns_its_job(workers):
+    """The default was 5 labels then and is 3 now: a sender who never chose has not asked for something else."""
     put_back(workers, of="sent")
     unasked = replace(workers.request(recording.ASYNC, top_k=3), top_k_sent=False)
     for request in (unasked, workers.request(recording.ASYNC, top_k=5)):
@@ -94,8 +94,8 @@ def test_an_idempotency_key_sent_before_the_upgrade_still_brings_its_job(workers
         workers.async_jobs.create(MODEL, workers.request(recording.ASYNC, top_k=4), cache=True, key=recording.KEY)
 
 
-def test_an_old_worker_is_seen_and_counted_on(workers):
-    """Its entry has fields that nobody reads any more."""
+def test_an_old_worker_is_seen_and_used(workers):
+    """Its entry has fields that are not read any more."""
     put_back(workers, "worker:", "workers:", "models", of="answered")
     workers.redis.zadd(f"workers:{MODEL}", dict.fromkeys(workers.redis.zrange(f"workers:{MODEL}", 0, -1), 2**40))
     (worker,) = live_workers(workers.redis)
@@ -104,7 +104,7 @@ def test_an_old_worker_is_seen_and_counted_on(workers):
 
 
 @pytest.mark.parametrize("queue", ["classify", "tickets"])
-def test_an_old_worker_finds_a_job_of_now_where_it_looks_and_as_it_reads_it(workers, queue):
+def test_an_old_worker_finds_todays_jobs_where_it_looks_and_can_read_them(workers, queue):
     """RQ's record has the same fields, the same task and arguments of the same form."""
     workers.submit(recording.REQUEST)
     workers.create(recording.ASYNC)
@@ -127,7 +127,7 @@ def test_what_an_old_worker_answers_is_understood(workers):
     assert workers.async_jobs.read(job.id).state is JobState.DONE
 
 
-# What a version does not know yet
+# Forms that a version does not know yet
 
 
 @pytest.fixture
@@ -138,16 +138,16 @@ def client(any_server: Server, tmp_path: Path) -> Iterator[FlaskClient]:
     services.queue.close()
 
 
-def test_an_outcome_of_a_kind_that_is_not_known_yet_is_said_to_be_so(workers, client):
-    """A newer worker may answer in a new way; to call that a fault of the picture, or a bug, would be wrong."""
+def test_an_outcome_of_an_unknown_kind_is_reported_as_such(workers, client):
+    """A newer worker may answer in a new way; calling that a fault of the picture, or a bug, would be wrong."""
     picture = GIF + recording.REQUEST.encode()
     workers.start()
     sent = client.post("/v1/jobs", data={"file": (BytesIO(picture), "photo.gif")})
     ended = eventually(lambda: (now := client.get(sent.location)).get_json()["state"] == "done" and now, "it is done")
     queued_id = workers.redis.hget(f"ticket:{ended.get_json()['id']}", "computation").decode()
     answer_as_the_old_worker_did(workers, queued_id, outcome="of a kind to come")
-    told = client.get(sent.location)
+    answer = client.get(sent.location)
 
-    assert told.status_code == 502
-    assert told.content_type == "application/problem+json"
-    assert "the API has to be upgraded" in told.get_json()["detail"]
+    assert answer.status_code == 502
+    assert answer.content_type == "application/problem+json"
+    assert "the API has to be upgraded" in answer.get_json()["detail"]

@@ -1,4 +1,4 @@
-"""Hundreds of requests that wait at the same time, on one API process as gunicorn runs it."""
+"""Hundreds of requests that wait at the same time, in one API process as gunicorn runs it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from tests.support.server import Server
 
 SENT = 320
-AT_ONCE = 300  # a wait is made of several: at any moment a few look whether there is still hope
+AT_ONCE = 300  # waits are split: at any moment a few check whether their job still exists
 DEADLINE_S = 50  # an API that stops waits for its requests a little longer, and is given a minute
-THREADS = 20  # gevent's hub has a few for what the system can't do otherwise; one a request would be hundreds
+THREADS = 20  # gevent's hub has a few for blocking system calls; one a request would be hundreds
 HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="photo.gif"\r\n\r\n'
 PAPER = WorkerEntry(worker_id="paper", host="desk", model=MODEL, digest=DIGEST, batch=1, service_ms=0.0)
 
 
 @pytest.fixture
 def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
-    """Nobody is at work yet, but requests count on somebody who is so on paper, and never falls silent."""
+    """No worker process runs yet, but one is registered, with an entry that does not expire."""
     register(redis, MODEL)
     heartbeat(redis, PAPER)
     redis.zadd(keys.workers(MODEL), {PAPER.worker_id: inf})
@@ -45,13 +45,13 @@ def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWo
 
 
 @pytest.fixture
-def api(valkey: Server, workers: ScriptedWorkers, tmp_path: Path) -> Iterator[Api]:  # noqa: ARG001  # it serves for the workers
+def api(valkey: Server, workers: ScriptedWorkers, tmp_path: Path) -> Iterator[Api]:  # noqa: ARG001  # it is the workers' server
     with Api(valkey.url, tmp_path, processes=1, REQUEST_TIMEOUT_S=str(DEADLINE_S)) as api:
         yield api
 
 
 def send(api: Api, picture: str) -> HTTPConnection:
-    """Send a picture; its answer has not been waited for."""
+    """Send a picture without waiting for its answer."""
     connection = HTTPConnection(*api.address, timeout=DEADLINE_S)
     body = HEAD + GIF + picture.encode() + b"\r\n--b--\r\n"
     connection.request("POST", "/predict", body, {"Content-Type": "multipart/form-data; boundary=b"})
@@ -74,5 +74,5 @@ def test_hundreds_of_requests_wait_at_once_and_cost_neither_errors_nor_threads(w
 
 
 def test_gunicorn_serves_requests_as_greenlets():
-    """What the above rests on, told apart from what else may break it."""
+    """The assumption of the test above, tested alone."""
     assert gunicorn_conf.worker_class == "gevent"

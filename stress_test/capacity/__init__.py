@@ -1,1 +1,1 @@
-"""What the service can do, beside what the bare model and another server do on the same machine in the same run."""
+"""The service's capacity, compared with the bare model and another server on the same machine in the same run."""

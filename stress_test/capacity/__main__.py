@@ -1,4 +1,4 @@
-"""``python -m stress_test.capacity`` (``make bench``): what the service can do, in one run and one report."""
+"""``python -m stress_test.capacity`` (``make bench``): the service's capacity, in one run and one report."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopAsked(Exception):
-    """SIGINT, SIGTERM or SIGHUP came."""
+    """SIGINT, SIGTERM or SIGHUP was received."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -115,7 +115,7 @@ def _measure(rounds: int, seconds: float, command: str) -> Run:
 
 
 def _told(name: str, measure: Callable[[Bench], Section], bench: Bench) -> Section:
-    """Measure a scenario and say on the terminal how its figures stand."""
+    """Measure a scenario and print whether its figures reach their targets."""
     print(f"Measuring: {name} ...", flush=True)
     section = measure(bench)
     for target in section.targets:
@@ -125,13 +125,13 @@ def _told(name: str, measure: Callable[[Bench], Section], bench: Bench) -> Secti
 
 
 def _first_version(command: list[str]) -> str:
-    """The first word of a program's greeting that looks like a version; wrk says it with a failure's exit code."""
+    """The first word of a program's greeting that looks like a version; wrk prints it with a failure's exit code."""
     words = subprocess.run(command, capture_output=True, text=True, check=False).stdout.replace("v=", "").split()
     return next((word for word in words if any(character.isdigit() for character in word)), "unknown")
 
 
 def _end_orphans() -> None:
-    """End what nobody owns yet: a child that was just being started when the signal came."""
+    """End a child that was just being started when the signal arrived, and has no owner yet."""
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             child.kill()
@@ -140,7 +140,7 @@ def _end_orphans() -> None:
 
 def _raise_stop(_signal: int, _frame: FrameType | None) -> None:
     for signal_number in SIGNALS:
-        signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+        signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not leave a part of it running
     raise StopAsked
 
 

@@ -1,4 +1,4 @@
-"""What every scenario is given."""
+"""The arguments of every scenario."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class Section(ABC):
     @property
     @abstractmethod
     def targets(self) -> tuple[Target, ...]:
-        """The figures of this section that the service holds itself to."""
+        """The targets of this section."""
 
     @abstractmethod
     def markdown(self) -> str:
-        """The section as a person reads it, with its heading."""
+        """The section as Markdown, with its heading."""

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from model.export.photos import Photos
 
-SMALL = (500, 375)  # the sample's median, and its commonest size
+SMALL = (500, 375)  # the sample's median and most common size
 LARGE = (4000, 3000)  # 12 megapixels, of the same shape
 QUALITY = 90  # a camera's usual JPEG
 PAIRS = 8
 
 
 def find_photos() -> Photos:
-    """The labelled photos of ``IMAGENET_SAMPLE``, else of ``../shared/imagenet-sample``.
+    """The labelled photos of ``IMAGENET_SAMPLE``, or of ``../shared/imagenet-sample``.
 
     Raises:
         CannotMeasure: there are none, or not such as the scenarios need.
@@ -44,7 +44,7 @@ def find_photos() -> Photos:
 
 
 def small_and_large(collection: Photos, folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Photos of 500 x 375 pixels as they are, and the same blown up to 12 megapixels, written into ``folder``.
+    """Photos of 500 x 375 pixels unchanged, and the same enlarged to 12 megapixels, written into ``folder``.
 
     Raises:
         CannotMeasure: the collection has none of that size.

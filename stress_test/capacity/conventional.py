@@ -1,4 +1,4 @@
-"""Classification as it is usually written: the loop that the service is measured against, and what its peer serves.
+"""Classification as it is usually written: the loop that the service is compared with, and what its peer serves.
 
 Imports nothing of this project, because the peer runs it in an environment of its own.
 """
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHORTER_SIDE, SIDE = 256, 224
-MEAN_BGR = np.array([103.939, 116.779, 123.68], np.float32)  # of ImageNet's training pictures, as the weights want it
+MEAN_BGR = np.array([103.939, 116.779, 123.68], np.float32)  # of ImageNet's training pictures, as the weights expect
 
-cv2.setNumThreads(1)  # a process per core: more threads would only get in each other's way
+cv2.setNumThreads(1)  # one process per core: more threads would only compete with each other
 
 
 class ConventionalClassifier:
-    """A session with the library's default options, but for one thread.
+    """A session with the library's default options except for one thread.
 
     Args:
         model: an ONNX file with one input float32 (N, 3, 224, 224), BGR less its mean, and one output (N, classes).

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """What several rounds gave: the median, the lowest and the highest."""
+    """The result of several rounds: the median, the lowest and the highest."""
 
     median: float
     low: float
@@ -28,13 +28,13 @@ class Spread:
         return cls(statistics.median(rounds), min(rounds), max(rounds))
 
     def text(self, digits: int) -> str:
-        """The median, and in brackets the spread where there is one."""
+        """The median, and in brackets the spread if there is one."""
         median, low, high = (f"{value:.{digits}f}" for value in (self.median, self.low, self.high))
         return median if low == high else f"{median} ({low} to {high})"
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
-    """Each round's quotient, then their median: what slows a whole round down falls out.
+    """The median of each round's quotient: what slows a whole round down cancels out.
 
     Raises:
         ValueError: the rounds do not pair up.
@@ -43,21 +43,21 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The smallest of ``values`` that at least ``share`` (0 to 1) of them do not pass; 0 where there are none."""
+    """The smallest of ``values`` that at least ``share`` (0 to 1) of them do not exceed; 0 if there are none."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
-    """Of the straight line with the least squares through (x, y); 0 where the points allow none."""
-    if len({x for x, _ in points}) < 2:  # noqa: PLR2004 - a line takes two
+    """The slope of the least-squares line through (x, y); 0 if the points define none."""
+    if len({x for x, _ in points}) < 2:  # noqa: PLR2004 - a line needs two
         return 0.0
     return statistics.linear_regression([x for x, _ in points], [y for _, y in points]).slope
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A figure that the service holds itself to; ``reached`` is None where it could not be measured."""
+    """A figure that the service should reach; ``reached`` is None if it could not be measured."""
 
     what: str
     limit: float
@@ -67,7 +67,7 @@ class Target:
 
     @property
     def met(self) -> bool | None:
-        """Whether the median keeps the limit, unrounded."""
+        """Whether the unrounded median keeps the limit."""
         if self.reached is None:
             return None
         return self.reached.median >= self.limit if self.at_least else self.reached.median <= self.limit

@@ -1,4 +1,4 @@
-"""Starts bare loops, a process for each core, and gives them their turns."""
+"""Starts bare loops, one process per core, and lets them take turns."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Loop:
 def loop(
     kind: Literal["conventional", "own"], model: Path, photos: Path, *, batch: int, processes: int
 ) -> Iterator[Loop]:
-    """Have ``processes`` loops, each on a core of its own, ready while the context lasts.
+    """Keep ``processes`` loops ready while the context lasts, each on a core of its own.
 
     Raises:
         CannotMeasure: a loop died.
@@ -79,7 +79,7 @@ def loop(
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,
-                    start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends this
+                    start_new_session=True,  # Ctrl-C reaches only the parent, which then ends this
                 )
             )
         yield Loop(running)

@@ -1,4 +1,4 @@
-"""``python -m stress_test.capacity.open_loop URL RATE SECONDS PHOTO...``: requests at a rate, whatever comes back.
+"""``python -m stress_test.capacity.open_loop URL RATE SECONDS PHOTO...``: requests at a fixed rate.
 
 A generator that waits for answers offers an overloaded service no more than it takes. This one sends each request at
 its time, over connections that it keeps open and as many as that needs, every picture different. Prints the answers as
@@ -29,7 +29,7 @@ END = b"\r\n--photo--\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """``retry_after`` is the header's text, None where it is missing."""
+    """``retry_after`` is the header's text, None if it is missing."""
 
     sent_s: float
     came_s: float
@@ -119,7 +119,7 @@ class Generator:
         return list(responses)
 
     async def _request(self, number: int, due_s: float) -> Response:
-        """A request's time counts from when it was due: the generator's own lateness is not the service's merit."""
+        """A request's time counts from when it was due, so that a late generator does not improve the figures."""
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 status, retry_after = await self._exchange(number)

@@ -1,4 +1,4 @@
-"""The peer: LitServe, in a virtual environment that the tests and the service never see."""
+"""The peer: LitServe, in a virtual environment that the tests and the service never use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOCK = Path(__file__).parents[1] / "requirements-bench.txt"
 INSTALLED_WITHIN_S = 600
 READY_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.2
-SETTLE_S = 1.0  # what its last turn left in its queue is worked off before it is stopped
+SETTLE_S = 1.0  # so that it finishes what its last turn left in its queue before it is stopped
 
 
 def version() -> str:
@@ -36,7 +36,7 @@ def version() -> str:
 
 
 def environment(cache: Path) -> Path:
-    """The Python of the peer's environment, which is made in ``cache`` where it is missing.
+    """The Python of the peer's environment, which is made in ``cache`` if it is missing.
 
     Raises:
         CannotMeasure: it can't be made; the message is pip's last line.
@@ -61,7 +61,7 @@ def environment(cache: Path) -> Path:
 
 
 class Peer:
-    """LitServe that stands still (SIGSTOP) between its turns: it polls, which would take time from the others."""
+    """LitServe, stopped (SIGSTOP) between its turns: it polls, which would take time from the others."""
 
     def __init__(self, url: str, group: int) -> None:
         self.url = url

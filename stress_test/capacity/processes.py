@@ -1,4 +1,4 @@
-"""The service's processes by what they are for, their processor time and their memory."""
+"""The service's processes by role, their processor time and their memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _API_PROCESSES: int = ApiSettings.model_fields["web_concurrency"].default
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One process of the service; ``name`` tells those of one role apart."""
+    """One process of the service; ``name`` distinguishes those of one role."""
 
     role: Role
     name: str
@@ -48,7 +48,7 @@ class Part:
         return float(times.user + times.system)
 
     def rss_mb(self) -> float:
-        """Resident memory in MB of 1,000,000 bytes, shared libraries among it.
+        """Resident memory in MB of 1,000,000 bytes, shared libraries included.
 
         Raises:
             CannotMeasure: it has ended.
@@ -58,10 +58,10 @@ class Part:
 
     @contextmanager
     def _still_there(self) -> Iterator[None]:
-        """A dead process that nobody has waited for yet (a zombie) has figures, too: they only never change."""
+        """A dead process that has not been waited for yet (a zombie) has figures too, but they never change."""
         try:
             if not self.process.is_running() or self.process.status() == psutil.STATUS_ZOMBIE:
-                raise psutil.NoSuchProcess(self.process.pid)  # noqa: TRY301 - one answer to all ways of ending
+                raise psutil.NoSuchProcess(self.process.pid)  # noqa: TRY301 - one error for all ways of ending
             yield
         except psutil.NoSuchProcess as error:
             raise CannotMeasure(f"{self.name} (process {self.process.pid}) ended while it was measured") from error
@@ -95,7 +95,7 @@ def _find(starter: psutil.Process) -> list[Part]:
             role = _role(process)
             leads = role == "api" and _leads(process)
         except psutil.NoSuchProcess:
-            continue  # where it was one of the service's, it will be missed
+            continue  # if it was one of the service's, the check below notices
         if role is not None:
             number = sum(part.role == role and part.name != MASTER for part in parts) + 1
             parts.append(Part(role, MASTER if leads else f"{role} {number}", process))
@@ -103,7 +103,7 @@ def _find(starter: psutil.Process) -> list[Part]:
 
 
 def _wrong(parts: list[Part], expected: dict[str, int]) -> str:
-    """Which kinds there are too few or too many of; empty where all is well."""
+    """The roles with too few or too many processes; empty if all is well."""
     kinds = [part.name if part.name == MASTER else part.role for part in parts]
     return ", ".join(
         f"{kind} {kinds.count(kind)} times instead of {number}"
@@ -118,6 +118,6 @@ def _role(process: psutil.Process) -> Role | None:
 
 
 def _leads(process: psutil.Process) -> bool:
-    """Whether a process of the API is gunicorn's master: its parent is none of the API's."""
+    """Whether a process of the API is gunicorn's master: its parent is not one of the API's."""
     parent = process.parent()
     return parent is None or _role(parent) != "api"

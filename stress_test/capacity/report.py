@@ -1,4 +1,4 @@
-"""The report: Markdown for people and JSON for programs, made of nothing but what was measured."""
+"""The report: Markdown for people and JSON for programs, made only from what was measured."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Run:
 
 
 def markdown(run: Run, charts: dict[str, str]) -> str:
-    """The whole report; ``charts`` are the pictures' paths as seen from it, by their titles."""
+    """The whole report; ``charts`` are the pictures' paths relative to it, by their titles."""
     machine = run.machine
     software = ", ".join(f"{name} {version}" for name, version in run.software.items())
     pictures = "\n\n".join(f"![{title}]({path})" for title, path in charts.items())
@@ -75,7 +75,7 @@ def markdown(run: Run, charts: dict[str, str]) -> str:
 
 
 def as_json(run: Run) -> str:
-    """Everything that was measured, each round of it."""
+    """Everything that was measured, with every round."""
     fields: dict[str, Any] = {
         "day": run.day.isoformat(),
         "command": run.command,

@@ -1,4 +1,4 @@
-"""Takes turns, so that whatever else the machine does falls on all contestants alike."""
+"""Takes turns, so that other work of the machine affects all contestants equally."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def take_turns(turns: Sequence[Callable[[], None]], rounds: int) -> None:
-    """Give each its turn in every round, in the opposite order every other round."""
+    """Run each once in every round, in the opposite order every other round."""
     for number in range(rounds):
         for turn in turns if number % 2 == 0 else reversed(turns):
             turn()

@@ -24,7 +24,7 @@ END_WITHIN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What wrk saw in one turn.
+    """What wrk measured in one turn.
 
     Attributes:
         answered: responses of status 200 to 399, within ``seconds``.
@@ -67,7 +67,7 @@ def find_wrk() -> str:
 
 
 def post(url: str, photos: Sequence[Path], *, concurrency: int, seconds: float, distinct: bool = True) -> Load:
-    """Post photos to ``url`` for ``seconds`` over ``concurrency`` connections, the next when the answer is there.
+    """Post photos to ``url`` for ``seconds`` over ``concurrency`` connections, each the next when it has its answer.
 
     Raises:
         CannotMeasure: wrk is not there or failed, or nothing was answered.
@@ -80,7 +80,7 @@ def post(url: str, photos: Sequence[Path], *, concurrency: int, seconds: float, 
 def posting(
     url: str, photos: Sequence[Path], *, concurrency: int, seconds: float, distinct: bool = True
 ) -> Iterator[Callable[[], Load]]:
-    """Post while the context lasts, at the longest; gives a function that waits for the end and says what was seen.
+    """Post, at the longest while the context lasts; yields a function that waits for the end and returns the figures.
 
     Raises:
         CannotMeasure: wrk is not there or failed, or nothing was answered.
@@ -94,7 +94,7 @@ def posting(
         ],
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # Ctrl-C reaches the parent alone, which then kills this
+        start_new_session=True,  # Ctrl-C reaches only the parent, which then kills this
     )
 
     def load() -> Load:
@@ -137,6 +137,6 @@ def parse(printed: str, concurrency: int, cpu_s: float) -> Load:
 
 
 def _children_cpu_s() -> float:
-    """Of children that have ended; while wrk runs no other one does."""
+    """Processor time of children that have ended; while wrk runs no other child does."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

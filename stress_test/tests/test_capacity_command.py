@@ -54,8 +54,8 @@ def test_missing_photos_are_one_clear_line(tmp_path):
         ("file,class_index\ngone.jpg,285\n", "{folder} has not all that its labels.csv names: gone.jpg is missing"),
     ],
 )
-def test_photos_that_will_not_do_are_one_clear_line_at_once(tmp_path, table, reason):
-    """Not after the ten minutes until they are first missed."""
+def test_unusable_photos_are_one_clear_line_at_once(tmp_path, table, reason):
+    """Not after ten minutes, when they are first needed."""
     shutil.copy(PICTURES / "chelsea.jpg", tmp_path)
     (tmp_path / "labels.csv").write_text(table)
 
@@ -63,8 +63,8 @@ def test_photos_that_will_not_do_are_one_clear_line_at_once(tmp_path, table, rea
 
 
 @pytest.mark.usefixtures("wrk", "imagenet_sample")
-def test_ctrl_c_stops_whatever_runs_at_the_moment(tmp_path):
-    """A quarter of an hour is long enough to think better of it."""
+def test_ctrl_c_stops_all_that_is_running(tmp_path):
+    """In a quarter of an hour a person may change their mind."""
     with subprocess.Popen(
         [*COMMAND, "--report", str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE, text=True
     ) as bench:  # fmt: skip

@@ -32,7 +32,7 @@ def test_a_spread_of_nothing_is_refused():
 
 
 def test_a_ratio_is_taken_round_by_round():
-    """A round on a machine that is half as fast halves both sides, and says the same."""
+    """A round on a machine that is half as fast halves both sides, and gives the same ratio."""
     assert ratios([90, 45, 91], [100, 50, 100]) == Spread(0.9, 0.9, 0.91)
 
 
@@ -45,7 +45,7 @@ def test_rounds_that_do_not_pair_up_are_refused():
     ("values", "share", "expected"),
     [([], 0.99, 0.0), ([5.0], 0.5, 5.0), ([4, 1, 3, 2], 0.5, 2), (range(1, 101), 0.99, 99), (range(1, 101), 1.0, 100)],
 )
-def test_a_percentile_is_a_value_that_was_seen(values, share, expected):
+def test_a_percentile_is_a_value_that_was_measured(values, share, expected):
     assert percentile(values, share) == expected
 
 
@@ -62,7 +62,7 @@ def test_a_slope_is_that_of_the_least_squares(points, expected):
     [(1.0, True, True), (0.999, True, False), (1.0, False, True), (1.001, False, False)],
 )
 def test_a_target_is_met_by_the_median_unrounded(reached, at_least, met):
-    """0.999 prints as 1.00, and is less all the same."""
+    """0.999 prints as 1.00, but is still less."""
     assert Target("it", 1.0, at_least, Spread(reached, 0.0, 9.0), 2).met is met
 
 
@@ -71,7 +71,7 @@ def test_a_target_that_could_not_be_measured_is_neither_met_nor_missed():
 
 
 def test_turns_go_back_and_forth():
-    """Whoever follows the same neighbour every time pays for what that one leaves behind."""
+    """A contestant that always follows the same neighbour would pay for what that one leaves behind."""
     seen: list[str] = []
     take_turns([lambda: seen.append("a"), lambda: seen.append("b"), lambda: seen.append("c")], rounds=3)
 
@@ -88,7 +88,7 @@ def test_what_wrk_prints_is_read_with_errors_apart():
     assert seen.generator_cpu_share == 0.05
 
 
-def test_a_turn_in_which_nothing_was_answered_is_none():
+def test_a_turn_in_which_nothing_was_answered_does_not_count():
     """A refusal takes a millisecond and no memory: it would keep every limit."""
     line = {"duration_us": 2_000_000, "requests": 200, "unanswered": 3, "refused": 200}
     times = {"p50_us": 1500, "p90_us": 2500, "p99_us": 3500, "max_us": 4500}
@@ -97,7 +97,7 @@ def test_a_turn_in_which_nothing_was_answered_is_none():
 
 
 def test_overload_counts_what_came_after_the_queue_had_filled():
-    """While the queue fills, everything is accepted; that says nothing of how overload is borne."""
+    """While the queue fills, everything is accepted; that says nothing about overload."""
     filling = [Response(0.0, 0.5, 200, None)] * 50
     steady = [Response(2.0, 3.0, 200, None), Response(2.0, 3.5, 200, None), Response(3.0, 3.02, 503, "1")]
     afterwards = [Response(11.0, 13.0, 200, None)]
@@ -109,8 +109,8 @@ def test_overload_counts_what_came_after_the_queue_had_filled():
     assert flood.generator_cpu_share == pytest.approx(0.01)
 
 
-def test_a_label_that_comes_after_the_deadline_is_late_and_no_goodput():
-    """Its sender has gone. At the deadline it is in time; after the turn, late is late, too."""
+def test_a_label_after_the_deadline_is_late_and_not_goodput():
+    """Its sender has gone. At the deadline it is in time; after the turn, late is still late."""
     at_the_deadline, past_it = Response(3.0, 5.0, 200, None), Response(3.0, 5.5, 200, None)
     after_the_turn = Response(11.0, 13.5, 200, None)
     flood = Flood.of([at_the_deadline, past_it, after_the_turn], load(1), rate=4.0, seconds=12.0, cpu_s=0.0)
@@ -131,8 +131,8 @@ def test_the_time_of_refusals_is_not_measured_where_nothing_was_refused():
     assert met["overload: p99 of the accepted, ms (deadline 2 s)"] is True
 
 
-def test_overload_counts_every_answer_that_is_neither_a_label_nor_an_honest_refusal():
-    """Also while the queue fills: a 503 that does not say when to come again sends its client into a loop."""
+def test_overload_counts_every_answer_that_is_neither_a_label_nor_a_refusal_with_retry_after():
+    """Also while the queue fills: a 503 that does not say when to try again sends its client into a loop."""
     odd = [Response(0, 1, 503, None), Response(0, 1, 500, None), Response(5, 6, 504, None), Response(5, 6, 0, None)]
     flood = Flood.of(odd, load(1), rate=4.0, seconds=10.0, cpu_s=0.0)
 
@@ -140,7 +140,7 @@ def test_overload_counts_every_answer_that_is_neither_a_label_nor_an_honest_refu
 
 
 def test_a_slope_of_memory_leaves_the_warming_up_out():
-    """An allocator's first growth is no leak."""
+    """An allocator's first growth is not a leak."""
     growing = tuple((100.0 * step, 50.0 + step) for step in range(50))
     flat = tuple((5000.0 + 100 * step, 100.0) for step in range(50))
     course = Course("worker 1", 50.0, growing + flat, 100.0)
@@ -150,5 +150,5 @@ def test_a_slope_of_memory_leaves_the_warming_up_out():
     assert course.peak_mb == 100.0
 
 
-def test_memory_after_5000_pictures_is_not_made_up_where_there_were_fewer():
+def test_memory_after_5000_pictures_is_not_invented_if_there_were_fewer():
     assert Course("worker 1", 50.0, ((0.0, 50.0), (4999.0, 51.0)), 51.0).after_mb is None

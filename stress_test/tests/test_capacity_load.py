@@ -49,7 +49,7 @@ def server(status: int, headers: dict[str, str], uploads: list[bytes]) -> Iterat
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            pass  # a generator that ends hangs up
+            pass  # a generator that ends closes its connections
 
     with Server(("127.0.0.1", 0), Handler) as listening:
         thread = threading.Thread(target=listening.serve_forever)
@@ -79,7 +79,7 @@ def test_wrk_sends_whole_photos_distinct_only_where_that_is_asked_for(tmp_path, 
     assert len(set(sent)) == (len(sent) if distinct else 1)
 
 
-def test_the_generator_of_overload_sends_at_its_rate_whatever_comes_back():
+def test_the_generator_of_overload_sends_at_its_rate_whatever_the_answers():
     """One that waits for answers would offer less the worse the service does."""
     uploads: list[bytes] = []
     with server(503, {"Retry-After": "3"}, uploads) as url:
@@ -90,7 +90,7 @@ def test_the_generator_of_overload_sends_at_its_rate_whatever_comes_back():
     assert len(set(pictures(uploads))) == 50
 
 
-def test_an_address_where_nobody_listens_is_no_answer_and_no_crash():
+def test_an_address_where_nothing_listens_gives_no_answer_but_no_crash():
     with server(200, {}, []) as url:
         pass
     (seen,) = asyncio.run(Generator(url, [PHOTO]).offer(rate=10, seconds=0.1))
@@ -98,7 +98,7 @@ def test_an_address_where_nobody_listens_is_no_answer_and_no_crash():
     assert seen.status == 0
 
 
-def test_the_stock_model_takes_what_the_own_model_computes_first():
+def test_the_stock_model_takes_what_our_own_computes_first():
     """The conventional loop normalises by itself; everything behind that is the same network."""
     mean = np.array([1, 2, 3], np.float32).reshape(1, 3, 1, 1)
     nodes = [

@@ -67,7 +67,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_part_of_the_service_is_found_under_a_name_of_its_own(started):
-    """The other process is nobody's: it stands for wrk, the loops and the peer."""
+    """The other process does not belong to the service, like wrk, the loops and the peer."""
     with started(API, WORKER, WORKER, QUEUE, "bare_loop", processes_in_all=7) as starter:
         parts = service_parts(workers=2, starter_pid=starter.pid)
 
@@ -85,7 +85,7 @@ def test_every_part_of_the_service_is_found_under_a_name_of_its_own(started):
     ],
 )
 @pytest.mark.usefixtures("impatient")
-def test_a_part_that_is_not_found_is_no_part_that_costs_nothing(started, words, in_all, wrong):
+def test_a_part_that_is_not_found_does_not_count_as_one_that_costs_nothing(started, words, in_all, wrong):
     """A renamed command would otherwise be the cheapest of all workers."""
     with started(*words, processes_in_all=in_all) as starter, pytest.raises(CannotMeasure, match=f": {wrong}$"):
         service_parts(workers=1, starter_pid=starter.pid)
@@ -94,7 +94,7 @@ def test_a_part_that_is_not_found_is_no_part_that_costs_nothing(started, words, 
 @pytest.mark.parametrize("figure", ["cpu_s", "rss_mb"])
 @pytest.mark.parametrize("waited_for", [True, False])
 def test_a_part_that_ends_while_it_is_measured_has_no_figure(figure, waited_for):
-    """Also where nobody has waited for it: the system still says how much it took, and nothing is added any more."""
+    """Even as a zombie: the system still reports its processor time, but nothing is added any more."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"]) as process:
         part = Part("worker", "worker 1", psutil.Process(process.pid))
         before = getattr(part, figure)()

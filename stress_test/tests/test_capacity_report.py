@@ -100,8 +100,8 @@ def row(text: str, start: str) -> str:
         ("12 MP photo", "2.00", "yes"),
     ],
 )
-def test_each_target_stands_beside_what_was_reached(start, reached, verdict):
-    """What is missed is said as plainly as what is met."""
+def test_each_target_is_beside_what_was_reached(start, reached, verdict):
+    """A missed target is stated as plainly as a met one."""
     cells = [cell.strip() for cell in row(markdown(RUN, {}), start).strip("|").split("|")]
 
     assert cells[2:] == [reached, verdict]
@@ -122,7 +122,7 @@ def test_the_report_says_when_where_and_how():
     assert "![A chart](chart.svg)" in text
 
 
-def test_a_peer_that_is_missing_is_said_and_judged_as_not_measured():
+def test_a_missing_peer_is_named_and_counts_as_not_measured():
     """A machine without a network can still measure everything else."""
     without = replace(THROUGHPUT, peer=(), peer_missing="LitServe 0.2.19 can't be installed: no network")
     text = markdown(replace(RUN, sections={"throughput": without}), {})
@@ -131,8 +131,8 @@ def test_a_peer_that_is_missing_is_said_and_judged_as_not_measured():
     assert row(text, "distinct photos, 32 at once ÷ LitServe").endswith("| - | not measured |")
 
 
-def test_the_ways_to_run_it_stand_beside_the_loop_of_their_own_rounds():
-    """A way is quicker only where it is so in the same round: a slow round slows all of them."""
+def test_the_ways_to_run_it_are_compared_with_the_loop_of_the_same_rounds():
+    """Only a comparison within a round counts: a slow round slows all of them."""
     section = SECTIONS["variants"]
     rows = [line for line in section.markdown().splitlines() if line.startswith("|")][2:]
 
@@ -166,14 +166,14 @@ def test_the_recorded_report_is_of_a_whole_run_of_the_code_as_it_is():
 
 
 def test_the_recorded_page_has_every_heading_and_table():
-    """Its figures differ; what they are figures of does not."""
+    """The figures may differ, but not what they are figures of."""
     recorded = (REPORTS / "report.md").read_text(encoding="utf-8")
 
     assert outline(recorded) == outline(markdown(RUN, {}))
 
 
-def test_charts_are_drawn_alike_from_the_same_figures(tmp_path):
-    """A report that is made anew without new figures must not show up as a change."""
+def test_the_same_figures_give_the_same_charts(tmp_path):
+    """A report that is made again without new figures must not show up as a change."""
     for name in ("one", "two"):
         draw(THROUGHPUT, tmp_path / f"{name}.svg", tmp_path / f"{name}-latency.svg")
 

@@ -1,4 +1,4 @@
-"""A scenario for real, as short as it can be: that everything it speaks of was there to be measured."""
+"""A real but very short run of a scenario: everything that it reports can be measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the users make of a service's answers; a scripted server gives each of them."""
+"""How the users count a service's answers; a scripted server gives each of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PICTURES = ROOT / "tests" / "pictures"
 
 @contextmanager
 def server(status: int, body: object, headers: dict[str, str], uploads: list[bytes]) -> Iterator[str]:
-    """Answers every upload with ``body``, and notes it in ``uploads``; its page is as it should be."""
+    """Answers every upload with ``body``, and notes it in ``uploads``; its page is as expected."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -79,8 +79,8 @@ def test_a_wrong_label_is_a_failure_whatever_the_status_says():
     assert all("but the answer was toaster" in reason for reason in seen.failures)
 
 
-def test_a_refusal_that_says_when_to_come_again_is_counted_apart():
-    """Overload that is said honestly is no failure, and its short times must not better those of the answers."""
+def test_a_refusal_that_says_when_to_try_again_is_counted_apart():
+    """An honest refusal is not a failure, and its short times must not improve those of the answers."""
     seen = visit(503, {"title": "Service Unavailable"}, {"Retry-After": "60"})
 
     assert 0 < seen.refused <= USERS  # each waits as long as it was asked to
@@ -96,7 +96,7 @@ def test_a_refusal_that_does_not_say_when_is_a_failure():
 
 
 def test_every_upload_is_a_new_picture():
-    """A picture seen before would be answered from memory, and the workers would have nothing to do."""
+    """A picture seen before would be served from the cache, and the workers would have nothing to do."""
     uploads: list[bytes] = []
     visit(503, {}, uploads=uploads)
     pictures = photos_in(uploads)
@@ -110,12 +110,12 @@ def test_known_pictures_are_the_same_few_and_counted_apart():
     seen = visit(200, {"success": True, "prediction": "espresso"}, uploads=uploads, known_share=1.0)
 
     assert set(photos_in(uploads)) <= {file.read_bytes() for file in PICTURES.glob("*.jpg")}
-    assert seen.known + seen.failed == len(uploads)  # two of the three are no espresso
+    assert seen.known + seen.failed == len(uploads)  # two of the three are not an espresso
     assert seen.known > 0
     assert seen.predictions == 0
 
 
-def test_nothing_that_listens_is_a_failure_and_no_crash():
+def test_an_address_where_nothing_listens_is_a_failure_not_a_crash():
     seen = send_crowd(f"http://127.0.0.1:{free_port()}", 2, warm_up_s=0, seconds=1)
 
     assert seen.predictions == seen.pages == 0

@@ -74,26 +74,26 @@ def test_the_ratio_is_that_of_the_predictions_per_second(report):
 
 
 def test_the_great_crowd_has_its_rates_and_times_by_kind_of_picture(report):
-    """A known picture is a look-up: one time for both kinds would tell nothing of either."""
+    """A known picture is only looked up: one time for both kinds would describe neither."""
     assert "\n| 50.0 | 70.0 | 75.0 | 15.0 | 24 / 15000 | 7 / 150 | 3 | 2% |\n" in report
 
 
 def test_every_failure_is_shown_with_its_reason(report):
-    """A figure without the failures that it hides would be a lie."""
+    """A figure without its failures would be misleading."""
     assert (
         "## Failures\n\n- 256 users, 2 worker(s): 2 times POST /predict: status 504\n"
         "- 1000 users, 2 worker(s): 3 times GET /: status 500\n"
     ) in report
 
 
-def test_no_failure_is_said_in_words():
+def test_a_run_without_failures_says_so():
     calm = figures((measured(4, 60),), (measured(4, 63),), great_crowd=measured(1000, 4000))
 
     assert "## Failures\n\nNone.\n" in render(calm, "chart.svg")
 
 
 def test_a_service_that_answered_nothing_has_no_ratio():
-    """The report of a bad day is the one that must not fail to be written."""
+    """The report of a bad run must be written too."""
     assert "| 4 | 0.0 | 3.1 | - |" in render(figures((measured(4, 0),), (measured(4, 63),)), "chart.svg")
 
 

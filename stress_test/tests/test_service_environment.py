@@ -1,4 +1,4 @@
-"""A figure is of the service as it comes, not of the shell or the folder that it was measured from."""
+"""A figure is of the service with its defaults, not of the shell or the folder that it was measured from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.long
 
 @pytest.mark.parametrize("name", ["BATCH_MAX", "NUM_THREADS", "WEB_CONCURRENCY", "REQUEST_TIMEOUT_S", "WORKERS"])
 def test_a_setting_of_the_shell_does_not_reach_what_is_measured(monkeypatch, name):
-    """Who tried BATCH_MAX=1 an hour ago must not publish it."""
+    """A person who tried BATCH_MAX=1 an hour ago must not publish its figures."""
     monkeypatch.setenv(name, "3")
     monkeypatch.setenv(name.lower(), "3")
 

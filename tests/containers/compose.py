@@ -1,4 +1,4 @@
-"""The service as ``docker compose`` runs it, and a look at its containers through the engine."""
+"""The service as ``docker compose`` runs it, and its containers as the engine shows them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from model.export.fetch import RESNET50_PACKAGE, cache_folder
 
 ROOT = Path(__file__).parents[2]
-# One name for every run: a second one finds the images of the first, which `down` leaves.
+# One name for every run, so that a second run finds the images of the first, which `down` leaves.
 PROJECT = "image-classifier-test"
 BUILD_AND_START_WITHIN_S = 1800.0
 COMMAND_WITHIN_S = 180.0
@@ -27,7 +27,7 @@ def why_not() -> str | None:
 
 
 def compose_command() -> list[str]:
-    """What COMPOSE names, else Compose v2, else docker-compose; empty where there is none."""
+    """The command in COMPOSE, or Compose v2, or docker-compose; empty if there is none."""
     if named := os.environ.get("COMPOSE"):
         return shlex.split(named)
     for command in (["docker", "compose"], ["docker-compose"]):
@@ -44,7 +44,7 @@ class Compose:
         self._environment = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port)}
         files = ["docker-compose.yml"]
         package = cache_folder() / RESNET50_PACKAGE.file_name
-        if package.is_file():  # `make model` has fetched it: not again 95 MB, but the documented offline way
+        if package.is_file():  # `make model` has fetched it: the documented offline way saves another 95 MB
             self._environment["MODEL_PACKAGE"] = str(package)
             files.append("deploy/compose.offline.yml")
         self._command = [*compose_command(), "-p", PROJECT]
@@ -81,7 +81,7 @@ def execute(container: dict[str, Any], *command: str) -> str:
 
 
 def kill_on_the_host(container: dict[str, Any]) -> None:
-    """End a container's main process behind the engine's back: ``docker kill`` would count as a wish to stop it."""
+    """Kill a container's main process without the engine: after ``docker kill`` it would not be restarted."""
     kill = f"kill -9 {container['State']['Pid']}"
     docker("run", "--rm", "--pid=host", "--user=0", "--network=none", "--entrypoint=sh", "redis:7-bookworm", "-c", kill)
 

@@ -28,5 +28,5 @@ def compose() -> Iterator[Compose]:
         compose.up("--build", "--scale", "model=2")
         yield compose
     finally:
-        print(compose.run("logs", "--no-color", "--tail=100"), file=sys.stderr)  # shown where a test failed
+        print(compose.run("logs", "--no-color", "--tail=100"), file=sys.stderr)  # shown if a test failed
         compose.run("down", "-v", "--remove-orphans")

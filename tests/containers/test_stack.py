@@ -57,7 +57,7 @@ def test_every_container_becomes_healthy(compose):
 
 
 def test_both_workers_serve_and_a_photo_gets_its_label(compose):
-    """The whole line in containers: upload volume, queue and models volume included."""
+    """The whole path in containers: upload volume, queue and models volume included."""
     eventually(lambda: answers(compose) and workers(compose) == 2, "two workers")
     response = predict(compose)
 
@@ -68,7 +68,7 @@ def test_a_worker_killed_in_the_middle_of_requests_costs_no_answer_and_comes_bac
     """Neither a crash nor the kernel's memory killer asks first."""
     before, other = compose.containers("model")
     enough = threading.Event()
-    numbers = itertools.count()  # a tail of its own makes each a picture that nobody has computed
+    numbers = itertools.count()  # a tail of its own makes each a new picture
 
     def send_until_enough() -> Iterator[requests.Response]:
         while not enough.is_set():
@@ -92,7 +92,7 @@ def test_a_worker_killed_in_the_middle_of_requests_costs_no_answer_and_comes_bac
 
 
 def test_a_report_survives_a_new_api_container(compose):
-    """An upgrade replaces containers; what users wrote lives in a volume."""
+    """An upgrade replaces containers; what users wrote is in a volume."""
     report = {"filename": "cat.jpg", "prediction": "lynx", "score": "0.5", "correct_label": "Egyptian cat"}
     assert requests.post(f"{compose.url}/feedback", data=report, timeout=TIMEOUT_S).ok
     (old,) = compose.ids("api")
@@ -105,8 +105,8 @@ def test_a_report_survives_a_new_api_container(compose):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_container_runs_as_a_plain_user_who_can_change_nothing_of_it(compose, service):
-    """Whoever breaks into a process finds no root, no capability, nothing to write to and a bound on every resource."""
+def test_a_container_runs_as_a_plain_user_who_can_change_nothing_in_it(compose, service):
+    """An intruder in a process finds no root, no capability, nothing to write to and a bound on every resource."""
     for container in compose.containers(service):
         host = container["HostConfig"]
 
@@ -125,7 +125,7 @@ def test_a_worker_can_not_change_the_models_or_the_uploads(compose):
         assert writable == {"/app/models": False, "/app/data/uploads": False}
 
 
-def test_only_the_api_can_be_reached_and_the_workers_reach_nobody_outside(compose):
+def test_only_the_api_can_be_reached_and_the_workers_reach_nothing_outside(compose):
     """Redis has no password: the network is its protection."""
     published = {
         service: [ports for container in compose.containers(service) for ports in _published(container)]
@@ -151,7 +151,7 @@ def test_redis_keeps_accepted_jobs_and_never_evicts_one(compose):
 
 
 @pytest.mark.parametrize("service", ["model", "api"])
-def test_an_image_holds_what_runs_and_nothing_else(compose, service):
+def test_an_image_contains_what_runs_and_nothing_else(compose, service):
     """No tests, no export, no other side, no compiler."""
     container = compose.containers(service)[0]
     rooms = set(engine.execute(container, "ls", "/app").split())

@@ -1,4 +1,4 @@
-"""Pictures as the world sends them, made on the spot: unusual but sound ones, and broken ones.
+"""Pictures as people send them, made on the spot: unusual but valid ones, and broken ones.
 
 The sound ones show the same photo, so whoever reads them must see the same thing in each.
 """
@@ -24,7 +24,7 @@ _TURN_CLOCKWISE_TO_VIEW = 6
 _AFTER_START_OF_IMAGE = 2
 _AFTER_PNG_HEADER = 33
 _FIXED_BITS_OF_A_PARAMETER_SET = 16 + 8 + 96  # of H.265: the unit's header, IDs, and the profile of one layer
-_HOSTILE_BYTES = 19_500_000  # the default limit on uploads lets it pass
+_HOSTILE_BYTES = 19_500_000  # below the default limit on uploads
 
 
 def photo(path: Path = CHELSEA) -> Image.Image:
@@ -71,7 +71,7 @@ def avif(path: Path = CHELSEA) -> bytes:
 
 
 def heic(path: Path = CHELSEA, **options: Any) -> bytes:
-    """As phones write; in one piece, where iPhones make tiles of 512 x 512."""
+    """As phones write it, but in one piece; iPhones make tiles of 512 x 512."""
     return heic_of(photo(path), **options)
 
 
@@ -80,7 +80,7 @@ def tiled_heic(path: Path = CHELSEA) -> bytes:
 
 
 def turned_heic(path: Path = CHELSEA) -> bytes:
-    """Stored lying on its side, as phones do: boxes tell viewers to turn it upright, and EXIF data say so again."""
+    """Stored sideways, as phones do: boxes say how to turn it upright, and EXIF data repeat it."""
     exif = Image.Exif()
     exif[_ORIENTATION_TAG] = _TURN_CLOCKWISE_TO_VIEW
     return heic_of(photo(path).transpose(Image.Transpose.ROTATE_90), exif=exif.tobytes())
@@ -136,14 +136,14 @@ def palette_png(path: Path = CHELSEA) -> bytes:
 
 
 def exif_rotated_jpeg(path: Path = CHELSEA) -> bytes:
-    """Stored lying on its side, with the tag that tells viewers to turn it upright."""
+    """Stored sideways, with the tag that says how to turn it upright."""
     exif = Image.Exif()
     exif[_ORIENTATION_TAG] = _TURN_CLOCKWISE_TO_VIEW
     return encoded(photo(path).transpose(Image.Transpose.ROTATE_90), "JPEG", quality=90, exif=exif)
 
 
 def jpeg_with_trailing_bytes(path: Path = CHELSEA) -> bytes:
-    """As cameras write that append a preview or a film clip."""
+    """As written by cameras that append a preview or a film clip."""
     return path.read_bytes() + b"\0" * 64 + b"\xff\xda more" * 1000
 
 
@@ -194,7 +194,7 @@ def png_with_endless_data_chunks() -> bytes:
 
 
 def png_with_inflating_texts() -> bytes:
-    """2,000 texts of 8 MB each, compressed to 8 kB. A sound picture otherwise."""
+    """2,000 texts of 8 MB each, compressed to 8 kB. Otherwise a valid picture."""
     text = chunk(b"zTXt", b"t\0\0" + zlib.compress(bytes(7_900_000)))
     return _repeated_in(png(), _AFTER_PNG_HEADER, text)
 
@@ -224,7 +224,7 @@ def heic_with_endless_boxes() -> bytes:
 
 
 def huge_heic(width: int = 30_000, height: int = 30_000) -> bytes:
-    """A whole HEIC whose boxes were changed to promise 900 megapixels."""
+    """A complete HEIC whose boxes were changed to claim 900 megapixels."""
     whole = bytearray(heic())
     size = whole.index(b"ispe") + 8
     whole[size : size + 8] = struct.pack(">II", width, height)
@@ -232,7 +232,7 @@ def huge_heic(width: int = 30_000, height: int = 30_000) -> bytes:
 
 
 def heic_with_a_huge_picture_in_it(side: int = 30_000) -> bytes:
-    """The boxes say 452 x 300; what the decoder is told of the coded picture (H.265, 7.3.2.2) was changed to more."""
+    """The boxes say 452 x 300; the size in the coded picture's header (H.265, 7.3.2.2) was changed to more."""
     whole = heic()
     start = whole.index(b"\x42\x01\x01")  # the sequence parameter set, behind its length
     (length,) = struct.unpack_from(">H", whole, start - 2)
@@ -255,12 +255,12 @@ def zero_by_zero_png() -> bytes:
 
 
 def huge_png(width: int = 30_000, height: int = 30_000) -> bytes:
-    """A header that promises 900 megapixels, and no more than a few bytes behind it."""
+    """A header that claims 900 megapixels, followed by only a few bytes."""
     return _png(width, height)
 
 
 def png_with_a_huge_chunk() -> bytes:
-    """A chunk that promises 4 GB."""
+    """A chunk that claims 4 GB."""
     whole = png()
     return whole[:_AFTER_PNG_HEADER] + struct.pack(">I", 0xFFFFFFF0) + whole[_AFTER_PNG_HEADER + 4 :]
 
@@ -271,7 +271,7 @@ def thread_png(length: int = 1_000_000) -> bytes:
 
 
 def huge_jpeg(width: int = 30_000, height: int = 30_000) -> bytes:
-    """A whole JPEG whose frame header was changed to promise 900 megapixels."""
+    """A complete JPEG whose frame header was changed to claim 900 megapixels."""
     whole = bytearray(encoded(photo(), "JPEG"))
     frame = whole.index(b"\xff\xc0")
     whole[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
@@ -285,7 +285,7 @@ SOUND = {
         alpha_png, palette_png, exif_rotated_jpeg, jpeg_with_trailing_bytes, greyscale_jpeg, sixteen_bit_grey_png,
     )
 }  # fmt: skip
-"""By name, the makers of what every reader must get right; the last two without colour."""
+"""By name, the makers of pictures that every reader must read correctly; the last two without colour."""
 
 
 ENDLESS = {
@@ -297,7 +297,7 @@ ENDLESS = {
         heic_with_endless_boxes,
     )
 }  # fmt: skip
-"""By name, the makers of what fits into an upload and keeps a reader without limits busy; every reader refuses it."""
+"""By name, the makers of uploads that would keep a reader without limits busy; every reader refuses them."""
 
 
 def _exp_golomb(value: int) -> str:
@@ -311,7 +311,7 @@ def _exp_golomb_end(bits: str, position: int) -> int:
 
 
 def _with_longer_box(heic: bytes, start: int, length: int, content: bytes) -> bytes:
-    """With other content somewhere in ``hvcC``, all boxes around it and the way to the data behind corrected."""
+    """With other content in ``hvcC``; the boxes around it and the offset of the data are corrected."""
     longer = len(content) - length
     changed = bytearray(heic)
     for kind in (b"meta", b"iprp", b"ipco", b"hvcC"):

@@ -32,7 +32,7 @@ def source() -> str:
 
 
 def violations(page: Page, script: str) -> list[str]:
-    """What is wrong with ``page`` as it stands, by every rule that is not experimental: a line for each place."""
+    """The violations on ``page`` as it is now, of every rule that is not experimental: a line for each place."""
     page.evaluate(script)
     found: list[dict[str, Any]] = page.evaluate("axe.run().then(results => results.violations)")
     return [f"{rule['id']}: {node['html']}: {node['failureSummary']}" for rule in found for node in rule["nodes"]]

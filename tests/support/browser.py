@@ -25,13 +25,13 @@ ARGUMENTS = (
     "--disable-sync",
 )
 
-WAIT_MS = 60_000  # generous: a busy machine may still be warming its workers up
+WAIT_MS = 60_000  # generous: on a busy machine the workers may still be starting
 
 expect.set_options(timeout=WAIT_MS)
 
 
 class NoBrowser(Exception):
-    """This machine has none that we know."""
+    """This machine has no browser that we know."""
 
 
 @contextmanager

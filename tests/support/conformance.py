@@ -1,4 +1,4 @@
-"""Whether an answer is one that OpenAPI tells of: its status, media type, headers and body."""
+"""Whether OpenAPI describes an answer: its status, media type, headers and body."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROBLEM = "application/problem+json"
-NOWHERE = {404, 405, 308}  # what a path or a method that does not exist gets
+NOWHERE = {404, 405, 308}  # the answers to a path or a method that does not exist
 NOT_DESCRIBED = re.compile(r"^/(static/|docs/)")
 
 
 class Conformance:
     """Compares answers with a document.
 
-    A field that the document does not name is a complaint here: an answer may grow, but not in secret.
+    A field that the document does not name is an error here: an answer may grow, but not in secret.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = _strict(deepcopy(dict(document)))
         self._paths = [
             (re.compile(re.sub(r"\\\{[^}]+\\\}", "[^/]+", re.escape(path))), path) for path in sorted(document["paths"])
-        ]  # sorted: a fixed name stands before one in braces
+        ]  # sorted: a fixed name comes before one in braces
 
     def check(self, method: str, path: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Raise AssertionError where the answer is not one of the documented."""
+        """Raise AssertionError if the answer is not documented."""
         if NOT_DESCRIBED.match(path) or method == "OPTIONS":
             return
         media_type = headers.get("Content-Type", "").partition(";")[0]
@@ -58,7 +58,7 @@ class Conformance:
             self._fits(json.loads(body), described["schema"], asked)
 
     def resolved(self, part: dict[str, Any]) -> dict[str, Any]:
-        """``part`` itself, or what its ``$ref`` leads to in the document."""
+        """``part`` itself, or what its ``$ref`` names in the document."""
         while "$ref" in part:
             steps = part["$ref"].removeprefix("#/").split("/")
             part = reduce(lambda within, step: within[step], steps, self._document)

@@ -1,4 +1,4 @@
-"""What schemathesis sends where OpenAPI says "a file": pictures; broken ones have tests of their own."""
+"""What schemathesis sends for a file of OpenAPI: pictures; broken ones have tests of their own."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 
 
 def skip_or_fail(reason: str) -> NoReturn:
-    """Skip where something is missing on a person's machine; in CI that is a failure."""
+    """Skip if something is missing on a person's machine; in CI that is a failure."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

@@ -1,8 +1,8 @@
-"""What a version of the service writes into Redis: taken down for the versions after it, and put back by their tests.
+"""What a version of the service writes into Redis: recorded for later versions, whose tests restore it.
 
-``python -m tests.support.recording`` writes ``tests/recorded/redis-<version>.json`` with the code as it stands: a
+``python -m tests.support.recording`` writes ``tests/recorded/redis-<version>.json`` with the current code: a
 request that waits and an async job, as the API leaves them for the workers, and the same once a worker has answered
-both. It is run once for every version that is published; what is recorded never changes again (docs/upgrading.md).
+both. It is run once for every published version; a recording never changes (docs/upgrading.md).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def load(version: str) -> dict[str, Any]:
 
 
 def put_back(redis: Redis, keys: dict[str, Any]) -> None:
-    """Write recorded keys as they were, but for how long they still had to live."""
+    """Write recorded keys as they were, except for their remaining lives."""
     for key, entry in keys.items():
         value = entry["value"]
         match entry["type"]:

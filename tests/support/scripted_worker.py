@@ -1,4 +1,4 @@
-"""A worker process whose classifier does what the picture's bytes say, so that tests can script its fate.
+"""A worker process whose classifier does what the picture's bytes say, so that tests can script its behaviour.
 
 Queue, settlement, lease and recovery are the real ones; only the network is replaced.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MODEL, DIGEST = "scripted", "d" * 64
 SLOW_S = 0.6
-GIF = b"GIF89a\x08\x00\x08\x00#"  # in front of a script, it lets the API take it for a picture
+GIF = b"GIF89a\x08\x00\x08\x00#"  # in front of a script, so that the API takes it for a picture
 
 
 class ScriptedClassifier:

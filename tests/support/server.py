@@ -20,12 +20,12 @@ START_WITHIN_S = 30
 
 
 class Server:
-    """Runs ``binary`` while the context lasts; ``url`` leads to it."""
+    """Runs ``binary`` while the context lasts; ``url`` is its address."""
 
     def __init__(self, binary: str, folder: Path) -> None:
         self._binary = binary
         self._folder = folder
-        self._socket_folder = tempfile.TemporaryDirectory(prefix="test-")  # socket paths may not be long
+        self._socket_folder = tempfile.TemporaryDirectory(prefix="test-")  # socket paths must be short
         self._socket = f"{self._socket_folder.name}/server.sock"
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"unix://{self._socket}"

@@ -1,4 +1,4 @@
-"""``python -m local``, as a person runs it, for tests that speak to it over HTTP."""
+"""``python -m local``, as a person runs it, for tests that use it over HTTP."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Stack:
             text=True,
             start_new_session=True,
         )
-        killer = threading.Timer(READY_WITHIN_S, self.process.kill)  # a hang ends the reading below
+        killer = threading.Timer(READY_WITHIN_S, self.process.kill)  # if it hangs, this ends the reading below
         killer.start()
         self.printed = ""
         assert self.process.stdout is not None

@@ -1,4 +1,4 @@
-"""Scripted workers on a server, and the sender's side of the queue, for tests of a request's states."""
+"""Scripted workers on a server, and the sender's side of the queue, for tests of a job's states."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def eventually(condition: Callable[[], Any], what: str) -> Any:
 
 
 class ScriptedWorkers:
-    """The parts that a test of the queue plays with; ``close`` ends every worker."""
+    """The parts that a test of the queue uses; ``close`` ends every worker."""
 
     def __init__(self, redis_url: str, folder: Path) -> None:
         self.folder = folder
@@ -67,7 +67,7 @@ class ScriptedWorkers:
         self._waiters = ThreadPoolExecutor(32)
 
     def start(self, **settings: str) -> subprocess.Popen[bytes]:
-        """Start one more worker and wait until it is at work, or dead of the first picture that it took.
+        """Start one more worker and wait until it is ready, or until the first picture that it took has killed it.
 
         ``settings`` are added to its environment.
         """
@@ -98,7 +98,7 @@ class ScriptedWorkers:
         return self.async_jobs.create(MODEL, self.request(script), cache=cache, key=key)
 
     def ended(self, job: AsyncJob) -> AsyncJob:
-        """The job once it is neither queued nor running any more."""
+        """The job once it is neither queued nor running."""
         unended = {JobState.QUEUED, JobState.RUNNING}
         return cast(
             "AsyncJob",
@@ -107,8 +107,8 @@ class ScriptedWorkers:
 
     @contextmanager
     def redis_filled_to(self, share: float) -> Iterator[None]:
-        """Redis uses this share of its memory while the context lasts: connections that come and go change little."""
-        self.redis.setrange("ballast", BALLAST_BYTES, b"\0")  # the server makes it: sent, it would fill buffers too
+        """Redis uses this share of its memory while the context lasts; connections change it little."""
+        self.redis.setrange("ballast", BALLAST_BYTES, b"\0")  # made by the server: if sent, it would fill buffers too
         self.redis.config_set("maxmemory", int(self.redis.info("memory")["used_memory"] / share))
         try:
             yield
@@ -116,7 +116,7 @@ class ScriptedWorkers:
             self.redis.config_set("maxmemory", 0)
 
     def batches(self) -> list[str]:
-        """What was computed, a line a batch: its pictures' scripts in alphabetical order."""
+        """The batches computed, one a line: their pictures' scripts in alphabetical order."""
         return self._journal.read_text().splitlines() if self._journal.exists() else []
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Memory of each process: at the start, after thousands of pictures, and how it goes on."""
+"""Memory of each process: at the start, after thousands of pictures, and its trend."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TURNS = 16  # at 8 s each the second half begins when the first results (kept fo
 SAMPLE_EVERY_S = 0.5
 AFTER_PICTURES = 5000
 WORKER_LIMIT_MB, API_LIMIT_MB = 250, 120
-SLOPE_LIMIT_MB = 0.1  # per 1,000 pictures: what pages that come and go make of a flat line
+SLOPE_LIMIT_MB = 0.1  # per 1,000 pictures: the noise of pages on a flat line
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Course:
 
     @property
     def after_mb(self) -> float | None:
-        """After 5,000 pictures; None where there were not as many."""
+        """After 5,000 pictures; None if there were fewer."""
         return next((mb for pictures, mb in self.samples if pictures >= AFTER_PICTURES), None)
 
     @property

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from stress_test.capacity.bench import Bench
 
-DEADLINE_S = 2.0  # short, so that the queue is as long as admission lets it become within a turn
+DEADLINE_S = 2.0  # short, so that the queue reaches the length that admission allows within a turn
 DEADLINE_MS = DEADLINE_S * 1000
 TIMES_CAPACITY = 4.0
 PEAK_CONCURRENCY = 32
@@ -151,7 +151,7 @@ def _flood(url: str, bench: Bench, rate: float, seconds: float) -> tuple[list[Re
             text=True,
             check=True,
             timeout=seconds + ANSWER_WITHIN_S + END_WITHIN_S,
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which then kills this
+            start_new_session=True,  # Ctrl-C reaches only the parent, which then kills this
         )
     except subprocess.SubprocessError as error:
         raise CannotMeasure(f"the generator of overload did not come to its end: {error}") from error
@@ -160,7 +160,7 @@ def _flood(url: str, bench: Bench, rate: float, seconds: float) -> tuple[list[Re
 
 
 def _unless_none(p99_ms: Sequence[float]) -> Spread | None:
-    """The spread where every round has such answers: a percentile of none is 0, and no good one."""
+    """The spread if every round has such answers: a percentile of none would be 0, which is no figure."""
     return Spread.of(p99_ms) if all(p99_ms) else None
 
 

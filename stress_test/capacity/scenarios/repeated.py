@@ -1,4 +1,4 @@
-"""One photo again and again, answered from memory."""
+"""One photo again and again, served from the cache."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ WARM_UP_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One turn of the service: what wrk saw, and the processor time of each role, in seconds."""
+    """One turn of the service: what wrk measured, and the processor time of each role, in seconds."""
 
     load: Load
     cpu_s: dict[Role, float]

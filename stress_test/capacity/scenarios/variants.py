@@ -1,4 +1,4 @@
-"""The same service run in other ways, side by side: whether its settings are the quickest here."""
+"""The same service run in other ways, side by side: whether its defaults are the fastest here."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Variants(Section):
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        return ()  # what is held to stands with the distinct photos
+        return ()  # the targets are with the distinct photos
 
     def markdown(self) -> str:
         rows = "\n".join(
