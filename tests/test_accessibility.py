@@ -110,7 +110,7 @@ def test_axe_finds_nothing_wrong(page, checker, notes, state):
 
 @pytest.mark.parametrize("page", [DESKTOP, DARK, PHONE], indirect=True, ids=["desktop", "dark", "phone"])
 def test_axe_finds_nothing_wrong_without_scripts(page, checker, notes):
-    """As a visitor without JavaScript sees it. axe is a script too, so only our own are left out, with their styles."""
+    """As a visitor without JavaScript sees it. axe is a script too, so only our own scripts are left out."""
     page.route("**/*.js", lambda route: route.abort())
     page.route("**/page.css", unscripted_styles)
     page.reload()
