@@ -20,7 +20,7 @@ export class Card {
 
   show(source) {
     const image = this.find(".thumb img");
-    image.addEventListener("error", () => image.removeAttribute("src"), { once: true }); // a format only the service reads
+    image.addEventListener("error", () => image.removeAttribute("src"), { once: true }); // a format that only the service can read
     image.src = source;
   }
 
@@ -36,7 +36,7 @@ export class Card {
     const button = this.find(".card-retry");
     button.hidden = !retry;
     button.onclick = () => {
-      this.find(".card-title").focus(); // the button goes
+      this.find(".card-title").focus(); // the button disappears
       retry();
     };
   }

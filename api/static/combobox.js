@@ -1,8 +1,8 @@
 // Puts a searchable list under a text field: the editable combobox with list autocomplete of the ARIA Authoring
 // Practices. The browser's own datalist ignores the page's zoom and colours, is read out badly by screen readers and is
-// missing from some phones' browsers; where no script runs it stands in.
+// missing from some phones' browsers; it is used only where scripts do not run.
 
-const MOST = 1000; // list entries made at once; nobody scrolls further, and typing must stay quick
+const MOST = 1000; // list entries made at once; people don't scroll further, and typing must stay fast
 
 let made = 0;
 
@@ -105,18 +105,18 @@ export function combobox(input, load) {
     }
   });
   if (document.activeElement === input && input.value) {
-    open(); // somebody was quicker than this script
+    open(); // the person was faster than this script
   }
 }
 
-/** The names that hold every typed word: first those that are what was typed, then by how well they hold it. */
+/** The names that contain every typed word: exact matches first, then by how well they match. */
 function search(names, typed) {
   const wanted = plain(typed);
   const parts = wanted.split(" ");
   const rank = (name) => {
     if (name === wanted) return 0;
     if (` ${name} `.includes(` ${wanted} `)) return 1; // as whole words
-    return ` ${name}`.includes(` ${wanted}`) ? 2 : 3; // as the beginning of a word, or within
+    return ` ${name}`.includes(` ${wanted}`) ? 2 : 3; // at the beginning of a word, or inside one
   };
   return names
     .map((name) => [name, plain(name)])

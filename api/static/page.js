@@ -1,4 +1,4 @@
-// Turns the plain upload form into one that takes several pictures by choice, drop or paste and shows each one's way.
+// Turns the plain upload form into one that takes several pictures, chosen, dropped or pasted, and shows the progress of each.
 
 import { Card } from "./card.js";
 import { listenForReport } from "./report.js";
@@ -29,7 +29,7 @@ const work = new Work(limits, {
   moved: count,
 });
 
-/** For screen readers: a line each, so that none is lost when several results come at once. */
+/** For screen readers: a line each, so that none is lost when several results arrive at once. */
 function say(text) {
   log.append(Object.assign(document.createElement("p"), { textContent: text }));
   while (log.childElementCount > LOG_LINES) {
@@ -66,13 +66,13 @@ function remove(removed) {
     cards.delete(card);
   }
   if (cards.size === 0) {
-    list.replaceChildren(); // one from the server too
+    list.replaceChildren(); // including one from the server
     section.hidden = clear.hidden = true;
     input.focus();
   }
 }
 
-/** Where the pictures stand together; one alone says it on its card. */
+/** The progress of all pictures; a single one shows it on its card. */
 function count({ total: all, done, failed, over, share, elapsedS }) {
   const several = all > 1;
   clear.textContent = over ? "Clear" : "Cancel";

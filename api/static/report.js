@@ -6,7 +6,7 @@ import { words } from "./words.js";
 
 const inOrder = new Intl.Collator("en", { caseFirst: "upper" }).compare;
 
-/** Send a result's report form in the background and say in the form what came of it. */
+/** Send a result's report form in the background and show the outcome in the form. */
 export function listenForReport(form) {
   chooseLabel(form, () => Array.from(form.closest(".card").querySelectorAll(".bar-label"), (entry) => entry.textContent));
   form.addEventListener("submit", async (event) => {

@@ -1,4 +1,4 @@
-// The page's calls to the service. All fail with a Refused that says why in words a person can act on.
+// The page's calls to the service. All fail with a Refused whose message tells a person what to do.
 
 const UPLOAD_TIME_MS = 90_000; // before the service's own deadline begins; only a dead connection lasts longer
 
@@ -66,7 +66,7 @@ export async function report(fields) {
   }
 }
 
-let asked = null; // the labels' promise: one question a page, however many forms
+let asked = null; // the promise of the labels: one request a page, however many forms
 
 /** All labels of the model, by class index. */
 export function labels() {
@@ -94,7 +94,7 @@ function refusal(status, body, retryAfter) {
   try {
     problem = JSON.parse(body);
   } catch {
-    // a proxy's own error page: the status alone has to do
+    // a proxy's own error page: only the status is known
   }
   return new Refused(
     problem.detail || problem.title || `The service answered with error ${status}.`,

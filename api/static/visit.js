@@ -1,4 +1,4 @@
-// What this browser tab has classified, so that a reload keeps it. It leaves with the tab.
+// What this browser tab has classified, so that a reload keeps it. It is gone when the tab is closed.
 
 const KEY = "visit";
 const KEPT = 50;
@@ -7,7 +7,7 @@ export function remembered() {
   try {
     return JSON.parse(sessionStorage.getItem(KEY)) ?? [];
   } catch {
-    return []; // storage switched off, or another version's
+    return []; // storage is off, or written by another version
   }
 }
 
@@ -23,6 +23,6 @@ function store(entries) {
   try {
     sessionStorage.setItem(KEY, JSON.stringify(entries));
   } catch {
-    // full or switched off: the page works without
+    // storage is full or off: the page works without it
   }
 }

@@ -1,11 +1,11 @@
-// The pictures under way: a few at a time, a busy service is asked again, and all of it can be cancelled.
+// The pictures in progress: a few at a time, a busy service is asked again, and all can be cancelled.
 
 import { classify, Refused } from "./service.js";
 
 const AT_ONCE = 3; // enough to keep the workers busy, few enough to leave room for other visitors
 const TRIES_WHEN_BUSY = 3;
 const LONGEST_PAUSE_S = 20;
-const UPLOADED = 0.5; // of a picture's way; the rest is the service's
+const UPLOADED = 0.5; // share of a picture's progress; the rest is the service's
 
 const isUnderWay = (way) => typeof way === "number";
 const pause = (seconds) => new Promise((wake) => setTimeout(wake, seconds * 1000));
@@ -15,7 +15,7 @@ export class Work {
   #listener;
   #queue = [];
   #running = 0;
-  #ways = new Map(); // of the cards since work was last over: a share of 1, "done" or "failed"
+  #ways = new Map(); // progress of the cards since the last work ended: a share of 1, "done" or "failed"
   #startedAt = 0;
   #stop = new AbortController();
 
@@ -39,7 +39,7 @@ export class Work {
     this.#next();
   }
 
-  /** Give up what is under way and return its cards. */
+  /** Cancel what is in progress and return its cards. */
   cancel() {
     const given = [...this.#ways].filter(([, way]) => isUnderWay(way)).map(([card]) => card);
     this.#stop.abort();
@@ -102,7 +102,7 @@ export class Work {
     }
   }
 
-  /** The service's answer; a busy service is asked again when it said to. */
+  /** The service's answer; a busy service is asked again after its Retry-After. */
   async #answered(card, file, signal) {
     await this.#check(file);
     for (let tries = 1; ; tries += 1) {

@@ -22,7 +22,7 @@ def _conformance(settings: Settings) -> Conformance:
 
 @pytest.fixture(autouse=True)
 def _every_answer_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a test here asks of the whole application, the answer has to be one that OpenAPI tells of."""
+    """Every answer that a test here gets from the whole application must be one that OpenAPI describes."""
     plain_open = FlaskClient.open
 
     def checked_open(client: FlaskClient, *args: Any, **kwargs: Any) -> TestResponse:

@@ -94,7 +94,7 @@ def test_jobs_that_are_being_submitted_count_as_queued(admission):
 @pytest.mark.parametrize(
     ("depth", "pictures"),
     [(0, 0), (4, 4 + 8 + 2), (100, 100 + 8 + 8)],
-    ids=["nobody in front", "a short queue", "a long queue"],
+    ids=["an empty queue", "a short queue", "a long queue"],
 )
 def test_an_answer_waits_for_the_jobs_ahead_the_batches_in_progress_and_the_rest_of_its_own_batch(depth, pictures):
     """Two workers with batches of 8, together one picture every 10 ms; what is not counted here ends as a 504."""

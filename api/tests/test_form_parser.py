@@ -76,10 +76,10 @@ def test_several_files_of_one_name_keep_their_order():
     ids=["cut short", "empty", "other bytes", "no boundary", "no form-data", "a line break", "no UTF-8"],
 )
 def test_a_broken_form_says_so_instead_of_looking_like_one_without_a_file(body, content_type):
-    with pytest.raises(BrokenForm, match="the form can't be read: ") as told:
+    with pytest.raises(BrokenForm, match="the form can't be read: ") as refused:
         sent(body, content_type).files  # noqa: B018  reading it is the point
 
-    assert len(str(told.value)) < 200  # it goes into a header, and must not repeat what was sent
+    assert len(str(refused.value)) < 200  # it goes into a header, and must not repeat what was sent
 
 
 @pytest.mark.parametrize(

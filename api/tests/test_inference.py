@@ -131,7 +131,7 @@ def test_a_joiner_of_a_dropped_job_computes_for_itself(workers, open_inference):
     """The end of another request's wait does not answer this one."""
     picture = workers.store.put(b"tabby")
     dead = workers.queue.submit(MODEL, ClassifyJob(picture, cache=True), 0.01)
-    eventually(lambda: not workers.redis.exists(keys.wanted(dead.job_id)), "nobody wants it any more")
+    eventually(lambda: not workers.redis.exists(keys.wanted(dead.job_id)), "it is not wanted any more")
     workers.start()
     eventually(lambda: workers.redis.exists(f"rq:results:{dead.job_id}"), "it is dropped")
     workers.redis.set(keys.inflight(MODEL, picture), dead.job_id)
@@ -245,7 +245,7 @@ def test_a_request_survives_that_redis_loses_everything(workers, open_inference)
 
 
 def test_a_redis_that_hangs_makes_nobody_wait_in_line(workers, open_inference, valkey):
-    """Everybody is told within one time limit, not one after the other."""
+    """All requests fail within one time limit, not one after the other."""
     workers.start()
     inference = open_inference()
     assert ask(inference, "tabby") == ("tabby", "miss")

@@ -134,10 +134,10 @@ def test_only_files_that_pages_load_are_not_documented(app):
 def test_every_error_has_an_example(document):
     """Under its own name, with the status that the table of errors gives it."""
     examples = document["components"]["examples"]
-    told = {name: examples[name]["value"]["status"] for name in examples if "status" in examples[name]["value"]}
+    shown = {name: examples[name]["value"]["status"] for name in examples if "status" in examples[name]["value"]}
     ours = {kind.__name__: status.value for kind, status in STATUS.items() if kind is not errors.JobLost}
 
-    assert told.items() >= ours.items()
+    assert shown.items() >= ours.items()
 
 
 def test_every_part_that_the_views_use_is_tried_below():
@@ -174,14 +174,14 @@ def test_every_example_fits_its_schema(document):
         for status, referred in operation["responses"].items():
             answer = conformance.resolved(referred)
             headers = {name: conformance.resolved(header) for name, header in answer.get("headers", {}).items()}
-            told = {name: str(header["example"]) for name, header in headers.items()}
+            shown = {name: str(header["example"]) for name, header in headers.items()}
             for media_type, content in answer.get("content", {}).items():
                 for example in examples(conformance, content):
                     conformance.check(
                         method.upper(),
                         path,
                         int(status),
-                        {**told, "Content-Type": media_type},
+                        {**shown, "Content-Type": media_type},
                         json.dumps(example).encode(),
                     )
 

@@ -80,7 +80,7 @@ def test_a_picture_deleted_just_as_it_is_sent_again_is_written_again(tmp_path, m
     assert store.read(name) == b"picture"
 
 
-@pytest.mark.parametrize("known", [False, True], ids=["new", "stored before by somebody who did not wait"])
+@pytest.mark.parametrize("known", [False, True], ids=["new", "stored before without waiting"])
 def test_a_durable_picture_is_on_the_disk_before_its_name_is_given(tmp_path, monkeypatch, known):
     """A job is in Redis' log within a second; a picture in the page cache would be gone after a power failure."""
     store, synced = ImageStore(tmp_path), []

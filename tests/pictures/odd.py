@@ -1,6 +1,6 @@
 """Pictures as people send them, made on the spot: unusual but valid ones, and broken ones.
 
-The sound ones show the same photo, so whoever reads them must see the same thing in each.
+The valid ones show the same photo, so a reader must see the same thing in each.
 """
 
 from __future__ import annotations
@@ -210,14 +210,14 @@ def tiff_with_endless_entries() -> bytes:
 
 
 def avif_with_endless_boxes() -> bytes:
-    """Before the one that tells the picture's size."""
+    """Before the one that states the picture's size."""
     whole = avif()
     (type_box_ends,) = struct.unpack_from(">I", whole)
     return _repeated_in(whole, type_box_ends, b"\0\0\0\x08free")
 
 
 def heic_with_endless_boxes() -> bytes:
-    """Before the one that tells the picture's size."""
+    """Before the one that states the picture's size."""
     whole = heic()
     (type_box_ends,) = struct.unpack_from(">I", whole)
     return _repeated_in(whole, type_box_ends, b"\0\0\0\x08free")

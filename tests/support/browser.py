@@ -39,7 +39,7 @@ def chromium() -> Iterator[Browser]:
     """A running browser.
 
     Raises:
-        NoBrowser: there is none.
+        NoBrowser: no browser is found.
     """
     found = next((path for name in CANDIDATES if name and (path := shutil.which(name))), None)
     if found is None:
