@@ -192,8 +192,9 @@ def test_a_reader_that_leaves_early_ends_the_run_quietly(write_bundle, tmp_path)
     for number in range(2000):
         (tmp_path / f"{number}.png").write_bytes(odd.encoded(Image.new("RGB", (9, 9)), "PNG"))
 
+    command = [sys.executable, "-m", "model.classify", str(tmp_path), "--model", str(write_bundle())]
     run = subprocess.run(
-        ["bash", "-c", f"{sys.executable} -m model.classify {tmp_path} --model {write_bundle()} | head -1"],
+        ["bash", "-c", '"$@" | head -1', "bash", *command],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -167,10 +167,8 @@ def running(read, decoder):
 
 def test_a_picture_that_takes_too_much_processor_time_is_refused_at_once(read, decoder, monkeypatch, tmp_path, caplog):
     """Nothing in a file says how long it will take. A second try would only take as long."""
-    spinning = tmp_path / "spinning"
-    spinning.write_text(
-        textwrap.dedent(f"""\
-            #!{sys.executable}
+    (tmp_path / "spinning.py").write_text(
+        textwrap.dedent("""\
             import itertools, sys
             sys.path.insert(0, ".")
             from model import heic_process
@@ -180,6 +178,8 @@ def test_a_picture_that_takes_too_much_processor_time_is_refused_at_once(read, d
             heic_process.main(1_000_000)
             """)
     )
+    spinning = tmp_path / "spinning"
+    spinning.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{spinning}.py"\n')
     spinning.chmod(0o755)
     decoder.close()
     monkeypatch.setattr(sys, "executable", str(spinning))
