@@ -1,4 +1,4 @@
-"""The three bundles: what each card says, how they reach their place, and whether they stand there already."""
+"""The three bundles: what each manifest says, how they get into place, and whether they are there already."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ def recipe() -> str:
 def is_current(folder: Path) -> bool:
     """Say whether ``folder`` holds a bundle of this recipe, every file with its checksum."""
     try:
-        card = json.loads((folder / "model.json").read_bytes())
+        manifest = json.loads((folder / "model.json").read_bytes())
         return bool(
-            card["provenance"]["recipe"] == recipe()
-            and card["provenance"]["sha512"] == RESNET50_PACKAGE.sha512
-            and all(sha256(folder / name) == digest for name, digest in card["files"].items())
+            manifest["provenance"]["recipe"] == recipe()
+            and manifest["provenance"]["sha512"] == RESNET50_PACKAGE.sha512
+            and all(sha256(folder / name) == digest for name, digest in manifest["files"].items())
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
@@ -84,7 +84,7 @@ def write(folder: Path, variant: Variant, model: bytes, labels: tuple[str, ...])
     (folder / "model.onnx").write_bytes(model)
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
     shutil.copyfile(GOLDEN, folder / "golden.jpg")
-    card = {
+    manifest = {
         "schema": 1,
         "name": "resnet50",
         "precision": variant.precision,
@@ -103,13 +103,13 @@ def write(folder: Path, variant: Variant, model: bytes, labels: tuple[str, ...])
             "recipe": recipe(),
         },
     }
-    (folder / "model.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    (folder / "model.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def install(finished: Path, folder: Path) -> None:
-    """Move a finished bundle into its place; what stood there before goes.
+    """Move a finished bundle into its place; what was there before is removed.
 
-    Both lie on one file system, so a reader finds the old bundle or the new one, or for an instant none.
+    Both are on one file system, so a reader finds the old bundle or the new one, or for an instant none.
     """
     old = finished.with_name(f"{finished.name}.old")
     if folder.exists():
