@@ -82,6 +82,7 @@ def test_a_bad_file_is_an_invalid_picture_in_the_services_words(client, data, st
     assert error.value.status == status
 
 
+@pytest.mark.long
 def test_a_busy_service_is_waited_for_until_every_picture_is_answered(tmp_path):
     """It takes one request at a time and refuses the others: none is lost, without a loop in the caller."""
     pictures = [fresh("chelsea.jpg") for _ in range(4)]

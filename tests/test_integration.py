@@ -224,8 +224,8 @@ def test_a_request_without_a_file_or_with_another_field_gets_the_documented_400(
 
 
 def test_a_body_that_is_far_too_large_is_refused_and_the_client_reads_why(base_url):
-    """200 MB must not be read into memory, and the refusal must reach a client that is still sending."""
-    response = predict(base_url, bytes(200_000_000))
+    """Three times the limit must not be read into memory, and the refusal must reach a client that is still sending."""
+    response = predict(base_url, bytes(60_000_000))
 
     assert response.status_code == 400
     assert response.json() == REFUSAL

@@ -114,6 +114,7 @@ def test_requests_that_died_with_their_process_are_not_in_flight_for_ever(api):
     assert api.in_flight() == 1
 
 
+@pytest.mark.long
 def test_processes_that_are_killed_under_load_again_and_again_leave_numbers_that_hold(api, temporary):
     """Out of memory, say, for a night. No scrape fails, no total falls, and no files pile up that each scrape reads."""
     stop = Event()

@@ -152,6 +152,7 @@ def is_killed_after(lines: int, work: Callable[[], None]) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # files that the killed had open
+@pytest.mark.long
 def test_wherever_a_process_is_killed_the_numbers_can_be_read_and_gone_on_with(tmp_path, monkeypatch):
     """From before its files are there to after its first request; and the other processes' scrapes never fail.
 

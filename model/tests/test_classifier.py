@@ -101,8 +101,8 @@ def test_the_real_model_passes_its_golden_check(resnet):
     ("path", "label"),
     [
         pytest.param(odd.CHELSEA, "Egyptian_cat", id="chelsea"),
-        pytest.param(odd.COFFEE, "espresso", id="coffee"),
-        pytest.param(odd.ROCKET, "missile", id="rocket"),
+        pytest.param(odd.COFFEE, "espresso", id="coffee", marks=pytest.mark.long),
+        pytest.param(odd.ROCKET, "missile", id="rocket", marks=pytest.mark.long),
     ],
 )
 def test_the_real_model_knows_the_photos_in_every_format(resnet, path, label):
