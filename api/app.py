@@ -9,17 +9,17 @@ from flask import Flask
 from api.http.form_parser import FormRequest
 from api.http.problems import Problems
 from api.http.response_headers import add_security_headers
-from api.metrics import Metrics
+from api.metrics.recorder import Metrics
+from api.metrics.shared_numbers import SharedNumbers
 from api.openapi import pages as openapi
 from api.views import admin, feedback, health, infer, jobs, pages, predict, stats
 
 if TYPE_CHECKING:
-    from api.metrics.processes import ProcessFolder
     from api.services import Services
 
 
-def create_app(services: Services, folder: ProcessFolder | None = None) -> Flask:
-    """The application; in ``folder`` it counts together with other processes, without one for itself."""
+def create_app(services: Services, shared_numbers: SharedNumbers | None = None) -> Flask:
+    """The application; it counts in ``shared_numbers``, together with other processes, or for itself."""
     app = Flask(__name__)
     app.request_class = FormRequest
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_upload_bytes
@@ -28,6 +28,6 @@ def create_app(services: Services, folder: ProcessFolder | None = None) -> Flask
     for view in (pages, predict, infer, jobs, feedback, health, stats, admin, openapi):
         app.register_blueprint(view.bp)
     app.after_request(add_security_headers)
-    metrics = Metrics.install(app, folder)
+    metrics = Metrics.install(app, shared_numbers or SharedNumbers())
     Problems(metrics.count_refusal).register(app)
     return app

@@ -5,11 +5,10 @@ Why gevent: docs/decisions/0001-gevent-for-waiting-requests.md.
 
 from __future__ import annotations
 
-import os
 import resource
 from typing import TYPE_CHECKING
 
-from api.metrics.processes import ProcessFolder, free_slot
+from api.metrics.shared_numbers import SharedNumbers
 from api.settings import Settings
 from contract.settings import load_settings
 
@@ -22,6 +21,8 @@ _settings = load_settings(Settings)
 
 BODY_SILENCE_S = 30.0
 
+shared_numbers = SharedNumbers()  # before the first fork: every process of the API has the same
+
 # A waiting request holds two descriptors, its client's and Redis'; the usual soft limit of 1024 allows half a thousand.
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 _needed = 4 * _settings.max_in_flight + 256
@@ -31,26 +32,9 @@ if _soft < _needed:
     )
 
 
-def on_starting(arbiter: Arbiter) -> None:
-    arbiter.metrics = ProcessFolder.make()
-
-
 def pre_fork(arbiter: Arbiter, worker: Worker) -> None:
     """A new process counts where one that is no more left off."""
-    worker.slot = free_slot({other.slot for other in arbiter.WORKERS.values()})
-
-
-def post_fork(arbiter: Arbiter, worker: Worker) -> None:
-    arbiter.metrics.join(worker.slot)
-
-
-def child_exit(arbiter: Arbiter, worker: Worker) -> None:
-    arbiter.metrics.forget_in_flight(worker.slot)
-
-
-def on_exit(arbiter: Arbiter) -> None:
-    if arbiter.pid == os.getpid():  # not of a child that is interrupted as it starts
-        arbiter.metrics.remove()
+    worker.numbers_row = shared_numbers.assign({other.numbers_row for other in arbiter.WORKERS.values()})
 
 
 def pre_request(_worker: Worker, request: Request) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.app import create_app
 from api.core import retention
-from api.metrics.processes import ProcessFolder
+from api.gunicorn_conf import shared_numbers
 from api.services import Services
 from api.settings import Settings
 from contract.logging import set_up_logging
@@ -14,4 +14,4 @@ _settings = load_settings(Settings)
 set_up_logging(_settings.log_level)
 _services = Services.connect(_settings)
 retention.start(_services.store, _settings.pictures_kept_for_s)
-app = create_app(_services, ProcessFolder.made_by_gunicorn())
+app = create_app(_services, shared_numbers)

@@ -27,7 +27,7 @@ from uuid import uuid4
 from redis.exceptions import WatchError
 
 from contract import keys
-from contract.errors import BackendDown, JobEnded, JobLost, JobNotFound, KeyReused, UnknownOutcome, WorkerFault
+from contract.errors import BackendDown, JobEnded, JobLost, JobNotFound, KeyReused, WorkerFault
 from contract.job_queue import Stage, async_queue_name
 from contract.messages import Classification, ClassifyJob, Dropped, Failure, outcome_from_wire
 from contract.redis_clients import redis_errors
@@ -92,7 +92,7 @@ class JobRequest:
 
     def same_as(self, earlier: JobRequest) -> bool:
         """Whether it asks for the same as ``earlier``; the service's default may have changed in between."""
-        same_top_k = self.top_k == earlier.top_k if self.top_k_sent else not earlier.top_k_sent
+        same_top_k = self.top_k == earlier.top_k or not (self.top_k_sent or earlier.top_k_sent)
         return same_top_k and (self.picture, self.min_score) == (earlier.picture, earlier.min_score)
 
 
@@ -139,7 +139,7 @@ class _Record:
                 cancelled="cancelled" in text,
                 renewed="renewed" in text,
             )
-        except (KeyError, ValueError, UnknownOutcome) as error:
+        except (KeyError, ValueError) as error:
             raise JobNotFound(NOT_FOUND) from error
 
     def job(self, state: JobState, outcome: Classification | Failure | Fault | None = None) -> AsyncJob:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contract.image_header import DEFAULT_MAX_PIXELS
+from contract.limits import DEFAULT_MAX_PIXELS
 
 EXIT_BAD_SETTINGS = 2
 PASSWORD = re.compile(r"(//[^@/]*:)[^@/]*@")  # in a URL

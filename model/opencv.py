@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from contract.image_header import DEFAULT_MAX_PIXELS
+from contract.limits import DEFAULT_MAX_PIXELS
 from model.opencv_limit import VARIABLE
 
 __all__ = ["cv2"]

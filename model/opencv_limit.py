@@ -14,6 +14,11 @@ VARIABLE = "OPENCV_IO_MAX_IMAGE_PIXELS"
 
 
 def limit_opencv(max_pixels: int) -> None:
-    """Have OpenCV refuse pictures of more than ``max_pixels``; for the whole process, and before OpenCV is loaded."""
-    assert "cv2" not in sys.modules, "OpenCV is loaded, and has read its limit"
+    """Have OpenCV refuse pictures of more than ``max_pixels``; for the whole process.
+
+    Raises:
+        RuntimeError: OpenCV is loaded already.
+    """
+    if "cv2" in sys.modules:
+        raise RuntimeError("OpenCV is loaded, and has read its limit")
     os.environ[VARIABLE] = str(max_pixels)

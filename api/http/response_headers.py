@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from flask import request
 
-from api.metrics import Metrics
+from api.metrics.recorder import Metrics
 
 if TYPE_CHECKING:
     from flask import Response

@@ -62,7 +62,7 @@ RAISED_BY: dict[str, list[Exception]] = {
     "labels.current": [api_errors.NoWorker("-"), errors.BackendDown("-")],
     "reported.read": [errors.PictureNotFound("-")],
     "async_inference.admit": NOT_NOW,
-    "async_inference.create": [*NOT_NOW[1:], errors.KeyReused("-")],
+    "async_inference.create": [*NOT_NOW[1:], errors.KeyReused("-"), errors.UnknownOutcome("-")],
     "async_inference.read": JOB,
     "async_inference.cancel": [*JOB, errors.JobEnded("-")],
 }

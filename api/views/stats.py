@@ -10,8 +10,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from api.core.errors import NoWorker
-from api.metrics import Metrics
-from api.metrics.distribution import Distribution
+from api.metrics.instruments import Distribution
+from api.metrics.recorder import Metrics
 from api.services import Services
 from contract.errors import BackendDown
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 bp = Blueprint("stats", __name__)
 
-SUCCESSFUL = {"2xx", "3xx"}
+SUCCESSFUL = "2xx"
 
 
 @bp.get("/stats")
 def show_stats() -> ResponseReturnValue:
     """Classification requests since the API's start, as JSON; all but the uptime are 0 before the first.
 
-    Successful are those answered with a status below 400, failed all others, honest refusals (503) included, and
+    Successful are those that got an answer (2xx), failed all others, honest refusals (503) included, and
     ``success_rate`` is a percentage. The latencies are those of the successful ones: a refusal takes a millisecond,
     and would make the rest look better.
     """
     metrics = Metrics.current()
-    samples = metrics.classifications()
-    successful = Distribution.of(sample for sample in samples if sample.labels["status"] in SUCCESSFUL)
-    total = Distribution.of(samples).count
-    uptime_s = metrics.start.age_s
+    by_status = metrics.classifications()
+    successful = by_status.get(SUCCESSFUL, Distribution())
+    total = sum(distribution.count for distribution in by_status.values())
+    uptime_s = metrics.shared.age_s
     body: Stats = {
         "uptime_seconds": round(uptime_s, 1),
         "total_requests": total,
@@ -72,7 +72,7 @@ class _Scrape(Collector):
         metrics = Metrics.current()
         yield from metrics.families()
         yield GaugeMetricFamily(
-            "classifier_start_time_seconds", "When the API started, in Unix time.", metrics.start.unix_s
+            "classifier_start_time_seconds", "When the API started, in Unix time.", metrics.shared.begun_at
         )
         yield from _backend(Services.current())
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from contract.image_header.header import Size
 
-DEFAULT_MAX_PIXELS = 50_000_000  # width x height; what such a picture costs in memory stands in docs/decisions/0023
 
 _BY_SIGNATURE: dict[bytes, tuple[str, Callable[[bytes], Size]]] = {
     b"\xff\xd8\xff": ("image/jpeg", jpeg.read_size),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contract.image_header import DEFAULT_MAX_PIXELS
+from contract.limits import DEFAULT_MAX_PIXELS
 from model.bundle import LABELS, MANIFEST, MODEL, load_bundle
 from model.classifier import Classifier
 from model.decode import Decoder

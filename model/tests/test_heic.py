@@ -16,7 +16,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageOps
 
-from contract.image_header import DEFAULT_MAX_PIXELS
+from contract.limits import DEFAULT_MAX_PIXELS
 from model import heic, heic_process
 from model.errors import TooManyPixels, UndecodableImage
 from model.serving.lease import COMPUTE_LIMIT_S

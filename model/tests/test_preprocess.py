@@ -108,7 +108,7 @@ def test_no_small_file_takes_much_memory(make, tmp_path):
     (tmp_path / "picture").write_bytes(make())
     program = """
 import pathlib, re, sys
-from contract.image_header import DEFAULT_MAX_PIXELS
+from contract.limits import DEFAULT_MAX_PIXELS
 from model.decode import Decoder
 from model.errors import PictureError
 from model.preprocess import preprocess

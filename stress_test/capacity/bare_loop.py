@@ -14,7 +14,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contract.image_header import DEFAULT_MAX_PIXELS
+from contract.limits import DEFAULT_MAX_PIXELS
 from contract.messages import Classification
 from model.bundle import load_bundle
 from model.classifier import Classifier

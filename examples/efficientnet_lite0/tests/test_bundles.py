@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import requests
 
-from contract.image_header import DEFAULT_MAX_PIXELS
+from contract.limits import DEFAULT_MAX_PIXELS
 from examples.efficientnet_lite0 import __main__ as example
 from examples.efficientnet_lite0 import package, parity
 from model.bundle import choose_bundle, load_bundle

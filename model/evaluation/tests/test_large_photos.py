@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract.image_header import DEFAULT_MAX_PIXELS
+from contract.limits import DEFAULT_MAX_PIXELS
 from model.bundle import load_bundle
 from model.classifier import Classifier
 from model.decode import Decoder

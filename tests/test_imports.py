@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+import api
 import contract
 import local
 import model
-from model.opencv_limit import limit_opencv
+import stress_test
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
+STARTED_BY_IMPORT = {"api.wsgi", "api.gunicorn_conf", "stress_test.locustfile"}  # by gunicorn, and by Locust
 WRONG = {"REDIS_URL": "redis-cluster", "MAX_PIXELS": "many", "LOG_LEVEL": "loud", "BATCH_MAX": "0", "WORKERS": "none"}
 
 
@@ -28,15 +30,29 @@ def in_a_process(program: str, **environment: str) -> subprocess.CompletedProces
 
 def test_no_module_reads_a_setting_or_ends_the_process_when_it_is_imported():
     """A program reads its settings when it starts, and only those that it needs."""
-    names = [
+    modules = [
         module.name
-        for room in (contract, local, model)
+        for room in (api, contract, local, model, stress_test)
         for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
     ]
-    run = in_a_process("".join(f"import {name}\n" for name in names if ".tests" not in name), **WRONG)
+    names = [name for name in modules if ".tests" not in name and name not in STARTED_BY_IMPORT]
+    run = in_a_process("".join(f"import {name}\n" for name in names), **WRONG)
 
-    assert len(names) > 50
+    assert len(names) > 100
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_gunicorns_main_process_holds_no_code_that_a_reload_is_to_replace():
+    """New processes are forked from it, and would go on with its modules beside those that have changed."""
+    program = (
+        "import sys, api.gunicorn_conf; print(sorted(n for n in sys.modules if n.split('.')[0] in ('api', 'contract')))"
+    )
+    run = in_a_process(program)
+
+    assert run.stdout.strip() == str(
+        ["api", "api.gunicorn_conf", "api.metrics", "api.metrics.shared_numbers", "api.settings"]
+        + ["contract", "contract.limits", "contract.settings"]
+    )
 
 
 @pytest.mark.parametrize("program", ["model.worker", "model.classify"])
@@ -47,8 +63,8 @@ def test_a_program_has_read_its_settings_before_it_loads_opencv(program):
     assert run.stdout == "False\n"
 
 
-@pytest.mark.usefixtures("decoder")
 def test_opencv_cant_be_limited_too_late():
     """It would go on with the limit that it has."""
-    with pytest.raises(AssertionError, match="OpenCV is loaded"):
-        limit_opencv(1)
+    run = in_a_process("import cv2; from model.opencv_limit import limit_opencv; limit_opencv(1)")
+
+    assert "OpenCV is loaded" in run.stderr

@@ -1,0 +1,148 @@
+"""What the API counts and times of itself. What each number is for: docs/metrics.md.
+
+A request is counted when its answer is ready, whatever it is; what the answer was made of when that is known.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+
+from flask import Flask, current_app, request
+
+from api.core.errors import NoWorker, Overloaded
+from api.metrics.instruments import Counter, Distribution, Gauge, Histogram, Row
+from contract.errors import BackendDown, TemporarilyUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from flask import Response
+    from prometheus_client.core import Metric
+    from werkzeug.routing import Map
+
+    from api.core.inference import Answer
+    from api.metrics.shared_numbers import SharedNumbers
+
+# The routes whose POST classifies while its sender waits. /v1/jobs answers before anything is classified.
+CLASSIFYING = {"/", "/predict", "/infer", "/infer/batch"}
+STATUSES = {2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
+UNMATCHED = ("other", "unmatched")  # neither what senders make up as paths nor as methods may become a series
+REASONS = {Overloaded: "overloaded", NoWorker: "no_worker", BackendDown: "backend_down"}
+
+
+class Metrics:
+    """One per application; its numbers are those of all processes that share them."""
+
+    def __init__(self, shared: SharedNumbers, routes: Map) -> None:
+        self.shared = shared
+        self._row = row = Row(shared)
+        series = [(*place, status) for place in _places(routes) for status in STATUSES.values()]
+        self._requests = Counter(
+            row, "classifier_http_requests", "Requests answered.", ("method", "route", "status"), series
+        )
+        self._in_flight = Gauge(row, "classifier_http_requests_in_flight", "Requests being answered.")
+        self._classifying = Histogram(
+            row,
+            "classifier_classification_duration_seconds",
+            "From reading a classification request's first line to its answer.",
+            ("route", "status"),
+            [(route, status) for method, route, status in series if method == "POST" and route in CLASSIFYING],
+        )
+        self._answers = Counter(
+            row,
+            "classifier_answers",
+            "Pictures answered, by where the answer came from.",
+            ("cache",),
+            [("hit",), ("joined",), ("miss",)],
+        )
+        self._stages = Histogram(
+            row,
+            "classifier_stage_duration_seconds",
+            "Where the time of a computed answer went; infer is the session run of its whole batch.",
+            ("stage",),
+            [("queue",), ("decode",), ("infer",)],
+        )
+        self._refusals = Counter(
+            row,
+            "classifier_refusals",
+            "Requests refused for the time being, with the advice to come again.",
+            ("reason",),
+            [(reason,) for reason in REASONS.values()],
+        )
+        row.open()
+        self._in_flight.clear()
+
+    @classmethod
+    def install(cls, app: Flask, shared: SharedNumbers) -> Self:
+        """Count what ``app`` answers; to be called when it has all its routes."""
+        metrics = cls(shared, app.url_map)
+        app.extensions["metrics"] = metrics
+        app.after_request(metrics.enter)
+        app.wsgi_app = metrics.counting_in_flight(app.wsgi_app)  # type: ignore[assignment]  # Flask's way
+        return metrics
+
+    @classmethod
+    def current(cls) -> Self:
+        found = current_app.extensions["metrics"]
+        assert isinstance(found, cls)
+        return found
+
+    def enter(self, response: Response) -> Response:
+        """Enter the current request with its answer."""
+        # Each attribute of a proxy costs more than the entry that is made with it.
+        asked = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+        status = STATUSES[response.status_code // 100]
+        place = (asked.method, asked.url_rule.rule) if asked.url_rule is not None else UNMATCHED
+        if (*place, status) not in self._requests:
+            place = UNMATCHED
+        self._requests.add(*place, status)
+        method, route = place
+        if method == "POST" and (route, status) in self._classifying:
+            self._classifying.observe(time.perf_counter() - asked.started, route, status)
+        return response
+
+    def count_answer(self, answer: Answer) -> None:
+        """One picture has been answered."""
+        self._answers.add(answer.cache)
+        if answer.cache == "miss":
+            timings = answer.classification.timings_ms
+            self._stages.observe(answer.queued_ms / 1000, "queue")
+            self._stages.observe(timings.decode / 1000, "decode")
+            self._stages.observe(timings.infer / 1000, "infer")
+
+    def count_refusal(self, error: TemporarilyUnavailable) -> None:
+        """A request has been refused for the time being."""
+        self._refusals.add(next(reason for kind, reason in REASONS.items() if isinstance(error, kind)))
+
+    def counting_in_flight(self, application: WSGIApplication) -> WSGIApplication:
+        def counted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            self._in_flight.change(1)
+            try:
+                return application(environ, start_response)
+            finally:
+                self._in_flight.change(-1)
+
+        return counted
+
+    def families(self) -> list[Metric]:
+        """Every instrument with its numbers of all processes, for Prometheus."""
+        sums = self._row.sums()
+        instruments = (
+            self._requests, self._in_flight, self._classifying, self._answers, self._stages, self._refusals
+        )  # fmt: skip
+        return [instrument.family(sums) for instrument in instruments]
+
+    def classifications(self) -> dict[str, Distribution]:
+        """How long the classification requests took, by the class of their status."""
+        by_status: dict[str, Distribution] = {}
+        for (_, status), distribution in self._classifying.distributions(self._row.sums()).items():
+            by_status[status] = by_status.get(status, Distribution()) + distribution
+        return by_status
+
+
+def _places(routes: Map) -> Iterator[tuple[str, str]]:
+    """Method and route of all that can be asked for, each once, and one for everything else."""
+    yield from sorted({(method, rule.rule) for rule in routes.iter_rules() for method in rule.methods or ()})
+    yield UNMATCHED
