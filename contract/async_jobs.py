@@ -174,6 +174,7 @@ class AsyncJobs:
 
         Raises:
             KeyReused: ``key`` was used for another request.
+            UnknownOutcome: its job has ended with a result of a kind that this version does not know.
             BackendDown: Redis does not answer or refuses to write.
         """
         holder = keys.idempotency(hashlib.sha256(key.encode()).hexdigest()) if key is not None else None

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 
+from api.openapi.document import load
+from api.settings import Settings
 from tests.support.browser import WAIT_MS, NoBrowser, chromium
+from tests.support.conformance import Conformance
 from tests.support.missing import skip_or_fail
 from tests.support.stack import Stack
 from tests.support.workers import ScriptedWorkers
@@ -21,6 +27,28 @@ if TYPE_CHECKING:
     from tests.support.server import Server
 
 PICTURES = Path(__file__).parent / "pictures"
+
+
+@pytest.fixture(autouse=True)
+def _every_answer_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test here asks of a service by ``requests``, the answer has to be one that OpenAPI tells of."""
+    plain_send = requests.Session.send
+
+    def checked_send(session: requests.Session, asked: requests.PreparedRequest, **how: Any) -> requests.Response:
+        response = plain_send(session, asked, **how)
+        if not how.get("stream"):
+            answered = response.request  # after a redirect another than was asked first
+            path = urlsplit(answered.url or "").path
+            body = response.content if "json" in response.headers.get("Content-Type", "") else b""
+            _conformance().check(answered.method or "GET", path, response.status_code, response.headers, body)
+        return response
+
+    monkeypatch.setattr(requests.Session, "send", checked_send)
+
+
+@cache
+def _conformance() -> Conformance:
+    return Conformance(load(Settings()))
 
 
 @pytest.fixture(scope="session")

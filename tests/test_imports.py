@@ -14,10 +14,9 @@ import api
 import contract
 import local
 import model
-import stress_test
 
 ROOT = Path(__file__).parents[1]
-STARTED_BY_IMPORT = {"api.wsgi", "api.gunicorn_conf", "stress_test.locustfile"}  # by gunicorn, and by Locust
+STARTED_BY_IMPORT = {"api.wsgi", "api.gunicorn_conf"}  # by gunicorn
 WRONG = {"REDIS_URL": "redis-cluster", "MAX_PIXELS": "many", "LOG_LEVEL": "loud", "BATCH_MAX": "0", "WORKERS": "none"}
 
 
@@ -32,7 +31,7 @@ def test_no_module_reads_a_setting_or_ends_the_process_when_it_is_imported():
     """A program reads its settings when it starts, and only those that it needs."""
     modules = [
         module.name
-        for room in (api, contract, local, model, stress_test)
+        for room in (api, contract, local, model)
         for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}.")
     ]
     names = [name for name in modules if ".tests" not in name and name not in STARTED_BY_IMPORT]
@@ -45,14 +44,14 @@ def test_no_module_reads_a_setting_or_ends_the_process_when_it_is_imported():
 def test_gunicorns_main_process_holds_no_code_that_a_reload_is_to_replace():
     """New processes are forked from it, and would go on with its modules beside those that have changed."""
     program = (
-        "import sys, api.gunicorn_conf; print(sorted(n for n in sys.modules if n.split('.')[0] in ('api', 'contract')))"
+        "import sys, api.gunicorn_conf; print(*sorted(n for n in sys.modules if n.startswith(('api', 'contract'))))"
     )
     run = in_a_process(program)
 
-    assert run.stdout.strip() == str(
-        ["api", "api.gunicorn_conf", "api.metrics", "api.metrics.shared_numbers", "api.settings"]
-        + ["contract", "contract.limits", "contract.settings"]
-    )
+    assert run.stdout.split() == [
+        *("api", "api.gunicorn_conf", "api.metrics", "api.metrics.shared_numbers", "api.settings"),
+        *("contract", "contract.limits", "contract.settings"),
+    ]
 
 
 @pytest.mark.parametrize("program", ["model.worker", "model.classify"])

@@ -18,7 +18,7 @@ from api.app import create_app
 from api.services import Services
 from api.settings import Settings
 from contract.async_jobs import JobState
-from contract.errors import KeyReused
+from contract.errors import KeyReused, UnknownOutcome
 from contract.messages import Classification, Label
 from contract.worker_registry import live_workers
 from tests.support import recording
@@ -128,6 +128,14 @@ def test_what_an_old_worker_answers_is_understood(workers):
 
 
 # Forms that a version does not know yet
+
+
+def test_a_request_that_waits_for_an_outcome_of_a_kind_to_come_gets_an_error_of_its_own(workers):
+    submission = workers.submit(recording.REQUEST)
+    answer_as_the_old_worker_did(workers, submission.job_id, outcome="of a kind to come")
+
+    with pytest.raises(UnknownOutcome):
+        workers.outcome(submission)
 
 
 @pytest.fixture

@@ -60,6 +60,7 @@ class AsyncInference:
 
         Raises:
             KeyReused: ``key`` was used before with another picture or with other parameters.
+            UnknownOutcome: its job has ended with a result of a kind that this version does not know.
             NoWorker: no worker was ever ready, so the model that will answer is unknown.
             BackendDown: not now; the error says when to try again.
         """

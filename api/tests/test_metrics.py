@@ -177,6 +177,15 @@ def test_the_success_rate_is_a_percentage(client, backend):
     assert stats(client)["success_rate"] == 98.4
 
 
+def test_a_form_without_a_picture_is_no_success(client):
+    """It is led back to the page in a millisecond, which would make the percentiles look better."""
+    send(client)
+    client.post("/")
+
+    numbers = stats(client)
+    assert (numbers["successful_requests"], numbers["failed_requests"]) == (1, 1)
+
+
 def test_only_classification_requests_count(client):
     """A page that is looked at, or a health check every second, would drown what the numbers are for."""
     for route in ("/", "/livez", "/stats", "/metrics", "/nowhere"):

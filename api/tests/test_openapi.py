@@ -66,6 +66,7 @@ RAISED_BY: dict[str, list[Exception]] = {
     "async_inference.read": JOB,
     "async_inference.cancel": [*JOB, errors.JobEnded("-")],
 }
+ANSWERED_OTHERWISE = {"queue.depth"}  # /health and /metrics say what they know
 TROUBLES = [(act, error) for act, raised in RAISED_BY.items() for error in raised]
 
 
@@ -125,12 +126,6 @@ def test_the_document_has_every_route_and_every_route_is_in_it(app, document):
     assert documented == there
 
 
-def test_only_files_that_pages_load_are_not_documented(app):
-    """The list of exceptions may not grow in silence."""
-    assert {"static", "openapi.asset"} == FILES
-    assert {rule.endpoint for rule in app.url_map.iter_rules()} >= FILES
-
-
 def test_every_error_has_an_example(document):
     """Under its own name, with the status that the table of errors gives it."""
     examples = document["components"]["examples"]
@@ -150,13 +145,16 @@ def test_every_part_that_the_views_use_is_tried_below():
 def test_whatever_a_part_raises_ends_in_a_documented_status(settings, act, error, caplog):
     """The table of errors says what an error becomes; here each is raised under each route, and none is a bug."""
     app = application(settings, act, error)
+    seen = set()
     with app.test_client() as client:
         for rule, method in routes(app):
             for accept in ("application/json", "text/html"):
                 data = {"file": (BytesIO(PICTURE), "cat.jpg"), "comment": "wrong"} if method == "POST" else None
                 path = app.url_map.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "0" * 64))
-                client.open(path, method=method, data=data, headers=AS_ADMIN | {"Accept": accept})  # conftest compares
+                answer = client.open(path, method=method, data=data, headers=AS_ADMIN | {"Accept": accept})
+                seen.add(answer.status_code)  # conftest compares the whole with the document
 
+    assert STATUS[cast("Any", type(error))] in seen or act in ANSWERED_OTHERWISE
     assert [record.getMessage() for record in caplog.records if record.exc_info and record.exc_info[1] is error] == []
 
 

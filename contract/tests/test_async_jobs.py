@@ -11,7 +11,7 @@ import pytest
 
 from contract import keys
 from contract.async_jobs import ID, AsyncJob, AsyncJobs, Fault, JobRequest, JobState
-from contract.errors import BackendDown, JobNotFound, KeyReused
+from contract.errors import BackendDown, JobNotFound, KeyReused, UnknownOutcome
 from contract.job_queue import FAILURE_TTL_S, JobQueue, async_queue_name
 from contract.messages import Classification, Label, Timings
 from contract.redis_clients import connect, connect_for_waiting
@@ -109,6 +109,24 @@ def test_a_job_that_cannot_be_read_is_not_found(async_jobs, commands):
 
     with pytest.raises(JobNotFound):
         async_jobs.read(job.id)
+
+
+def test_a_job_with_an_answer_of_a_kind_to_come_is_not_lost(async_jobs, commands):
+    """A newer version copied it in. "There is no such job" would make its sender send it again."""
+    job = async_jobs.create(MODEL, REQUEST, cache=True, answer=ANSWER, key="order-7")
+    commands.hset(keys.async_job(job.id), "answer", '{"outcome": "of a kind to come"}')
+
+    for ask in (lambda: async_jobs.read(job.id), lambda: create(async_jobs, key="order-7")):
+        with pytest.raises(UnknownOutcome):
+            ask()
+
+
+@pytest.mark.parametrize(("first", "again"), [(True, False), (False, True), (False, False), (True, True)])
+def test_a_key_sent_with_the_default_spelt_out_or_left_out_means_the_same(async_jobs, first, again):
+    """A client library may begin to send what it left to the service before."""
+    one, two = (replace(REQUEST, top_k_sent=sent) for sent in (first, again))
+
+    assert create(async_jobs, one, key="order-7").id == create(async_jobs, two, key="order-7").id
 
 
 def test_an_expired_job_is_gone_with_its_key(commands, queue):

@@ -36,7 +36,7 @@ class ServedQueue:
 class PriorityQueues:
     """The queue of requests and that of async jobs; a batch comes from one of them, never from both.
 
-    A batch of both would make those who wait wait for those who don't.
+    In a batch of both a request would wait for jobs that nobody is waiting for.
 
     Args:
         model: whose jobs they are.

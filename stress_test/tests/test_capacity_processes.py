@@ -87,7 +87,10 @@ def test_every_part_of_the_service_is_found_under_a_name_of_its_own(started):
 @pytest.mark.usefixtures("impatient")
 def test_a_part_that_is_not_found_does_not_count_as_one_that_costs_nothing(started, words, in_all, wrong):
     """A renamed command would otherwise be the cheapest of all workers."""
-    with started(*words, processes_in_all=in_all) as starter, pytest.raises(CannotMeasure, match=f": {wrong}$"):
+    with (
+        started(*words, processes_in_all=in_all) as starter,
+        pytest.raises(CannotMeasure, match=wrong),
+    ):  # on a busy machine more may be missing
         service_parts(workers=1, starter_pid=starter.pid)
 
 

@@ -71,14 +71,14 @@ class ScriptedWorkers:
 
         ``settings`` are added to its environment.
         """
-        before = self._announced()
+        before = self._registered()
         with self._log.open("ab") as log:
             worker = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.scripted_worker"],
                 env=self._environment | settings, cwd=ROOT, stdout=log, stderr=log,
             )  # fmt: skip
         self._workers.append(worker)
-        eventually(lambda: self._announced() - before or worker.poll() is not None, f"work begins: {self._log}")
+        eventually(lambda: self._registered() - before or worker.poll() is not None, f"work begins: {self._log}")
         return worker
 
     def submit(self, script: str, *, cache: bool = True, wanted_for_s: float = WAIT_S) -> Submission:
@@ -128,6 +128,6 @@ class ScriptedWorkers:
         self.queue.close()
         self.redis.close()
 
-    def _announced(self) -> set[bytes]:
+    def _registered(self) -> set[bytes]:
         ids: Any = self.redis.zrange(f"workers:{MODEL}", 0, -1)
         return set(ids)
