@@ -44,6 +44,22 @@ def test_a_photo_gets_its_label(base_url, picture, label):
     assert body["score"] == round(body["score"], 4)
 
 
+def test_the_page_is_there(base_url):
+    page = requests.get(f"{base_url}/", timeout=TIMEOUT_S)
+
+    assert page.status_code == 200
+    assert "<form" in page.text
+
+
+def test_a_form_without_a_file_ends_on_the_page(base_url):
+    """A person who pressed the button too early is back where they can choose a picture, and reads what was missing."""
+    page = requests.post(f"{base_url}/", timeout=TIMEOUT_S)
+
+    assert [redirect.status_code for redirect in page.history] == [303]
+    assert page.status_code == 200
+    assert "There was no picture in that form" in page.text
+
+
 def test_the_same_photo_again_is_served_from_the_cache(base_url):
     """It costs a look-up, but no worker's time."""
     photo = (PICTURES / "chelsea.jpg").read_bytes()
