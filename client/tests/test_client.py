@@ -120,7 +120,11 @@ def test_a_service_that_is_busy_twice_is_asked_three_times(busy):
         assert [PHOTO in request.body for request in service.requests] == [True] * 3
 
 
-@pytest.mark.parametrize("header", ["120", format_datetime(datetime.now(UTC) + timedelta(days=1)), "9" * 400])
+@pytest.mark.parametrize(
+    "header",
+    ["120", format_datetime(datetime.now(UTC) + timedelta(days=1)), "9" * 400],
+    ids=["seconds", "a date", "for ever"],  # the same at every start: processes that share the tests compare them
+)
 def test_a_wait_longer_than_the_time_that_is_left_is_not_begun(header):
     """The caller learns at once how long the service wants to be left alone."""
     with ScriptedService(problem(503, "the queue is too long", Retry_After=header)) as service:
