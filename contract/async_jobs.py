@@ -96,7 +96,7 @@ class JobRequest:
         return same_top_k and (self.picture, self.min_score) == (earlier.picture, earlier.min_score)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AsyncJob:
     """A job in its current state; ``outcome`` is set when it is done (Classification) or has failed."""
 
@@ -143,7 +143,9 @@ class _Record:
             raise JobNotFound(NOT_FOUND) from error
 
     def job(self, state: JobState, outcome: Classification | Failure | Fault | None = None) -> AsyncJob:
-        return AsyncJob(self.id, self.request, self.created, self.expires, state, outcome)
+        return AsyncJob(
+            id=self.id, request=self.request, created=self.created, expires=self.expires, state=state, outcome=outcome
+        )
 
 
 class AsyncJobs:

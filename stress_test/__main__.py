@@ -93,7 +93,15 @@ def _measure() -> Figures:
             known_share=GREAT_CROWD_KNOWN_SHARE,
         )
         print(f"{GREAT_CROWD} users: {great_crowd.failed} failures, {great_crowd.refused} 503s", flush=True)
-    return Figures(datetime.now(UTC).date(), machine, model.name, WARM_UP_S, MEASURED_S, series, great_crowd)
+    return Figures(
+        day=datetime.now(UTC).date(),
+        machine=machine,
+        model=model.name,
+        warm_up_s=WARM_UP_S,
+        seconds=MEASURED_S,
+        series=series,
+        great_crowd=great_crowd,
+    )
 
 
 def _raise_stop(_signal: int, _frame: FrameType | None) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).parent / "report_template.md"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """All of one run; ``series``: each crowd's figures with 1 and with 2 workers, the same crowds in the same order.
 

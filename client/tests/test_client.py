@@ -123,7 +123,7 @@ def test_a_service_that_is_busy_twice_is_asked_three_times(busy):
 @pytest.mark.parametrize(
     "header",
     ["120", format_datetime(datetime.now(UTC) + timedelta(days=1)), "9" * 400],
-    ids=["seconds", "a date", "for ever"],  # the same at every start: processes that share the tests compare them
+    ids=["seconds", "a date", "seconds without end"],  # the date would differ between processes
 )
 def test_a_wait_longer_than_the_time_that_is_left_is_not_begun(header):
     """The caller learns at once how long the service wants to be left alone."""

@@ -92,7 +92,15 @@ def _measure(rounds: int, seconds: float, command: str) -> Run:
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         cache = cache_folder()
         cache.mkdir(parents=True, exist_ok=True)
-        bench = Bench(model, photos, usable_cpus(), rounds, seconds, Path(scratch), cache)
+        bench = Bench(
+            model=model,
+            photos=photos,
+            workers=usable_cpus(),
+            rounds=rounds,
+            seconds=seconds,
+            scratch=Path(scratch),
+            cache=cache,
+        )
         sections = {name: _told(name.replace("_", " "), measure, bench) for name, measure in SCENARIOS.items()}
     return Run(
         day=datetime.now(UTC).date(),

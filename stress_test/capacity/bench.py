@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stress_test.capacity.figures import Target
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """One run.
 

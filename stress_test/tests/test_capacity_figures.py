@@ -63,11 +63,11 @@ def test_a_slope_is_that_of_the_least_squares(points, expected):
 )
 def test_a_target_is_met_by_the_median_unrounded(reached, at_least, met):
     """0.999 prints as 1.00, but is still less."""
-    assert Target("it", 1.0, at_least, Spread(reached, 0.0, 9.0), 2).met is met
+    assert Target(what="it", limit=1.0, at_least=at_least, reached=Spread(reached, 0.0, 9.0), digits=2).met is met
 
 
 def test_a_target_that_could_not_be_measured_is_neither_met_nor_missed():
-    assert Target("it", 1.0, at_least=True, reached=None, digits=2).met is None
+    assert Target(what="it", limit=1.0, at_least=True, reached=None, digits=2).met is None
 
 
 def test_turns_go_back_and_forth():

@@ -46,7 +46,15 @@ GREAT_CROWD = measured(
 def figures(
     one: tuple[Measurement, ...], two: tuple[Measurement, ...], great_crowd: Measurement = GREAT_CROWD
 ) -> Figures:
-    return Figures(date(2026, 11, 21), MACHINE, "resnet50-int8", 4.0, 20.0, {1: one, 2: two}, great_crowd)
+    return Figures(
+        day=date(2026, 11, 21),
+        machine=MACHINE,
+        model="resnet50-int8",
+        warm_up_s=4.0,
+        seconds=20.0,
+        series={1: one, 2: two},
+        great_crowd=great_crowd,
+    )
 
 
 @pytest.fixture

@@ -55,7 +55,13 @@ class ControlPlane(Section):
     @property
     def targets(self) -> tuple[Target, ...]:
         return (
-            Target("control plane, CPU ms per picture, API and worker", LIMIT_MS, False, self._ms("api", "worker"), 2),
+            Target(
+                what="control plane, CPU ms per picture, API and worker",
+                limit=LIMIT_MS,
+                at_least=False,
+                reached=self._ms("api", "worker"),
+                digits=2,
+            ),
         )
 
     def markdown(self) -> str:

@@ -34,7 +34,15 @@ class LargePhoto(Section):
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        return (Target("12 MP photo ÷ 500 x 375 photo, p50 end to end", LIMIT, False, self._ratio(), 2),)
+        return (
+            Target(
+                what="12 MP photo ÷ 500 x 375 photo, p50 end to end",
+                limit=LIMIT,
+                at_least=False,
+                reached=self._ratio(),
+                digits=2,
+            ),
+        )
 
     def markdown(self) -> str:
         return f"""## A large photo

@@ -71,12 +71,28 @@ class Memory(Section):
         workers = [course for course in self.courses if course.name.startswith("worker")]
         api = [course for course in self.courses if course.name.startswith("api")]
         return (
-            Target("worker, most memory, MB", WORKER_LIMIT_MB, False, _most(course.peak_mb for course in workers), 0),
-            Target("API process with 32 requests waiting, most memory, MB", API_LIMIT_MB, False,
-                   _most(course.peak_mb for course in api), 0),
-            Target("memory's slope, API and workers, MB per 1,000 pictures", SLOPE_LIMIT_MB, False,
-                   _most(course.slope_mb for course in [*workers, *api]), 2),
-        )  # fmt: skip
+            Target(
+                what="worker, most memory, MB",
+                limit=WORKER_LIMIT_MB,
+                at_least=False,
+                reached=_most(course.peak_mb for course in workers),
+                digits=0,
+            ),
+            Target(
+                what="API process with 32 requests waiting, most memory, MB",
+                limit=API_LIMIT_MB,
+                at_least=False,
+                reached=_most(course.peak_mb for course in api),
+                digits=0,
+            ),
+            Target(
+                what="memory's slope, API and workers, MB per 1,000 pictures",
+                limit=SLOPE_LIMIT_MB,
+                at_least=False,
+                reached=_most(course.slope_mb for course in [*workers, *api]),
+                digits=2,
+            ),
+        )
 
     def markdown(self) -> str:
         rows = "\n".join(course.row() for course in self.courses)

@@ -93,10 +93,24 @@ class Overload(Section):
             _unless_none([flood.refused_p99_ms for flood in self.rounds]),
         )
         return (
-            Target("overload: goodput (answers in time) ÷ peak", 0.95, True, goodput, 2),
-            Target(f"overload: p99 of the accepted, ms (deadline {DEADLINE_S:g} s)", DEADLINE_MS, False, accepted, 0),
-            Target("overload: p99 of the time to a 503, ms", 50, False, refused, 0),
-            Target("overload: answers other than 200 in time and 503 with Retry-After", 0, False, others, 0),
+            Target(
+                what="overload: goodput (answers in time) ÷ peak", limit=0.95, at_least=True, reached=goodput, digits=2
+            ),
+            Target(
+                what=f"overload: p99 of the accepted, ms (deadline {DEADLINE_S:g} s)",
+                limit=DEADLINE_MS,
+                at_least=False,
+                reached=accepted,
+                digits=0,
+            ),
+            Target(what="overload: p99 of the time to a 503, ms", limit=50, at_least=False, reached=refused, digits=0),
+            Target(
+                what="overload: answers other than 200 in time and 503 with Retry-After",
+                limit=0,
+                at_least=False,
+                reached=others,
+                digits=0,
+            ),
         )
 
     def markdown(self) -> str:

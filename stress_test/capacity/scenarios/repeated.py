@@ -25,8 +25,20 @@ class Repeated(Section):
     @property
     def targets(self) -> tuple[Target, ...]:
         return (
-            Target("a repeated photo, requests/s", 1000, True, Spread.of(load.per_s for load in self.rounds), 0),
-            Target("a repeated photo, p99 ms", 100, False, Spread.of(load.p99_ms for load in self.rounds), 0),
+            Target(
+                what="a repeated photo, requests/s",
+                limit=1000,
+                at_least=True,
+                reached=Spread.of(load.per_s for load in self.rounds),
+                digits=0,
+            ),
+            Target(
+                what="a repeated photo, p99 ms",
+                limit=100,
+                at_least=False,
+                reached=Spread.of(load.p99_ms for load in self.rounds),
+                digits=0,
+            ),
         )
 
     def markdown(self) -> str:

@@ -64,17 +64,39 @@ class Throughput(Section):
         waits = zip(self.service[1], self.loops["own_single"], strict=True)
         return (
             Target(
-                "distinct photos, 32 at once ÷ conventional loop", 1.0, True, self._over(self.loops["conventional"]), 2
+                what="distinct photos, 32 at once ÷ conventional loop",
+                limit=1.0,
+                at_least=True,
+                reached=self._over(self.loops["conventional"]),
+                digits=2,
             ),
-            Target("distinct photos, 32 at once ÷ our own loop", 0.85, True, self._over(self.loops["own"]), 2),
-            Target(f"distinct photos, 32 at once ÷ {peer.version()}", 1.15, True, peer_ratio, 2),
-            Target("128 at once ÷ 32 at once", 0.95, True, ratios(self.service_per_s(128), at_32), 2),
             Target(
-                "one at a time: p50 less our own loop's single photo, ms",
-                SINGLE_PHOTO_ALLOWANCE_MS,
-                False,
-                Spread.of(served.load.p50_ms - alone.p50_ms for served, alone in waits),
-                1,
+                what="distinct photos, 32 at once ÷ our own loop",
+                limit=0.85,
+                at_least=True,
+                reached=self._over(self.loops["own"]),
+                digits=2,
+            ),
+            Target(
+                what=f"distinct photos, 32 at once ÷ {peer.version()}",
+                limit=1.15,
+                at_least=True,
+                reached=peer_ratio,
+                digits=2,
+            ),
+            Target(
+                what="128 at once ÷ 32 at once",
+                limit=0.95,
+                at_least=True,
+                reached=ratios(self.service_per_s(128), at_32),
+                digits=2,
+            ),
+            Target(
+                what="one at a time: p50 less our own loop's single photo, ms",
+                limit=SINGLE_PHOTO_ALLOWANCE_MS,
+                at_least=False,
+                reached=Spread.of(served.load.p50_ms - alone.p50_ms for served, alone in waits),
+                digits=1,
             ),
         )
 
