@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -118,15 +119,16 @@ def service_with_one_worker(
     settings.queue_dir.mkdir(parents=True)
     supervisor = Supervisor(logs, environment_with(RESULT_CACHE="off"))
     url = f"http://{settings.host}:{settings.port}"
-    try:
-        for part in plan(settings, folder / "valkey.sock"):
-            supervisor.start(_of(tree, part if model else _with_null_worker(part)))
-        _wait_until_ready(supervisor, url)
-        yield url, service_parts(workers=WORKERS)
-    except PartDied as error:
-        raise CannotMeasure(str(error)) from error
-    finally:
-        supervisor.stop()
+    with tempfile.TemporaryDirectory(prefix="bench-") as sockets:  # their paths may not be long
+        try:
+            for part in plan(settings, Path(sockets) / "valkey.sock"):
+                supervisor.start(_of(tree, part if model else _with_null_worker(part)))
+            _wait_until_ready(supervisor, url)
+            yield url, service_parts(workers=WORKERS)
+        except PartDied as error:
+            raise CannotMeasure(str(error)) from error
+        finally:
+            supervisor.stop()
 
 
 def _of(tree: Path, part: Part) -> Part:
