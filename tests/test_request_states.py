@@ -298,6 +298,7 @@ def test_an_id_that_leads_to_no_job_at_all_does_not_stop_recovery(workers):
     eventually(lambda: workers.redis.llen(f"{QUEUE}:intermediate") == 0, "the wrong ID is dropped")
 
 
+@pytest.mark.long
 def test_rq_sees_a_worker_again_after_redis_has_lost_everything(workers):
     """RQ's tools and the container's health check look at its registrations."""
     workers.start()

@@ -136,6 +136,7 @@ def test_processes_that_are_killed_under_load_again_and_again_leave_numbers_that
             assert api.in_flight() == 1
 
 
+@pytest.mark.long
 def test_a_reload_changes_nothing_about_the_numbers(api):
     """New processes start beside the old ones, which may still be answering."""
     for n in range(5):

@@ -344,6 +344,7 @@ def test_the_newest_of_many_reports_are_read_without_the_rest(long_file, monkeyp
     assert sum(read) <= 2 * BLOCK_BYTES < long_file.stat().st_size / 50
 
 
+@pytest.mark.long
 def test_all_of_many_reports_are_read_a_part_at_a_time(long_file):
     """The file may be larger than the container's memory."""
     tracemalloc.start()
@@ -437,6 +438,7 @@ def test_the_table_is_the_stored_file_newest_first_and_safe_for_spreadsheets(ope
     assert [row["comment"] for row in rows] == ["", 'two\nlines, "quoted"', '\'=HYPERLINK("http://elsewhere.test")']
 
 
+@pytest.mark.long
 def test_a_long_table_is_sent_in_parts(stranger, long_file, log):
     """It is not collected in memory before it is sent."""
     log.path.parent.mkdir()

@@ -120,6 +120,7 @@ def test_a_heic_that_cannot_be_read_is_its_senders_fault(read, make):
         read(make())
 
 
+@pytest.mark.long
 def test_damage_anywhere_is_survived(read):
     """Boxes that contradict each other, settings that the data do not fit."""
     dice = random.Random(0)  # noqa: S311 - the same damage every time
@@ -199,6 +200,7 @@ def test_the_decoder_may_have_so_much_memory_and_no_more(running):
     assert working < int(hard) < working + 2 * 1024**3
 
 
+@pytest.mark.long
 def test_a_decoder_that_gives_no_answer_is_given_up(read, running, monkeypatch, caplog):
     """On a machine with too much to do, ten seconds of the processor's time may never come together."""
     process = running()
@@ -212,6 +214,7 @@ def test_a_decoder_that_gives_no_answer_is_given_up(read, running, monkeypatch, 
     assert read(odd.heic()).shape == (300, 451, 3)
 
 
+@pytest.mark.long
 def test_a_decoder_that_takes_no_picture_is_given_up(read, running, monkeypatch):
     """More bytes than a pipe holds wait for their reader."""
     running().send_signal(signal.SIGSTOP)

@@ -167,6 +167,7 @@ def test_a_given_file_that_is_missing_is_named(package, tmp_path):
         fetch.obtain(package, tmp_path, tmp_path / "gone.tgz")
 
 
+@pytest.mark.long
 @needs_npm
 def test_without_a_network_the_build_says_so_in_one_line(tmp_path, monkeypatch):
     """A newcomer on a plane gets a sentence and an exit code, not a traceback."""
