@@ -50,6 +50,7 @@ worker_connections = (
 )  # requests over the limit are refused in words, not left in the backlog
 timeout = 60  # gunicorn's watchdog of a process that no longer yields, not a request's deadline
 graceful_timeout = int(_settings.request_timeout_s) + 5  # a request that is waiting for its answer still gets it
+forwarder_headers = ""  # no header says under which path this is served: a sender could write one, and be believed
 keepalive = 5  # an idle connection is waited for when the API stops
 control_socket_disable = True  # nobody uses it, and a read-only container has no place for its socket
 loglevel = _settings.log_level.lower()

@@ -29,7 +29,7 @@ from redis.exceptions import WatchError
 from contract import keys
 from contract.errors import BackendDown, JobEnded, JobLost, JobNotFound, KeyReused, WorkerFault
 from contract.job_queue import Stage, async_queue_name
-from contract.messages import Classification, ClassifyJob, Dropped, Failure, outcome_from_wire
+from contract.messages import Classification, ClassifyJob, Dropped, Failure, outcome_from_json
 from contract.redis_clients import redis_errors
 
 if TYPE_CHECKING:
@@ -124,10 +124,10 @@ class _Record:
 
     @classmethod
     def read(cls, job_id: str, fields: dict[bytes, bytes]) -> _Record:
-        """Raises JobNotFound: there is no such job, or this version can't read it."""
-        text = {name.decode(): value.decode() for name, value in fields.items()}
+        """Raises JobNotFound (none, or not readable) or UnknownOutcome (its answer is of a kind to come)."""
         try:
-            answer = outcome_from_wire(json.loads(text["answer"])) if "answer" in text else None
+            text = {name.decode(): value.decode() for name, value in fields.items()}
+            answer = outcome_from_json(text["answer"]) if "answer" in text else None
             return cls(
                 id=job_id,
                 model=text["model"],
@@ -241,7 +241,7 @@ class AsyncJobs:
         if known is None:
             return None
         try:
-            record = self._record(pipe, known.decode())
+            record = self._record(pipe, known.decode(errors="replace"))
         except JobNotFound:
             return None
         if not request.same_as(record.request):

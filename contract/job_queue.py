@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from base64 import b64decode
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from rq.serializers import JSONSerializer
 from contract import keys
 from contract.deadline import SHORTEST_WAIT_S
 from contract.errors import JobLost, UnknownOutcome, WorkerFault
-from contract.messages import UNKNOWN, Classification, Outcome, outcome_from_wire
+from contract.messages import UNKNOWN, Classification, Outcome, outcome_from_json
 from contract.redis_clients import LONGEST_BLOCK_S, redis_errors
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ class JobQueue:
             pipe.get(keys.inflight(model, picture))
             pipe.llen(self._queue(queue_name(model)).key)
             answer, job_id, depth = pipe.execute()
-        return Sighting(_stored_answer(answer), job_id.decode() if job_id else None, depth)
+        return Sighting(_stored_answer(answer), job_id.decode(errors="replace") if job_id else None, depth)
 
     def depth(self, model: str) -> int:
         """The number of requests' jobs that wait for a worker.
@@ -154,7 +153,7 @@ class JobQueue:
             self.enqueue(pipe, queue, job_id, job, wanted_for_s=wanted_for_s, result_ttl_s=result_ttl_s)
             pipe.llen(self._queue(queue).key)
             first_reply, *_, depth = pipe.execute()
-            winner = first_reply.decode() if job.cache and first_reply else None
+            winner = first_reply.decode(errors="replace") if job.cache and first_reply else None
             if winner is not None:
                 # Both were queued; ours is dropped when its turn comes, because it is not wanted.
                 self._commands.delete(keys.wanted(job_id))
@@ -204,7 +203,7 @@ class JobQueue:
             with redis_errors(), self._commands.pipeline() as pipe:
                 pipe.watch(key)  # type: ignore[no-untyped-call]
                 holder: Any = pipe.get(key)
-                if holder and holder.decode() == job_id:
+                if holder and holder.decode(errors="replace") == job_id:
                     pipe.multi()
                     pipe.delete(key)
                     pipe.execute()
@@ -258,7 +257,7 @@ class JobQueue:
         if entries:
             ((_, record),) = entries
             return _outcome(record)
-        known = status.decode() if status else ""
+        known = status.decode(errors="replace") if status else ""
         if known in _ENDED_BY_HAND:
             raise WorkerFault(GIVEN_UP)
         if known not in _STAGES:
@@ -306,7 +305,7 @@ def _outcome(record: dict[bytes, bytes]) -> Outcome:
     if record.get(b"type") != SUCCESSFUL:
         raise WorkerFault(GIVEN_UP)
     try:
-        return outcome_from_wire(json.loads(b64decode(record.get(b"return_value", b""))))
+        return outcome_from_json(b64decode(record.get(b"return_value", b"")))
     except ValueError as error:
         raise UnknownOutcome(UNKNOWN) from error
 
@@ -314,7 +313,7 @@ def _outcome(record: dict[bytes, bytes]) -> Outcome:
 def _stored_answer(raw: bytes | None) -> Classification | None:
     """The answer, or None for one that this version can't read: it is computed again."""
     try:
-        outcome = outcome_from_wire(json.loads(raw)) if raw else None
-    except (ValueError, UnknownOutcome):
+        outcome = outcome_from_json(raw) if raw else None
+    except UnknownOutcome:
         return None
     return outcome if isinstance(outcome, Classification) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -104,6 +106,19 @@ class Dropped:
 Outcome = Classification | Failure | Dropped
 
 
+def outcome_from_json(text: bytes | str) -> Outcome:
+    """As ``outcome_from_wire``, of JSON that another version, or somebody's hand, may have written.
+
+    Raises:
+        UnknownOutcome: it is not JSON, or not an outcome that this version knows.
+    """
+    try:
+        wire = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UnknownOutcome(UNKNOWN) from error
+    return outcome_from_wire(wire)
+
+
 def outcome_from_wire(wire: Any) -> Outcome:
     """Read what ``to_wire`` wrote.
 
@@ -112,18 +127,26 @@ def outcome_from_wire(wire: Any) -> Outcome:
     """
     try:
         match wire:
-            case {"outcome": "classified", "model": str(model), "digest": str(digest), "labels": labels,
+            case {"outcome": "classified", "model": str(model), "digest": str(digest), "labels": [_, *_] as labels,
                   "timings_ms": {"decode": decode, "infer": infer}}:  # fmt: skip
                 return Classification(
                     model,
                     digest,
-                    tuple(Label(str(label), float(score)) for label, score in labels),
-                    Timings(float(decode), float(infer)),
+                    tuple(Label(str(label), _finite(score)) for label, score in labels),
+                    Timings(_finite(decode), _finite(infer)),
                 )
             case {"outcome": "failed", "kind": kind, "detail": str(detail)}:
                 return Failure(FailureKind(kind), detail)
             case {"outcome": "dropped"}:
                 return Dropped()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UnknownOutcome(UNKNOWN) from error
     raise UnknownOutcome(UNKNOWN)
+
+
+def _finite(number: Any) -> float:
+    """Raises ValueError: JSON for clients has no NaN and no infinity."""
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"not a finite number: {value}")
+    return value

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.limits import DEFAULT_MAX_PIXELS
@@ -55,5 +56,15 @@ def load_settings(kind: type[AnySettings]) -> AnySettings:
             field = kind.model_fields.get(name)
             secret = field is not None and field.annotation is SecretStr
             value = "(not shown)" if secret else PASSWORD.sub(r"\1***@", repr(problem.get("input")))
-            print(f"{name.upper()}={value}: {problem['msg']}", file=sys.stderr)  # noqa: T201
+            print(f"{_variable(kind, name)}={value}: {problem['msg']}", file=sys.stderr)  # noqa: T201
         raise SystemExit(EXIT_BAD_SETTINGS) from error
+
+
+def _variable(kind: type[BaseSettings], name: str) -> str:
+    """The environment variable that a setting is read from; of one with several names, the first that is set."""
+    names = [name.upper()]
+    for field in kind.model_fields.values():
+        alias = field.validation_alias
+        if isinstance(alias, AliasChoices) and name in alias.choices:
+            names = [str(choice).upper() for choice in alias.choices]
+    return next((variable for variable in names if os.environ.get(variable)), names[0])

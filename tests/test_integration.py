@@ -60,6 +60,15 @@ def test_a_form_without_a_file_ends_on_the_page(base_url):
     assert "There was no picture in that form" in page.text
 
 
+def test_a_header_does_not_move_the_service_to_another_path(base_url):
+    """What gunicorn takes for the path that it serves would lead a browser elsewhere."""
+    sent_back = requests.post(
+        f"{base_url}/", headers={"SCRIPT_NAME": "/elsewhere"}, allow_redirects=False, timeout=TIMEOUT_S
+    )
+
+    assert sent_back.headers["Location"] == "/?message=missing-file"
+
+
 def test_the_same_photo_again_is_served_from_the_cache(base_url):
     """It costs a look-up, but no worker's time."""
     photo = (PICTURES / "chelsea.jpg").read_bytes()

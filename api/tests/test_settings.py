@@ -72,3 +72,18 @@ def test_a_wrong_address_is_shown_without_its_password(monkeypatch, capsys):
         load_settings(Settings)
 
     assert capsys.readouterr().err.startswith("REDIS_URL='reds://:***@queue/0': ")
+
+
+@pytest.mark.parametrize("name", ["JOB_TTL_S", "TICKET_TTL_S"])
+def test_how_long_jobs_live_is_read_by_its_older_name_too_and_a_wrong_one_is_named_as_it_was_set(
+    monkeypatch, capsys, name
+):
+    """Who upgrades from 0.1 looks for the name that they wrote."""
+    monkeypatch.setenv(name, "120")
+    assert load_settings(Settings).job_ttl_s == 120
+
+    monkeypatch.setenv(name, "soon")
+    with pytest.raises(SystemExit):
+        load_settings(Settings)
+
+    assert capsys.readouterr().err.startswith(f"{name}='soon': ")

@@ -13,6 +13,7 @@ from contract.messages import (
     FailureKind,
     Label,
     Timings,
+    outcome_from_json,
     outcome_from_wire,
 )
 
@@ -35,7 +36,9 @@ def test_a_job_survives_the_wire():
     "wire",
     [
         None, [], "classified", {}, {"outcome": "new kind"}, {"outcome": "failed", "kind": "novel", "detail": ""},
-        {**CAT.to_wire(), "labels": [["tabby"]]}, {**CAT.to_wire(), "labels": 3}, {**CAT.to_wire(), "model": None},
+        {**CAT.to_wire(), "labels": [["tabby"]]}, {**CAT.to_wire(), "labels": []}, {**CAT.to_wire(), "labels": 3},
+        {**CAT.to_wire(), "labels": [["tabby", float("nan")]]}, {**CAT.to_wire(), "labels": [["tabby", 10**400]]},
+        {**CAT.to_wire(), "model": None},
     ],
 )  # fmt: skip
 def test_what_is_not_an_outcome_is_refused(wire):
@@ -48,3 +51,9 @@ def test_what_is_not_an_outcome_is_refused(wire):
 def test_what_is_not_a_job_is_refused(args):
     with pytest.raises(ValueError, match="not a classify job"):
         ClassifyJob.from_args(args)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[" * 100_000, b'"classified"'])
+def test_what_is_no_json_of_an_outcome_is_refused(text):
+    with pytest.raises(UnknownOutcome):
+        outcome_from_json(text)
