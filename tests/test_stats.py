@@ -130,6 +130,7 @@ def test_processes_that_are_killed_under_load_again_and_again_leave_numbers_that
             stop.set()
     answered = sum(sender.result() for sender in sending)
 
+    eventually(lambda: api.in_flight() == 1, "the last successor has begun, and what died with its predecessor is gone")
     for process in api.processes():
         with api.answered_by(process):
             assert api.stats()["total_requests"] >= answered > KILLS
