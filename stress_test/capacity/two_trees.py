@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,22 +37,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=TURN_S, help="length of a turn (default: %(default)s)")
     options = parser.parse_args(arguments)
-    costs: dict[Path, list[Cost]] = {ROOT: [], options.other.resolve(): []}
+    ours: list[Cost] = []
+    theirs: list[Cost] = []
     try:
         photos = find_photos().files
         with tempfile.TemporaryDirectory(prefix="two-trees-") as scratch:
 
-            def turn(tree: Path) -> None:
-                folder = Path(scratch) / f"{tree.name}-{len(costs[tree])}"
+            def turn(name: str, tree: Path, costs: list[Cost]) -> None:
+                folder = Path(scratch) / f"{name}-{len(costs)}"
                 with service_with_one_worker(folder, tree=tree, model=options.model) as (url, parts):
                     cost_of_a_turn(url, parts, photos, WARM_UP_S)
-                    costs[tree].append(cost_of_a_turn(url, parts, photos, options.seconds))
+                    costs.append(cost_of_a_turn(url, parts, photos, options.seconds))
 
-            take_turns([lambda tree=tree: turn(tree) for tree in costs], options.rounds)  # type: ignore[misc]
+            turns = [partial(turn, "this", ROOT, ours), partial(turn, "other", options.other.resolve(), theirs)]
+            take_turns(turns, options.rounds)
     except CannotMeasure as error:
         print(f"Bench failed: {error}", file=sys.stderr)
         return 1
-    ours, theirs = costs.values()
     print(_markdown(ours, theirs))
     return 0
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,6 +16,7 @@ from model.export import photos
 from stress_test.capacity.bench import Bench
 from stress_test.capacity.processes import ROLES
 from stress_test.capacity.scenarios import control_plane
+from stress_test.load import ROOT
 
 pytestmark = pytest.mark.long
 
@@ -33,3 +37,19 @@ def test_the_control_plane_has_a_cost_in_every_role(tmp_path, imagenet_sample):
     assert cost.load.failed == 0
     assert all(cost.cpu_s[role] > 0 for role in ROLES)
     assert re.search(r"^\| [1-9]\d*( \| \d+\.\d\d){4} \| 0 \|$", section.markdown(), re.MULTILINE)
+
+
+@pytest.mark.usefixtures("wrk")
+def test_two_checkouts_are_compared_in_turns(imagenet_sample):
+    """This one with itself: whoever changes the hot path needs the command to work."""
+    command = [sys.executable, "-m", "stress_test.capacity.two_trees", str(ROOT), "--rounds", "1", "--seconds", "1"]
+    environment = {**os.environ, "IMAGENET_SAMPLE": str(imagenet_sample)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(
+        r"^\| (API|worker|API and worker|queue) \| (\S+) \| (\S+) \| (\S+) \|$", done.stdout, re.MULTILINE
+    )
+    assert [row[0] for row in rows] == ["API", "worker", "API and worker", "queue"]
+    assert all(float(figure) > 0 for row in rows for figure in row[1:])
+    assert "0 requests failed" in done.stdout
