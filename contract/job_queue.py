@@ -75,7 +75,7 @@ _STAGES: dict[str, Stage] = {
     JobStatus.QUEUED: Stage.QUEUED,
     JobStatus.STARTED: Stage.RUNNING,
 }
-SUCCESSFUL = str(Result.Type.SUCCESSFUL.value).encode()
+_SUCCESSFUL = str(Result.Type.SUCCESSFUL.value).encode()  # as RQ writes it into a result's record
 _ENDED_BY_HAND = {JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED}  # if there is no result
 
 
@@ -302,7 +302,7 @@ class JobQueue:
 
 def _outcome(record: dict[bytes, bytes]) -> Outcome:
     """What a result's record in its stream says; of RQ's own ``Result`` most is made for fields that nobody reads."""
-    if record.get(b"type") != SUCCESSFUL:
+    if record.get(b"type") != _SUCCESSFUL:
         raise WorkerFault(GIVEN_UP)
     try:
         return outcome_from_json(b64decode(record.get(b"return_value", b"")))
