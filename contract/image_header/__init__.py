@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contract.image_header import fixed, isobmff, jpeg, tiff
+from contract.image_header import fixed, gif, isobmff, jpeg, tiff
+from contract.image_header.header import BrokenHeader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 _BY_SIGNATURE: dict[bytes, tuple[str, Callable[[bytes], Size]]] = {
     b"\xff\xd8\xff": ("image/jpeg", jpeg.read_size),
     b"\x89PNG\r\n\x1a\n": ("image/png", fixed.read_png_size),
-    b"GIF87a": ("image/gif", fixed.read_gif_size),
-    b"GIF89a": ("image/gif", fixed.read_gif_size),
+    b"GIF87a": ("image/gif", gif.read_size),
+    b"GIF89a": ("image/gif", gif.read_size),
     b"BM": ("image/bmp", fixed.read_bmp_size),
     b"II*\0": ("image/tiff", tiff.read_size),
     b"MM\0*": ("image/tiff", tiff.read_size),
+    b"II+\0": ("image/tiff", tiff.read_size),
+    b"MM\0+": ("image/tiff", tiff.read_size),
 }
 
 
@@ -34,13 +37,28 @@ def media_type(data: bytes) -> str | None:
 
 
 def read_size(data: bytes) -> Size | None:
-    """The size that the header states, or None if the first bytes are of no supported format.
+    """The size that the header states, of at least one pixel, or None if the bytes are of no supported format.
 
     Raises:
-        BrokenHeader: the header is cut short, contradicts itself, or has more parts than are read.
+        BrokenHeader: the header is cut short, contradicts itself, or states no pixels.
+        UnsupportedHeader: it has more parts than are read, or is of a kind that is not.
     """
     known = _recognise(data)
-    return known[1](data) if known else None
+    if known is None:
+        return None
+    size = known[1](data)
+    if size.width < 1 or size.height < 1:
+        raise BrokenHeader("the picture is damaged: it has no pixels")
+    return size
+
+
+def largest_size(data: bytes) -> Size | None:
+    """The size of the largest thing that reading the picture decodes: mostly the picture, sometimes a tile of it.
+
+    Limits of pixels and memory go by it. None, and errors, are as with ``read_size``.
+    """
+    size = read_size(data)
+    return tiff.largest_size(data) if media_type(data) == "image/tiff" else size
 
 
 def _recognise(data: bytes) -> tuple[str, Callable[[bytes], Size]] | None:

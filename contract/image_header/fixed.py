@@ -1,8 +1,8 @@
-"""Formats with the size at a fixed position: PNG, GIF, BMP and WebP."""
+"""Formats with the size at a fixed position: PNG, BMP and WebP."""
 
 from __future__ import annotations
 
-from contract.image_header.header import BrokenHeader, Size, unpack
+from contract.image_header.header import BrokenHeader, Size, UnsupportedHeader, unpack
 
 _BMP_CORE_HEADER_BYTES = 12
 _BMP_SHORTEST_LONG_HEADER_BYTES = 16  # OS/2 2.x; those of Windows have 40 and more
@@ -13,13 +13,8 @@ def read_png_size(image: bytes) -> Size:
     """From the chunk that must come first (PNG specification, 11.2.1)."""
     length, kind, width, height = unpack(">I4sII", image, 8)
     if (length, kind) != (_PNG_HEADER_BYTES, b"IHDR"):
-        raise BrokenHeader("the PNG does not start with its header")
+        raise BrokenHeader("the picture is damaged: the PNG does not start with its header")
     return Size(width, height)
-
-
-def read_gif_size(image: bytes) -> Size:
-    """The logical screen, which contains every frame (GIF89a, 18)."""
-    return Size(*unpack("<HH", image, 6))
 
 
 def read_bmp_size(image: bytes) -> Size:
@@ -28,7 +23,7 @@ def read_bmp_size(image: bytes) -> Size:
     if header_bytes == _BMP_CORE_HEADER_BYTES:
         return Size(*unpack("<HH", image, 18))
     if header_bytes < _BMP_SHORTEST_LONG_HEADER_BYTES:
-        raise BrokenHeader("the BMP has a header of no known kind")
+        raise UnsupportedHeader(f"a BMP with a header of {header_bytes} bytes is not supported")
     width, height = unpack("<ii", image, 18)
     return Size(width, abs(height))
 
@@ -45,4 +40,4 @@ def read_webp_size(image: bytes) -> Size:
     if kind == b"VP8 ":
         width, height = unpack("<HH", image, 26)  # 14 bits each; the upper two ask for enlargement
         return Size(width & 0x3FFF, height & 0x3FFF)
-    raise BrokenHeader("the WebP does not start with a picture")
+    raise BrokenHeader("the picture is damaged: the WebP does not start with a picture")

@@ -7,7 +7,11 @@ from typing import Any, NamedTuple
 
 
 class BrokenHeader(Exception):
-    """The header can't be read, or would take too long to read; the message says why, for the sender."""
+    """The header can't be read; the message says why, for the sender."""
+
+
+class UnsupportedHeader(BrokenHeader):
+    """The picture may be sound, but is of a kind that is not read, or has more parts than are read."""
 
 
 class Size(NamedTuple):
@@ -15,6 +19,10 @@ class Size(NamedTuple):
 
     width: int
     height: int
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
 
 
 def unpack(layout: str, data: bytes, position: int) -> tuple[Any, ...]:
@@ -25,5 +33,5 @@ def unpack(layout: str, data: bytes, position: int) -> tuple[Any, ...]:
     """
     try:
         return struct.unpack_from(layout, data, position)
-    except struct.error as error:
-        raise BrokenHeader("the picture's header is cut short") from error
+    except (struct.error, OverflowError) as error:  # the latter: a position of more than 63 bits
+        raise BrokenHeader("the picture is damaged: its header is cut short") from error

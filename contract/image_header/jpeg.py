@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from contract.image_header.header import BrokenHeader, Size, unpack
+from contract.image_header.header import BrokenHeader, Size, UnsupportedHeader, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,29 +24,47 @@ _STANDALONE = {0x01, *range(0xD0, 0xDA)}  # have no length
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # those three are tables and an extension
 
 
+class Frame(NamedTuple):
+    """What the first picture's frame header says (B.2.2)."""
+
+    marker: int
+    """How it is coded: 0xc0 and 0xc1 in one pass, 0xc2 progressively, each with Huffman's codes; 0xc9 and 0xca the
+    same with arithmetic coding; the others without loss, or in steps of resolution."""
+    precision: int
+    """Bits a sample: 8 or 12, or what a lossless coding likes."""
+    size: Size
+    """Its height is 0 if it stands behind the first scan (B.2.5)."""
+    components: int
+
+
+def read_frame(image: bytes) -> Frame:
+    """The frame header of the file's first picture.
+
+    Raises:
+        BrokenHeader: there is none among the first segments.
+    """
+    for marker, position in segments(image):
+        if marker in _START_OF_FRAME:
+            precision, height, width, components = unpack(">BHHB", image, position + 2)
+            return Frame(marker, precision, Size(width, height), components)
+        if marker == _START_OF_SCAN:
+            break
+    raise BrokenHeader("the picture is damaged: the JPEG has no frame header")
+
+
 def read_size(image: bytes) -> Size:
     """The size of the file's first picture.
 
     Raises:
-        BrokenHeader: no frame header among the first segments.
+        BrokenHeader: no frame header among the first segments, or one without a height.
     """
-    for marker, position in _segments(image):
-        if marker in _START_OF_FRAME:
-            height, width = unpack(">HH", image, position + 3)
-            return Size(width, height)
-    raise BrokenHeader("the JPEG has no frame header")
+    size = read_frame(image).size
+    if not size.height:
+        raise UnsupportedHeader("a JPEG whose height stands behind its first scan is not supported")
+    return size
 
 
-def count_scans(image: bytes) -> int:
-    """The number of passes over the file's first picture; what follows that picture's end is ignored.
-
-    Raises:
-        BrokenHeader: too many segments.
-    """
-    return sum(marker == _START_OF_SCAN for marker, _ in _segments(image))
-
-
-def _segments(image: bytes) -> Iterator[tuple[int, int]]:
+def segments(image: bytes) -> Iterator[tuple[int, int]]:
     """Each marker of the first picture, and the position of its segment's length."""
     position, pattern, end = _START_OF_IMAGE_BYTES, _MARKER, _START_OF_IMAGE_BYTES + MAX_STRAY_BYTES
     for _ in range(MAX_SEGMENTS):
@@ -61,4 +79,4 @@ def _segments(image: bytes) -> Iterator[tuple[int, int]]:
             pattern, end = _AFTER_SCAN, len(image)
         else:
             pattern, end = _MARKER, position + MAX_STRAY_BYTES
-    raise BrokenHeader(f"the JPEG has more than {MAX_SEGMENTS} segments")
+    raise UnsupportedHeader(f"a JPEG of more than {MAX_SEGMENTS} segments is not supported")
