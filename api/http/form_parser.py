@@ -19,6 +19,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from api.core.errors import BrokenForm
+from api.http.file_names import field_name, file_name
 from api.services import Services
 
 if TYPE_CHECKING:
@@ -63,13 +64,13 @@ class FormParser(FormDataParser):
                 boundary,
                 max_header_size=LONGEST_HEADER_BYTES,
                 max_segment_count=self.max_form_parts,
+                header_charset="latin-1",  # never fails; what the bytes of a name mean is told later
             )
             for part, content in _parts(parts, stream):
-                name = part.name or ""
-                if part.filename is not None:
-                    files.append(
-                        (name, FileStorage(BytesIO(content), part.filename, name, headers=Headers(part.headerlist)))
-                    )
+                name, filename = field_name(part), file_name(part)
+                if filename is not None:
+                    headers = Headers(part.headerlist)
+                    files.append((name, FileStorage(BytesIO(content), filename, name, headers=headers)))
                     continue
                 text_bytes += len(content)
                 if text_bytes > self.max_form_memory_size:
