@@ -1,63 +1,68 @@
-"""Which way up a picture is, by its EXIF data or by an AVIF's boxes."""
+"""Which way up a picture is, by its EXIF data and its XMP; no decoder is needed.
+
+What browsers heed was tried (Chromium 156, Firefox 153): EXIF's number as one SHORT of the first directory, of the
+first such data, in either byte order. What they ignore and photo programs heed counts here as well, where EXIF does not
+say otherwise: the same number as a LONG, and XMP (docs/decisions/0029).
+"""
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING
 
-from contract.image_header import isobmff
-from contract.image_header.header import BrokenHeader
-from model.errors import UndecodableImage
 from model.opencv import cv2
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike
 
-_QUARTER_TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
-_ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
+AS_IT_LIES = 1
+
+_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+_ENTRY = "HHI4s"  # tag, type, count and value
+_TAG = 0x0112  # EXIF 2.32, 4.6.4
+_TYPES = {3: "H", 4: "I"}  # SHORT and LONG
+_NUMBERS = range(1, 9)
+_IN_XMP = re.compile(rb"""tiff:Orientation(?:\s*=\s*["']|\s*>)\s*([1-8])\b""")
+
+# Where row 0 and column 0 of the stored picture lie: a flip puts them top left.
+_FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}
 
 
-def turned_by_boxes(pixels: MatLike, image: bytes) -> MatLike:
-    """As the AVIF's boxes say, which OpenCV does not read. Its EXIF data repeat it, and only the boxes count.
+def way_up(exif: bytes, xmp: bytes) -> int:
+    """EXIF's number, 1 to 8; 1 where nothing says otherwise, or only damaged data do.
 
-    Raises:
-        UndecodableImage: the boxes can't be read.
+    Args:
+        exif: a TIFF header and what follows it.
+        xmp: a packet, which is only searched.
     """
-    try:
-        turns = isobmff.read_turns(image)
-    except BrokenHeader as error:
-        raise UndecodableImage(str(error)) from error
-    for kind, number in turns:
-        if kind == b"imir":
-            pixels = cv2.flip(pixels, number)
-        elif number:
-            pixels = cv2.rotate(pixels, _QUARTER_TURNS[number])
-    return pixels
+    number = _number(exif)
+    if number is None and (found := _IN_XMP.search(xmp)):
+        number = int(found[1])
+    return number if number is not None and number in _NUMBERS else AS_IT_LIES
 
 
-def turned_by_exif(pixels: MatLike, exif: bytes) -> MatLike:
-    """Undo what EXIF says the camera did: 5 to 8 are 1 to 4 with rows and columns exchanged first."""
-    orientation = _orientation(exif)
-    if orientation > 4:  # noqa: PLR2004
+def turned(pixels: MatLike, orientation: int) -> MatLike:
+    """Undo what the camera did, by EXIF's number: 5 to 8 are 1 to 4 with rows and columns exchanged first."""
+    if orientation in {5, 6, 7, 8}:
         pixels = cv2.transpose(pixels)
-    # Where row 0 and column 0 of the stored picture lie (EXIF 2.32, 4.6.4): a flip puts them top left.
-    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
-    return pixels if flip is None else cv2.flip(pixels, flip)
+    return cv2.flip(pixels, _FLIPS[orientation]) if orientation in _FLIPS else pixels
 
 
-def _orientation(exif: bytes) -> int:
-    """EXIF's orientation, 1 to 8; 1 (upright) where it is missing or damaged."""
-    exif = exif.removeprefix(b"Exif\0\0")  # some writers of WebP keep the marker that only JPEG asks for
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+def _number(exif: bytes) -> int | None:
+    """Of several in one directory the first, as in Chromium."""
+    order = _ORDERS.get(exif[:4])
     if order is None:
-        return 1
+        return None
     try:
         (directory,) = struct.unpack_from(order + "I", exif, 4)
-        (entries,) = struct.unpack_from(order + "H", exif, directory)
-        for entry in range(entries):
-            tag, _, _, value = struct.unpack_from(order + "HHIH", exif, directory + 2 + 12 * entry)
-            if tag == _ORIENTATION_TAG:
-                return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF's range
+        (promised,) = struct.unpack_from(order + "H", exif, directory)
     except struct.error:
-        pass
-    return 1
+        return None
+    entry, start = struct.Struct(order + _ENTRY), directory + 2
+    there = min(promised, (len(exif) - start) // entry.size)
+    for tag, kind, count, value in entry.iter_unpack(exif[start : start + there * entry.size]):
+        if tag == _TAG and kind in _TYPES and count == 1:
+            (number,) = struct.unpack_from(order + _TYPES[kind], value)
+            return int(number)
+    return None

@@ -11,6 +11,7 @@ from PIL import Image
 from model.bundle import LABELS, MANIFEST, MODEL, load_bundle
 from model.classifier import Classifier
 from model.manifest import Manifest, PreprocessSpec
+from model.picture import Picture
 from model.tests import networks
 from tests.pictures import odd
 
@@ -30,7 +31,9 @@ def zoo_network(tmp_path):
 @pytest.fixture
 def classify(decoder):
     """Gives the outcomes of three plain pictures."""
-    pictures = [odd.encoded(Image.new("RGB", (640, 480), colour), "JPEG") for colour in ("red", "lime", "blue")]
+    pictures = [
+        Picture(odd.encoded(Image.new("RGB", (640, 480), colour), "JPEG")) for colour in ("red", "lime", "blue")
+    ]
     return lambda bundle: Classifier(bundle, decoder, top_k=1).classify(pictures)
 
 

@@ -95,6 +95,42 @@ def test_a_bad_file_is_reported_and_the_others_are_classified(classify, folder):
     ]
 
 
+@pytest.fixture
+def half(folder):
+    """A third picture, blue, cut in half."""
+    whole = odd.encoded(Image.new("RGB", (50, 50), "#1000ff"), "PNG", compress_level=0)
+    path = folder / "half.png"
+    path.write_bytes(whole[: len(whole) // 2])
+    return path
+
+
+def test_a_damaged_picture_is_skipped_unless_it_is_wanted_all_the_same(classify, folder, half):
+    strict, lenient = classify(folder, "--top-k", 1), classify(folder, "--top-k", 1, "--no-strict")
+
+    assert strict.returncode == 1
+    assert strict.stderr.startswith(f"skipped {half}: ")
+    assert "(damaged)" not in strict.stdout
+    assert lenient.returncode == 0
+    assert lenient.stderr == ""
+    assert [line.split()[-2:] for line in lenient.stdout.splitlines()] == [
+        ["1.0000", "red"],
+        ["blue", "(damaged)"],
+        ["1.0000", "blue"],
+    ]
+
+
+def test_a_program_is_told_of_every_picture_whether_it_is_damaged(classify, folder, half):
+    """But only if it asked for damaged ones: for all others the columns and fields are as before."""
+    answers = json.loads(classify(folder, "--top-k", 1, "--no-strict", "--format", "json").stdout)
+    rows = list(csv.reader(io.StringIO(classify(folder, "--top-k", 1, "--no-strict", "--format", "csv").stdout)))
+
+    assert [list(answer) for answer in answers] == [["picture", "predictions", "damaged"]] * 3
+    assert [answer["damaged"] for answer in answers] == [False, True, False]
+    assert rows[0] == ["picture", "rank", "label", "score", "damaged"]
+    assert [row[4] for row in rows[1:]] == ["false", "true", "false"]
+    assert rows[2][0] == str(half)
+
+
 @pytest.mark.parametrize("picture_format", ["table", "json", "csv"])
 def test_only_bad_files_give_an_empty_answer_and_a_code(classify, folder, picture_format):
     run = classify(folder / "notes.txt", "--format", picture_format)
@@ -155,7 +191,7 @@ def test_a_picture_above_max_pixels_is_skipped(classify, folder):
     run = classify(folder, MAX_PIXELS="2499")
 
     assert run.returncode == 1
-    assert run.stderr.count("the picture has more than 2499 pixels") == 2
+    assert run.stderr.count("the picture is too large: it has more than 2499 pixels") == 2
 
 
 def test_a_wrong_setting_ends_the_run_with_one_line_that_names_it(classify, folder):
@@ -184,7 +220,7 @@ def test_opencv_holds_a_picture_against_the_same_limit_whatever_its_header_told_
     run = classify(tmp_path, MAX_PIXELS="119999")
 
     assert run.returncode == 1
-    assert "the picture has more than 119999 pixels" in run.stderr
+    assert "the picture is too large: it has more than 119999 pixels" in run.stderr
 
 
 def test_a_reader_that_leaves_early_ends_the_run_quietly(write_bundle, tmp_path):

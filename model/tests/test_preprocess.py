@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from itertools import product
@@ -167,3 +168,14 @@ def test_a_turned_photo_gives_the_same_input_as_the_upright_one(prepared, spec):
 
     assert np.abs(turned.astype(int) - upright).mean() < 3
     assert np.abs(as_it_lies.astype(int) - upright).mean() > 20
+
+
+@pytest.mark.parametrize("screen", [(4, 4), (2000, 2), (1000, 1000)])
+def test_a_picture_smaller_than_what_its_file_decodes_is_not_made_smaller_still(prepared, screen):
+    """The limits go by the frame, which reaches over the screen's edge. Made smaller by it, nothing would be left."""
+    image = bytearray(odd.encoded(Image.new("RGB", (2000, 2000), (200, 0, 0)), "GIF"))
+    struct.pack_into("<HH", image, 6, *screen)
+
+    values = prepared(bytes(image), CROP, UINT8)
+
+    assert (values == [200, 0, 0]).all()

@@ -153,6 +153,12 @@ def truncated_jpeg(path: Path = CHELSEA) -> bytes:
     return whole[: len(whole) // 2]
 
 
+def truncated_png(path: Path = CHELSEA) -> bytes:
+    """The first half of a file, with the picture's upper half."""
+    whole = png(path)
+    return whole[: len(whole) // 2]
+
+
 def jpeg_with_endless_scans(scans: int = 1_000) -> bytes:
     """A progressive JPEG that asks for pass after pass over the picture: small to send, long to decode."""
     whole = progressive_jpeg()
@@ -292,7 +298,7 @@ ENDLESS = {
     make.__name__: make
     for make in (
         jpeg_with_endless_metadata, jpeg_with_endless_comments, jpeg_with_endless_fill_bytes,
-        jpeg_with_endless_restarts, jpeg_with_endless_comments_after_its_scan, png_with_endless_profiles,
+        jpeg_with_endless_restarts, png_with_endless_profiles,
         png_with_endless_data_chunks, tiff_with_overlapping_values, tiff_with_endless_entries, avif_with_endless_boxes,
         heic_with_endless_boxes,
     )

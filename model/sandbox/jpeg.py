@@ -1,0 +1,56 @@
+"""JPEGs in inks, of rare samplings, and with a colour profile, which may hold anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+
+from model import opencv
+from model.errors import DamagedImage
+from model.jpeg import CMYK_COMPONENTS, EXIF, Jpeg, UnknownSampling
+from model.sandbox.pillow import check_size, load
+from model.sandbox.standard_error import CapturedStderr
+
+if TYPE_CHECKING:
+    from model.sandbox.messages import DecodeRequest
+
+
+def frame(image: bytes, max_pixels: int, request: DecodeRequest) -> tuple[Image.Image, int]:
+    """The picture in mode L, RGB or CMYK, and how much smaller it is still wanted: mostly the codec has done that.
+
+    Raises:
+        DamagedImage, UnsupportedImage: as ``model.jpeg.Jpeg``.
+        TooManyPixels: it has more than ``max_pixels``.
+    """
+    jpeg = Jpeg.read(image)
+    check_size(jpeg.frame.size, max_pixels)
+    try:
+        picture, reduction = _by_simplejpeg(jpeg, request), 1
+    except UnknownSampling:
+        picture, reduction = _by_pillow(jpeg, max_pixels, strict=request.strict), request.reduction
+    picture.info = {"icc_profile": jpeg.profile, "exif": EXIF + jpeg.exif, "xmp": jpeg.xmp}
+    return picture, reduction
+
+
+def _by_simplejpeg(jpeg: Jpeg, request: DecodeRequest) -> Image.Image:
+    match jpeg.frame.components:
+        case 1:
+            return Image.fromarray(jpeg.decode("GRAY", request.reduction, strict=request.strict)[..., 0])
+        case n if n == CMYK_COMPONENTS:
+            return Image.fromarray(np.invert(jpeg.decode("CMYK", request.reduction, strict=request.strict)), "CMYK")
+        case _:
+            return Image.fromarray(jpeg.decode("RGB", request.reduction, strict=request.strict))
+
+
+def _by_pillow(jpeg: Jpeg, max_pixels: int, *, strict: bool) -> Image.Image:
+    """Pillow keeps to itself what libjpeg finds odd; OpenCV lets that write it to standard error."""
+    image = jpeg.without_oddities()
+    if strict:
+        with CapturedStderr() as captured:
+            opencv.decode(image)
+        if captured.text:
+            raise DamagedImage("the picture is damaged or cut short")
+    return load(JpegImageFile, image, max_pixels)

@@ -1,0 +1,77 @@
+"""Encoded picture → pixels as a person sees them, of any supported format; runs inside the sandbox's process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PIL import ImageFile
+
+from model import opencv
+from model.opencv import cv2
+from model.orientation import AS_IT_LIES, turned
+from model.png import Png
+from model.sandbox import avif, bmp, gif, heic, jpeg, pillow, png, tiff, webp
+from model.sandbox.colour import changes_colours, to_srgb
+from model.sandbox.messages import Found
+from model.sandbox.orientation import orientation
+from model.sandbox.transparency import on_white
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cv2.typing import MatLike
+    from PIL import Image
+
+    from model.sandbox.messages import DecodeRequest
+
+_FRAMES: dict[str, Callable[[bytes, int], Image.Image]] = {
+    "image/png": png.frame,
+    "image/webp": webp.frame,
+    "image/gif": gif.frame,
+    "image/bmp": bmp.frame,
+    "image/tiff": tiff.frame,
+    "image/avif": avif.frame,
+    "image/heic": heic.frame,
+}
+"""By media type, what gives the first frame of a file: loaded, 8 bits a channel, of a mode that ``to_srgb`` takes;
+``info`` has its profile, EXIF data and XMP."""
+
+
+_NEARLY = 0.95  # coded pictures have a few rows and columns more than are shown
+
+
+def read(image: bytes, request: DecodeRequest, max_pixels: int) -> Found:
+    """The first frame, as a viewer with a white page shows it.
+
+    With ``request.strict`` unset, what is there of a damaged picture is shown, if the format's decoder gives anything.
+
+    Raises:
+        DamagedImage, UnsupportedImage, TooManyPixels: the picture's fault; the message is for its sender.
+        MemoryError: it takes more memory than there is.
+    """
+    ImageFile.LOAD_TRUNCATED_IMAGES = not request.strict
+    if request.media_type == "image/png" and request.strict and (png_file := Png.read(image, strict=True)).is_ordinary:
+        pillow.check_size(png_file.size, max_pixels)
+        return Found(_smaller(opencv.decode(png_file.pixels), request.reduction), profile_applied=False)
+    if request.media_type == "image/jpeg":
+        picture, reduction = jpeg.frame(image, max_pixels, request)
+    else:
+        with pillow.refusals():
+            picture, reduction = _FRAMES[request.media_type](image, max_pixels), request.reduction
+    if min(picture.size) < _NEARLY * request.shorter_side:  # the header's size is that of something larger in the file
+        reduction = 1
+    way_up = orientation(picture, image, request.media_type) if request.exif_orientation else AS_IT_LIES
+    with pillow.refusals():
+        profile_applied = changes_colours(picture.info.get("icc_profile", b""), picture.mode)
+        pixels = on_white(to_srgb(picture), reduction)
+    del picture  # before the turn, which may take as much memory
+    return Found(turned(pixels, way_up), profile_applied)
+
+
+def _smaller(pixels: MatLike, reduction: int) -> MatLike:
+    """Averaged over squares of ``reduction`` pixels."""
+    if reduction == 1:
+        return pixels
+    height, width = (side // reduction for side in pixels.shape[:2])
+    whole = pixels[: height * reduction, : width * reduction]
+    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
