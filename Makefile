@@ -11,7 +11,7 @@ SIDE_BY_SIDE := -n auto --dist loadfile
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run model example test test-all lint bench stress classify docs screenshots system-packages lock clean
+.PHONY: help run model example test test-all lint bench stress classify pictures docs screenshots system-packages lock clean
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ stress: $(VENV)/.test-ready $(BUNDLES)  ## Locust against 1 and 2 workers; write
 classify: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Classify files or folders without a server: make classify IMG=photo.jpg
 	@test -n "$(IMG)" || { echo "Say which picture or folder: make classify IMG=photo.jpg" >&2; exit 2; }
 	@if test -e "$(IMG)"; then set -- "$(IMG)"; else set -- $(IMG); fi; exec $(PY) -m model.classify "$$@"
+
+pictures: $(VENV)/.test-ready  ## What the decoder makes of every picture that Pillow writes, beside Pillow (or of yours: FOLDER=photos)
+	@$(PY) -m model.evaluation.pictures $(if $(FOLDER),"$(FOLDER)")
 
 docs: $(VENV)/.test-ready $(BUNDLES)  ## Write .env.example and docs/configuration.md from the settings, and the answers in docs/api.md
 	@$(PY) -m docs.settings_reference

@@ -19,6 +19,7 @@ from model.decode import Decoder
 from model.export import photos
 from model.export.errors import ExportError
 from model.opencv import cv2
+from model.picture import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,7 @@ def _labels(classifier: Classifier, file: Path) -> list[Label]:
     whole = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     assert whole is not None  # our own JPEG
     bitmap = cv2.imencode(".bmp", whole)[1]
-    outcomes = classifier.classify([photo, jpeg.tobytes(), bitmap.tobytes()])
+    outcomes = classifier.classify([Picture(data) for data in (photo, jpeg.tobytes(), bitmap.tobytes())])
     labels = [outcome.labels[0] for outcome in outcomes if isinstance(outcome, Classification)]
     if len(labels) < len(outcomes):
         raise ExportError(f"{file} can't be classified: {outcomes}")
