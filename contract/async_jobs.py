@@ -83,17 +83,24 @@ class JobRequest:
         picture: its name in the image store.
         top_k, min_score: which labels are shown: the best ``top_k``, of those that score ``min_score`` or more.
         top_k_sent: whether the sender chose ``top_k``; otherwise it is the service's default.
+        strict: whether a damaged picture is refused; otherwise what is there of it is classified.
     """
 
     picture: str
     top_k: int
     min_score: float
     top_k_sent: bool
+    strict: bool = True
+
+    def queued_job(self, *, cache: bool) -> ClassifyJob:
+        """The job on the queue that finds its answer; ``cache`` as there."""
+        return ClassifyJob(self.picture, cache, self.strict)
 
     def same_as(self, earlier: JobRequest) -> bool:
         """Whether it asks for the same as ``earlier``; the service's default may have changed in between."""
         same_top_k = self.top_k == earlier.top_k or not (self.top_k_sent or earlier.top_k_sent)
-        return same_top_k and (self.picture, self.min_score) == (earlier.picture, earlier.min_score)
+        same_answer = (self.picture, self.strict) == (earlier.picture, earlier.strict)
+        return same_answer and same_top_k and self.min_score == earlier.min_score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,9 +269,11 @@ class AsyncJobs:
             "created": now.isoformat(),
             "expires": (now + timedelta(seconds=self._ttl_s)).isoformat(),
         }
+        if not request.strict:
+            fields["strict"] = 0
         if answer is None:
             fields["computation"] = queued_id = uuid4().hex
-            self._enqueue(pipe, model, queued_id, ClassifyJob(request.picture, cache), self._ttl_s)
+            self._enqueue(pipe, model, queued_id, request.queued_job(cache=cache), self._ttl_s)
         else:
             fields["answer"] = json.dumps(answer.to_wire(), separators=(",", ":"))
         pipe.hset(keys.async_job(job_id), mapping=fields)  # type: ignore[arg-type]  # of str keys, too narrowly typed
@@ -282,7 +291,7 @@ class AsyncJobs:
             queued_id = uuid4().hex
             pipe.multi()
             pipe.hset(key, mapping={"computation": queued_id, "renewed": 1})
-            job = ClassifyJob(lost.request.picture, cache=False)
+            job = lost.request.queued_job(cache=False)
             self._enqueue(pipe, lost.model, queued_id, job, max(1, left_ms) / 1000)
             pipe.execute()
 
@@ -336,7 +345,14 @@ class AsyncJobs:
 
 
 def _request(text: dict[str, str]) -> JobRequest:
-    """Version 0.1 did not record whether ``top_k`` was sent: then it counts as the service's default."""
+    """Version 0.1 did not record whether ``top_k`` was sent: then it counts as the service's default.
+
+    ``strict`` is recorded only where it is not set.
+    """
     return JobRequest(
-        text["picture"], int(text["top_k"]), float(text["min_score"]), top_k_sent=text.get("top_k_sent", "0") == "1"
+        text["picture"],
+        int(text["top_k"]),
+        float(text["min_score"]),
+        top_k_sent=text.get("top_k_sent", "0") == "1",
+        strict=text.get("strict", "1") == "1",
     )

@@ -44,7 +44,7 @@ GIVEN_UP = "the workers could not classify this picture; it was given up"
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What Redis has for a picture: a stored answer, the ID of a job in progress, and the queue's length."""
+    """What Redis has for a computation: a stored answer, the ID of a job in progress, and the queue's length."""
 
     answer: Classification | None
     job_id: str | None
@@ -104,15 +104,15 @@ class JobQueue:
         self._reconnect_for_s = reconnect_for_s
         self._queues: dict[str, Queue] = {}
 
-    def look(self, model: str, digest: str, picture: str) -> Sighting:
-        """What Redis has for ``picture``, read in one round trip.
+    def look(self, model: str, digest: str, computation: str) -> Sighting:
+        """What Redis has for ``ClassifyJob.computation``, read in one round trip.
 
         Raises:
             BackendDown: Redis does not answer.
         """
         with redis_errors(), self._commands.pipeline(transaction=False) as pipe:
-            pipe.get(keys.answer(model, digest, picture))
-            pipe.get(keys.inflight(model, picture))
+            pipe.get(keys.answer(model, digest, computation))
+            pipe.get(keys.inflight(model, computation))
             pipe.llen(self._queue(queue_name(model)).key)
             answer, job_id, depth = pipe.execute()
         return Sighting(_stored_answer(answer), job_id.decode(errors="replace") if job_id else None, depth)
@@ -134,7 +134,7 @@ class JobQueue:
         return self._length(async_queue_name(model))
 
     def submit(self, model: str, job: ClassifyJob, wanted_for_s: float) -> Submission:
-        """Queue a job in one MULTI, or join the one in progress for the same picture.
+        """Queue a job in one MULTI, or join the one in progress for the same computation.
 
         Args:
             wanted_for_s: the job is dropped without being run if its turn comes later than this, in seconds.
@@ -148,7 +148,7 @@ class JobQueue:
         with redis_errors("Redis does not take the job"), self._commands.pipeline() as pipe:
             pipe.multi()  # otherwise RQ would begin its own in the middle of ours
             if job.cache:
-                pipe.set(keys.inflight(model, job.picture), job_id, nx=True, get=True, ex=outlives_s)
+                pipe.set(keys.inflight(model, job.computation), job_id, nx=True, get=True, ex=outlives_s)
             result_ttl_s = max(RESULT_TTL_S, outlives_s)
             self.enqueue(pipe, queue, job_id, job, wanted_for_s=wanted_for_s, result_ttl_s=result_ttl_s)
             pipe.llen(self._queue(queue).key)
@@ -167,6 +167,7 @@ class JobQueue:
         self._queue(queue).enqueue_call(
             TASK,
             args=tuple(job.to_args()),
+            meta=job.to_meta(),
             job_id=job_id,
             timeout=JOB_TIMEOUT_S,
             result_ttl=result_ttl_s,
@@ -192,13 +193,13 @@ class JobQueue:
             *_, exists = pipe.execute()
         return bool(exists)
 
-    def forget(self, model: str, picture: str, job_id: str) -> None:
+    def forget(self, model: str, computation: str, job_id: str) -> None:
         """Stop other requests from joining the job, after it has ended without an answer.
 
         Raises:
             BackendDown: Redis does not answer.
         """
-        key = keys.inflight(model, picture)
+        key = keys.inflight(model, computation)
         try:
             with redis_errors(), self._commands.pipeline() as pipe:
                 pipe.watch(key)  # type: ignore[no-untyped-call]

@@ -6,12 +6,12 @@ An upgrade must find what the version before it has accepted, so keys keep their
 from __future__ import annotations
 
 
-def answer(model: str, digest: str, picture: str) -> str:
-    return f"answer:{model}:{digest}:{picture}"
+def answer(model: str, digest: str, computation: str) -> str:
+    return f"answer:{model}:{digest}:{computation}"
 
 
-def inflight(model: str, picture: str) -> str:
-    return f"inflight:{model}:{picture}"
+def inflight(model: str, computation: str) -> str:
+    return f"inflight:{model}:{computation}"
 
 
 def wanted(job_id: str) -> str:

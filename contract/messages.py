@@ -16,8 +16,8 @@ UNKNOWN = "the worker's answer has a form that this version of the API does not 
 class FailureKind(StrEnum):
     """Why a picture can't be classified: always the picture's fault, never ours."""
 
-    UNDECODABLE = "undecodable"  # the bytes are cut short, or not a picture that the worker can read
-    TOO_MANY_PIXELS = "too_many_pixels"  # the decoded picture would exceed the worker's pixel limit
+    UNDECODABLE = "undecodable"  # it is damaged, or of a kind that is not supported
+    TOO_MANY_PIXELS = "too_many_pixels"  # it, or a part of it, exceeds the worker's limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +27,40 @@ class ClassifyJob:
     Attributes:
         picture: SHA-256 of the encoded picture, 64 lower-case hex digits; its name in the image store.
         cache: whether the answer may be stored for later requests, and the computation shared with others.
+        strict: whether a damaged picture is refused; otherwise what is there of it is classified.
     """
 
     picture: str
     cache: bool
+    strict: bool = True
+
+    @property
+    def computation(self) -> str:
+        """Names what is computed in Redis' keys: jobs with the same name have the same answer.
+
+        A strict job's is its picture's name alone, as it was before there were others (docs/decisions/0014).
+        """
+        return self.picture if self.strict else f"{self.picture}:lenient"
 
     def to_args(self) -> list[Any]:
-        """The job's positional arguments on the queue."""
+        """The job's positional arguments on the queue; those of version 0.1, whose workers refuse any other."""
         return [self.picture, self.cache]
 
+    def to_meta(self) -> dict[str, Any]:
+        """What the job has beside its arguments, where older workers do not look (docs/decisions/0017)."""
+        return {} if self.strict else {"strict": False}
+
     @classmethod
-    def from_args(cls, args: Any) -> Self:
-        """Read what ``to_args`` wrote.
+    def from_wire(cls, args: Any, meta: dict[str, Any]) -> Self:
+        """Read what ``to_args`` and ``to_meta`` wrote; ``meta`` may hold more.
 
         Raises:
-            ValueError: the arguments are not those of a classify job.
+            ValueError: they are not those of a classify job.
         """
-        match args:
-            case [str(picture), bool(cache)]:
-                return cls(picture, cache)
-        raise ValueError(f"not a classify job: {args!r:.100}")
+        match args, meta.get("strict", True):
+            case [str(picture), bool(cache)], bool(strict):
+                return cls(picture, cache, strict)
+        raise ValueError(f"not a classify job: {args!r:.100}, {meta!r:.100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +81,26 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The top labels of one picture, best first, by the model that ``digest`` identifies."""
+    """The top labels of one picture, best first, by the model that ``digest`` identifies.
+
+    ``damaged`` says that they are those of what was left of it, which only a job that is not strict asks for.
+    """
 
     model: str
     digest: str
     labels: tuple[Label, ...]
     timings_ms: Timings
+    damaged: bool = False
 
     def to_wire(self) -> dict[str, Any]:
-        return {
+        wire = {
             "outcome": "classified",
             "model": self.model,
             "digest": self.digest,
             "labels": [[entry.label, round(entry.score, 6)] for entry in self.labels],
             "timings_ms": asdict(self.timings_ms),
         }
+        return wire | {"damaged": True} if self.damaged else wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +153,7 @@ def outcome_from_wire(wire: Any) -> Outcome:
                     digest,
                     tuple(Label(str(label), _finite(score)) for label, score in labels),
                     Timings(_finite(decode), _finite(infer)),
+                    damaged=wire.get("damaged") is True,
                 )
             case {"outcome": "failed", "kind": kind, "detail": str(detail)}:
                 return Failure(FailureKind(kind), detail)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,8 @@ import numpy as np
 from contract.messages import Classification, Failure, Timings
 from model.bundle import choose_bundle, load_bundle
 from model.decode import Decoder
-from model.errors import BundleError, PictureError
+from model.errors import BundleError, DamagedImage, PictureError
+from model.picture import Picture
 from model.preprocess import preprocess
 from model.ranking import top_k
 from model.session import Session
@@ -22,7 +25,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from contract.messages import Label
     from model.bundle import Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """One network input, as ``preprocess`` gives it, and the milliseconds that it took."""
+
+    values: NDArray[np.float32 | np.uint8]
+    damaged: bool
+    decode_ms: float
 
 
 class Classifier:
@@ -45,18 +58,15 @@ class Classifier:
         self._top_k = top_k
 
     def classify(
-        self, images: Sequence[bytes], *, on_progress: Callable[[], None] = lambda: None
+        self, pictures: Sequence[Picture], *, on_progress: Callable[[], None] = lambda: None
     ) -> list[Classification | Failure]:
-        """Turn a micro-batch of encoded pictures into one outcome each, in order.
+        """Turn a micro-batch of pictures into one outcome each, in order.
 
-        A bad picture is its sender's fault and becomes a Failure; our own faults raise. ``on_progress`` is called after
-        each picture's decoding, whatever came of it.
+        A bad picture is its sender's fault and becomes a Failure; our own faults raise. ``on_progress`` is called each
+        time that a picture has been decoded, whatever came of it.
         """
-        decoded = []
-        for image in images:
-            decoded.append(self._decode(image))
-            on_progress()
-        inputs = [entry[0] for entry in decoded if not isinstance(entry, Failure)]
+        decoded = [self._decode(picture, on_progress) for picture in pictures]
+        inputs = [entry.values for entry in decoded if not isinstance(entry, Failure)]
         if not inputs:
             return [entry for entry in decoded if isinstance(entry, Failure)]
         started = perf_counter()
@@ -64,9 +74,7 @@ class Classifier:
         infer_ms = _ms_since(started)
         answers = iter(top_k(probabilities, self.bundle.labels, self._top_k))
         return [
-            entry
-            if isinstance(entry, Failure)
-            else Classification(self.bundle.name, self.bundle.digest, next(answers), Timings(entry[1], infer_ms))
+            entry if isinstance(entry, Failure) else self._classification(entry, next(answers), infer_ms)
             for entry in decoded
         ]
 
@@ -83,7 +91,7 @@ class Classifier:
             shape = (1, *sides, 3) if spec.layout == "NHWC" else (1, 3, *sides)
             self._session.run(np.zeros(shape, spec.dtype))
             return
-        (outcome,) = self.classify([golden.picture.read_bytes()])
+        (outcome,) = self.classify([Picture(golden.picture.read_bytes())])
         if isinstance(outcome, Failure):
             raise BundleError(f"{golden.picture.name}: the golden picture can't be read: {outcome.detail}")
         if outcome.labels[0].label != golden.label:
@@ -92,14 +100,30 @@ class Classifier:
                 f"but the manifest expects {golden.label}"
             )
 
-    def _decode(self, image: bytes) -> tuple[NDArray[np.float32 | np.uint8], float] | Failure:
-        """A network input and the milliseconds that it took."""
+    def _decode(self, picture: Picture, on_progress: Callable[[], None]) -> _Decoded | Failure:
         started = perf_counter()
         try:
-            pixels = preprocess(image, self._decoder, self.bundle.preprocess, self.bundle.input)
+            values, damaged = self._read(picture, on_progress)
         except PictureError as error:
             return Failure(error.kind, str(error))
-        return pixels, _ms_since(started)
+        finally:
+            on_progress()
+        return _Decoded(values, damaged, _ms_since(started))
+
+    def _read(self, picture: Picture, on_progress: Callable[[], None]) -> tuple[NDArray[np.float32 | np.uint8], bool]:
+        """A network input, and whether the picture is damaged: only then is it decoded twice."""
+        decode = partial(preprocess, picture.data, self._decoder, self.bundle.preprocess, self.bundle.input)
+        try:
+            return decode(strict=True), False
+        except DamagedImage:
+            if picture.strict:
+                raise
+            on_progress()  # each of the two may take as long as a picture may
+            return decode(strict=False), True
+
+    def _classification(self, decoded: _Decoded, labels: tuple[Label, ...], infer_ms: float) -> Classification:
+        timings = Timings(decoded.decode_ms, infer_ms)
+        return Classification(self.bundle.name, self.bundle.digest, labels, timings, decoded.damaged)
 
 
 @contextmanager

@@ -14,15 +14,16 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from contract.messages import Failure, Label
 from contract.settings import load_settings
+from model.classifier import open_classifier
 from model.cpu import usable_cpus
 from model.errors import ModelError
-from model.opencv_limit import limit_opencv
+from model.picture import Picture
 from model.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -41,18 +42,24 @@ EXIT_SOME_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 1, 2, 130
 
 @dataclass(frozen=True, slots=True)
 class LabelledPicture:
-    """A picture and its labels, best first."""
+    """A picture and its labels, best first; ``damaged`` if they are those of what was left of it."""
 
     picture: Path
     labels: tuple[Label, ...]
+    damaged: bool
 
 
 class Run:
-    """Classifies pictures one batch after the other, and counts those that could not be."""
+    """Classifies pictures one batch after the other, and counts those that could not be.
 
-    def __init__(self, classifier: Classifier, pictures: Sequence[Path]) -> None:
+    Args:
+        strict: whether damaged pictures are left out.
+    """
+
+    def __init__(self, classifier: Classifier, pictures: Sequence[Path], *, strict: bool) -> None:
         self._classifier = classifier
         self._pictures = pictures
+        self._strict = strict
         self.failed = 0
 
     def answers(self) -> Iterator[LabelledPicture]:
@@ -66,13 +73,13 @@ class Run:
 
     def _classify(self, batch: Sequence[Path]) -> list[LabelledPicture]:
         readable = [(picture, data) for picture in batch if (data := self._read(picture)) is not None]
-        outcomes = self._classifier.classify([data for _, data in readable])
+        outcomes = self._classifier.classify([Picture(data, self._strict) for _, data in readable])
         answers = []
         for (picture, _), outcome in zip(readable, outcomes, strict=True):
             if isinstance(outcome, Failure):
                 self._skip(picture, outcome.detail)
             else:
-                answers.append(LabelledPicture(picture, outcome.labels))
+                answers.append(LabelledPicture(picture, outcome.labels, outcome.damaged))
         return answers
 
     def _read(self, picture: Path) -> bytes | None:
@@ -97,32 +104,43 @@ def _walk(folder: Path) -> list[Path]:
 
 
 def print_table(answers: Iterable[LabelledPicture], pictures: Sequence[Path]) -> None:
-    """One line per label; the picture's name stands on its first."""
+    """One line per label; the picture's name stands on its first, and there too whether it is damaged."""
     width = max(len(_printable(picture)) for picture in pictures)
     for answer in answers:
         name = _printable(answer.picture)
+        remark = "  (damaged)" if answer.damaged else ""
         for entry in answer.labels:
-            print(f"{name:<{width}}  {entry.score:7.4f}  {entry.label}")
-            name = ""
+            print(f"{name:<{width}}  {entry.score:7.4f}  {entry.label}{remark}")
+            name = remark = ""
 
 
-def print_json(answers: Iterable[LabelledPicture]) -> None:
-    """An array of ``{"picture", "predictions": [{"label", "score"}]}``, written as the answers come."""
+def print_json(answers: Iterable[LabelledPicture], *, strict: bool) -> None:
+    """An array of ``{"picture", "predictions": [{"label", "score"}]}``, written as the answers come.
+
+    Unless damaged pictures are left out (``strict``), each object has a ``"damaged"`` too.
+    """
     separator = "["
     for answer in answers:
         predictions = [{"label": entry.label, "score": round(entry.score, 6)} for entry in answer.labels]
-        print(separator, json.dumps({"picture": str(answer.picture), "predictions": predictions}), sep="\n", end="")
+        shown: dict[str, Any] = {"picture": str(answer.picture), "predictions": predictions}
+        if not strict:
+            shown["damaged"] = answer.damaged
+        print(separator, json.dumps(shown), sep="\n", end="")
         separator = ","
     print("[]" if separator == "[" else "\n]")
 
 
-def print_csv(answers: Iterable[LabelledPicture]) -> None:
-    """Columns picture, rank (1 is best), label, score; one row per label."""
+def print_csv(answers: Iterable[LabelledPicture], *, strict: bool) -> None:
+    """Columns picture, rank (1 is best), label, score; one row per label.
+
+    Unless damaged pictures are left out (``strict``), a fifth column, damaged, has ``true`` or ``false``.
+    """
     rows = csv.writer(sys.stdout, lineterminator="\n")
-    rows.writerow(["picture", "rank", "label", "score"])
+    rows.writerow(["picture", "rank", "label", "score", *([] if strict else ["damaged"])])
     for answer in answers:
+        damaged = [] if strict else [json.dumps(answer.damaged)]
         for rank, entry in enumerate(answer.labels, start=1):
-            rows.writerow([answer.picture, rank, entry.label, f"{entry.score:.6f}"])
+            rows.writerow([answer.picture, rank, entry.label, f"{entry.score:.6f}", *damaged])
 
 
 def _printable(picture: Path) -> str:
@@ -136,6 +154,12 @@ def _arguments(arguments: Sequence[str] | None, default_model: Path) -> argparse
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE|FOLDER")
     parser.add_argument("--top-k", type=int, default=5, metavar="N", help="labels per picture (default: 5)")
     parser.add_argument("--format", choices=["table", "json", "csv"], default="table", help="default: table")
+    parser.add_argument(
+        "--no-strict",
+        dest="strict",
+        action="store_false",
+        help="classify damaged pictures too, by what is there of them, and say which they are",
+    )
     parser.add_argument(
         "--model",
         type=Path,
@@ -164,9 +188,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not pictures:
         print("no pictures found", file=sys.stderr)
         return EXIT_NOTHING_DONE
-    limit_opencv(settings.max_pixels)
-    from model.classifier import open_classifier  # noqa: PLC0415  OpenCV comes with it, and reads its limit then
-
     with ExitStack() as stack:
         try:
             opened = open_classifier(
@@ -180,15 +201,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except ModelError as error:
             print(f"{error}. `make model` builds the models.", file=sys.stderr)
             return EXIT_NOTHING_DONE
-        return _print_answers(Run(classifier, pictures), wanted.format, pictures)
+        return _print_answers(Run(classifier, pictures, strict=wanted.strict), wanted, pictures)
 
 
-def _print_answers(run: Run, form: str, pictures: Sequence[Path]) -> int:
-    match form:
+def _print_answers(run: Run, wanted: argparse.Namespace, pictures: Sequence[Path]) -> int:
+    match wanted.format:
         case "json":
-            print_json(run.answers())
+            print_json(run.answers(), strict=wanted.strict)
         case "csv":
-            print_csv(run.answers())
+            print_csv(run.answers(), strict=wanted.strict)
         case _:
             print_table(run.answers(), pictures)
     return EXIT_SOME_FAILED if run.failed else 0

@@ -29,23 +29,25 @@ _LONGEST_RATIO = 4
 
 
 def preprocess(
-    image: bytes, decoder: Decoder, spec: PreprocessSpec, target: InputSpec
+    image: bytes, decoder: Decoder, spec: PreprocessSpec, target: InputSpec, *, strict: bool = True
 ) -> NDArray[np.float32 | np.uint8]:
     """Decode an encoded picture into one network input.
+
+    Args:
+        strict: whether damage is refused; otherwise what is there of the picture is used.
 
     Returns:
         ``target.dtype``, shape (target.height, target.width, 3) for layout NHWC, (3, height, width) for NCHW;
         uint8 is 0 to 255, float32 has ``spec``'s scale, mean and std applied.
 
     Raises:
-        UndecodableImage: the bytes are no picture that OpenCV can read, or are cut short.
-        TooManyPixels: the picture passes the decoder's limit.
+        DamagedImage, UnsupportedImage, TooManyPixels: as ``Decoder.decode`` does.
     """
 
     def reduction(size: Size) -> int:
         return min(_reduction(size, spec, target), _LARGEST_JPEG_REDUCTION)
 
-    pixels = decoder.decode(image, exif_orientation=spec.exif_orientation, reduction=reduction)
+    pixels = decoder.decode(image, exif_orientation=spec.exif_orientation, reduction=reduction, strict=strict)
     pixels = _crop(pixels, spec, target) if spec.resize == "crop" else _resize(pixels, spec, target, _size(target))
     if spec.colour == "rgb":
         pixels = pixels[..., ::-1]

@@ -13,8 +13,8 @@ from contract.image_store import ImageStore
 from contract.logging import set_up_logging
 from contract.redis_clients import connect
 from contract.settings import load_settings
+from model.classifier import open_classifier
 from model.errors import ModelError
-from model.opencv_limit import limit_opencv
 from model.serving.worker import Worker
 from model.settings import Settings
 
@@ -27,9 +27,6 @@ log = logging.getLogger("model.worker")
 def main() -> int:
     settings = load_settings(Settings)
     set_up_logging(settings.log_level)
-    limit_opencv(settings.max_pixels)
-    from model.classifier import open_classifier  # noqa: PLC0415  OpenCV comes with it, and reads its limit then
-
     with ExitStack() as stack:
         started = time.monotonic()
         try:

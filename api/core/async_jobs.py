@@ -52,11 +52,13 @@ class AsyncInference:
         destination = self._live_workers.destination()
         self._admission.check_async(destination, self._expected_wait_s(destination.pool), self._settings.job_ttl_s)
 
-    def create(self, image: bytes, *, top_k: int, min_score: float, top_k_sent: bool, key: str | None) -> AsyncJob:
+    def create(
+        self, image: bytes, *, top_k: int, min_score: float, top_k_sent: bool, strict: bool, key: str | None
+    ) -> AsyncJob:
         """Accept one checked picture, or return the job created with the same idempotency key before.
 
         Args:
-            top_k, min_score, top_k_sent: as in ``JobRequest``.
+            top_k, min_score, top_k_sent, strict: as in ``JobRequest``.
 
         Raises:
             KeyReused: ``key`` was used before with another picture or with other parameters.
@@ -65,10 +67,11 @@ class AsyncInference:
             BackendDown: not now; the error says when to try again.
         """
         destination = self._live_workers.destination()
-        request = JobRequest(self._put(image), top_k, min_score, top_k_sent)
+        request = JobRequest(self._put(image), top_k, min_score, top_k_sent, strict)
         cache, answer = self._settings.result_cache, None
         if cache and destination.pool is not None:
-            sighting = self._queue.look(destination.model, destination.pool.digest, request.picture)
+            computation = request.queued_job(cache=cache).computation
+            sighting = self._queue.look(destination.model, destination.pool.digest, computation)
             self._admission.saw_depth(sighting.depth)
             answer = sighting.answer
         return self._jobs.create(destination.model, request, cache=cache, answer=answer, key=key)

@@ -51,16 +51,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class PendingAnswer:
-    """A picture whose job is queued or running; ``started`` is the time of the look, by ``time.perf_counter``."""
+    """A job that is queued or running; ``started`` is the time of the look, by ``time.perf_counter``."""
 
-    picture: str
+    job: ClassifyJob
     pool: WorkerPool
     submission: Submission
     started: float
 
     def answer(self, classification: Classification) -> Answer:
         cache: Cache = "joined" if self.submission.joined else "miss"
-        return Answer(self.picture, classification, cache, _ms_since(self.started))
+        return Answer(self.job.picture, classification, cache, _ms_since(self.started))
 
 
 class Inference:
@@ -89,8 +89,11 @@ class Inference:
         """
         self._admission.check_before_body(self._deadline())
 
-    def classify(self, image: bytes) -> Answer:
+    def classify(self, image: bytes, *, strict: bool = True) -> Answer:
         """Answer one checked picture, from a stored answer or by a worker.
+
+        Args:
+            strict: whether the picture is refused if it is damaged; otherwise what is there of it is classified.
 
         Raises:
             Undecodable, TooLarge: the worker could not read the picture.
@@ -101,11 +104,13 @@ class Inference:
         """
         deadline = self._deadline()
         with self._admission.place():
-            found = self._begin(self._store.put(image), deadline)
+            found = self._begin(self._job(self._store.put(image), strict=strict), deadline)
             del image  # its bytes need no memory while the request waits
             return self._finish(found, deadline)
 
-    def classify_all(self, images: Iterable[bytes | ServiceError]) -> list[Answer | ServiceError]:
+    def classify_all(
+        self, images: Iterable[bytes | ServiceError], *, strict: bool = True
+    ) -> list[Answer | ServiceError]:
         """Answer several pictures as ``classify`` does, in order; an error is the answer of its own picture only.
 
         Each image is taken from the iterable when its turn comes and freed before the next. All share one place and one
@@ -121,7 +126,9 @@ class Inference:
                 for image in images
             ]
             pictures = dict.fromkeys(entry for entry in stored if isinstance(entry, str))
-            begun = _each({picture: partial(self._begin, picture, deadline) for picture in pictures})
+            begun = _each(
+                {picture: partial(self._begin, self._job(picture, strict=strict), deadline) for picture in pictures}
+            )
             ended = {picture: entry for picture, entry in begun.items() if not isinstance(entry, PendingAnswer)}
             ended |= _each(
                 {
@@ -135,20 +142,23 @@ class Inference:
     def _deadline(self) -> Deadline:
         return Deadline(self._settings.request_timeout_s)
 
-    def _begin(self, picture: str, deadline: Deadline) -> Answer | PendingAnswer:
+    def _job(self, picture: str, *, strict: bool) -> ClassifyJob:
+        return ClassifyJob(picture, self._settings.result_cache, strict)
+
+    def _begin(self, job: ClassifyJob, deadline: Deadline) -> Answer | PendingAnswer:
         """Look for a stored answer; if there is none, join or submit a job."""
         started = time.perf_counter()
         pool = self._live_workers.pool()
-        if self._settings.result_cache:
-            sighting = self._queue.look(pool.model, pool.digest, picture)
+        if job.cache:
+            sighting = self._queue.look(pool.model, pool.digest, job.computation)
             self._admission.saw_depth(sighting.depth)
             if sighting.answer is not None:
-                return Answer(picture, sighting.answer, "hit", _ms_since(started))
+                return Answer(job.picture, sighting.answer, "hit", _ms_since(started))
             job_id = sighting.job_id
-            if job_id is not None and self._joins(pool, picture, job_id, deadline):
-                return PendingAnswer(picture, pool, Submission(job_id, joined=True, depth=sighting.depth), started)
+            if job_id is not None and self._joins(pool, job, job_id, deadline):
+                return PendingAnswer(job, pool, Submission(job_id, joined=True, depth=sighting.depth), started)
         self._admission.check(pool, deadline)
-        return PendingAnswer(picture, pool, self._submit(pool, picture, deadline), started)
+        return PendingAnswer(job, pool, self._submit(pool, job, deadline), started)
 
     def _finish(self, found: Answer | PendingAnswer, deadline: Deadline) -> Answer:
         """Wait; a job that ended without an answer is replaced by another.
@@ -163,33 +173,32 @@ class Inference:
             outcome = self._outcome(pending.submission, deadline)
             if outcome is not None:
                 return pending.answer(_classified(outcome))
-            self._queue.forget(pending.pool.model, pending.picture, pending.submission.job_id)
+            self._queue.forget(pending.pool.model, pending.job.computation, pending.submission.job_id)
             if replacements_left:
                 if pending.submission.joined:  # so far this request has added nothing to the queue
                     self._admission.check(pending.pool, deadline)
-                pending = replace(pending, submission=self._submit(pending.pool, pending.picture, deadline))
+                pending = replace(pending, submission=self._submit(pending.pool, pending.job, deadline))
         raise JobLost("Redis lost this request's job")
 
-    def _submit(self, pool: WorkerPool, picture: str, deadline: Deadline) -> Submission:
+    def _submit(self, pool: WorkerPool, job: ClassifyJob, deadline: Deadline) -> Submission:
         """Submit a job, or join that of another request which was faster.
 
         Raises:
             JobLost: another was faster every time, and its job vanished at once.
         """
-        job = ClassifyJob(picture, cache=self._settings.result_cache)
         for _ in range(JOBS):
             with self._admission.submitting():
                 submission = self._queue.submit(pool.model, job, deadline.demand_left_s())
             self._admission.saw_depth(submission.depth)
-            if not submission.joined or self._joins(pool, picture, submission.job_id, deadline):
+            if not submission.joined or self._joins(pool, job, submission.job_id, deadline):
                 return submission
         raise JobLost("Redis lost this request's job")
 
-    def _joins(self, pool: WorkerPool, picture: str, job_id: str, deadline: Deadline) -> bool:
+    def _joins(self, pool: WorkerPool, job: ClassifyJob, job_id: str, deadline: Deadline) -> bool:
         """Whether another request's job exists and can be waited for; if not, no request joins it any more."""
         exists = self._queue.join(job_id, deadline.demand_left_s())
         if not exists:
-            self._queue.forget(pool.model, picture, job_id)
+            self._queue.forget(pool.model, job.computation, job_id)
         return exists
 
     def _outcome(self, submission: Submission, deadline: Deadline) -> Outcome | None:

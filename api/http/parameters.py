@@ -1,4 +1,7 @@
-"""The parameters of a request beside its pictures, in the form or in the query: ``top_k`` and ``min_score``."""
+"""The parameters of a request beside its pictures, in the form or in the query.
+
+``top_k`` and ``min_score`` say which labels are shown, ``strict`` whether a damaged picture is refused.
+"""
 
 from __future__ import annotations
 
@@ -19,44 +22,51 @@ if TYPE_CHECKING:
 
 SCORE_DECIMALS = 4
 
+_STRICT = {"true": True, "false": False}
 _WHOLE = re.compile(r"[0-9]{1,3}")
 _DECIMAL = re.compile(r"(?=.{1,32}\Z)([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which labels of an answer the sender wants to see.
+    """What the sender wants to be answered.
 
     Attributes:
         top_k: the number of labels at most, the best ones.
         min_score: the lowest score shown; 0 to 1.
+        strict: whether a damaged picture is refused; otherwise what is there of it is classified.
         top_k_sent, min_score_sent: whether the request states the value, or it is the service's default.
     """
 
     top_k: int
     min_score: float
+    strict: bool
     top_k_sent: bool
     min_score_sent: bool
 
     @classmethod
     def from_request(cls, request: Request, settings: Settings) -> Self:
-        """Read both parameters; without them, ``TOP_K`` labels of any score are wanted.
+        """Read the parameters; without them, ``TOP_K`` labels of any score are wanted, and of sound pictures only.
 
         Raises:
-            InvalidParameter: ``top_k`` is not a whole number from 1 to ``TOP_K_MAX``, or ``min_score`` not from 0 to 1.
+            InvalidParameter: ``top_k`` is not a whole number from 1 to ``TOP_K_MAX``, ``min_score`` not from 0 to 1, or
+                ``strict`` neither ``true`` nor ``false``.
             BrokenForm, RequestEntityTooLarge: as reading the form does.
         """
         top_k = [_top_k(raw, settings.top_k_max) for raw in _sent(request, "top_k")]
         min_score = [_min_score(raw) for raw in _sent(request, "min_score")]
+        strict = [_strict(raw) for raw in _sent(request, "strict")]
         return cls(
             top_k[0] if top_k else settings.top_k,
             min_score[0] if min_score else 0.0,
+            strict[0] if strict else True,
             top_k_sent=bool(top_k),
             min_score_sent=bool(min_score),
         )
 
     @property
-    def any_sent(self) -> bool:
+    def labels_sent(self) -> bool:
+        """Whether the request says which labels are shown."""
         return self.top_k_sent or self.min_score_sent
 
 
@@ -69,10 +79,13 @@ def labels_of(found: Classification, wanted: Wanted | JobRequest) -> list[Label]
 def inferred(found: Classification, wanted: Wanted | JobRequest) -> Inferred:
     """``inference_time_ms`` is a worker's time for the answer, for this request or for an earlier one."""
     timings = found.timings_ms
-    return {
+    body: Inferred = {
         "predictions": [{"label": entry.label, "confidence": entry.score} for entry in labels_of(found, wanted)],
         "inference_time_ms": round(timings.decode + timings.infer, 1),
     }
+    if not wanted.strict:
+        body["damaged"] = found.damaged
+    return body
 
 
 def _sent(request: Request, name: str) -> list[str]:
@@ -90,3 +103,9 @@ def _min_score(raw: str) -> float:
     if not _DECIMAL.fullmatch(raw) or not 0 <= float(raw) <= 1:
         raise InvalidParameter("min_score must be a number from 0 to 1")
     return float(raw)
+
+
+def _strict(raw: str) -> bool:
+    if raw.lower() not in _STRICT:
+        raise InvalidParameter("strict must be true or false")
+    return _STRICT[raw.lower()]

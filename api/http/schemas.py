@@ -35,6 +35,7 @@ class Prediction(TypedDict):
     prediction: str
     score: float
     predictions: NotRequired[list[LabelScore]]
+    damaged: NotRequired[bool]
 
 
 class PredictRefusal(TypedDict):
@@ -46,12 +47,14 @@ class PredictRefusal(TypedDict):
 class Inferred(TypedDict):
     predictions: list[LabelConfidence]
     inference_time_ms: float
+    damaged: NotRequired[bool]
 
 
 class BatchResult(TypedDict):
     filename: str
     predictions: list[LabelConfidence]
     inference_time_ms: float | None
+    damaged: NotRequired[bool | None]
     error: str | None
 
 
@@ -72,6 +75,7 @@ class JobResult(TypedDict):
     digest: str
     predictions: list[LabelConfidence]
     inference_time_ms: float
+    damaged: NotRequired[bool]
 
 
 class JobError(TypedDict):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from api.core.errors import EmptyFile, MissingFile, NotAnImage, TooLarge, TooManyPictures, Undecodable
-from contract.image_header import read_size
+from contract.image_header import largest_size
 from contract.image_header.header import BrokenHeader
 
 if TYPE_CHECKING:
@@ -83,20 +83,17 @@ def check(data: bytes, max_pixels: int) -> None:
     """Check an encoded picture's signature and header; nothing is decoded.
 
     Raises:
-        TooLarge: it has more than ``max_pixels`` pixels.
+        TooLarge: it, or a part of it that a decoder needs whole, has more than ``max_pixels`` pixels.
         NotAnImage: it has no signature of a supported format.
-        Undecodable: its header is broken, or states no pixels.
+        Undecodable: its header is damaged, or of a kind that is not supported; the message says which.
     """
     try:
-        size = read_size(data)
+        size = largest_size(data)
     except BrokenHeader as error:
         raise Undecodable(str(error)) from error
     if size is None:
         raise NotAnImage(
             "the file is not a picture in a supported format (JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC)"
         )
-    width, height = size
-    if width < 1 or height < 1:
-        raise Undecodable("the picture has no pixels")
-    if width * height > max_pixels:
-        raise TooLarge(f"the picture has {width}x{height} pixels; at most {max_pixels} are taken")
+    if size.pixels > max_pixels:
+        raise TooLarge(f"the picture is too large: {size.width}x{size.height} pixels; at most {max_pixels} are taken")

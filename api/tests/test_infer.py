@@ -34,25 +34,34 @@ OTHER = odd.ROCKET.read_bytes()
 
 
 class CatInference:
-    """Sees a cat in every picture except those in ``trouble``, a dictionary by their bytes."""
+    """Sees a cat in every picture except those in ``trouble``, a dictionary by their bytes, and those ``damaged``."""
 
     def __init__(self) -> None:
         self.trouble: dict[bytes, ServiceError] = {}
+        self.damaged: set[bytes] = set()
         self.cache: Cache = "miss"
 
     def admit(self) -> None:
         """Never busy before the body is read."""
 
-    def classify(self, image: bytes) -> Answer:
+    def classify(self, image: bytes, *, strict: bool = True) -> Answer:
         if image in self.trouble:
             raise self.trouble[image]
-        return Answer("a" * 64, SEEN, self.cache, waited_ms=25.0)
+        damaged = image in self.damaged
+        if damaged and strict:
+            raise Undecodable("the picture is damaged")
+        return Answer("a" * 64, replace(SEEN, damaged=damaged), self.cache, waited_ms=25.0)
 
-    def classify_all(self, images: Iterable[bytes | ServiceError]) -> list[Answer | ServiceError]:
-        return [
-            image if isinstance(image, ServiceError) else self.trouble.get(image) or self.classify(image)
-            for image in images
-        ]
+    def classify_all(
+        self, images: Iterable[bytes | ServiceError], *, strict: bool = True
+    ) -> list[Answer | ServiceError]:
+        return [image if isinstance(image, ServiceError) else self._outcome(image, strict=strict) for image in images]
+
+    def _outcome(self, image: bytes, *, strict: bool) -> Answer | ServiceError:
+        try:
+            return self.classify(image, strict=strict)
+        except ServiceError as error:
+            return error
 
 
 @pytest.fixture
@@ -126,6 +135,37 @@ def test_predict_names_the_best_label_whatever_min_score_filters(client):
     assert "predictions" not in post(client, "/predict", photo()).get_json()
 
 
+@pytest.mark.parametrize("path", ["/predict", "/infer"])
+def test_a_damaged_picture_is_refused_unless_the_sender_says_otherwise(client, inference, path):
+    """A confident label of a picture that is grey over three quarters is a wrong answer that nobody notices."""
+    inference.damaged.add(OTHER)
+    refused = post(client, path, photo(data=OTHER))
+    for how in ({"path": f"{path}?strict=false"}, {"path": path, "more": [("strict", "false")]}):
+        answered = post(client, how["path"], photo(data=OTHER), *how.get("more", []))
+
+        assert answered.status_code == 200
+        assert answered.get_json()["damaged"] is True
+    assert refused.status_code == {"/predict": 400, "/infer": 422}[path]
+    assert post(client, path, photo(data=OTHER), ("strict", "true")).status_code == refused.status_code
+
+
+@pytest.mark.parametrize("path", ["/predict", "/infer"])
+def test_whether_a_picture_is_damaged_is_said_only_to_those_who_took_it_on(client, path):
+    """Answers to all others are as they always were."""
+    lenient = post(client, path, photo(), ("strict", "false")).get_json()
+    strict = post(client, path, photo(), ("strict", "true")).get_json()
+
+    assert lenient == {**strict, "damaged": False}
+    assert strict == post(client, path, photo()).get_json()
+
+
+def test_the_page_takes_no_damaged_picture(client, inference):
+    """It has no place to say that it shows the labels of half a picture."""
+    inference.damaged.add(OTHER)
+
+    assert post(client, "/", photo(data=OTHER), ("strict", "false")).status_code == 422
+
+
 @pytest.mark.parametrize("path", ["/predict", "/infer", "/infer/batch", "/"])
 @pytest.mark.parametrize("field", ["file", "image", "files"])
 def test_a_picture_may_come_in_any_of_the_fields_that_clients_use(client, path, field):
@@ -153,6 +193,7 @@ def test_a_field_without_a_chosen_file_is_not_a_picture(client):
         ([photo(name="", data=b"")], 400, "no file"),
         ([photo(), ("top_k", "11")], 400, "top_k"),
         ([photo(), ("min_score", "2")], 400, "min_score"),
+        ([photo(), ("strict", "perhaps")], 400, "strict must be true or false"),
     ],
 )
 @pytest.mark.parametrize("path", ["/infer", "/infer/batch"])
@@ -219,6 +260,19 @@ def test_the_parameters_apply_to_every_picture_of_a_batch(client):
     body = post(client, "/infer/batch?top_k=1", photo("files"), photo("files")).get_json()
 
     assert [len(result["predictions"]) for result in body["results"]] == [1, 1]
+
+
+def test_each_picture_of_a_lenient_batch_says_whether_it_is_damaged(client, inference):
+    """None where nothing was decoded, as with the time that it took."""
+    inference.damaged.add(OTHER)
+    pictures = photo("files"), photo("files", data=OTHER), photo("files", data=b"text")
+    strict = post(client, "/infer/batch", *pictures).get_json()
+    lenient = post(client, "/infer/batch?strict=false", *pictures).get_json()
+
+    assert [result["error"] for result in strict["results"][:2]] == [None, "the picture is damaged"]
+    assert not any("damaged" in result for result in strict["results"])
+    assert [result["damaged"] for result in lenient["results"]] == [False, True, None]
+    assert lenient["successful"] == 2
 
 
 def test_a_batch_of_only_bad_pictures_is_not_a_bad_request(client, inference):

@@ -117,6 +117,33 @@ def test_a_picture_that_the_worker_cannot_read_is_the_senders_fault(workers, ope
         ask(open_inference(), "bad")
 
 
+def test_a_damaged_picture_is_answered_to_those_who_want_what_is_there_of_it(workers, open_inference):
+    """Each kind of request has answers of its own: neither a label nor a refusal leaks to the other."""
+    workers.start()
+    inference = open_inference()
+    for cache in ("miss", "hit"):
+        answer = inference.classify(b"damaged", strict=False)
+
+        assert (answer.classification.damaged, answer.cache) == (True, cache)
+        with pytest.raises(Undecodable):
+            inference.classify(b"damaged")
+        assert [type(outcome) for outcome in inference.classify_all([b"damaged"], strict=True)] == [Undecodable]
+        assert [type(outcome) for outcome in inference.classify_all([b"damaged"], strict=False)] == [Answer]
+
+
+def test_strict_and_lenient_requests_for_one_picture_at_once_do_not_join(workers, open_inference):
+    """Not even when the picture is sound: whether it is, is known only afterwards."""
+    inference = open_inference()
+    pretend_worker(workers.redis, service_ms=1)
+    with ThreadPoolExecutor(2) as senders:
+        strict, lenient = (senders.submit(inference.classify, b"damaged", strict=strict) for strict in (True, False))
+        eventually(lambda: queued(workers.redis) == len(workers.redis.keys("inflight:*")) == 2, "both are queued")
+        workers.start()
+
+    assert isinstance(strict.exception(), Undecodable)
+    assert lenient.result().cache == "miss"
+
+
 def test_our_own_fault_is_reported_as_ours_and_never_cached(workers, open_inference):
     workers.start()
     inference = open_inference()

@@ -194,6 +194,26 @@ def test_top_k_and_min_score_belong_to_the_job(workers, client):
     assert problem(submit(client, min_score="2")) == 400
 
 
+def test_strict_belongs_to_the_job(workers, client):
+    """Its result says whether the picture is damaged; that of a strict job has nothing to say of it."""
+    strict, lenient, sound = submit(client, "damaged"), submit(client, "damaged", strict="false"), submit(client)
+    workers.start()
+
+    assert ended(client, strict)["error"]["kind"] == "undecodable"
+    assert ended(client, lenient)["result"]["damaged"] is True
+    assert "damaged" not in ended(client, sound)["result"]
+    assert ended(client, submit(client, strict="false"))["result"]["damaged"] is False
+    assert problem(submit(client, strict="0")) == 400
+
+
+def test_a_lenient_jobs_known_answer_is_that_of_lenient_requests(workers, client):
+    workers.start()
+    ended(client, submit(client, "damaged", strict="false"))
+
+    assert submit(client, "damaged", strict="false").get_json()["result"]["damaged"] is True
+    assert submit(client, "damaged").get_json()["state"] == "queued"
+
+
 @pytest.mark.usefixtures("workers")
 @pytest.mark.parametrize("field", ["file", "image", "files"])
 def test_the_picture_is_accepted_in_any_of_the_fields(client, field):
@@ -237,6 +257,7 @@ def test_the_same_key_with_something_else_is_unprocessable(client):
 
     assert problem(submit(client, "lynx", key="order-7", top_k="3")) == 422
     assert problem(submit(client, key="order-7", top_k="4")) == 422
+    assert problem(submit(client, key="order-7", top_k="3", strict="false")) == 422
     assert submit(client, key="order-7", top_k="3").status_code == 202
 
 

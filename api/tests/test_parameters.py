@@ -34,14 +34,14 @@ def labels(**form: str) -> list[str]:
 
 
 def test_a_request_without_parameters_gets_top_k_labels_of_any_score():
-    assert wanted() == Wanted(top_k=2, min_score=0.0, top_k_sent=False, min_score_sent=False)
+    assert wanted() == Wanted(top_k=2, min_score=0.0, strict=True, top_k_sent=False, min_score_sent=False)
     assert labels() == ["lynx", "tabby"]
 
 
 @pytest.mark.parametrize("where", ["form", "query"])
-def test_both_parameters_are_read_from_the_form_or_the_query(where):
-    assert wanted(**{where: {"top_k": "10", "min_score": "0.25"}}) == Wanted(
-        10, 0.25, top_k_sent=True, min_score_sent=True
+def test_the_parameters_are_read_from_the_form_or_the_query(where):
+    assert wanted(**{where: {"top_k": "10", "min_score": "0.25", "strict": "false"}}) == Wanted(
+        10, 0.25, strict=False, top_k_sent=True, min_score_sent=True
     )
 
 
@@ -75,3 +75,28 @@ def test_a_top_k_out_of_range_is_refused(top_k):
 def test_a_min_score_out_of_range_is_refused(value):
     with pytest.raises(InvalidParameter, match="min_score must be a number from 0 to 1"):
         wanted({"min_score": value})
+
+
+@pytest.mark.parametrize(("value", "strict"), [("true", True), ("True", True), ("false", False), ("FALSE", False)])
+def test_strict_is_read_as_programs_write_it(value, strict):
+    """Python's own ``str(False)`` among them."""
+    assert wanted({"strict": value}).strict is strict
+
+
+@pytest.mark.parametrize("value", ["", "0", "1", "no", "off", "none", " false", "false\n", "fal\u017fe"])
+def test_a_strict_that_is_neither_true_nor_false_is_refused(value):
+    """Which of the two somebody means is not guessed: a damaged picture's answer is at stake."""
+    with pytest.raises(InvalidParameter, match="strict must be true or false"):
+        wanted({"strict": value})
+
+
+def test_all_values_of_a_parameter_must_be_valid_and_the_query_comes_first():
+    assert wanted({"strict": "true"}, {"strict": "false"}).strict is False
+    with pytest.raises(InvalidParameter, match="strict"):
+        wanted({"strict": "maybe"}, {"strict": "false"})
+
+
+def test_strict_alone_asks_for_no_list_of_labels():
+    """``/predict`` lists labels only to senders who say which."""
+    assert not wanted({"strict": "false"}).labels_sent
+    assert wanted({"min_score": "0.5"}).labels_sent

@@ -41,7 +41,8 @@ def infer() -> ResponseReturnValue:
     services = Services.current()
     services.inference.admit()
     wanted = Wanted.from_request(request, services.settings)
-    answer = services.inference.classify(Upload.from_request(request, services.settings).data)
+    upload = Upload.from_request(request, services.settings)
+    answer = services.inference.classify(upload.data, strict=wanted.strict)
     return describe(jsonify(inferred(answer.classification, wanted)), answer)
 
 
@@ -63,7 +64,7 @@ def infer_batch() -> ResponseReturnValue:
         raise TooManyPictures(
             f"at most {services.settings.max_batch_files} pictures are taken at once, and the request has {len(files)}"
         )
-    outcomes = services.inference.classify_all(_checked(files, services.settings))
+    outcomes = services.inference.classify_all(_checked(files, services.settings), strict=wanted.strict)
     answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
     if not answers:
         _raise_what_may_pass(outcomes)
@@ -112,5 +113,10 @@ def _raise_what_may_pass(outcomes: Iterable[Answer | ServiceError]) -> None:
 
 def _result(filename: str, outcome: Answer | ServiceError, wanted: Wanted) -> BatchResult:
     if isinstance(outcome, ServiceError):
-        return {"filename": filename, "predictions": [], "inference_time_ms": None, "error": str(outcome)}
+        failed: BatchResult = {
+            "filename": filename, "predictions": [], "inference_time_ms": None, "error": str(outcome),
+        }  # fmt: skip
+        if not wanted.strict:
+            failed["damaged"] = None
+        return failed
     return {"filename": filename, **inferred(outcome.classification, wanted), "error": None}

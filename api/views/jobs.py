@@ -28,7 +28,7 @@ IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")  # printable ASCII, as a string of
 
 @bp.post("")
 def submit() -> ResponseReturnValue:
-    """Accept one picture: 202, with the job's address in ``Location``; ``top_k`` and ``min_score`` as on other routes.
+    """Accept one picture: 202, with the job's address in ``Location``; the parameters are those of other routes.
 
     The same ``Idempotency-Key`` with the same picture and parameters returns the same job, with the same status.
 
@@ -45,6 +45,7 @@ def submit() -> ResponseReturnValue:
         top_k=wanted.top_k,
         min_score=wanted.min_score,
         top_k_sent=wanted.top_k_sent,
+        strict=wanted.strict,
         key=key,
     )
     response = _shown(job)

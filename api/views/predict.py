@@ -28,21 +28,25 @@ bp = Blueprint("predict", __name__)
 def predict() -> ResponseReturnValue:
     """Classify one uploaded picture; with ``top_k`` or ``min_score`` (form or query) the answer has the best labels.
 
+    With ``strict=false`` a damaged picture is classified too, and the answer says whether it is damaged.
+
     Any fault of the input is a 400 with a body of its own; all other errors are problem documents.
     """
     services = Services.current()
     services.inference.admit()
     try:
         wanted = Wanted.from_request(request, services.settings)
-        answer = services.inference.classify(Upload.from_request(request, services.settings).data)
+        answer = services.inference.classify(Upload.from_request(request, services.settings).data, strict=wanted.strict)
     except (InvalidUpload, RequestEntityTooLarge) as fault:
         return _refusal(fault), HTTPStatus.BAD_REQUEST
     best = answer.classification.labels[0]
     body: Prediction = {"success": True, "prediction": best.label, "score": round(best.score, SCORE_DECIMALS)}
-    if wanted.any_sent:
+    if wanted.labels_sent:
         body["predictions"] = [
             {"label": entry.label, "score": entry.score} for entry in labels_of(answer.classification, wanted)
         ]
+    if not wanted.strict:
+        body["damaged"] = answer.classification.damaged
     return describe(jsonify(body), answer)
 
 

@@ -88,6 +88,31 @@ def test_the_parameters_are_sent_with_the_picture_if_they_are_given():
         assert b'name="min_score"\r\n\r\n0.25\r\n' in full.body
 
 
+def test_a_damaged_picture_is_asked_for_only_by_those_who_want_it():
+    """A service that is older than the parameter is sent nothing new by all others."""
+    with ScriptedService(*[Answer()] * 4, *[job_answer("queued")] * 2) as service, Client(service.url) as client:
+        client.classify(PHOTO)
+        client.classify(PHOTO, strict=False)
+        for strict in (True, False):
+            list(client.classify_many([PHOTO], strict=strict))
+        for strict in (True, False):
+            client.submit(PHOTO, strict=strict)
+        asked = [b'name="strict"\r\n\r\nfalse\r\n' in request.body for request in service.requests]
+
+        assert asked == [False, True] * 3
+        assert [b'name="strict"' in request.body for request in service.requests] == asked
+
+
+@pytest.mark.parametrize(("said", "damaged"), [({"damaged": True}, True), ({"damaged": False}, False), ({}, False)])
+def test_a_result_says_whether_the_picture_is_damaged(said, damaged):
+    """A request's and a job's; to those who did not ask, the service says nothing."""
+    answer = Answer(200, json.dumps({**SEEN, **said}).encode())
+    done = job_answer("done", result={**SEEN, "model": "resnet50", "digest": "0" * 64, **said})
+    with ScriptedService(answer, done) as service, Client(service.url) as client:
+        assert client.classify(PHOTO, strict=False).damaged is damaged
+        assert client.job(JOB_ID).result().damaged is damaged
+
+
 def test_a_path_in_the_address_is_put_before_the_route():
     """Behind a proxy the service may not be at the root."""
     with ScriptedService() as service, Client(f"{service.url}/cats/") as client:
@@ -242,7 +267,7 @@ def test_many_outcomes_keep_the_order_of_the_pictures_and_each_fails_alone(tmp_p
     def play(request: Request) -> Answer | HangUp:
         if b"slow" in request.body:
             time.sleep(0.2)
-        if b"bad" in request.body:
+        if b"bad 3" in request.body:
             return problem(422, "cut short")
         return Answer()
 

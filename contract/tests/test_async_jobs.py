@@ -153,8 +153,12 @@ def test_the_same_key_returns_the_same_job(async_jobs, commands):
 
 
 @pytest.mark.parametrize(
-    "other", [replace(REQUEST, picture="b" * 64), replace(REQUEST, top_k=4), replace(REQUEST, min_score=0.5)]
-)
+    "other",
+    [
+        replace(REQUEST, picture="b" * 64), replace(REQUEST, top_k=4), replace(REQUEST, min_score=0.5),
+        replace(REQUEST, strict=False),
+    ],
+)  # fmt: skip
 def test_the_same_key_for_another_request_is_refused(async_jobs, commands, other):
     """Returning the first request's job would answer a question that was not asked."""
     create(async_jobs, key="order-7")
@@ -162,6 +166,28 @@ def test_the_same_key_for_another_request_is_refused(async_jobs, commands, other
     with pytest.raises(KeyReused):
         create(async_jobs, other, key="order-7")
     assert commands.llen(ASYNC_QUEUE) == 1
+
+
+def test_a_lenient_job_is_known_again_by_its_key(async_jobs):
+    """What a job is does not depend on which process reads it."""
+    lenient = replace(REQUEST, strict=False)
+    job = create(async_jobs, lenient, key="order-7")
+
+    assert async_jobs.read(job.id).request == lenient
+    assert create(async_jobs, lenient, key="order-7").id == job.id
+    with pytest.raises(KeyReused):
+        create(async_jobs, REQUEST, key="order-7")
+
+
+def test_strictness_is_written_only_where_it_is_not_the_rule(async_jobs, commands):
+    """A strict job is in Redis what it always was, and costs no more."""
+    strict, lenient = create(async_jobs), create(async_jobs, replace(REQUEST, strict=False))
+    strict_id, lenient_id = (commands.hget(keys.async_job(job.id), "computation").decode() for job in (strict, lenient))
+
+    assert not commands.hexists(keys.async_job(strict.id), "strict")
+    assert not commands.hexists(keys.rq_job(strict_id), "meta")
+    assert commands.hget(keys.async_job(lenient.id), "strict") == b"0"
+    assert commands.hget(keys.rq_job(lenient_id), "meta") == b'{"strict": false}'
 
 
 def test_without_a_key_every_request_has_a_job_of_its_own(async_jobs, commands):
@@ -214,6 +240,16 @@ def test_an_async_job_whose_queued_job_was_deleted_gets_another_once(async_jobs,
     assert isinstance(outcome, Fault)
     assert outcome.kind == "lost"
     assert not commands.exists(ASYNC_QUEUE)
+
+
+def test_the_job_queued_in_place_of_a_lost_one_is_as_lenient(async_jobs, commands):
+    job = create(async_jobs, replace(REQUEST, strict=False))
+    (lost_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
+    commands.delete(f"rq:job:{lost_id}", ASYNC_QUEUE)
+    async_jobs.read(job.id)
+    (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
+
+    assert commands.hget(keys.rq_job(queued_id), "meta") == b'{"strict": false}'
 
 
 def test_simultaneous_readers_of_a_lost_job_submit_one(async_jobs, commands):

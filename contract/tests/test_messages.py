@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -20,16 +21,48 @@ from contract.messages import (
 CAT = Classification("resnet50", "d" * 64, (Label("tabby", 0.75), Label("lynx", 0.25)), Timings(1.5, 20.0))
 
 
-@pytest.mark.parametrize("outcome", [CAT, Failure(FailureKind.UNDECODABLE, "cut short"), Dropped()], ids=type)
+@pytest.mark.parametrize(
+    "outcome",
+    [CAT, replace(CAT, damaged=True), Failure(FailureKind.UNDECODABLE, "cut short"), Dropped()],
+    ids=["classified", "damaged", "failed", "dropped"],
+)
 def test_an_outcome_survives_the_wire(outcome):
     """Through JSON and back it is the same message."""
     assert outcome_from_wire(json.loads(json.dumps(outcome.to_wire()))) == outcome
 
 
-def test_a_job_survives_the_wire():
-    job = ClassifyJob("0" * 64, cache=True)
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_job_survives_the_wire(strict):
+    job = ClassifyJob("0" * 64, cache=True, strict=strict)
+    args, meta = json.loads(json.dumps([job.to_args(), job.to_meta()]))
 
-    assert ClassifyJob.from_args(json.loads(json.dumps(job.to_args()))) == job
+    assert ClassifyJob.from_wire(args, meta) == job
+
+
+def test_a_strict_job_has_the_form_that_it_always_had():
+    """Workers of the version before refuse any other arguments, and a job that they refuse is lost."""
+    assert ClassifyJob("0" * 64, cache=True).to_args() == ["0" * 64, True]
+    assert ClassifyJob("0" * 64, cache=True).to_meta() == {}
+    assert ClassifyJob("0" * 64, cache=True, strict=False).to_args() == ["0" * 64, True]
+
+
+@pytest.mark.parametrize("meta", [{}, {"tries_alone": 2}])
+def test_a_job_that_does_not_say_is_strict(meta):
+    """Those that were queued before there was a choice; workers count their tries in the same place."""
+    assert ClassifyJob.from_wire(["0" * 64, True], meta).strict
+
+
+def test_strict_and_lenient_jobs_of_a_picture_are_two_computations():
+    """One may be refused where the other is answered. The strict one's name is that which older versions know."""
+    strict, lenient = (ClassifyJob("0" * 64, cache=True, strict=strict).computation for strict in (True, False))
+
+    assert strict == "0" * 64
+    assert lenient != strict
+
+
+def test_an_answer_of_a_sound_picture_says_nothing_of_damage_on_the_wire():
+    """It is what every stored answer is made of, and older versions wrote it so."""
+    assert "damaged" not in CAT.to_wire()
 
 
 @pytest.mark.parametrize(
@@ -50,7 +83,13 @@ def test_what_is_not_an_outcome_is_refused(wire):
 @pytest.mark.parametrize("args", [None, [], ["0" * 64], ["0" * 64, "yes"], [1, True], ["0" * 64, True, 1]])
 def test_what_is_not_a_job_is_refused(args):
     with pytest.raises(ValueError, match="not a classify job"):
-        ClassifyJob.from_args(args)
+        ClassifyJob.from_wire(args, {})
+
+
+@pytest.mark.parametrize("strict", [None, 0, 1, "false"])
+def test_a_strictness_of_another_form_is_not_guessed_at(strict):
+    with pytest.raises(ValueError, match="not a classify job"):
+        ClassifyJob.from_wire(["0" * 64, True], {"strict": strict})
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[" * 100_000, b'"classified"'])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from contract.errors import PictureNotFound
 from contract.messages import Dropped
+from model.picture import Picture
 from model.serving.settlement import GivenUp
 
 if TYPE_CHECKING:
@@ -80,20 +81,20 @@ class BatchProcessor:
     def _classify(self, jobs: Sequence[ClaimedJob]) -> dict[str, Classification | Failure]:
         """Outcomes by the jobs' sharing keys; a picture that is not in the store has none.
 
-        Jobs of one picture share its outcome, unless their senders asked for no sharing. Senders of one picture at the
-        same instant may all queue it before one of them wins ``inflight``.
+        Jobs of one computation share its outcome, unless their senders asked for no sharing. Senders of one picture at
+        the same instant may all queue it before one of them wins ``inflight``.
         """
-        pictures = {job.sharing_key: job.task.picture for job in jobs if job.task is not None}
-        images: dict[str, bytes] = {}
-        for key, picture in pictures.items():
+        tasks = {job.sharing_key: job.task for job in jobs if job.task is not None}
+        pictures: dict[str, Picture] = {}
+        for key, task in tasks.items():
             try:
-                images[key] = self._store.read(picture)
+                pictures[key] = Picture(self._store.read(task.picture), task.strict)
             except PictureNotFound:
-                log.error("picture %s is not in the store: its job can't run", picture)  # noqa: TRY400  # its neighbours can
-        if not images:
+                log.error("picture %s is not in the store: its job can't run", task.picture)  # noqa: TRY400  # its neighbours can
+        if not pictures:
             return {}
-        outcomes = self._classifier.classify(list(images.values()), on_progress=self._lease.progress)
-        return dict(zip(images, outcomes, strict=True))
+        outcomes = self._classifier.classify(list(pictures.values()), on_progress=self._lease.progress)
+        return dict(zip(pictures, outcomes, strict=True))
 
 
 def _try_again(jobs: Sequence[ClaimedJob], settlement: Settlement, reason: str) -> None:

@@ -43,7 +43,7 @@ class ClaimedJob:
     @property
     def sharing_key(self) -> str:
         """Jobs of a batch with the same key get the same outcome."""
-        return self.task.picture if self.task is not None and self.task.cache else self.id
+        return self.task.computation if self.task is not None and self.task.cache else self.id
 
     @property
     def ran_before(self) -> bool:
@@ -85,7 +85,7 @@ def read_claimed_job(redis: Redis, job_id: str, fields: dict[bytes, bytes]) -> C
     try:
         name, instance, args, kwargs = record.serializer.loads(record.data)
         known = name == TASK and instance is None and not kwargs
-        task = ClassifyJob.from_args(args) if known else None
+        task = ClassifyJob.from_wire(args, record.meta) if known else None
     except ValueError:
         task = None
     return ClaimedJob(record, task, tries_alone)

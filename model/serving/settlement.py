@@ -94,7 +94,7 @@ class Settlement:
             RedisError: Redis does not answer; nothing was settled, and the lease will run out.
         """
         inflight = [
-            keys.inflight(self._model, job.task.picture)
+            keys.inflight(self._model, job.task.computation)
             for job, _ in endings
             if job.task is not None and job.task.cache
         ]
@@ -164,7 +164,7 @@ class Settlement:
 
     def _store_answer(self, job: ClaimedJob, ending: Ending, pipe: Pipeline) -> None:
         if isinstance(ending, Classification) and job.task is not None and job.task.cache:
-            key = keys.answer(self._model, ending.digest, job.task.picture)
+            key = keys.answer(self._model, ending.digest, job.task.computation)
             pipe.set(key, json.dumps(ending.to_wire(), separators=(",", ":")), ex=self._answer_ttl_s)
 
     def _release(self, job: ClaimedJob, pipe: Pipeline) -> None:

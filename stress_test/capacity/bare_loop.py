@@ -20,6 +20,7 @@ from model.bundle import load_bundle
 from model.classifier import Classifier
 from model.decode import Decoder
 from model.export import photos
+from model.picture import Picture
 from stress_test.capacity.conventional import ConventionalClassifier
 from stress_test.capacity.figures import percentile
 
@@ -40,7 +41,7 @@ def own(model: Path) -> ClassIndices:
     classes = {label: index for index, label in enumerate(bundle.labels)}
 
     def classify(images: Sequence[bytes]) -> list[int]:
-        outcomes = classifier.classify(images)
+        outcomes = classifier.classify([Picture(image) for image in images])
         return [classes[seen.labels[0].label] if isinstance(seen, Classification) else -1 for seen in outcomes]
 
     return classify

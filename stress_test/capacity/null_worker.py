@@ -21,6 +21,8 @@ from model.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from model.picture import Picture
+
 MODEL, DIGEST = "null", "0" * 64
 
 
@@ -33,9 +35,9 @@ class NullClassifier:
         labels = tuple(Label(f"label {number}", 1 / top_k) for number in range(top_k))
         self._answer = Classification(MODEL, DIGEST, labels, Timings(0.0, 0.0))
 
-    def classify(self, images: Sequence[bytes], *, on_progress: Callable[[], None]) -> list[Classification]:
+    def classify(self, pictures: Sequence[Picture], *, on_progress: Callable[[], None]) -> list[Classification]:
         on_progress()
-        return [self._answer] * len(images)
+        return [self._answer] * len(pictures)
 
 
 def main() -> int:

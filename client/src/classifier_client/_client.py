@@ -49,13 +49,17 @@ class Client:
         """Close the connections. After that, calls on the client and on its jobs raise RuntimeError."""
         self._service.close()
 
-    def classify(self, picture: Picture, *, top_k: int | None = None, min_score: float | None = None) -> Result:
+    def classify(
+        self, picture: Picture, *, top_k: int | None = None, min_score: float | None = None, strict: bool = True
+    ) -> Result:
         """Send one picture and wait for its labels.
 
         Args:
             picture: a path, bytes or an open binary file, which is read from its current position and left open.
             top_k: the most labels to return, 1 or more; the service sets the limit, and the default.
             min_score: leave out labels with a lower confidence than this, 0 to 1.
+            strict: refuse a damaged picture; otherwise what is there of it is classified, and the result's ``damaged``
+                says so.
 
         Raises:
             InvalidPicture: the service can't read the picture, or a parameter is out of range.
@@ -66,7 +70,7 @@ class Client:
             UnexpectedAnswer: something other than this service answered.
             OSError: the file can't be read.
         """
-        return self._classify(picture, top_k, min_score, time.sleep)
+        return self._classify(picture, _parameters(top_k, min_score, strict=strict), time.sleep)
 
     def classify_many(
         self,
@@ -75,6 +79,7 @@ class Client:
         at_once: int = 8,
         top_k: int | None = None,
         min_score: float | None = None,
+        strict: bool = True,
     ) -> Generator[Outcome[AnyPicture], None, None]:
         """Send many pictures, several at a time, and yield the outcome of each in the order of the pictures.
 
@@ -84,12 +89,12 @@ class Client:
         Args:
             pictures: may be endless; at most ``2 * at_once`` are read ahead of the outcomes yielded.
             at_once: the most requests at a time, 1 or more.
-            top_k: as for ``classify``.
-            min_score: as for ``classify``.
+            top_k, min_score, strict: as for ``classify``.
 
         Raises:
             ValueError: ``at_once`` is less than 1.
         """
+        parameters = _parameters(top_k, min_score, strict=strict)
         abandoned = threading.Event()
 
         def pause(seconds: float) -> None:
@@ -98,7 +103,7 @@ class Client:
 
         def outcome(picture: AnyPicture) -> Outcome[AnyPicture]:
             try:
-                return Outcome(picture, self._classify(picture, top_k, min_score, pause))
+                return Outcome(picture, self._classify(picture, parameters, pause))
             except (ClassifierError, OSError) as error:
                 return Outcome(picture, error)
 
@@ -116,14 +121,19 @@ class Client:
             threads.shutdown(wait=False, cancel_futures=True)
 
     def submit(
-        self, picture: Picture, *, top_k: int | None = None, min_score: float | None = None, key: str | None = None
+        self,
+        picture: Picture,
+        *,
+        top_k: int | None = None,
+        min_score: float | None = None,
+        strict: bool = True,
+        key: str | None = None,
     ) -> Job:
         """Submit one picture as a job, whose result can be fetched later: it survives restarts of everything.
 
         Args:
             picture: as for ``classify``.
-            top_k: as for ``classify``.
-            min_score: as for ``classify``.
+            top_k, min_score, strict: as for ``classify``.
             key: 1 to 255 printable ASCII characters. The same key with the same picture and parameters returns the same
                 job, even from another run of the program. Without a key, each call creates a new job.
 
@@ -132,7 +142,7 @@ class Client:
             ClassifierError, OSError: as for ``classify``. No job was created then, unless only the answer got lost.
         """
         headers = {"Idempotency-Key": uuid.uuid4().hex if key is None else key}  # so that a retry creates no second job
-        form = _form("/v1/jobs", picture, top_k, min_score, headers=headers)
+        form = _form("/v1/jobs", picture, _parameters(top_k, min_score, strict=strict), headers=headers)
         match json_object(self._service.send(form, time.monotonic() + self._timeout_s)):
             case {"id": str(job_id)}:
                 return self.job(job_id)
@@ -143,28 +153,29 @@ class Client:
         """The job with this ID, which may have been submitted by another program. Does not contact the service."""
         return Job(job_id, self._service, self._timeout_s)
 
-    def _classify(
-        self, picture: Picture, top_k: int | None, min_score: float | None, pause: Callable[[float], None]
-    ) -> Result:
-        form = _form("/infer", picture, top_k, min_score)
+    def _classify(self, picture: Picture, parameters: Mapping[str, str], pause: Callable[[float], None]) -> Result:
+        form = _form("/infer", picture, parameters)
         response = self._service.send(form, time.monotonic() + self._timeout_s, pause=pause)
         described = zip(("model", "digest"), response.headers.get("X-Model", "").rsplit("@", 1), strict=False)
         return result_of({**json_object(response), **dict(described)}, response.headers.get("X-Cache"))
 
 
-def _form(
-    route: str,
-    picture: Picture,
-    top_k: int | None,
-    min_score: float | None,
-    *,
-    headers: Mapping[str, str] | None = None,
-) -> Request:
-    fields: dict[str, Any] = {"file": ("picture", _read(picture), "application/octet-stream")}
+def _parameters(top_k: int | None, min_score: float | None, *, strict: bool) -> dict[str, str]:
+    """Those that are not left to the service, as it reads them."""
+    sent: dict[str, str] = {}
     if top_k is not None:
-        fields["top_k"] = str(top_k)
+        sent["top_k"] = str(top_k)
     if min_score is not None:
-        fields["min_score"] = str(min_score)
+        sent["min_score"] = str(min_score)
+    if not strict:
+        sent["strict"] = "false"
+    return sent
+
+
+def _form(
+    route: str, picture: Picture, parameters: Mapping[str, str], *, headers: Mapping[str, str] | None = None
+) -> Request:
+    fields: dict[str, Any] = {"file": ("picture", _read(picture), "application/octet-stream"), **parameters}
     body, content_type = urllib3.encode_multipart_formdata(fields)
     return Request("POST", route, {"Content-Type": content_type, **(headers or {})}, body)
 

@@ -193,6 +193,7 @@ def result_of(body: Any, cache: str | None = None) -> Result:
             model=str(body["model"]),
             digest=str(body["digest"])[:DIGEST_DIGITS],
             cache=cache,
+            damaged=bool(body.get("damaged", False)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise unexpected_answer(body) from error

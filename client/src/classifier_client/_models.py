@@ -39,6 +39,8 @@ class Result:
         digest: identifies the model's weights, labels and preprocessing: the first 12 hex digits of the full digest.
         cache: "miss" if a worker computed the answer for this request, "hit" if it was known already, "joined" if the
             same picture was being computed for another request; None in the result of a job, which does not say.
+        damaged: whether the picture is damaged, so that the labels are those of what was left of it; never with
+            ``strict``, which has such a picture refused.
     """
 
     predictions: tuple[Prediction, ...]
@@ -46,6 +48,7 @@ class Result:
     model: str
     digest: str
     cache: str | None
+    damaged: bool = False
 
     @property
     def best(self) -> Prediction:
