@@ -63,6 +63,16 @@ def test_the_caller_chooses_how_many_labels_and_how_sure(client):
         client.classify(PICTURES / "rocket.jpg", top_k=1000)
 
 
+def test_half_a_picture_is_refused_unless_the_caller_wants_what_is_there(client):
+    half = odd.truncated_png()
+    with pytest.raises(InvalidPicture, match="damaged"):
+        client.classify(half)
+
+    assert client.classify(half, strict=False).damaged
+    assert client.submit(half, strict=False).result().damaged
+    assert not client.classify(PICTURES / "chelsea.jpg", strict=False).damaged
+
+
 @pytest.mark.parametrize(
     ("data", "status", "says"),
     [

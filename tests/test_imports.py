@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import api
 import contract
 import local
@@ -52,18 +50,3 @@ def test_gunicorns_main_process_holds_no_code_that_a_reload_is_to_replace():
         *("api", "api.gunicorn_conf", "api.metrics", "api.metrics.shared_numbers", "api.settings"),
         *("contract", "contract.limits", "contract.settings"),
     ]
-
-
-@pytest.mark.parametrize("program", ["model.worker", "model.classify"])
-def test_a_program_has_read_its_settings_before_it_loads_opencv(program):
-    """OpenCV takes its limit from the environment once, while it is loaded."""
-    run = in_a_process(f"import sys, {program}; print('cv2' in sys.modules)")
-
-    assert run.stdout == "False\n"
-
-
-def test_opencv_cant_be_limited_too_late():
-    """It would go on with the limit that it has."""
-    run = in_a_process("import cv2; from model.opencv_limit import limit_opencv; limit_opencv(1)")
-
-    assert "OpenCV is loaded" in run.stderr

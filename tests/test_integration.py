@@ -128,7 +128,7 @@ def test_every_kind_of_picture_of_a_cat_is_a_cat(base_url, make):
         (odd.huge_jpeg(), "30000x30000"),
         (odd.huge_heic(), "30000x30000"),
         (odd.jpeg_with_endless_scans(), ""),
-        (odd.heic_with_a_huge_picture_in_it(), "damaged"),
+        (odd.heic_with_a_huge_picture_in_it(), "too large"),
     ],
     ids=[
         "empty",
@@ -149,6 +149,26 @@ def test_a_bad_file_gets_the_documented_400(base_url, data, says):
     assert response.status_code == 400
     assert response.json() == REFUSAL
     assert says in response.headers["X-Error"]
+
+
+@pytest.mark.parametrize("make", [odd.truncated_png, odd.truncated_jpeg], ids=lambda make: make.__name__)
+def test_half_a_picture_is_answered_to_those_who_want_it_and_called_damaged(base_url, make):
+    """As a broken upload leaves it. Whoever does not ask gets no label of it, not even when one is stored."""
+    half = make()
+    for _ in range(2):
+        refused, answered = predict(base_url, half), predict(base_url, half, strict="false")
+
+        assert refused.status_code == 400
+        assert "damaged" in refused.headers["X-Error"]
+        assert answered.status_code == 200
+        assert answered.json()["damaged"] is True
+
+
+def test_a_sound_picture_is_not_called_damaged(base_url):
+    photo = (PICTURES / "chelsea.jpg").read_bytes()
+    body = predict(base_url, photo, strict="false").json()
+
+    assert body == {**predict(base_url, photo).json(), "damaged": False}
 
 
 @pytest.mark.timeout(20)

@@ -11,6 +11,7 @@ import psutil
 import pytest
 import requests
 
+from tests.pictures import odd
 from tests.support.stack import Stack
 from tests.support.workers import eventually
 
@@ -58,6 +59,22 @@ def test_a_job_is_sent_and_fetched(url):
     assert accepted.status_code == 202
     assert result["predictions"][0]["label"] == "Egyptian_cat"
     assert len(result["digest"]) == 64
+
+
+def test_a_job_of_half_a_picture_says_so_if_its_sender_wants_it(url):
+    strict, lenient = (
+        requests.post(
+            f"{url}/v1/jobs?strict={strict}", files={"file": ("cat.png", odd.truncated_png())}, timeout=TIMEOUT_S
+        )
+        for strict in ("true", "false")
+    )
+    refused = eventually(
+        lambda: (now := look(url, strict.headers["Location"]).json())["state"] not in UNENDED and now, "it ends"
+    )
+
+    assert refused["error"]["kind"] == "undecodable"
+    assert "damaged" in refused["error"]["detail"]
+    assert done(url, lenient.headers["Location"])["damaged"] is True
 
 
 def test_a_retry_that_overtakes_the_first_try_makes_no_second_job(url):

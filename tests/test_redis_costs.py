@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+    from model.picture import Picture
     from tests.support.server import Server
     from tests.support.workers import ScriptedWorkers
 
@@ -45,11 +46,11 @@ class TenLabels:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def classify(self, images: Sequence[bytes], *, on_progress: Callable[[], None]) -> list[Classification]:
+    def classify(self, pictures: Sequence[Picture], *, on_progress: Callable[[], None]) -> list[Classification]:
         on_progress()
-        self.batches.append(len(images))
+        self.batches.append(len(pictures))
         labels = tuple(Label(name, 0.123456) for name in LABELS)
-        return [Classification(MODEL, DIGEST, labels, Timings(decode=3.04512, infer=20.18734)) for _ in images]
+        return [Classification(MODEL, DIGEST, labels, Timings(decode=3.04512, infer=20.18734)) for _ in pictures]
 
 
 class StepwiseWorker:

@@ -63,6 +63,38 @@ def test_the_same_picture_twice_at_once_is_computed_once(workers):
     assert workers.batches() == ["tabby"]
 
 
+def test_the_same_picture_strictly_and_not_are_two_jobs_of_one_batch(workers):
+    """They never share an answer, not even when they come together; each serves later requests of its own kind."""
+    strict, lenient = workers.submit("damaged"), workers.submit("damaged", strict=False)
+    workers.start()
+    outcome = workers.outcome(lenient)
+
+    assert (strict.joined, lenient.joined) == (False, False)
+    assert isinstance(workers.outcome(strict), Failure)
+    assert isinstance(outcome, Classification)
+    assert outcome.damaged
+    assert workers.batches() == ["damaged damaged"]
+    picture = workers.store.put(b"damaged")
+    assert workers.queue.look(MODEL, DIGEST, picture).answer is None
+    sighting = workers.queue.look(MODEL, DIGEST, ClassifyJob(picture, cache=True, strict=False).computation)
+    assert sighting.answer == outcome
+    assert sighting.job_id is None
+
+
+def test_a_lenient_job_stays_so_when_it_has_to_be_run_again(workers):
+    """Its tries are counted where its strictness stands."""
+    workers.submit("fault")
+    lenient = workers.submit("damaged", strict=False)
+    workers.start()
+    outcome = workers.outcome(lenient)
+    meta = json.loads(workers.redis.hget(keys.rq_job(lenient.job_id), "meta") or b"")
+
+    assert workers.batches()[0] == "damaged fault"
+    assert isinstance(outcome, Classification)
+    assert outcome.damaged
+    assert meta == {"strict": False, "tries_alone": 1}
+
+
 def test_what_waits_is_computed_together(workers):
     """Batches form from what is already there, up to the limit of four."""
     submissions = [workers.submit(f"cat-{n}") for n in range(6)]

@@ -21,6 +21,7 @@ from contract.async_jobs import JobState
 from contract.errors import KeyReused, UnknownOutcome
 from contract.messages import Classification, Label
 from contract.worker_registry import live_workers
+from model.serving.claimed_job import read_claimed_job
 from tests.support import recording
 from tests.support.scripted_worker import GIF, MODEL
 from tests.support.workers import eventually
@@ -125,6 +126,63 @@ def test_what_an_old_worker_answers_is_understood(workers):
 
     assert isinstance(workers.outcome(submission), Classification)
     assert workers.async_jobs.read(job.id).state is JobState.DONE
+
+
+# Damaged pictures that are wanted all the same: version 0.1 knew nothing of them
+
+
+def test_a_job_without_a_word_of_it_is_strict(workers):
+    """What an older API has queued: its sender was never told that an answer may be of half a picture."""
+    put_back(workers, of="sent")
+    (job_id,) = OLD["sent"][f"rq:queue:classify-{MODEL}"]["value"]
+    fields: Any = workers.redis.hgetall(f"rq:job:{job_id}")
+
+    task = read_claimed_job(workers.redis, job_id, fields).task
+    assert task is not None
+    assert task.strict
+    assert workers.async_jobs.read(OLD_ASYNC_JOB).request.strict
+
+
+@pytest.mark.parametrize("queue", ["classify", "tickets"])
+def test_an_old_worker_takes_a_lenient_job_for_one_of_its_own(workers, queue):
+    """It refuses arguments of another form, and what it refuses is lost; of ``meta`` it reads its own field only."""
+    workers.submit(recording.REQUEST, strict=False)
+    workers.create(recording.ASYNC, strict=False)
+    old_id = OLD["sent"][f"rq:queue:{queue}-{MODEL}"]["value"][0]
+    old = {field: recording.plain(value) for field, value in OLD["sent"][f"rq:job:{old_id}"]["value"].items()}
+    (job_id,) = workers.redis.lrange(f"rq:queue:{queue}-{MODEL}", 0, -1)
+    job = workers.redis.hgetall(f"rq:job:{job_id.decode()}")
+    counted = json.loads(OLD["answered"][f"rq:job:{OLD_JOB}"]["value"]["meta"])
+
+    assert {field.decode() for field in job} == {*old, "meta"}
+    assert json.loads(zlib.decompress(job[b"data"])) == json.loads(zlib.decompress(cast("bytes", old["data"])))
+    assert json.loads(job[b"meta"]) == {"strict": False}
+    assert list(counted) == ["tries_alone"]
+
+
+def test_what_an_old_worker_answers_to_a_lenient_job_is_understood(workers):
+    """As it always did: it never looks for damage, so it reports none.
+
+    It knows nothing of the ``inflight`` key either. Who joins by it finds the answer, until the key runs out.
+    """
+    submission, job = workers.submit(recording.REQUEST, strict=False), workers.create(recording.ASYNC, strict=False)
+    queued_id = workers.redis.hget(f"ticket:{job.id}", "computation").decode()
+    for job_id in (submission.job_id, queued_id):
+        answer_as_the_old_worker_did(workers, job_id)
+    late = workers.submit(recording.REQUEST, strict=False)
+    seen = [workers.outcome(submission), workers.outcome(late), workers.async_jobs.read(job.id).outcome]
+
+    assert (late.joined, late.job_id) == (True, submission.job_id)
+    assert [outcome.damaged for outcome in seen] == [False] * 3
+
+
+def test_an_idempotency_key_sent_before_the_upgrade_stands_for_a_strict_request(workers):
+    put_back(workers, of="sent")
+
+    with pytest.raises(KeyReused):
+        workers.async_jobs.create(
+            MODEL, workers.request(recording.ASYNC, top_k=5, strict=False), cache=True, key=recording.KEY
+        )
 
 
 # Forms that a version does not know yet

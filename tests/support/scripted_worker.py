@@ -22,20 +22,26 @@ from model.serving.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from model.picture import Picture
+
 MODEL, DIGEST = "scripted", "d" * 64
 SLOW_S = 0.6
-GIF = b"GIF89a\x08\x00\x08\x00#"  # in front of a script, so that the API takes it for a picture
+# In front of a script, so that the API takes it for a picture: a screen and a frame of 8 x 8.
+GIF = b"GIF89a\x08\0\x08\0\0\0\0" + b",\0\0\0\0\x08\0\x08\0\0#"
 
 
 class ScriptedClassifier:
     bundle = SimpleNamespace(name=MODEL, digest=DIGEST, labels=("tabby", "lynx"))
 
-    def classify(self, images: Sequence[bytes], *, on_progress: Callable[[], None]) -> list[Classification | Failure]:
+    def classify(
+        self, pictures: Sequence[Picture], *, on_progress: Callable[[], None]
+    ) -> list[Classification | Failure]:
         """Obey: "poison" kills the process, "fault" raises, "bad" is undecodable, "slow" takes a while.
 
-        "large" takes a while for each picture, and says when it is through with it; "hang" never ends.
+        "large" takes a while for each picture, and says when it is through with it; "hang" never ends. "damaged" is
+        undecodable if it is to be read strictly.
         """
-        images = [image.removeprefix(GIF) for image in images]
+        images = [picture.data.removeprefix(GIF) for picture in pictures]
         with Path(os.environ["JOURNAL"]).open("a") as journal:
             journal.write(" ".join(sorted(image.decode() for image in images)) + "\n")
         if any(image.startswith(b"poison") for image in images):
@@ -50,12 +56,16 @@ class ScriptedClassifier:
                 on_progress()
         while any(image.startswith(b"hang") for image in images):
             time.sleep(SLOW_S)
-        return [self._outcome(image.decode()) for image in images]
+        return [
+            self._outcome(image.decode(), strict=picture.strict)
+            for image, picture in zip(images, pictures, strict=True)
+        ]
 
-    def _outcome(self, script: str) -> Classification | Failure:
-        if script.startswith("bad"):
+    def _outcome(self, script: str, *, strict: bool) -> Classification | Failure:
+        damaged = script.startswith("damaged")
+        if script.startswith("bad") or (damaged and strict):
             return Failure(FailureKind.UNDECODABLE, "scripted")
-        return Classification(MODEL, DIGEST, (Label(script, 1.0),), Timings(0.0, 0.0))
+        return Classification(MODEL, DIGEST, (Label(script, 1.0),), Timings(0.0, 0.0), damaged)
 
 
 def main() -> int:

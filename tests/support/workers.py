@@ -81,8 +81,10 @@ class ScriptedWorkers:
         eventually(lambda: self._registered() - before or worker.poll() is not None, f"work begins: {self._log}")
         return worker
 
-    def submit(self, script: str, *, cache: bool = True, wanted_for_s: float = WAIT_S) -> Submission:
-        job = ClassifyJob(self.store.put(script.encode()), cache)
+    def submit(
+        self, script: str, *, cache: bool = True, strict: bool = True, wanted_for_s: float = WAIT_S
+    ) -> Submission:
+        job = ClassifyJob(self.store.put(script.encode()), cache, strict)
         return self.queue.submit(MODEL, job, wanted_for_s)
 
     def outcome(self, submission: Submission) -> Outcome:
@@ -91,11 +93,11 @@ class ScriptedWorkers:
     def outcome_later(self, submission: Submission) -> Future[Outcome]:
         return self._waiters.submit(self.outcome, submission)
 
-    def request(self, script: str, top_k: int = 5) -> JobRequest:
-        return JobRequest(self.store.put(script.encode()), top_k, min_score=0.0, top_k_sent=True)
+    def request(self, script: str, top_k: int = 5, *, strict: bool = True) -> JobRequest:
+        return JobRequest(self.store.put(script.encode()), top_k, min_score=0.0, top_k_sent=True, strict=strict)
 
-    def create(self, script: str, *, cache: bool = True, key: str | None = None) -> AsyncJob:
-        return self.async_jobs.create(MODEL, self.request(script), cache=cache, key=key)
+    def create(self, script: str, *, cache: bool = True, strict: bool = True, key: str | None = None) -> AsyncJob:
+        return self.async_jobs.create(MODEL, self.request(script, strict=strict), cache=cache, key=key)
 
     def ended(self, job: AsyncJob) -> AsyncJob:
         """The job once it is neither queued nor running."""

@@ -20,6 +20,7 @@ from model.decode import Decoder
 from model.evaluation.parity import stored
 from model.evaluation.parity.pixels import SYNTHETIC, fingerprint
 from model.export.errors import ExportError
+from model.picture import Picture
 from model.session import Session
 from tests.support.missing import skip_or_fail
 from tests.support.stack import Stack
@@ -52,7 +53,7 @@ def classify(bundle, files):
     with Decoder(DEFAULT_MAX_PIXELS) as decoder:
         classifier = Classifier(load_bundle(bundle), decoder, top_k=2)
         classifier.verify()
-        return classifier.classify([(PICTURES / file).read_bytes() for file in files])
+        return classifier.classify([Picture((PICTURES / file).read_bytes()) for file in files])
 
 
 @pytest.mark.parametrize("name", BUNDLES)
