@@ -63,15 +63,14 @@ def read(image: bytes, request: DecodeRequest, max_pixels: int) -> Found:
     way_up = orientation(picture, image, request.media_type) if request.exif_orientation else AS_IT_LIES
     with pillow.refusals():
         profile_applied = changes_colours(picture.info.get("icc_profile", b""), picture.mode)
-        pixels = on_white(to_srgb(picture), reduction)
+        pixels = on_white(to_srgb(picture))
     del picture  # before the turn, which may take as much memory
-    return Found(turned(pixels, way_up), profile_applied)
+    return Found(turned(_smaller(pixels, reduction), way_up), profile_applied)
 
 
 def _smaller(pixels: MatLike, reduction: int) -> MatLike:
-    """Averaged over squares of ``reduction`` pixels."""
+    """Averaged over squares of about ``reduction`` pixels, so that all of the picture is in it."""
     if reduction == 1:
         return pixels
-    height, width = (side // reduction for side in pixels.shape[:2])
-    whole = pixels[: height * reduction, : width * reduction]
-    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+    height, width = pixels.shape[:2]
+    return cv2.resize(pixels, (width // reduction, height // reduction), interpolation=cv2.INTER_AREA)

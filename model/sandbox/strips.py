@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 _STRIP_PIXELS = 1 << 18
 
 
-def strips(picture: Image.Image, multiple: int = 1) -> Iterator[tuple[slice, Image.Image]]:
-    """Which rows, and the picture of them; together all of it, but for what is left of a ``multiple`` of rows."""
-    width, height = picture.width, picture.height // multiple * multiple
-    rows = max(1, _STRIP_PIXELS // (width * multiple)) * multiple
+def strips(picture: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """Which rows, and the picture of them; together all of it."""
+    width, height = picture.size
+    rows = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         yield slice(top, bottom), picture.crop((0, top, width, bottom))

@@ -7,35 +7,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from model.opencv import cv2
 from model.sandbox.strips import strips
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike
 
 
-def on_white(picture: Image.Image, reduction: int) -> MatLike:
+def on_white(picture: Image.Image) -> MatLike:
     """What is transparent shows a white page.
 
     Args:
         picture: of any mode that converts to RGB; with a palette, that is changed.
-        reduction: averages are taken over squares of so many pixels; what is left of them at the edges is left out.
 
     Returns:
-        uint8, shape (height // reduction, width // reduction, 3), channels blue, green, red.
+        uint8, shape (height, width, 3), channels blue, green, red.
     """
     if picture.mode == "P":
         picture.apply_transparency()
         _lay_palette(picture)
-    width, height = picture.width // reduction, picture.height // reduction
-    pixels = np.empty((height, width, 3), np.uint8)
-    for rows, strip in strips(picture, reduction):
-        whole = np.frombuffer(_laid(strip).tobytes("raw", "BGR"), np.uint8).reshape(strip.height, strip.width, 3)
-        part = pixels[rows.start // reduction : rows.stop // reduction]
-        if reduction == 1:
-            part[...] = whole
-        else:
-            cv2.resize(whole[:, : width * reduction], (width, len(part)), dst=part, interpolation=cv2.INTER_AREA)
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    for rows, strip in strips(picture):
+        shown = _laid(strip).tobytes("raw", "BGR")
+        pixels[rows] = np.frombuffer(shown, np.uint8).reshape(strip.height, strip.width, 3)
     return pixels
 
 

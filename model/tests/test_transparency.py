@@ -106,7 +106,7 @@ def test_every_blend_is_rounded_to_the_nearest(mode):
     if premultiplied:
         layer = Image.frombytes("RGBa", layer.size, layer.tobytes())
 
-    pixels = on_white(layer, 1)
+    pixels = on_white(layer)
 
     opacity = alpha / 255
     exact = colour + 255 * (1 - opacity) if premultiplied else colour * opacity + 255 * (1 - opacity)
@@ -122,7 +122,7 @@ def test_a_picture_of_several_strips_is_laid_on_white_whole():
     page = Image.new("RGB", picture.size, "white")
     page.paste(picture, mask=picture.getchannel("A"))
 
-    np.testing.assert_array_equal(on_white(picture, 1)[..., ::-1], np.asarray(page))
+    np.testing.assert_array_equal(on_white(picture)[..., ::-1], np.asarray(page))
 
 
 HALF = (255, 0, 100, 128)
