@@ -9,13 +9,14 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Self
 
-from contract.image_header import largest_size, media_type, read_size
+from contract.image_header import read_header
 from contract.image_header.header import BrokenHeader
 from model import opencv, webp
-from model.errors import DamagedImage, TooManyPixels, UnsupportedImage, undecodable
+from model.errors import DamagedImage, UnsupportedImage, undecodable
 from model.jpeg import CMYK_COMPONENTS, Jpeg, UnknownSampling
 from model.orientation import turned, way_up
 from model.png import Png
+from model.sandbox.limits import check_size
 from model.sandbox.messages import DecodeRequest
 from model.sandbox.sandbox import Sandbox
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from cv2.typing import MatLike
 
+    from contract.image_header import Header
     from contract.image_header.header import Size
 
 ORDINARY_SCANS = 16  # encoders write about 10; each takes time for the whole picture, of which the sandbox has a limit
@@ -67,32 +69,47 @@ class Decoder:
             exif_orientation: whether to turn the picture as its metadata say.
             reduction: given the picture's size, says by which factor (1, 2, 4 or 8) it may come smaller. A JPEG's codec
                 does that in less time than it takes to decode it whole.
-            strict: whether damage is refused; otherwise what is there is shown.
+            strict: whether damage is refused; otherwise what is there is shown. It is for pictures that were refused
+                so: one of a single colour counts as nothing.
 
         Returns:
             uint8, shape (height, width, 3), channels blue, green, red.
 
         Raises:
-            DamagedImage: bytes of the picture are missing or wrong.
+            DamagedImage: bytes of the picture are missing or wrong and, without ``strict``, nothing is left of it.
             UnsupportedImage: the bytes are of no format, or of no variant of one, that is read.
             TooManyPixels: the picture, or one within it, passes the limit.
         """
-        kind = media_type(image)
-        if kind is None:
-            raise UnsupportedImage("the file is not a picture in a supported format")
-        size, pixels = self._measured(image)
+        header = self._header(image)
         request = DecodeRequest(
-            media_type=kind,
-            pixels=pixels,
-            shorter_side=min(size),
-            reduction=reduction(size),
+            media_type=header.media_type,
+            pixels=header.largest.pixels,
+            shorter_side=min(header.size),
+            reduction=reduction(header.size),
             exif_orientation=exif_orientation,
             strict=strict,
         )
-        match kind:
+        pixels = self._pixels(image, request)
+        if not strict and (pixels == pixels[0, 0]).all():
+            raise DamagedImage("the picture is damaged, and nothing of it is there")
+        return pixels
+
+    def _header(self, image: bytes) -> Header:
+        """What the header says, held against the limit."""
+        try:
+            header = read_header(image)
+        except BrokenHeader as error:
+            raise undecodable(error) from error
+        if header is None:
+            raise UnsupportedImage("the file is not a picture in a supported format")
+        check_size(header.largest, self._max_pixels)
+        return header
+
+    def _pixels(self, image: bytes, request: DecodeRequest) -> MatLike:
+        match request.media_type:
             case "image/jpeg":
                 return self._jpeg(image, request)
-            case _ if not strict:
+            case _ if not request.strict:
                 return self._sandbox.decode(image, request).pixels
             case "image/png" if (png := Png.read(image, strict=True)).is_ordinary and png.data_bytes <= PNG_DATA_BYTES:
                 return opencv.decode(png.pixels)
@@ -100,18 +117,6 @@ class Decoder:
                 return opencv.decode(ordinary)
             case _:
                 return self._sandbox.decode(image, request).pixels
-
-    def _measured(self, image: bytes) -> tuple[Size, int]:
-        """The picture's size, and the pixels of the largest thing in it, which are held against the limit."""
-        try:
-            size, largest = read_size(image), largest_size(image)
-        except BrokenHeader as error:
-            raise undecodable(error) from error
-        assert size is not None, "its format is known"
-        assert largest is not None
-        if largest.pixels > self._max_pixels:
-            raise TooManyPixels(f"the picture is too large: it has more than {self._max_pixels} pixels")
-        return size, largest.pixels
 
     def _jpeg(self, image: bytes, request: DecodeRequest) -> MatLike:
         """Here, if its colours are known to be sRGB's; the sandbox knows of any profile whether it changes them."""

@@ -44,7 +44,7 @@ class UnsupportedImage(UndecodableImage):
 
 
 class TooManyPixels(PictureError):
-    """The picture, or one within it, has more pixels than the worker decodes."""
+    """The picture, or something within it, is more than the worker decodes: pixels, memory or time."""
 
     kind = FailureKind.TOO_MANY_PIXELS
 

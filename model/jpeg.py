@@ -61,8 +61,9 @@ class Jpeg:
         """Read the segments of a file's first picture.
 
         Raises:
-            DamagedImage: it has no frame, no scan, or more segments than are read.
-            UnsupportedImage: it is of a kind that is not read, or makes more than ``MAX_SCANS`` passes.
+            DamagedImage: it has no frame or no scan.
+            UnsupportedImage: it is of a kind that is not read, has more segments than are, or makes more than
+                ``MAX_SCANS`` passes.
         """
         try:
             frame = jpeg.read_frame(image)
@@ -72,9 +73,10 @@ class Jpeg:
                 scans = [position for marker, position in jpeg.segments(image) if marker == _START_OF_SCAN]
         except BrokenHeader as error:
             raise undecodable(error) from error
-        if frame.precision != _BITS or frame.components not in _COMPONENTS:
-            kind = f"{frame.precision} bits and {frame.components} components"
-            raise UnsupportedImage(f"JPEGs of {kind} are not supported")
+        if frame.precision != _BITS:
+            raise UnsupportedImage(f"JPEGs of {frame.precision} bits are not supported")
+        if frame.components not in _COMPONENTS:
+            raise UnsupportedImage(f"JPEGs of {frame.components} components are not supported")
         if frame.marker not in _HUFFMANS:
             raise UnsupportedImage("JPEGs with arithmetic coding, or without loss, are not supported")
         if len(scans) > MAX_SCANS:

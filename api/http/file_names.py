@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 # A name and a value, which may stand between quotes.
 _PARAMETER = re.compile(r';\s*([^\s;="]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;]*)')
-_DECLARED = {"utf-8": "utf-8", "iso-8859-1": "cp1252"}  # that RFC 5987 asks for; the latter as browsers read it
+# Those that RFC 5987 asks for, the latter as browsers read it, and a common one; others are guessed.
+_DECLARED = {"utf-8": "utf-8", "iso-8859-1": "cp1252", "shift_jis": "cp932"}
 
 # Bytes that every second letter in Shift-JIS starts with. In Western names they are quotation marks and dashes: one
 # happens, as in an apostrophe.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from api.core.errors import EmptyFile, MissingFile, NotAnImage, TooLarge, TooManyPictures, Undecodable
-from contract.image_header import largest_size
+from contract.image_header import read_header
 from contract.image_header.header import BrokenHeader
 
 if TYPE_CHECKING:
@@ -88,12 +88,13 @@ def check(data: bytes, max_pixels: int) -> None:
         Undecodable: its header is damaged, or of a kind that is not supported; the message says which.
     """
     try:
-        size = largest_size(data)
+        header = read_header(data)
     except BrokenHeader as error:
         raise Undecodable(str(error)) from error
-    if size is None:
+    if header is None:
         raise NotAnImage(
             "the file is not a picture in a supported format (JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC)"
         )
+    size = header.largest
     if size.pixels > max_pixels:
         raise TooLarge(f"the picture is too large: {size.width}x{size.height} pixels; at most {max_pixels} are taken")

@@ -66,6 +66,7 @@ def test_a_file_name_may_be_long():
         (b"filename*=\"utf-8''%D1%84.jpg\"", "\u0444.jpg"),
         (b"filename*=iso-8859-1'en'caf%E9.jpg", "caf\xe9.jpg"),
         (b"filename*=shift_jis'ja'%8E%CA%90%5E.jpg", "\u5199\u771f.jpg"),
+        (b"filename*=Shift_JIS'ja'%94%4C.jpg", "\u732b.jpg"),
         (b"filename*=utf-8''%zz%D1.jpg", "%zz\ufffd.jpg"),
         (b"filename*=no-such-set''a.jpg", "a.jpg"),
         (b"filename*=%D1%84.jpg", "\u0444.jpg"),

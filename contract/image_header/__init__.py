@@ -6,16 +6,13 @@ requests: a picture that takes seconds there stops all of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from contract.image_header import fixed, gif, isobmff, jpeg, tiff
-from contract.image_header.header import BrokenHeader
+from contract.image_header.header import BrokenHeader, Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from contract.image_header.header import Size
-
 
 _BY_SIGNATURE: dict[bytes, tuple[str, Callable[[bytes], Size]]] = {
     b"\xff\xd8\xff": ("image/jpeg", jpeg.read_size),
@@ -36,8 +33,23 @@ def media_type(data: bytes) -> str | None:
     return known[0] if known else None
 
 
-def read_size(data: bytes) -> Size | None:
-    """The size that the header states, of at least one pixel, or None if the bytes are of no supported format.
+class Header(NamedTuple):
+    """What a picture says of itself.
+
+    Attributes:
+        media_type: one of those of ``media_type``.
+        size: the picture's, of at least one pixel; of a GIF, an AVIF and a HEIC that of the largest thing in the file.
+        largest: of the largest thing that reading the picture decodes: mostly the picture, sometimes a tile of it.
+            Limits of pixels and memory go by it.
+    """
+
+    media_type: str
+    size: Size
+    largest: Size
+
+
+def read_header(data: bytes) -> Header | None:
+    """What the header says, or None if the bytes are of no supported format.
 
     Raises:
         BrokenHeader: the header is cut short, contradicts itself, or states no pixels.
@@ -46,19 +58,11 @@ def read_size(data: bytes) -> Size | None:
     known = _recognise(data)
     if known is None:
         return None
-    size = known[1](data)
+    kind, read_size = known
+    size = read_size(data)
     if size.width < 1 or size.height < 1:
         raise BrokenHeader("the picture is damaged: it has no pixels")
-    return size
-
-
-def largest_size(data: bytes) -> Size | None:
-    """The size of the largest thing that reading the picture decodes: mostly the picture, sometimes a tile of it.
-
-    Limits of pixels and memory go by it. None, and errors, are as with ``read_size``.
-    """
-    size = read_size(data)
-    return tiff.largest_size(data) if media_type(data) == "image/tiff" else size
+    return Header(kind, size, tiff.largest_size(data) if kind == "image/tiff" else size)
 
 
 def _recognise(data: bytes) -> tuple[str, Callable[[bytes], Size]] | None:

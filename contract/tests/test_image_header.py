@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from contract.image_header import av1, isobmff, jpeg, largest_size, media_type, read_size
-from contract.image_header.header import BrokenHeader, UnsupportedHeader
+from contract.image_header import av1, isobmff, jpeg, media_type, read_header
+from contract.image_header.header import BrokenHeader, Size, UnsupportedHeader
 from tests.pictures import headers, odd
 
 if TYPE_CHECKING:
@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 MOST_CALLS = 60_000
 
 ALL = {**odd.SOUND, **headers.RARE, **{make.__name__: make for make in (odd.avif, odd.heic, odd.tiled_heic)}}
+
+
+def read_size(image: bytes) -> Size:
+    header = read_header(image)
+    assert header is not None
+    return header.size
+
+
+def largest_size(image: bytes) -> Size:
+    header = read_header(image)
+    assert header is not None
+    return header.largest
 
 
 @pytest.mark.parametrize("make", [*odd.SOUND.values(), odd.avif, odd.palette_png, odd.thread_png])
@@ -272,14 +284,14 @@ def _scans(image: bytes) -> int:
 def _outcome(image: bytes) -> tuple[int, int] | None:
     """The size, or None if the header is refused; all that reads headers has read it."""
     try:
-        size = largest_size(image)
+        header = read_header(image)
         if media_type(image) in {"image/avif", "image/heic"}:
             isobmff.read_turns(image)
         if media_type(image) == "image/jpeg":
             _scans(image)
     except BrokenHeader:
         return None
-    return size
+    return header.largest if header else None
 
 
 def _calls(function: Callable[[bytes], object], image: bytes) -> int:

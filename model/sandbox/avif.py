@@ -14,7 +14,8 @@ from contract.image_header import isobmff
 from contract.image_header.header import BrokenHeader
 from model.errors import DamagedImage, undecodable
 from model.opencv import cv2
-from model.sandbox.pillow import check_size, load, refusals
+from model.sandbox.limits import check_size
+from model.sandbox.pillow import load, refusals
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,7 +35,6 @@ def frame(image: bytes, max_pixels: int) -> Image.Image:
     Raises:
         DamagedImage, UnsupportedImage, TooManyPixels: as ``model.sandbox.picture.read``.
     """
-    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     pixels = _METADATA.sub(rb"\1skip", image)
     with refusals():
         check_size(AvifImagePlugin.AvifImageFile(BytesIO(pixels)).size, max_pixels)

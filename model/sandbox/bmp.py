@@ -17,7 +17,7 @@ from PIL import Image, ImageFile
 
 from model.errors import DamagedImage, UnsupportedImage
 from model.sandbox.bmp_runs import unpacked
-from model.sandbox.pillow import check_size
+from model.sandbox.limits import check_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

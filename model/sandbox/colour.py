@@ -72,8 +72,8 @@ def changes_colours(profile: bytes, mode: str) -> bool:
 def _of_numbers(picture: Image.Image) -> bytes:
     """The profile that a picture states by numbers, or none.
 
-    HEIC, and AVIF: code points ("nclx"). PNG: its gAMA and cHRM chunks (third edition, 11.3.2). As browsers do: cHRM
-    alone says nothing, and sRGB overrides both.
+    Code points ("nclx") of a HEIC, or of a PNG's cICP; else a PNG's gAMA and cHRM chunks (third edition, 11.3.2). As
+    browsers do: cHRM alone says nothing, and sRGB overrides both.
     """
     info = picture.info
     try:

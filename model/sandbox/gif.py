@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from PIL import GifImagePlugin, Image
 
-from model.errors import DamagedImage
-from model.sandbox.pillow import check_size, load
+from contract.image_header.gif import SCREEN_BYTES, first_frame, table_bytes
+from contract.image_header.header import BrokenHeader, unpack
+from model.errors import undecodable
+from model.sandbox.limits import check_size
+from model.sandbox.pillow import load
 
-_SCREEN = struct.Struct("<6sHHBBB")  # signature, width, height, what the table is, background, shape of pixels
-_PICTURE = struct.Struct("<cHHHHB")  # separator, left, top, width, height, what the table is
-_HAS_TABLE = 0x80
-_EXTENSION, _SEPARATOR, _TRAILER = 0x21, 0x2C, 0x3B
-_GRAPHIC_CONTROL, _CONTROL_BYTES = 0xF9, 8
+if TYPE_CHECKING:
+    from contract.image_header.gif import FirstFrame
 
-
-class _First(NamedTuple):
-    control: bytes
-    position: int
+_SCREEN = "<6sHHBBB"  # signature, width, height, what the table is, background, shape of pixels
+_PICTURE = "<cHHHHB"  # separator, left, top, width, height, what the table is
+_CONTROL = re.compile(rb"!\xf9\x04.{4}\0", re.DOTALL)  # which colour is transparent, among others, in one block
 
 
 def frame(image: bytes, max_pixels: int) -> Image.Image:
@@ -29,11 +29,11 @@ def frame(image: bytes, max_pixels: int) -> Image.Image:
         DamagedImage, UnsupportedImage, TooManyPixels: as ``model.sandbox.picture.read``.
     """
     try:
-        _, width, height, *_ = _SCREEN.unpack_from(image)
-        first = _first(image)
-        _, left, top, first_width, first_height, _ = _PICTURE.unpack_from(image, first.position)
-    except (struct.error, IndexError) as error:
-        raise DamagedImage("the picture is damaged: it is cut short") from error
+        first = first_frame(image)
+        _, width, height, *_ = unpack(_SCREEN, image, 0)
+        _, left, top, first_width, first_height, _ = unpack(_PICTURE, image, first.position)
+    except BrokenHeader as error:
+        raise undecodable(error) from error
     if not (width and height):  # browsers take the picture's then
         width, height = left + first_width, top + first_height
     check_size((width, height), max_pixels)
@@ -46,38 +46,17 @@ def frame(image: bytes, max_pixels: int) -> Image.Image:
     return picture.crop((-left, -top, width - left, height - top))
 
 
-def _first(image: bytes) -> _First:
-    """Where the first picture stands, and the extension before it that says which colour is transparent."""
-    position, control = _SCREEN.size + _table_bytes(image[_SCREEN.size - 3]), b""
-    while (kind := image[position]) != _SEPARATOR:
-        start = position
-        position += 1
-        if kind == _TRAILER:
-            raise DamagedImage("the picture is damaged: the GIF has no picture in it")
-        if kind == _EXTENSION:
-            position += 1
-            while length := image[position]:
-                position += 1 + length
-            position += 1
-            if image[start + 1] == _GRAPHIC_CONTROL:
-                control = image[start:position]
-    return _First(control, position)
-
-
-def _alone(image: bytes, first: _First) -> bytes:
+def _alone(image: bytes, first: FirstFrame) -> bytes:
     """A GIF whose screen is the first picture's: of a smaller or larger one Pillow would fill it up, or enlarge it."""
-    signature, _, _, table, _, shape = _SCREEN.unpack_from(image)
-    separator, _, _, width, height, what = _PICTURE.unpack_from(image, first.position)
+    signature, _, _, table, _, shape = unpack(_SCREEN, image, 0)
+    separator, _, _, width, height, what = unpack(_PICTURE, image, first.position)
+    control = None if first.control is None else _CONTROL.match(image, first.control)
     return b"".join(
         (
-            _SCREEN.pack(signature, width, height, table, 0, shape),
-            image[_SCREEN.size : _SCREEN.size + _table_bytes(table)],
-            first.control if len(first.control) == _CONTROL_BYTES else b"",
-            _PICTURE.pack(separator, 0, 0, width, height, what),
-            memoryview(image)[first.position + _PICTURE.size :],
+            struct.pack(_SCREEN, signature, width, height, table, 0, shape),
+            image[SCREEN_BYTES : SCREEN_BYTES + table_bytes(table)],
+            control[0] if control else b"",
+            struct.pack(_PICTURE, separator, 0, 0, width, height, what),
+            memoryview(image)[first.position + struct.calcsize(_PICTURE) :],
         )
     )
-
-
-def _table_bytes(what: int) -> int:
-    return 3 << (what & 7) + 1 if what & _HAS_TABLE else 0

@@ -11,7 +11,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from model import opencv
 from model.errors import DamagedImage
 from model.jpeg import CMYK_COMPONENTS, EXIF, Jpeg, UnknownSampling
-from model.sandbox.pillow import check_size, load
+from model.sandbox.limits import check_size
+from model.sandbox.pillow import load
 from model.sandbox.standard_error import CapturedStderr
 
 if TYPE_CHECKING:
@@ -46,11 +47,27 @@ def _by_simplejpeg(jpeg: Jpeg, request: DecodeRequest) -> Image.Image:
 
 
 def _by_pillow(jpeg: Jpeg, max_pixels: int, *, strict: bool) -> Image.Image:
-    """Pillow keeps to itself what libjpeg finds odd; OpenCV lets that write it to standard error."""
     image = jpeg.without_oddities()
     if strict:
-        with CapturedStderr() as captured:
-            opencv.decode(image)
-        if captured.text:
-            raise DamagedImage("the picture is damaged or cut short")
+        _check_by_opencv(image)
     return load(JpegImageFile, image, max_pixels)
+
+
+def check(jpeg: Jpeg) -> None:
+    """Decode a JPEG that another decoder shows, and that keeps to itself what libjpeg finds odd.
+
+    Raises:
+        DamagedImage: as ``model.jpeg.Jpeg.decode``, strictly.
+    """
+    try:
+        jpeg.decode("CMYK" if jpeg.frame.components == CMYK_COMPONENTS else "GRAY", 1, strict=True)
+    except UnknownSampling:
+        _check_by_opencv(jpeg.without_oddities())
+
+
+def _check_by_opencv(image: bytes) -> None:
+    """It lets libjpeg write to standard error what is odd."""
+    with CapturedStderr() as captured:
+        opencv.decode(image)
+    if captured.text:
+        raise DamagedImage("the picture is damaged or cut short")

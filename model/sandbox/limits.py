@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from model.errors import TooManyPixels
+
 # For all tries of a picture, by the clock: the process's own limit counts the processor's time, of which a busy machine
 # may give it little. Less than COMPUTE_LIMIT_S of model/serving/lease.py, at which the worker would end itself instead.
 WALL_LIMIT_S = 15.0
@@ -54,3 +56,13 @@ def limits(media_type: str, pixels: int, file_bytes: int) -> Limits:
         min(MOST_BYTES, _WORKING_BYTES + _COPIES * file_bytes + costs.bytes_per_pixel * pixels),
         min(CPU_LIMIT_S, math.ceil(_WORKING_S + costs.cpu_ns_per_pixel * pixels / 1e9)),
     )
+
+
+def check_size(size: tuple[int, int], max_pixels: int) -> None:
+    """Hold a width and a height against the limit.
+
+    Raises:
+        TooManyPixels: they make more pixels.
+    """
+    if size[0] * size[1] > max_pixels:
+        raise TooManyPixels(f"the picture is too large: it has more than {max_pixels} pixels")

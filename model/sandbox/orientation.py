@@ -8,12 +8,11 @@ from PIL import ExifTags
 
 from contract.image_header import isobmff
 from contract.image_header.header import BrokenHeader
+from model.jpeg import EXIF
 from model.orientation import AS_IT_LIES, way_up
 
 if TYPE_CHECKING:
     from PIL import Image
-
-_PREFIX = b"Exif\0\0"  # of JPEG's; Pillow puts it before a PNG's data too, and some writers before a WebP's
 
 # Quarter turns to the left, then perhaps a mirror: MIAF (ISO/IEC 23000-22, 7.3.6.7) has them in this order, and
 # Chromium takes them in it whatever the file's is. -1 is no mirror; 0 exchanges top and bottom, 1 left and right.
@@ -35,7 +34,8 @@ def orientation(picture: Image.Image, image: bytes, media_type: str) -> int:
             number = picture.getexif().get(ExifTags.Base.Orientation, AS_IT_LIES)
             return number if isinstance(number, int) else AS_IT_LIES
         case _:
-            return way_up(picture.info.get("exif", b"").removeprefix(_PREFIX), picture.info.get("xmp", b""))
+            # Pillow puts JPEG's prefix before a PNG's data too, and some writers before a WebP's.
+            return way_up(picture.info.get("exif", b"").removeprefix(EXIF), picture.info.get("xmp", b""))
 
 
 def _by_boxes(image: bytes) -> int:

@@ -12,6 +12,7 @@ from model.orientation import AS_IT_LIES, turned
 from model.png import Png
 from model.sandbox import avif, bmp, gif, heic, jpeg, pillow, png, tiff, webp
 from model.sandbox.colour import changes_colours, to_srgb
+from model.sandbox.limits import check_size
 from model.sandbox.messages import Found
 from model.sandbox.orientation import orientation
 from model.sandbox.transparency import on_white
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from model.sandbox.messages import DecodeRequest
 
 _FRAMES: dict[str, Callable[[bytes, int], Image.Image]] = {
-    "image/png": png.frame,
     "image/webp": webp.frame,
     "image/gif": gif.frame,
     "image/bmp": bmp.frame,
@@ -34,8 +34,7 @@ _FRAMES: dict[str, Callable[[bytes, int], Image.Image]] = {
     "image/heic": heic.frame,
 }
 """By media type, what gives the first frame of a file: loaded, 8 bits a channel, of a mode that ``to_srgb`` takes;
-``info`` has its profile, EXIF data and XMP."""
-
+``info`` has its profile, EXIF data and XMP. JPEG and PNG have further ways."""
 
 _NEARLY = 0.95  # coded pictures have a few rows and columns more than are shown
 
@@ -50,14 +49,19 @@ def read(image: bytes, request: DecodeRequest, max_pixels: int) -> Found:
         MemoryError: it takes more memory than there is.
     """
     ImageFile.LOAD_TRUNCATED_IMAGES = not request.strict
-    if request.media_type == "image/png" and request.strict and (png_file := Png.read(image, strict=True)).is_ordinary:
-        pillow.check_size(png_file.size, max_pixels)
-        return Found(_smaller(opencv.decode(png_file.pixels), request.reduction), profile_applied=False)
-    if request.media_type == "image/jpeg":
-        picture, reduction = jpeg.frame(image, max_pixels, request)
-    else:
-        with pillow.refusals():
-            picture, reduction = _FRAMES[request.media_type](image, max_pixels), request.reduction
+    reduction = request.reduction
+    with pillow.refusals():
+        match request.media_type:
+            case "image/jpeg":
+                picture, reduction = jpeg.frame(image, max_pixels, request)
+            case "image/png":
+                file = Png.read(image, strict=request.strict)
+                check_size(file.size, max_pixels)
+                if file.is_ordinary and request.strict:
+                    return Found(_smaller(opencv.decode(file.pixels), reduction), profile_applied=False)
+                picture = png.frame(file, max_pixels)
+            case _:
+                picture = _FRAMES[request.media_type](image, max_pixels)
     if min(picture.size) < _NEARLY * request.shorter_side:  # the header's size is that of something larger in the file
         reduction = 1
     way_up = orientation(picture, image, request.media_type) if request.exif_orientation else AS_IT_LIES

@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from model.errors import DamagedImage, PictureError, TooManyPixels, UnsupportedImage
+from model.sandbox.limits import check_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,12 +32,6 @@ def load(reader: type[ImageFile.ImageFile], image: bytes, max_pixels: int) -> Im
         picture.load()
     check_size(picture.size, max_pixels)  # some learn it while they decode
     return picture
-
-
-def check_size(size: tuple[int, int], max_pixels: int) -> None:
-    """Raises TooManyPixels."""
-    if size[0] * size[1] > max_pixels:
-        raise TooManyPixels(f"the picture is too large: it has more than {max_pixels} pixels")
 
 
 @contextmanager

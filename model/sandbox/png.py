@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageFile, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
-from model.png import MAX_PROFILE_BYTES, Png
 from model.sandbox.grey import eight_bits
 from model.sandbox.pillow import load
 from model.sandbox.strips import strips
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+    from model.png import Png
 
 _BIT_DEPTH = 24  # its position in the file
 _DEEP = 16
@@ -27,14 +28,12 @@ class _LowBytes(PngImagePlugin.PngImageFile):
         self.tile = [tile._replace(args="RGB;16L") for tile in self.tile]
 
 
-def frame(image: bytes, max_pixels: int) -> Image.Image:
+def frame(png: Png, max_pixels: int) -> Image.Image:
     """The picture, 8 bits a channel; its key colour, if it has one, has become alpha, of the palette in mode P.
 
     Raises:
         DamagedImage, UnsupportedImage, TooManyPixels: as ``model.sandbox.picture.read``.
     """
-    PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES  # the profile's, too
-    png = Png.read(image, strict=not ImageFile.LOAD_TRUNCATED_IMAGES)
     pixels = png.pixels
     picture: Image.Image = load(PngImagePlugin.PngImageFile, pixels, max_pixels)
     picture.info["xmp"] = png.xmp

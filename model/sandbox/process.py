@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pillow_heif
-from PIL import Image
+from PIL import AvifImagePlugin, Image, PngImagePlugin, TiffImagePlugin
 
 from model.errors import PictureError
+from model.png import MAX_PROFILE_BYTES
 from model.sandbox import picture
 from model.sandbox.limits import EXIT_OUT_OF_MEMORY, limits
 from model.sandbox.messages import REFUSALS, REPLY, REQUEST, STATUS, DecodeRequest, Refusal
@@ -66,8 +67,10 @@ def load_decoders() -> None:
     """All that a reader needs, set up as it needs it."""
     pillow_heif.options.DECODE_THREADS = 1  # a worker keeps to its own core
     pillow_heif.options.THUMBNAILS = pillow_heif.options.DEPTH_IMAGES = pillow_heif.options.AUX_IMAGES = False
-    pillow_heif.register_heif_opener()
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     Image.init()
+    TiffImagePlugin.READ_LIBTIFF = True  # Pillow's own reader is wrong about planes of 16 bits and chroma subsampling
+    PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES  # a profile's, too
     Image.MAX_IMAGE_PIXELS = None  # ``picture`` holds them against the service's own limit
 
 

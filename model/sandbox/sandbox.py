@@ -138,7 +138,6 @@ class Sandbox:
     def _after(self, request: DecodeRequest) -> None:
         if request.pixels > FRESH_READER_AFTER_PIXELS:
             self._end_of_reader()
-            self._reading()
 
     def _end_of_reader(self) -> int | None:
         """Its exit code, once it has seen that nothing more comes; if the server does not tell, it goes too."""

@@ -10,7 +10,6 @@ channels and more, unless those after transparency are said to mean nothing; Big
 from __future__ import annotations
 
 import zlib
-from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,11 @@ from PIL import ExifTags, Image, ImageFile
 from PIL import TiffImagePlugin as Tiff
 
 from model.errors import DamagedImage, UnsupportedImage
-from model.jpeg import Jpeg, UnknownSampling
+from model.jpeg import Jpeg
 from model.opencv import cv2
-from model.sandbox.pillow import check_size, refusals
+from model.sandbox import jpeg
+from model.sandbox.limits import check_size
+from model.sandbox.pillow import refusals
 from model.sandbox.standard_error import CapturedStderr
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ _TOPS = {
 _START_OF_IMAGE, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xd9"
 _INFLATED_BYTES = 1 << 20  # at a time, to be thrown away
 _BAND_ROWS = 64  # that are scaled together, to take little memory
-
-Tiff.READ_LIBTIFF = True  # Pillow's own reader is wrong about planes of 16 bits and chroma subsampling
 
 
 class _Stored(Tiff.TiffImageFile):
@@ -144,8 +143,7 @@ def _check_parts(image: bytes, said: _Directory) -> None:
         tables = bytes(said.tags.get(Tiff.JPEGTABLES, b""))[: -len(_END_OF_IMAGE)]
         for start, end in parts:
             whole = tables + image[start + len(_START_OF_IMAGE) : end] if tables else image[start:end]
-            with suppress(UnknownSampling):
-                Jpeg.read(whole).decode("GRAY", 1, strict=True)
+            jpeg.check(Jpeg.read(whole))
     else:
         planes = said.channels if said.planar else 1
         row_bytes = -(-width * said.channels // planes * said.bits // _BYTE)

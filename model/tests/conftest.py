@@ -11,6 +11,7 @@ from contract.limits import DEFAULT_MAX_PIXELS
 from model.bundle import LABELS, MANIFEST, MODEL, load_bundle
 from model.classifier import Classifier
 from model.decode import Decoder
+from model.sandbox.process import load_decoders
 from model.tests import networks
 from tests.support.missing import skip_or_fail
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MODELS = Path(__file__).parents[2] / "models"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _decoders() -> None:
+    """Set up as a reader in the sandbox has them: some tests ask its modules without its process."""
+    load_decoders()
 
 
 @pytest.fixture(scope="session")

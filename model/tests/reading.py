@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from contract.image_header import media_type
 from model.sandbox import picture
 from model.sandbox.messages import DecodeRequest
+from model.sandbox.process import load_decoders
 
 if TYPE_CHECKING:
     from cv2.typing import MatLike
@@ -21,6 +22,7 @@ def read(
     max_pixels: int = 1_000_000,
 ) -> MatLike:
     """Blue, green and red of each pixel."""
+    load_decoders()
     kind = media_type(image)
     assert kind is not None
     request = DecodeRequest(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from contract.image_header import media_type, read_size
+from contract.image_header import media_type, read_header
 from contract.image_header.header import BrokenHeader
 from model.errors import PictureError
 from model.sandbox.limits import limits
@@ -56,10 +56,10 @@ def read(decoder, image: bytes) -> MatLike:
 
 def stated_pixels(image: bytes) -> int:
     try:
-        size = read_size(image)
+        header = read_header(image)
     except BrokenHeader:
         return 0
-    return size.width * size.height if size else 0
+    return header.largest.pixels if header else 0
 
 
 @contextmanager

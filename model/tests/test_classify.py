@@ -211,7 +211,7 @@ def tiff_of_two_sizes(stated: tuple[int, int], decoded: tuple[int, int]) -> byte
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4) + data
 
 
-def test_opencv_holds_a_picture_against_the_same_limit_whatever_its_header_told_us(classify, tmp_path):
+def test_of_two_sizes_in_a_file_the_one_that_decoders_take_is_held_against_the_limit(classify, tmp_path):
     """It may read a file in another way than we do, and then it alone knows what the file will cost."""
     (tmp_path / "two sizes.tiff").write_bytes(tiff_of_two_sizes(stated=(10, 10), decoded=(400, 300)))
 

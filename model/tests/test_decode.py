@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from model.decode import Decoder
-from model.errors import TooManyPixels, UndecodableImage
+from model.errors import DamagedImage, TooManyPixels, UndecodableImage
 from model.opencv import cv2
 from tests.pictures import odd, profiles
 
@@ -276,3 +276,24 @@ def test_a_png_in_other_primaries_is_seen_in_its_colours(read, chunks):
 
     assert difference(read(in_p3), odd.photo()) > 2
     assert np.abs(read(in_p3).astype(int) - read(profiled)).mean() < 2  # the curve of gAMA is not quite that of P3
+
+
+NOTHING_LEFT = {
+    "HEIC of one piece": odd.heic()[: len(odd.heic()) // 2],
+    "BMP without pixels": odd.bmp()[:54],
+    "PNG without data": odd.png()[:41],
+}
+
+
+@pytest.mark.parametrize("image", NOTHING_LEFT.values(), ids=NOTHING_LEFT)
+def test_a_picture_of_which_nothing_is_left_is_refused_also_if_damage_is_wanted(decoder, image):
+    """Decoders give black for it, which a model gives a label."""
+    with pytest.raises(DamagedImage):
+        decoder.decode(image, exif_orientation=True, reduction=lambda _: 1, strict=False)
+
+
+@pytest.mark.parametrize("make", [odd.png, odd.bmp, odd.tiled_heic, odd.progressive_jpeg])
+def test_of_a_picture_that_is_cut_short_what_is_left_is_shown_if_it_is_wanted(decoder, make):
+    pixels = decoder.decode(make()[: len(make()) // 2], exif_orientation=True, reduction=lambda _: 1, strict=False)
+
+    assert pixels.shape == (300, 451, 3)

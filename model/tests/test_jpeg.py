@@ -179,7 +179,7 @@ def test_metadata_are_found_where_they_are():
 
 @pytest.mark.parametrize(
     ("position", "value", "reason"),
-    [(4, 12, "JPEGs of 12 bits and 3 components"), (9, 2, "JPEGs of 8 bits and 2 components")],
+    [(4, 12, "JPEGs of 12 bits"), (9, 2, "JPEGs of 2 components")],
 )
 def test_kinds_that_are_not_read_are_said_to_be_unsupported(position, value, reason):
     """They are no damage: the sender may convert them."""

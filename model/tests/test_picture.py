@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from model.errors import DamagedImage, TooManyPixels, UnsupportedImage
-from model.png import MAX_PROFILE_BYTES
+from model.png import MAX_PROFILE_BYTES, Png
 from model.sandbox import png as sandbox_png
 from model.tests.reading import read
 from tests.pictures import boxed, gifs, odd, oriented
@@ -60,7 +60,7 @@ def profile_chunk(profile):
 def test_a_pngs_profile_reaches_the_conversion_of_colours():
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
-    picture = sandbox_png.frame(png_with(profile_chunk(profile)), 1_000_000)
+    picture = sandbox_png.frame(Png.read(png_with(profile_chunk(profile)), strict=True), 1_000_000)
 
     assert picture.info["icc_profile"] == profile
 
@@ -81,7 +81,7 @@ def test_a_profile_that_is_of_no_use_does_not_keep_a_png_from_being_shown(chunk)
     """Pillow refuses the picture for most of them, as for a text that is too long."""
     image = png_with(profile_chunk(b"a profile"), after_pixels=True) if chunk is None else png_with(chunk)
 
-    assert "icc_profile" not in sandbox_png.frame(image, 1_000_000).info
+    assert "icc_profile" not in sandbox_png.frame(Png.read(image, strict=True), 1_000_000).info
     assert difference(read(image), odd.photo()) == 0
 
 

@@ -172,6 +172,7 @@ def test_a_large_picture_gets_a_reader_of_its_own(box, read):
     assert reader_of(box) == first
 
     read(odd.gif(), pixels=sandbox.FRESH_READER_AFTER_PIXELS + 1)
+    read(odd.gif())
 
     assert reader_of(box) != first
 

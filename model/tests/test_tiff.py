@@ -103,6 +103,31 @@ def test_what_is_not_sure_to_be_right_is_not_supported(image):
         tiff.frame(image, 10_000)
 
 
+@pytest.mark.parametrize("compression", ["none", "lzw", "deflate", "old deflate", "packbits", "lzma"])
+def test_every_compression_gives_the_same_picture(compression):
+    np.testing.assert_array_equal(shown(files.tiff(RGB, files.RGB, compression=compression)), RGB)
+
+
+@pytest.mark.parametrize("compression", ["none", "packbits"])
+def test_bits_may_stand_in_either_order(compression):
+    """As fax machines and scanners have them."""
+    image = files.tiff(RGB, files.RGB, compression=compression, fill_order=2)
+
+    np.testing.assert_array_equal(shown(image), RGB)
+
+
+@pytest.mark.parametrize(("samples", "predictor"), [(RGB, 2), (deep(RGB), 2), (GREY.astype(np.float32), 3)])
+@pytest.mark.parametrize("compression", ["lzw", "deflate", "lzma"])
+def test_differences_between_neighbours_are_added_up(samples, predictor, compression):
+    """Most programs store photos so."""
+    plain = files.tiff(samples, files.RGB if samples.shape[2] > 1 else files.GREY)
+    image = files.tiff(
+        samples, files.RGB if samples.shape[2] > 1 else files.GREY, compression=compression, predictor=predictor
+    )
+
+    np.testing.assert_array_equal(shown(image), shown(plain))
+
+
 @pytest.mark.parametrize("samples", [RGB, RGB.astype(np.float32)], ids=["8 bits", "32 bits"])
 @pytest.mark.parametrize("layout", LAYOUTS[:3], ids=str)
 def test_a_strip_or_tile_that_ends_early_is_damage(samples, layout):
@@ -182,9 +207,10 @@ def test_damage_in_a_fax_is_refused(compression):
         tiff.frame(with_part_zeroed(image, 0.2), 1_000_000)
 
 
-def test_damage_in_a_jpeg_within_a_tiff_is_refused():
+@pytest.mark.parametrize("mode", ["L", "RGB", "YCbCr", "CMYK"])
+def test_damage_in_a_jpeg_within_a_tiff_is_refused(mode):
     """Libjpeg fills up with grey there too."""
-    image = odd.encoded(odd.photo(), "TIFF", compression="jpeg")
+    image = odd.encoded(odd.photo().convert(mode), "TIFF", compression="jpeg")
 
     assert tiff.frame(image, 1_000_000).size == (451, 300)
     with pytest.raises(DamagedImage):

@@ -44,9 +44,9 @@ def avif_larger_than_its_boxes_say() -> bytes:
     return bytes(whole)
 
 
-def avif_whose_alpha_is_larger(side: int = 4096) -> bytes:
+def avif_whose_alpha_is_larger() -> bytes:
     """The picture is small; the plane of its alpha has 16 megapixels."""
-    colour, alpha = _Coded.of(SIZE), _Coded.of((side, side))
+    colour, alpha = _Coded.of(SIZE), _Coded.of((4096, 4096))
     return _avif(
         [_Item(b"av01", 0, bytes([1, 2, _ESSENTIAL | 3])), _Item(b"av01", 1, bytes([1, 2, _ESSENTIAL | 4, 5]))],
         contents=[colour.data, alpha.data],
@@ -61,9 +61,10 @@ def avif_whose_alpha_is_larger(side: int = 4096) -> bytes:
     )
 
 
-def avif_of_many_tiles(side: int = 64) -> bytes:
+def avif_of_many_tiles() -> bytes:
     """A grid of 64 x 64 pictures of 64 x 64 pixels, which are one and the same; its box says 100 x 100."""
-    tile, tiles = _Coded.of((64, 64)), side * side
+    side = 64
+    tile, tiles = _Coded.of((side, side)), side * side
     return _avif(
         [_Item(b"grid", 0, bytes([1, 3])), *[_Item(b"av01", 1, bytes([2, 3, _ESSENTIAL | 4]))] * tiles],
         contents=[struct.pack(">BBBBHH", 0, 0, side - 1, side - 1, 64 * side, 64 * side), tile.data],

@@ -32,8 +32,8 @@ def box(kind: bytes, *content: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(inside), kind) + inside
 
 
-def full_box(kind: bytes, *content: bytes, version: int = 0, flags: int = 0) -> bytes:
-    return box(kind, struct.pack(">I", version << 24 | flags), *content)
+def full_box(kind: bytes, *content: bytes, version: int = 0) -> bytes:
+    return box(kind, struct.pack(">I", version << 24), *content)
 
 
 def avif(picture: Image.Image, **options: object) -> tuple[list[bytes], bytes]:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-GREY_WHITE_IS_ZERO, GREY, RGB, PALETTE, CMYK, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 5, 6, 8, 9
-UNSPECIFIED, ASSOCIATED, UNASSOCIATED = 0, 1, 2
+GREY, RGB, CIELAB = 1, 2, 8
 
 _KINDS = {"u": 1, "i": 2, "f": 3}
 _TYPES = {"B": (1, "B"), "H": (3, "H"), "I": (4, "I"), "Q": (16, "Q"), "undefined": (7, "B"), "ascii": (2, "B")}
