@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
 
 from contract.settings import SharedSettings
 
 
 def _switch(value: Any) -> Any:
     return {"on": True, "off": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _networks(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
 class Settings(SharedSettings):
@@ -29,6 +38,10 @@ class Settings(SharedSettings):
         SecretStr(""),
         validate_default=False,
         description="Key to /admin, 16 or more printable ASCII characters. Empty: /admin is closed.",
+    )
+    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_networks)] = Field(
+        (),
+        description="Addresses or networks of proxies whose X-Forwarded-For is believed, with commas between.",
     )
     request_timeout_s: float = Field(30, gt=0, le=600, description="A request's deadline, in seconds.")
     top_k: int = Field(

@@ -57,7 +57,7 @@ def configuration() -> str:
 
 def default(field: FieldInfo) -> str:
     value: Any = field.default
-    if field.default_factory is not None or value is None:
+    if field.default_factory is not None or value is None or value == ():
         return ""
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from api.core import live_workers
+from api.core.client import Client
 from api.services import Services
 from api.settings import Settings
 from contract import keys
@@ -116,7 +117,7 @@ def test_a_hit_costs_one_look(workers, worker, services):
     """Three reads, in one round trip: stored answer, job in flight, and the queue's length for admission."""
 
     def ask() -> str:
-        return str(services.inference.classify(b"tabby").cache)
+        return str(services.inference.classify(b"tabby", Client("192.0.2.1")).cache)
 
     workers.submit("tabby")
     worker.work()

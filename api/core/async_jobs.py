@@ -14,6 +14,7 @@ from contract.errors import RETRY_SOON_S, BackendDown
 
 if TYPE_CHECKING:
     from api.core.admission import Admission
+    from api.core.client import Client
     from api.core.live_workers import LiveWorkers, WorkerPool
     from api.settings import Settings
     from contract.async_jobs import AsyncJob, AsyncJobs
@@ -53,7 +54,15 @@ class AsyncInference:
         self._admission.check_async(destination, self._expected_wait_s(destination.pool), self._settings.job_ttl_s)
 
     def create(
-        self, image: bytes, *, top_k: int, min_score: float, top_k_sent: bool, strict: bool, key: str | None
+        self,
+        image: bytes,
+        client: Client,
+        *,
+        top_k: int,
+        min_score: float,
+        top_k_sent: bool,
+        strict: bool,
+        key: str | None,
     ) -> AsyncJob:
         """Accept one checked picture, or return the job created with the same idempotency key before.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from api.core.admission import Admission
+    from api.core.client import Client
     from api.core.live_workers import LiveWorkers, WorkerPool
     from api.settings import Settings
     from contract.image_store import ImageStore
@@ -89,7 +90,7 @@ class Inference:
         """
         self._admission.check_before_body(self._deadline())
 
-    def classify(self, image: bytes, *, strict: bool = True) -> Answer:
+    def classify(self, image: bytes, client: Client, *, strict: bool = True) -> Answer:
         """Answer one checked picture, from a stored answer or by a worker.
 
         Args:
@@ -109,7 +110,7 @@ class Inference:
             return self._finish(found, deadline)
 
     def classify_all(
-        self, images: Iterable[bytes | ServiceError], *, strict: bool = True
+        self, images: Iterable[bytes | ServiceError], client: Client, *, strict: bool = True
     ) -> list[Answer | ServiceError]:
         """Answer several pictures as ``classify`` does, in order; an error is the answer of its own picture only.
 

@@ -11,6 +11,7 @@ import pytest
 from urllib3 import encode_multipart_formdata
 
 from api.app import create_app
+from api.core.client import Client
 from api.core.errors import Overloaded, Undecodable
 from api.core.inference import Answer
 from api.services import Services
@@ -44,7 +45,7 @@ class CatInference:
     def admit(self) -> None:
         """Never busy before the body is read."""
 
-    def classify(self, image: bytes, *, strict: bool = True) -> Answer:
+    def classify(self, image: bytes, _client: Client, *, strict: bool = True) -> Answer:
         if image in self.trouble:
             raise self.trouble[image]
         damaged = image in self.damaged
@@ -53,13 +54,13 @@ class CatInference:
         return Answer("a" * 64, replace(SEEN, damaged=damaged), self.cache, waited_ms=25.0)
 
     def classify_all(
-        self, images: Iterable[bytes | ServiceError], *, strict: bool = True
+        self, images: Iterable[bytes | ServiceError], _client: Client, *, strict: bool = True
     ) -> list[Answer | ServiceError]:
         return [image if isinstance(image, ServiceError) else self._outcome(image, strict=strict) for image in images]
 
     def _outcome(self, image: bytes, *, strict: bool) -> Answer | ServiceError:
         try:
-            return self.classify(image, strict=strict)
+            return self.classify(image, Client("192.0.2.1"), strict=strict)
         except ServiceError as error:
             return error
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.app import create_app
+from api.core.client import Client
 from api.core.errors import NotAnImage, NoWorker, Overloaded, Undecodable
 from api.core.inference import Answer
 from api.services import Services
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from api.core.inference import Inference
     from tests.support.server import Server
+
+CLIENT = Client("192.0.2.1")
 
 
 @pytest.fixture
@@ -60,12 +63,12 @@ def open_inference(open_services: Callable[..., Services]) -> Callable[..., Infe
 
 
 def ask(inference: Inference, script: str):
-    answer = inference.classify(script.encode())
+    answer = inference.classify(script.encode(), CLIENT)
     return answer.classification.labels[0].label, answer.cache
 
 
 def ask_all(inference: Inference, *scripts: str):
-    outcomes = inference.classify_all(script.encode() for script in scripts)
+    outcomes = inference.classify_all((script.encode() for script in scripts), CLIENT)
     return [
         (outcome.classification.labels[0].label, outcome.cache) if isinstance(outcome, Answer) else type(outcome)
         for outcome in outcomes
@@ -122,13 +125,13 @@ def test_a_damaged_picture_is_answered_to_those_who_want_what_is_there_of_it(wor
     workers.start()
     inference = open_inference()
     for cache in ("miss", "hit"):
-        answer = inference.classify(b"damaged", strict=False)
+        answer = inference.classify(b"damaged", CLIENT, strict=False)
 
         assert (answer.classification.damaged, answer.cache) == (True, cache)
         with pytest.raises(Undecodable):
-            inference.classify(b"damaged")
-        assert [type(outcome) for outcome in inference.classify_all([b"damaged"], strict=True)] == [Undecodable]
-        assert [type(outcome) for outcome in inference.classify_all([b"damaged"], strict=False)] == [Answer]
+            inference.classify(b"damaged", CLIENT)
+        assert [type(outcome) for outcome in inference.classify_all([b"damaged"], CLIENT, strict=True)] == [Undecodable]
+        assert [type(outcome) for outcome in inference.classify_all([b"damaged"], CLIENT, strict=False)] == [Answer]
 
 
 def test_strict_and_lenient_requests_for_one_picture_at_once_do_not_join(workers, open_inference):
@@ -136,7 +139,9 @@ def test_strict_and_lenient_requests_for_one_picture_at_once_do_not_join(workers
     inference = open_inference()
     pretend_worker(workers.redis, service_ms=1)
     with ThreadPoolExecutor(2) as senders:
-        strict, lenient = (senders.submit(inference.classify, b"damaged", strict=strict) for strict in (True, False))
+        strict, lenient = (
+            senders.submit(inference.classify, b"damaged", CLIENT, strict=strict) for strict in (True, False)
+        )
         eventually(lambda: queued(workers.redis) == len(workers.redis.keys("inflight:*")) == 2, "both are queued")
         workers.start()
 
@@ -320,7 +325,7 @@ def test_what_was_wrong_with_an_upload_before_is_passed_on_in_its_place(workers,
     workers.start()
     fault = NotAnImage("no picture")
 
-    first, second = open_inference().classify_all([fault, b"tabby"])
+    first, second = open_inference().classify_all([fault, b"tabby"], CLIENT)
     assert first is fault
     assert isinstance(second, Answer)
 

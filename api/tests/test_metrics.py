@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
+    from api.core.client import Client
     from api.core.inference import Cache
     from api.core.live_workers import LiveWorkers
     from contract.job_queue import JobQueue
@@ -65,7 +66,7 @@ class Backend:
         if self.busy is not None:
             raise self.busy
 
-    def classify(self, data: bytes, *, strict: bool = True) -> Answer:
+    def classify(self, data: bytes, _client: Client, *, strict: bool = True) -> Answer:
         del data, strict
         if self.trouble is not None:
             raise self.trouble

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from flask.testing import FlaskClient
 
+    from api.core.client import Client
+
 
 JSON = {"Accept": "application/json"}
 LABELS = ("Egyptian_cat", "tabby", "tiger_cat", "lynx", "<b>screen</b>", "mouse")
@@ -41,7 +43,7 @@ class CatInference:
     def admit(self) -> None:
         """Never busy before the body is read."""
 
-    def classify(self, image: bytes) -> Answer:
+    def classify(self, image: bytes, _client: Client) -> Answer:
         if self.trouble is not None:
             raise self.trouble
         labels = tuple(Label(label, score) for label, score in zip(LABELS, SCORES, strict=True))

@@ -13,6 +13,7 @@ from api.core.errors import InvalidUpload, TooManyPictures, without_frames
 from api.core.inference import Answer
 from api.http.parameters import Wanted, inferred
 from api.http.response_headers import describe, elapsed_ms
+from api.http.sender import current_client
 from api.http.upload import Upload, files_of
 from api.services import Services
 from contract.errors import DeadlineExceeded, ServiceError, TemporarilyUnavailable
@@ -42,7 +43,7 @@ def infer() -> ResponseReturnValue:
     services.inference.admit()
     wanted = Wanted.from_request(request, services.settings)
     upload = Upload.from_request(request, services.settings)
-    answer = services.inference.classify(upload.data, strict=wanted.strict)
+    answer = services.inference.classify(upload.data, current_client(), strict=wanted.strict)
     return describe(jsonify(inferred(answer.classification, wanted)), answer)
 
 
@@ -64,7 +65,8 @@ def infer_batch() -> ResponseReturnValue:
         raise TooManyPictures(
             f"at most {services.settings.max_batch_files} pictures are taken at once, and the request has {len(files)}"
         )
-    outcomes = services.inference.classify_all(_checked(files, services.settings), strict=wanted.strict)
+    images = _checked(files, services.settings)
+    outcomes = services.inference.classify_all(images, current_client(), strict=wanted.strict)
     answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
     if not answers:
         _raise_what_may_pass(outcomes)

@@ -13,6 +13,7 @@ from api.feedback.log import MAX_CHARACTERS
 from api.http.html import in_words, prefers_json
 from api.http.parameters import SCORE_DECIMALS
 from api.http.response_headers import describe, elapsed_ms
+from api.http.sender import current_client
 from api.http.upload import Upload
 from api.services import Services
 from contract.errors import ServiceError
@@ -89,7 +90,7 @@ def upload_page(**shown: Any) -> str:
 def _classify() -> Answer:
     services = Services.current()
     services.inference.admit()
-    return services.inference.classify(Upload.from_request(request, services.settings).data)
+    return services.inference.classify(Upload.from_request(request, services.settings).data, current_client())
 
 
 def _shown(answer: Answer) -> Shown:

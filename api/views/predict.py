@@ -12,6 +12,7 @@ from api.core.errors import InvalidUpload
 from api.http.parameters import SCORE_DECIMALS, Wanted, labels_of
 from api.http.problems import detail_of
 from api.http.response_headers import describe
+from api.http.sender import current_client
 from api.http.upload import Upload
 from api.services import Services
 
@@ -36,7 +37,8 @@ def predict() -> ResponseReturnValue:
     services.inference.admit()
     try:
         wanted = Wanted.from_request(request, services.settings)
-        answer = services.inference.classify(Upload.from_request(request, services.settings).data, strict=wanted.strict)
+        upload = Upload.from_request(request, services.settings)
+        answer = services.inference.classify(upload.data, current_client(), strict=wanted.strict)
     except (InvalidUpload, RequestEntityTooLarge) as fault:
         return _refusal(fault), HTTPStatus.BAD_REQUEST
     best = answer.classification.labels[0]
