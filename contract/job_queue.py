@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from base64 import b64decode
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ FAILURE_TTL_S = 7 * 86400  # a dead letter is kept for a week, for an operator t
 JOB_TIMEOUT_S = 60  # for RQ's tools to show; a worker whose batch hangs ends itself sooner (model/serving/lease.py)
 # Our workers count tries themselves. This is for RQ's own tools, whose sweep would otherwise fail a dead worker's jobs.
 RETRY = Retry(max=3, interval=0, enqueue_at_front=True)
+LEAVE_TRIES = 5  # if others join or leave each time, the job's deadline ends it
 INFLIGHT_GRACE_S = 5  # other requests may join right up to the deadline of the first
 RECONNECT_FOR_S = 3.0  # a waiting request tolerates an absence of Redis for this long
 RECONNECT_PAUSE_S = 0.2
@@ -162,7 +164,10 @@ class JobQueue:
     def enqueue(
         self, pipe: Pipeline, queue: str, job_id: str, job: ClassifyJob, *, wanted_for_s: float, result_ttl_s: int
     ) -> None:
-        """Add a new job to a MULTI: RQ's record, and the ``wanted`` key, which lives ``wanted_for_s`` seconds."""
+        """Add a new job to a MULTI: RQ's record, and the ``wanted`` key, which lives ``wanted_for_s`` seconds.
+
+        The key counts who waits for the job: one so far.
+        """
         pipe.set(keys.wanted(job_id), 1, px=int(wanted_for_s * 1000))
         self._queue(queue).enqueue_call(
             TASK,
@@ -178,20 +183,43 @@ class JobQueue:
         )
 
     def join(self, job_id: str, wanted_for_s: float) -> bool:
-        """Keep another request's job wanted for ``wanted_for_s`` seconds; returns whether it still exists.
+        """Wait for another request's job too, which keeps it wanted for ``wanted_for_s`` seconds.
 
         If it is already wanted for longer, that is not shortened.
+
+        Returns:
+            Whether the job still exists, and can be waited for.
 
         Raises:
             BackendDown: Redis does not answer.
         """
-        milliseconds = int(wanted_for_s * 1000)
+        key, milliseconds = keys.wanted(job_id), int(wanted_for_s * 1000)
         with redis_errors(), self._commands.pipeline() as pipe:
-            pipe.set(keys.wanted(job_id), 1, px=milliseconds, nx=True)
-            pipe.pexpire(keys.wanted(job_id), milliseconds, gt=True)
+            pipe.incr(key)
+            pipe.pexpire(key, milliseconds, nx=True)
+            pipe.pexpire(key, milliseconds, gt=True)
             pipe.exists(keys.rq_job(job_id))
-            *_, exists = pipe.execute()
-        return bool(exists)
+            counted, *_, exists = pipe.execute(raise_on_error=False)
+        return bool(exists) and not isinstance(counted, Exception)  # otherwise somebody has written on the key
+
+    def leave(self, job_id: str) -> None:
+        """Wait for a job no longer. When the last of those who waited has left, it is dropped once its turn comes.
+
+        Raises:
+            BackendDown: Redis does not answer.
+        """
+        key = keys.wanted(job_id)
+        for _ in range(LEAVE_TRIES):
+            with suppress(WatchError), redis_errors(), self._commands.pipeline() as pipe:
+                pipe.watch(key)  # type: ignore[no-untyped-call]
+                waiting: Any = pipe.get(key)
+                pipe.multi()
+                if waiting is not None and waiting.isdigit() and int(waiting) > 1:
+                    pipe.decr(key)
+                else:
+                    pipe.delete(key)
+                pipe.execute()
+                return
 
     def forget(self, model: str, computation: str, job_id: str) -> None:
         """Stop other requests from joining the job, after it has ended without an answer.

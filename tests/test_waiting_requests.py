@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from contextlib import ExitStack, closing
+from functools import partial
 from http.client import HTTPConnection
 from math import inf
 from typing import TYPE_CHECKING
@@ -11,6 +14,7 @@ import pytest
 
 from api import gunicorn_conf
 from contract import keys
+from contract.job_queue import queue_name
 from contract.worker_registry import WorkerEntry, heartbeat, register
 from tests.support.api import Api
 from tests.support.scripted_worker import DIGEST, GIF, MODEL
@@ -50,11 +54,11 @@ def api(valkey: Server, workers: ScriptedWorkers, tmp_path: Path) -> Iterator[Ap
         yield api
 
 
-def send(api: Api, picture: str) -> HTTPConnection:
-    """Send a picture without waiting for its answer."""
+def send(api: Api, *pictures: str, path: str = "/predict") -> HTTPConnection:
+    """Send pictures without waiting for their answer."""
     connection = HTTPConnection(*api.address, timeout=DEADLINE_S)
-    body = HEAD + GIF + picture.encode() + b"\r\n--b--\r\n"
-    connection.request("POST", "/predict", body, {"Content-Type": "multipart/form-data; boundary=b"})
+    body = b"".join(HEAD + GIF + picture.encode() + b"\r\n" for picture in pictures) + b"--b--\r\n"
+    connection.request("POST", path, body, {"Content-Type": "multipart/form-data; boundary=b"})
     return connection
 
 
@@ -76,3 +80,108 @@ def test_hundreds_of_requests_wait_at_once_and_cost_neither_errors_nor_threads(w
 def test_gunicorn_serves_requests_as_greenlets():
     """The assumption of the test above, tested alone."""
     assert gunicorn_conf.worker_class == "gevent"
+
+
+# Clients that hang up
+
+
+def queued(workers: ScriptedWorkers) -> int:
+    return int(workers.redis.llen(f"rq:queue:{queue_name(MODEL)}"))
+
+
+def waiting_for(workers: ScriptedWorkers) -> list[int]:
+    """By how many requests each job is waited for."""
+    names = workers.redis.keys("wanted:*")
+    return sorted(int(count) for count in (workers.redis.mget(names) if names else []) if count is not None)
+
+
+def test_what_nobody_waits_for_any_more_is_not_computed(workers, api):
+    """Otherwise whoever asks and hangs up, again and again, keeps the workers busy for nobody."""
+    leaving, staying = [send(api, f"left {n}") for n in range(20)], send(api, "stayed")
+    eventually(lambda: waiting_for(workers) == [1] * 21, "all wait")
+    for connection in leaving:
+        connection.close()
+    eventually(lambda: waiting_for(workers) == [1], "the service has noticed")
+    workers.start()
+
+    assert staying.getresponse().status == 200
+    assert workers.batches() == ["stayed"]
+    assert "classifier_abandoned_total 20.0" in api.get("/metrics").text
+    staying.close()
+
+
+def test_a_picture_is_computed_as_long_as_one_of_those_who_wait_for_it_is_there(workers, api):
+    first = send(api, "shared")
+    eventually(lambda: waiting_for(workers) == [1], "the first waits")
+    with closing(send(api, "shared")) as second:
+        eventually(lambda: waiting_for(workers) == [2], "the second waits for the same job")
+        first.close()
+        eventually(lambda: waiting_for(workers) == [1], "the service has noticed")
+        workers.start()
+
+        assert second.getresponse().status == 200
+    assert workers.batches() == ["shared"]
+
+
+def test_a_batch_is_dropped_with_all_its_pictures(workers, api):
+    connection = send(api, "one", "two", "three", path="/infer/batch")
+    eventually(lambda: waiting_for(workers) == [1, 1, 1], "all wait")
+    connection.close()
+    eventually(lambda: waiting_for(workers) == [], "nobody wants them")
+    with closing(send(api, "tabby")) as other:
+        workers.start()
+
+        assert other.getresponse().status == 200
+    assert workers.batches() == ["tabby"]
+
+
+def test_a_client_that_closes_its_sending_side_counts_as_gone(workers, api):
+    """Its end of the connection looks the same as that of one who has left."""
+    with closing(send(api, "half")) as connection:
+        eventually(lambda: waiting_for(workers) == [1], "it waits")
+        connection.sock.shutdown(socket.SHUT_WR)
+        answer = connection.getresponse()
+
+        assert (answer.status, waiting_for(workers)) == (400, [])
+
+
+def test_a_client_that_sends_its_next_request_early_is_still_there(workers, api):
+    with closing(send(api, "tabby")) as connection:
+        eventually(lambda: waiting_for(workers) == [1], "it waits")
+        connection.sock.sendall(b"GET /livez HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        workers.start()
+        received = b"".join(iter(partial(connection.sock.recv, 65536), b""))
+
+    assert received.count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_the_connection_to_redis_of_a_request_that_was_left_serves_no_other(workers, api):
+    """It may still receive what the request before it waited for."""
+    for n in range(10):
+        leaving = send(api, f"left {n}")
+        eventually(lambda: waiting_for(workers) == [1], "it waits")
+        leaving.close()
+        eventually(lambda: waiting_for(workers) == [], "the service has noticed")
+    workers.start()
+    labels = []
+    for n in range(10):
+        with closing(send(api, f"tabby {n}")) as connection:
+            labels.append(json.load(connection.getresponse())["prediction"])
+
+    assert labels == [f"tabby {n}" for n in range(10)]
+
+
+def test_the_jobs_of_an_api_process_that_dies_end_with_their_deadline(workers, valkey, tmp_path):
+    """It can't say any more that nobody waits."""
+    with Api(valkey.url, tmp_path, processes=1, REQUEST_TIMEOUT_S="2") as api:
+        send(api, "left").close()
+        with closing(send(api, "cut off")):
+            eventually(lambda: waiting_for(workers) == [1], "the second waits")
+            (process,) = api.processes()
+            process.kill()
+            eventually(lambda: waiting_for(workers) == [], "the deadline is over")
+    assert queued(workers) >= 1
+    workers.start()
+    eventually(lambda: queued(workers) == 0, "they are taken")
+
+    assert workers.batches() == []

@@ -51,6 +51,10 @@ class WrongAdminKey(ServiceError):
     """The request has no admin key, or not the one that is set."""
 
 
+class ClientGone(ServiceError):
+    """Whoever sent the request has hung up, or has closed his side of the connection, before the answer was there."""
+
+
 class Overloaded(TemporarilyUnavailable):
     """The request would not be answered before its deadline, so it is not started."""
 

@@ -6,11 +6,12 @@ A batch takes these steps for several pictures side by side: all are submitted b
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from api.core.errors import TooLarge, Undecodable, without_frames
+from api.core.errors import ClientGone, TooLarge, Undecodable, without_frames
 from contract.deadline import Deadline
 from contract.errors import BackendDown, DeadlineExceeded, JobLost, ServiceError, WorkerFault
 from contract.job_queue import Submission
@@ -102,12 +103,13 @@ class Inference:
             DeadlineExceeded: no worker answered within ``request_timeout_s``.
             WorkerFault: the workers gave it up.
             UnknownOutcome: a newer worker answered in a form that this version does not know.
+            ClientGone: nobody is there any more to read the answer; the job is dropped with the last who waited for it.
         """
         deadline = self._deadline()
         with self._admission.place():
             found = self._begin(self._job(self._store.put(image), strict=strict), deadline)
             del image  # its bytes need no memory while the request waits
-            return self._finish(found, deadline)
+            return self._finish(found, client, deadline)
 
     def classify_all(
         self, images: Iterable[bytes | ServiceError], client: Client, *, strict: bool = True
@@ -133,7 +135,7 @@ class Inference:
             ended = {picture: entry for picture, entry in begun.items() if not isinstance(entry, PendingAnswer)}
             ended |= _each(
                 {
-                    picture: partial(self._finish, entry, deadline)
+                    picture: partial(self._finish, entry, client, deadline)
                     for picture, entry in begun.items()
                     if isinstance(entry, PendingAnswer)
                 }
@@ -161,7 +163,7 @@ class Inference:
         self._admission.check(pool, deadline)
         return PendingAnswer(job, pool, self._submit(pool, job, deadline), started)
 
-    def _finish(self, found: Answer | PendingAnswer, deadline: Deadline) -> Answer:
+    def _finish(self, found: Answer | PendingAnswer, client: Client, deadline: Deadline) -> Answer:
         """Wait; a job that ended without an answer is replaced by another.
 
         Raises:
@@ -171,7 +173,7 @@ class Inference:
             return found
         pending = found
         for replacements_left in reversed(range(JOBS)):
-            outcome = self._outcome(pending.submission, deadline)
+            outcome = self._outcome(pending.submission, client, deadline)
             if outcome is not None:
                 return pending.answer(_classified(outcome))
             self._queue.forget(pending.pool.model, pending.job.computation, pending.submission.job_id)
@@ -202,10 +204,15 @@ class Inference:
             self._queue.forget(pool.model, job.computation, job_id)
         return exists
 
-    def _outcome(self, submission: Submission, deadline: Deadline) -> Outcome | None:
+    def _outcome(self, submission: Submission, client: Client, deadline: Deadline) -> Outcome | None:
         """The job's outcome, or None if it has none that this request can use."""
         try:
-            outcome = self._queue.wait(submission.job_id, deadline)
+            with client.watched():
+                outcome = self._queue.wait(submission.job_id, deadline)
+        except ClientGone:
+            with suppress(BackendDown):  # then nobody wants the job once its deadline is over
+                self._queue.leave(submission.job_id)
+            raise
         except JobLost:
             return None
         except WorkerFault:

@@ -43,6 +43,7 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     api_errors.Undecodable: HTTPStatus.UNPROCESSABLE_ENTITY,
     api_errors.AdminClosed: HTTPStatus.FORBIDDEN,
     api_errors.WrongAdminKey: HTTPStatus.UNAUTHORIZED,
+    api_errors.ClientGone: HTTPStatus.BAD_REQUEST,
     api_errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     api_errors.NoWorker: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BackendDown: HTTPStatus.SERVICE_UNAVAILABLE,

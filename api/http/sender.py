@@ -5,12 +5,15 @@ Whoever writes an ``X-Forwarded-For`` can write anything into it. It is read onl
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
 from flask import request
 
 from api.core.client import Client
+from api.http.hang_up import watched
+from api.metrics.recorder import Metrics
 from api.services import Services
 
 if TYPE_CHECKING:
@@ -25,7 +28,11 @@ IPV6_PREFIX = 64  # what one customer is given at least (RFC 6177): single addre
 
 def current_client() -> Client:
     """The client of the current request."""
-    return Client(sender_of(request.environ, Services.current().settings.trusted_proxies))
+    sender = sender_of(request.environ, Services.current().settings.trusted_proxies)
+    connection = request.environ.get("gunicorn.socket")
+    if connection is None:
+        return Client(sender)
+    return Client(sender, partial(watched, connection.fileno(), Metrics.current().count_abandoned))
 
 
 def sender_of(environ: WSGIEnvironment, trusted_proxies: Networks) -> str:

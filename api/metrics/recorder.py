@@ -71,6 +71,9 @@ class Metrics:
             ("reason",),
             [(reason,) for reason in REASONS.values()],
         )
+        self._abandoned = Counter(
+            row, "classifier_abandoned", "Pictures whose clients hung up before the answer.", (), [()]
+        )
         row.open()
         self._in_flight.clear()
 
@@ -116,6 +119,10 @@ class Metrics:
         """A request has been refused for the time being."""
         self._refusals.add(next(reason for kind, reason in REASONS.items() if isinstance(error, kind)))
 
+    def count_abandoned(self) -> None:
+        """A client has hung up while it waited for a picture's answer."""
+        self._abandoned.add()
+
     def counting_in_flight(self, application: WSGIApplication) -> WSGIApplication:
         def counted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             self._in_flight.change(1)
@@ -130,7 +137,8 @@ class Metrics:
         """Every instrument with its numbers of all processes, for Prometheus."""
         sums = self._row.sums()
         instruments = (
-            self._requests, self._in_flight, self._classifying, self._answers, self._stages, self._refusals
+            self._requests, self._in_flight, self._classifying, self._answers, self._stages, self._refusals,
+            self._abandoned,
         )  # fmt: skip
         return [instrument.family(sums) for instrument in instruments]
 

@@ -56,6 +56,7 @@ RAISED_BY: dict[str, list[Exception]] = {
         errors.DeadlineExceeded("-"),
         errors.WorkerFault("-"),
         errors.UnknownOutcome("-"),
+        api_errors.ClientGone("-"),
     ],
     "inference.classify_all": [api_errors.Overloaded("-")],
     "feedback.append": [errors.BackendDown("-")],

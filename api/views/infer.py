@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, jsonify, request
 
-from api.core.errors import InvalidUpload, TooManyPictures, without_frames
+from api.core.errors import ClientGone, InvalidUpload, TooManyPictures, without_frames
 from api.core.inference import Answer
 from api.http.parameters import Wanted, inferred
 from api.http.response_headers import describe, elapsed_ms
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 bp = Blueprint("infer", __name__)
 
-PASSING = (TemporarilyUnavailable, DeadlineExceeded)
+PASSING = (TemporarilyUnavailable, DeadlineExceeded, ClientGone)
 
 
 @bp.post("/infer")

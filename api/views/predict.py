@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from api.core.errors import InvalidUpload
+from api.core.errors import ClientGone, InvalidUpload
 from api.http.parameters import SCORE_DECIMALS, Wanted, labels_of
 from api.http.problems import detail_of
 from api.http.response_headers import describe
@@ -39,7 +39,7 @@ def predict() -> ResponseReturnValue:
         wanted = Wanted.from_request(request, services.settings)
         upload = Upload.from_request(request, services.settings)
         answer = services.inference.classify(upload.data, current_client(), strict=wanted.strict)
-    except (InvalidUpload, RequestEntityTooLarge) as fault:
+    except (InvalidUpload, ClientGone, RequestEntityTooLarge) as fault:
         return _refusal(fault), HTTPStatus.BAD_REQUEST
     best = answer.classification.labels[0]
     body: Prediction = {"success": True, "prediction": best.label, "score": round(best.score, SCORE_DECIMALS)}
@@ -52,8 +52,8 @@ def predict() -> ResponseReturnValue:
     return describe(jsonify(body), answer)
 
 
-def _refusal(fault: InvalidUpload | HTTPException) -> Response:
+def _refusal(fault: InvalidUpload | ClientGone | HTTPException) -> Response:
     body: PredictRefusal = {"success": False, "prediction": None, "score": None}
     response = jsonify(body)
-    response.headers["X-Error"] = str(fault) if isinstance(fault, InvalidUpload) else detail_of(fault)
+    response.headers["X-Error"] = detail_of(fault) if isinstance(fault, HTTPException) else str(fault)
     return response
