@@ -24,7 +24,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from redis.exceptions import WatchError
+from redis.exceptions import ResponseError, WatchError
 
 from contract import keys
 from contract.errors import BackendDown, JobEnded, JobLost, JobNotFound, KeyReused, WorkerFault
@@ -192,10 +192,14 @@ class AsyncJobs:
                 return known
             job_id = secrets.token_hex(ID_BYTES)
             pipe.multi()
-            self._write(pipe, job_id, model, request, cache=cache, answer=answer)
+            queued_id = self._write(pipe, job_id, model, request, cache=cache, answer=answer)
             if holder:
                 pipe.set(holder, job_id, ex=self._ttl_s)
-            pipe.execute()
+            try:
+                pipe.execute()
+            except ResponseError:
+                self._queue.take_back(queued_id, keys.async_job(job_id), *([holder] if holder else []))
+                raise
             return job_id
 
         return self.read(self._compare_and_set(create))
@@ -258,7 +262,8 @@ class AsyncJobs:
     def _write(
         self, pipe: Pipeline, job_id: str, model: str, request: JobRequest, *, cache: bool,
         answer: Classification | None,
-    ) -> None:  # fmt: skip
+    ) -> str:  # fmt: skip
+        """Add a job's hash to a MULTI, and its queued job if it has no answer; returns the latter's ID, or ""."""
         now = datetime.now(UTC).replace(microsecond=0)
         fields: dict[str, str | float] = {
             "model": model,
@@ -271,6 +276,7 @@ class AsyncJobs:
         }
         if not request.strict:
             fields["strict"] = 0
+        queued_id = ""
         if answer is None:
             fields["computation"] = queued_id = uuid4().hex
             self._enqueue(pipe, model, queued_id, request.queued_job(cache=cache), self._ttl_s)
@@ -278,6 +284,7 @@ class AsyncJobs:
             fields["answer"] = json.dumps(answer.to_wire(), separators=(",", ":"))
         pipe.hset(keys.async_job(job_id), mapping=fields)  # type: ignore[arg-type]  # of str keys, too narrowly typed
         pipe.expire(keys.async_job(job_id), self._ttl_s)
+        return queued_id
 
     def _renew(self, lost: _Record) -> None:
         """Queue another job in place of the lost one, unless another process has done so meanwhile."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import WatchError
+from redis.exceptions import ResponseError, WatchError
 from rq import Queue, Retry
 from rq.job import JobStatus
 from rq.results import Result
@@ -116,7 +116,12 @@ class JobQueue:
             pipe.get(keys.answer(model, digest, computation))
             pipe.get(keys.inflight(model, computation))
             pipe.llen(self._queue(queue_name(model)).key)
-            answer, job_id, depth = pipe.execute()
+            answer, job_id, depth = pipe.execute(raise_on_error=False)
+            if isinstance(depth, Exception):
+                raise depth
+            if isinstance(answer, Exception) or isinstance(job_id, Exception):  # of another type: not ours
+                self._commands.delete(keys.answer(model, digest, computation), keys.inflight(model, computation))
+                answer = job_id = None
         return Sighting(_stored_answer(answer), job_id.decode(errors="replace") if job_id else None, depth)
 
     def depth(self, model: str) -> int:
@@ -154,7 +159,11 @@ class JobQueue:
             result_ttl_s = max(RESULT_TTL_S, outlives_s)
             self.enqueue(pipe, queue, job_id, job, wanted_for_s=wanted_for_s, result_ttl_s=result_ttl_s)
             pipe.llen(self._queue(queue).key)
-            first_reply, *_, depth = pipe.execute()
+            try:
+                first_reply, *_, depth = pipe.execute()
+            except ResponseError:
+                self.take_back(job_id, keys.inflight(model, job.computation))
+                raise
             winner = first_reply.decode(errors="replace") if job.cache and first_reply else None
             if winner is not None:
                 # Both were queued; ours is dropped when its turn comes, because it is not wanted.
@@ -181,6 +190,17 @@ class JobQueue:
             retry=RETRY,
             pipeline=pipe,
         )
+
+    def take_back(self, job_id: str, *others: str) -> None:
+        """Delete a job that could not be queued, and ``others``, keys that its MULTI has set.
+
+        A command that is refused for a key's type does not undo the rest of its MULTI; later requests would wait for
+        a job that is on no queue.
+
+        Raises:
+            RedisError: Redis does not answer.
+        """
+        self._commands.delete(keys.rq_job(job_id), keys.wanted(job_id), *others)
 
     def join(self, job_id: str, wanted_for_s: float) -> bool:
         """Wait for another request's job too, which keeps it wanted for ``wanted_for_s`` seconds.

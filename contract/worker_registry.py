@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from redis import Redis
 
 ALIVE_FOR_S = 5  # a worker that has sent no heartbeat for this long counts as gone
+LARGEST_BATCH = 256  # of the setting BATCH_MAX
+LONGEST_SERVICE_MS = 3_600_000.0
 LABELS_KEPT_FOR_S = 60  # longer than a worker's entry, so that a reader of the entry finds its labels
 
 
@@ -83,13 +85,16 @@ def live_workers(redis: Redis) -> list[WorkerEntry]:
     """The live workers of the last registered model that has any; empty if no worker of any model is alive."""
     names: Any = redis.zrevrange(keys.MODELS, 0, -1)
     for raw_name in names:
-        model = raw_name.decode()
+        model = raw_name.decode(errors="replace")
         ids: Any = redis.zrangebyscore(keys.workers(model), _now_s(redis) - ALIVE_FOR_S, "+inf")
         with redis.pipeline(transaction=False) as pipe:
             for worker_id in ids:
-                pipe.hgetall(keys.worker(model, worker_id.decode()))
-            hashes = pipe.execute()
-        read = (_entry(model, worker_id.decode(), fields) for worker_id, fields in zip(ids, hashes, strict=True))
+                pipe.hgetall(keys.worker(model, worker_id.decode(errors="replace")))
+            hashes = pipe.execute(raise_on_error=False)
+        read = (
+            _entry(model, worker_id.decode(errors="replace"), fields)
+            for worker_id, fields in zip(ids, hashes, strict=True)
+        )
         entries = [entry for entry in read if entry is not None]
         if entries:
             return entries
@@ -99,7 +104,7 @@ def live_workers(redis: Redis) -> list[WorkerEntry]:
 def newest_model(redis: Redis) -> str | None:
     """The model registered last, whether or not any of its workers is alive; None if no worker ever registered."""
     names: Any = redis.zrevrange(keys.MODELS, 0, 0)
-    return names[0].decode() if names else None
+    return names[0].decode(errors="replace") if names else None
 
 
 def publish_labels(redis: Redis, model: str, digest: str, labels: Sequence[str]) -> None:
@@ -122,10 +127,12 @@ def read_labels(redis: Redis, model: str, digest: str) -> tuple[str, ...] | None
     return tuple(found) if isinstance(found, list) and all(isinstance(label, str) for label in found) else None
 
 
-def _entry(model: str, worker_id: str, fields: dict[bytes, bytes]) -> WorkerEntry | None:
-    """The entry, or None if it has just expired, or was written by another version."""
+def _entry(model: str, worker_id: str, fields: dict[bytes, bytes] | Exception) -> WorkerEntry | None:
+    """The entry, or None if it has just expired, was written by another version, or says what can't be."""
+    if isinstance(fields, Exception):
+        return None
     try:
-        return WorkerEntry(
+        entry = WorkerEntry(
             worker_id=worker_id,
             host=fields[b"host"].decode(),
             model=model,
@@ -135,6 +142,8 @@ def _entry(model: str, worker_id: str, fields: dict[bytes, bytes]) -> WorkerEntr
         )
     except (KeyError, ValueError):
         return None
+    possible = 1 <= entry.batch <= LARGEST_BATCH and 0 <= entry.service_ms <= LONGEST_SERVICE_MS
+    return entry if possible else None
 
 
 def _now_s(redis: Redis) -> float:

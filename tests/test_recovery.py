@@ -39,7 +39,9 @@ def forbidden(workers: ScriptedWorkers, any_server: Server) -> Iterator[Redis]:
 
 def recovery(redis: Redis) -> Recovery:
     queue = Queue(queue_name(MODEL), connection=redis)
-    settlement = Settlement(redis, queue, model=MODEL, answer_ttl_s=60, worker_name="worker")
+    settlement = Settlement(
+        redis, queue, model=MODEL, answer_ttl_s=60, worker_name="worker", clear_shared_keys=lambda: None
+    )
     return Recovery(redis, queue, settlement, batch_wait_s=0.0)
 
 

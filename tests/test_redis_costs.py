@@ -61,10 +61,17 @@ class StepwiseWorker:
         self.classifier = TenLabels()
         self._redis = connect(redis_url)
         entry = WorkerEntry(worker_id="w1", host="here", model=MODEL, digest=DIGEST, batch=4, service_ms=0.0)
-        registration = Registration(self._redis, entry, LABELS)
+        registration = Registration(self._redis, entry, LABELS, clear_shared_keys=lambda: None)
         registration.renew()
         self._queues = PriorityQueues(
-            self._redis, MODEL, "w1", batch_max=4, batch_wait_s=0.0, answer_ttl_s=60, workers=lambda: 1
+            self._redis,
+            MODEL,
+            "w1",
+            batch_max=4,
+            batch_wait_s=0.0,
+            answer_ttl_s=60,
+            workers=lambda: 1,
+            clear_shared_keys=lambda: None,
         )
         self._processor = BatchProcessor(workers.store, cast("Any", self.classifier), Lease(self._redis), registration)
 

@@ -18,6 +18,7 @@ from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
 from contract import keys, worker_registry
+from contract.async_jobs import JobState
 from contract.deadline import Deadline
 from contract.errors import DeadlineExceeded, WorkerFault
 from contract.job_queue import async_queue_name, queue_name
@@ -425,3 +426,21 @@ def test_a_restart_of_the_server_loses_nothing(workers, any_server):
 
     assert label_of(answer.result()) == "slow-1"
     assert label_of(queued.result()) == "slow-2"
+
+
+# What others write into Redis
+
+
+def test_a_dead_letter_that_rqs_own_tool_puts_back_runs_again(workers, any_server):
+    """``rq requeue`` writes ``meta`` anew with pickle, which no worker loads, and of which none dies."""
+    job = workers.create("fault")
+    worker = workers.start()
+    eventually(lambda: len(workers.batches()) == 3, "it has had its tries")
+    rq, queue = Path(sys.executable).with_name("rq"), async_queue_name(MODEL)
+    eventually(lambda: workers.redis.zcard(f"rq:failed:{queue}"), "it is a dead letter")
+    subprocess.run([rq, "requeue", "--all", "--queue", queue, "--url", any_server.url], capture_output=True, check=True)
+    eventually(lambda: len(workers.batches()) == 6, "it has all its tries again")
+
+    assert label_of(workers.outcome(workers.submit("tabby"))) == "tabby"
+    assert worker.poll() is None
+    assert workers.ended(job).state is JobState.FAILED

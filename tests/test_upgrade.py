@@ -19,6 +19,7 @@ from api.services import Services
 from api.settings import Settings
 from contract.async_jobs import JobState
 from contract.errors import KeyReused, UnknownOutcome
+from contract.job_queue import queue_name
 from contract.messages import Classification, Label
 from contract.worker_registry import live_workers
 from model.serving.claimed_job import read_claimed_job
@@ -137,7 +138,7 @@ def test_a_job_without_a_word_of_it_is_strict(workers):
     (job_id,) = OLD["sent"][f"rq:queue:classify-{MODEL}"]["value"]
     fields: Any = workers.redis.hgetall(f"rq:job:{job_id}")
 
-    task = read_claimed_job(workers.redis, job_id, fields).task
+    task = read_claimed_job(workers.redis, queue_name(MODEL), job_id, fields).task
     assert task is not None
     assert task.strict
     assert workers.async_jobs.read(OLD_ASYNC_JOB).request.strict

@@ -171,6 +171,7 @@ def test_the_connection_to_redis_of_a_request_that_was_left_serves_no_other(work
     assert labels == [f"tabby {n}" for n in range(10)]
 
 
+@pytest.mark.long
 def test_the_jobs_of_an_api_process_that_dies_end_with_their_deadline(workers, valkey, tmp_path):
     """It can't say any more that nobody waits."""
     with Api(valkey.url, tmp_path, processes=1, REQUEST_TIMEOUT_S="2") as api:

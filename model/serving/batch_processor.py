@@ -48,12 +48,12 @@ class BatchProcessor:
             RedisError: Redis does not answer; what is not settled comes back when its lease runs out.
         """
         self._settle_unrun(batch, settlement)
-        settlement.start(batch.runnable, batch.leftovers)
-        if not batch.runnable:
+        jobs = settlement.start(batch.runnable, batch.leftovers)
+        if not jobs:
             return
-        self._lease.hold(batch.runnable)
+        self._lease.hold(jobs)
         try:
-            self._run(batch.runnable, settlement)
+            self._run(jobs, settlement)
         finally:
             self._lease.let_go()
 

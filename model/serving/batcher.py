@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 
 from contract import keys
-from model.serving.claimed_job import ClaimedJob, is_wrong_type, read_claimed_job
+from model.serving.claimed_job import ClaimedJob, read_claimed_job
+from model.serving.garbage import is_garbage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,9 +136,9 @@ class Batcher:
         try:
             if isinstance(fields, Exception):
                 raise fields  # noqa: TRY301
-            return read_claimed_job(self._redis, job_id, fields)
+            return read_claimed_job(self._redis, self._queue.name, job_id, fields)
         except Exception as error:  # a forged hash may raise anything; it must not end the worker
-            if isinstance(error, RedisError) and not is_wrong_type(error):
+            if isinstance(error, RedisError) and not is_garbage(error):
                 raise  # Redis refuses: that says nothing about the job, which recovery will find
             log.warning("dropped %r from the queue: no job (%s)", job_id[:80], error)
             return None

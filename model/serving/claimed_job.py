@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
 from rq.job import Job, JobStatus
 
 from contract.job_queue import SERIALIZER, TASK
@@ -13,11 +12,17 @@ from contract.messages import ClassifyJob
 
 if TYPE_CHECKING:
     from redis import Redis
-    from redis.exceptions import RedisError
     from rq.executions import Execution
 
 MAX_TRIES_ALONE = 3
+LONGEST_TTL_S = 31 * 86400  # above what JOB_TTL_S may be
+# Of a job's fields, what a worker needs and what it writes back. No callback, no dependency, no webhook is ever read.
+_FIELDS = (
+    b"data", b"meta", b"status", b"description", b"timeout", b"result_ttl", b"failure_ttl", b"worker_name",
+    b"created_at", b"enqueued_at", b"started_at",
+)  # fmt: skip
 _TRIES_ALONE = "tries_alone"
+_UNREADABLE = "unserialized"  # where RQ keeps the bytes of a ``meta`` that its serializer can't read
 
 
 @dataclass(slots=True)
@@ -68,20 +73,21 @@ class ClaimedJob:
         return meta
 
 
-def is_wrong_type(error: RedisError) -> bool:
-    """Whether Redis holds something else than a hash under a job's key: somebody put an ID of no job in the queue."""
-    return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
+def read_claimed_job(redis: Redis, queue: str, job_id: str, fields: dict[bytes, bytes]) -> ClaimedJob:
+    """Read a job's hash in Redis. What it says of itself counts only where it can be so.
 
-
-def read_claimed_job(redis: Redis, job_id: str, fields: dict[bytes, bytes]) -> ClaimedJob:
-    """Read a job's hash in Redis.
+    Args:
+        queue: name of the queue on which the ID was found, whatever the hash says.
 
     Raises:
         Exception: the hash is no RQ job's. RQ reads it field by field and raises whatever a forged one provokes.
     """
     record = Job(job_id, connection=redis, serializer=SERIALIZER)
-    record.restore(fields)
-    tries_alone = int(record.meta.get(_TRIES_ALONE, 0))
+    record.restore({name: fields[name] for name in _FIELDS if name in fields})
+    record.origin = queue
+    record.meta = _readable(record.meta)
+    record.result_ttl, record.failure_ttl = _possible_ttl(record.result_ttl), _possible_ttl(record.failure_ttl)
+    tries_alone = _possible_tries(record.meta.get(_TRIES_ALONE))
     try:
         name, instance, args, kwargs = record.serializer.loads(record.data)
         known = name == TASK and instance is None and not kwargs
@@ -89,3 +95,20 @@ def read_claimed_job(redis: Redis, job_id: str, fields: dict[bytes, bytes]) -> C
     except ValueError:
         task = None
     return ClaimedJob(record, task, tries_alone)
+
+
+def _readable(meta: Any) -> dict[str, Any]:
+    """What there is beside the job's arguments; nothing if it is not JSON.
+
+    ``rq requeue`` writes it anew with pickle, unless it is told otherwise. A pickle is never loaded: the job that an
+    operator puts back on the queue has all its tries again, and is strict.
+    """
+    return meta if isinstance(meta, dict) and _UNREADABLE not in meta else {}
+
+
+def _possible_ttl(ttl_s: int | None) -> int | None:
+    return ttl_s if ttl_s is not None and 0 < ttl_s <= LONGEST_TTL_S else None
+
+
+def _possible_tries(tries: Any) -> int:
+    return tries if type(tries) is int and 0 <= tries <= MAX_TRIES_ALONE else 0

@@ -42,7 +42,7 @@ class PriorityQueues:
         model: whose jobs they are.
         worker_name: RQ's name of this worker.
         batch_max, batch_wait_s, workers: as ``Batcher`` takes them.
-        answer_ttl_s: as ``Settlement`` takes it.
+        answer_ttl_s, clear_shared_keys: as ``Settlement`` takes them.
     """
 
     def __init__(
@@ -55,10 +55,18 @@ class PriorityQueues:
         batch_wait_s: float,
         answer_ttl_s: int,
         workers: Callable[[], int],
+        clear_shared_keys: Callable[[], object],
     ) -> None:
         def served(name: str, batch_max: int, batch_wait_s: float) -> ServedQueue:
             queue = Queue(name, connection=redis, serializer=SERIALIZER)
-            settlement = Settlement(redis, queue, model=model, answer_ttl_s=answer_ttl_s, worker_name=worker_name)
+            settlement = Settlement(
+                redis,
+                queue,
+                model=model,
+                answer_ttl_s=answer_ttl_s,
+                worker_name=worker_name,
+                clear_shared_keys=clear_shared_keys,
+            )
             return ServedQueue(
                 Batcher(redis, queue, batch_max=batch_max, batch_wait_s=batch_wait_s, workers=workers),
                 settlement,

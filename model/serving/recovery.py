@@ -13,7 +13,8 @@ from rq.utils import current_timestamp
 from rq.worker_registration import clean_worker_registry
 
 from contract import keys
-from model.serving.claimed_job import is_wrong_type, read_claimed_job
+from model.serving.claimed_job import read_claimed_job
+from model.serving.garbage import is_garbage
 from model.serving.settlement import GivenUp
 
 if TYPE_CHECKING:
@@ -56,7 +57,11 @@ class Recovery:
         if time.monotonic() < self._next_round:
             return
         self._next_round = time.monotonic() + EVERY_S
-        if not self._redis.set(self._lock_key, 1, nx=True, px=LOCK_MS):
+        with self._redis.pipeline() as pipe:
+            pipe.set(self._lock_key, 1, nx=True, px=LOCK_MS)
+            pipe.pexpire(self._lock_key, LOCK_MS, nx=True)  # whatever else somebody wrote there ends as well
+            ours, _ = pipe.execute()
+        if not ours:
             return  # somebody else has just done it
         self._bring_back_abandoned()
         self._bring_back_stranded()
@@ -97,9 +102,9 @@ class Recovery:
     def _fetch(self, job_id: str) -> ClaimedJob | None:
         try:
             fields: Any = self._redis.hgetall(keys.rq_job(job_id))
-            return read_claimed_job(self._redis, job_id, fields)
+            return read_claimed_job(self._redis, self._queue.name, job_id, fields)
         except Exception as error:  # a forged hash may raise anything; it must not end the worker
-            if isinstance(error, RedisError) and not is_wrong_type(error):
+            if isinstance(error, RedisError) and not is_garbage(error):
                 raise  # Redis hangs or refuses: that says nothing about the job, whose last record this may be
             log.warning("dropped %r: no job (%s)", job_id[:80], error)
             return None

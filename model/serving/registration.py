@@ -15,7 +15,7 @@ from contract.worker_registry import WorkerEntry, deregister, heartbeat, publish
 from model.serving.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from redis import Redis
 
@@ -26,19 +26,25 @@ SERVICE_WINDOW = 15  # batches; their median is the service time, so that one hu
 class Registration:
     """This worker's entry in the registry and its model's labels, both renewed every second.
 
+    Args:
+        clear_shared_keys: moves out of the way what somebody has written into the keys that all jobs need.
+
     Attributes:
         workers: how many of its model were alive at the latest heartbeat, this one included.
         room_for_answers: whether Redis had room then for what can be done without.
     """
 
-    def __init__(self, redis: Redis, entry: WorkerEntry, labels: Sequence[str]) -> None:
+    def __init__(
+        self, redis: Redis, entry: WorkerEntry, labels: Sequence[str], clear_shared_keys: Callable[[], object]
+    ) -> None:
         self._redis = redis
         self._entry = entry
         self._labels = labels
+        self._clear_shared_keys = clear_shared_keys
         self.workers = 1
         self.room_for_answers = True
         self._service_ms: deque[float] = deque(maxlen=SERVICE_WINDOW)
-        self._heartbeat = Heartbeat("registration", HEARTBEAT_EVERY_S, self.renew)
+        self._heartbeat = Heartbeat("registration", HEARTBEAT_EVERY_S, self._beat)
 
     def start(self) -> None:
         """Register this worker now, and renew that every second.
@@ -63,6 +69,10 @@ class Registration:
         """Take a batch's time per picture into the moving median."""
         self._service_ms.append(elapsed_s * 1000 / pictures)
         self._entry = replace(self._entry, service_ms=median(self._service_ms))
+
+    def _beat(self) -> None:
+        self._clear_shared_keys()  # also those that only the API writes
+        self.renew()
 
     def renew(self) -> None:
         """Send one heartbeat.

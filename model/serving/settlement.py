@@ -10,18 +10,20 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import WatchError
+from redis.exceptions import RedisError, WatchError
 from rq.executions import Execution
 from rq.job import JobStatus
+from rq.results import Result
 from rq.utils import now
 from rq.worker.base import BaseWorker, WorkerStatus
 
 from contract import keys
 from contract.job_queue import RESULT_TTL_S
 from contract.messages import Classification, Dropped, Failure
+from model.serving.garbage import is_garbage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from redis import Redis
     from redis.client import Pipeline
@@ -52,25 +54,43 @@ class Settlement:
         model: whose jobs they are.
         answer_ttl_s: how long an answer serves later requests of the same picture.
         worker_name: RQ's name of this worker.
+        clear_shared_keys: moves out of the way what somebody has written into the keys that all jobs need.
     """
 
-    def __init__(self, redis: Redis, queue: Queue, *, model: str, answer_ttl_s: int, worker_name: str) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        queue: Queue,
+        *,
+        model: str,
+        answer_ttl_s: int,
+        worker_name: str,
+        clear_shared_keys: Callable[[], object],
+    ) -> None:
         self._redis = redis
         self._queue = queue
         self._model = model
         self._answer_ttl_s = answer_ttl_s
         self._worker_name = worker_name
+        self._clear_shared_keys = clear_shared_keys
         self._worker_key = BaseWorker.redis_worker_namespace_prefix + worker_name
 
-    def start(self, jobs: Sequence[ClaimedJob], leftovers: Sequence[bytes]) -> None:
+    def start(self, jobs: Sequence[ClaimedJob], leftovers: Sequence[bytes]) -> list[ClaimedJob]:
         """Take a lease on each job and mark it started; forget ``leftovers``. One round trip.
+
+        Returns:
+            The jobs that have started: all but those whose records somebody has overwritten.
 
         Raises:
             RedisError: Redis does not answer; the jobs are still in RQ's intermediate list.
         """
-        with self._redis.pipeline() as pipe:
-            self._start(jobs, leftovers, pipe)
-            pipe.execute()
+
+        def start(some: Sequence[ClaimedJob]) -> None:
+            with self._redis.pipeline() as pipe:
+                self._start(some, leftovers, pipe)
+                pipe.execute()
+
+        return self._without_garbage(jobs, start)
 
     def _start(self, jobs: Sequence[ClaimedJob], leftovers: Sequence[bytes], pipe: Pipeline) -> None:
         if jobs:
@@ -93,6 +113,53 @@ class Settlement:
         Raises:
             RedisError: Redis does not answer; nothing was settled, and the lease will run out.
         """
+        by_job = {job.id: ending for job, ending in endings}
+
+        def end(some: Sequence[ClaimedJob]) -> None:
+            self._end_all([(job, by_job[job.id]) for job in some], remember=remember)
+
+        self._without_garbage([job for job, _ in endings], end)
+
+    def _without_garbage(
+        self, jobs: Sequence[ClaimedJob], settle: Callable[[Sequence[ClaimedJob]], None]
+    ) -> list[ClaimedJob]:
+        """Settle all jobs together or, if Redis refuses because of what somebody wrote into a key, one by one.
+
+        A job that is refused alone is deleted, so that it costs no other; who waits for it submits it again.
+
+        Returns:
+            The jobs that are settled.
+        """
+        try:
+            settle(jobs)
+        except Exception as error:
+            if isinstance(error, RedisError) and not is_garbage(error):
+                raise
+            self._clear_shared_keys()
+        else:
+            return list(jobs)
+        settled = []
+        for job in jobs:
+            try:
+                settle([job])
+            except Exception as error:
+                if isinstance(error, RedisError) and not is_garbage(error):
+                    raise
+                log.error("job %s is deleted: somebody has written into its records (%s)", job.id, error)  # noqa: TRY400
+                self._delete(job)
+            else:
+                settled.append(job)
+        return settled
+
+    def _delete(self, job: ClaimedJob) -> None:
+        with self._redis.pipeline() as pipe:
+            pipe.delete(job.record.key, f"rq:executions:{job.id}", Result.get_key(job.id), keys.wanted(job.id))  # type: ignore[no-untyped-call]
+            self._forget_intermediate(job.id, pipe)
+            if job.execution is not None:
+                pipe.zrem(job.record.started_job_registry.key, job.execution.composite_key)
+            pipe.execute()
+
+    def _end_all(self, endings: Sequence[tuple[ClaimedJob, Ending]], *, remember: bool) -> None:
         inflight = [
             keys.inflight(self._model, job.task.computation)
             for job, _ in endings
@@ -136,7 +203,11 @@ class Settlement:
             return []
         pipe.watch(*inflight)  # type: ignore[no-untyped-call]
         holders: Any = pipe.mget(inflight)
-        return [key for key, holder in zip(inflight, holders, strict=True) if holder and holder.decode() in ids]
+        return [
+            key
+            for key, holder in zip(inflight, holders, strict=True)
+            if holder and holder.decode(errors="replace") in ids
+        ]
 
     def _end(self, job: ClaimedJob, ending: Ending, pipe: Pipeline) -> None:
         record = job.record

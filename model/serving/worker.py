@@ -16,6 +16,7 @@ from rq.serializers import JSONSerializer
 from contract.job_queue import async_queue_name, queue_name
 from contract.worker_registry import WorkerEntry
 from model.serving.batch_processor import BatchProcessor
+from model.serving.garbage import SharedKeys, is_garbage
 from model.serving.lease import Lease
 from model.serving.priority_queues import PriorityQueues
 from model.serving.registration import Registration
@@ -76,7 +77,8 @@ class Worker:
             batch=batch_max,
             service_ms=0.0,
         )
-        self._registration = Registration(redis, entry, bundle.labels)
+        self._shared_keys = SharedKeys(redis, self._rq.queues, entry, self._rq.key)
+        self._registration = Registration(redis, entry, bundle.labels, self._shared_keys.clear)
         self._queues = PriorityQueues(
             redis,
             bundle.name,
@@ -85,6 +87,7 @@ class Worker:
             batch_wait_s=batch_wait_s,
             answer_ttl_s=answer_ttl_s,
             workers=lambda: self._registration.workers,
+            clear_shared_keys=self._shared_keys.clear,
         )
         self._lease = Lease(redis)
         self._processor = BatchProcessor(store, classifier, self._lease, self._registration)
@@ -124,9 +127,16 @@ class Worker:
                     self._processor.process(batch, queue.settlement)
                 pause_s = REDIS_PAUSE_S[0]
             except RedisError as error:
+                if is_garbage(error) and self._clear_shared_keys():
+                    continue
                 log.error("Redis does not answer: %s; trying again in %.1f s", error, pause_s)  # noqa: TRY400
                 time.sleep(pause_s)
                 pause_s = min(2 * pause_s, longest_s)
+
+    def _clear_shared_keys(self) -> bool:
+        with suppress(RedisError):
+            return self._shared_keys.clear()
+        return False
 
     def _send_rq_heartbeat_if_due(self) -> None:
         if time.monotonic() < self._next_rq_heartbeat:

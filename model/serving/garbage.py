@@ -1,0 +1,96 @@
+"""What others have written into Redis where this service keeps its own: it must cost no more than what it overwrote."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
+
+from contract import keys
+from contract.worker_registry import WorkerEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from redis import Redis
+    from redis.exceptions import RedisError
+    from rq import Queue
+
+log = logging.getLogger(__name__)
+
+ASIDE = "garbage:"  # before the name of a key that was in the way, for an operator to look at
+KEPT_FOR_S = 7 * 86400
+COUNTERS = ("successful_job_count", "failed_job_count")
+
+
+def is_garbage(error: RedisError) -> bool:
+    """Whether Redis refuses because of what somebody wrote into a key: its type, or a value that is no number.
+
+    Otherwise Redis itself is in trouble, as when it has no memory left, and nothing is said about the key. Redis' codes
+    are words in capitals, of which redis-py takes off the commonest, ``ERR``.
+    """
+    if type(error) is not ResponseError:
+        return False
+    code = str(error).rpartition("caused error: ")[2].partition(" ")[0]  # a pipeline says before it which command
+    return code == "WRONGTYPE" or not code.isupper()
+
+
+class SharedKeys:
+    """The keys that all jobs of a worker need, whoever sent them.
+
+    Args:
+        queues: those that the worker serves.
+        rq_worker_key: RQ's record of the worker.
+    """
+
+    def __init__(self, redis: Redis, queues: Iterable[Queue], entry: WorkerEntry, rq_worker_key: str) -> None:
+        self._redis = redis
+        self._rq_worker_key = rq_worker_key
+        self._types: Mapping[str, bytes] = {
+            keys.MODELS: b"zset",
+            keys.workers(entry.model): b"zset",
+            keys.worker(entry.model, entry.worker_id): b"hash",
+            keys.labels(entry.model, entry.digest): b"string",
+            rq_worker_key: b"hash",
+            "rq:workers": b"set",
+            "rq:queues": b"set",
+        }
+        for queue in queues:
+            self._types |= {
+                queue.key: b"list",
+                queue.intermediate_queue_key: b"list",
+                queue.started_job_registry.key: b"zset",
+                queue.finished_job_registry.key: b"zset",
+                queue.failed_job_registry.key: b"zset",
+                f"rq:workers:{queue.name}": b"set",
+            }
+
+    def clear(self) -> bool:
+        """Move every key of another type than ours out of the way; returns whether there was anything.
+
+        Raises:
+            RedisError: Redis does not answer.
+        """
+        with self._redis.pipeline(transaction=False) as pipe:
+            for key in self._types:
+                pipe.type(key)
+            types = pipe.execute()
+        wrong = [
+            key for (key, ours), found in zip(self._types.items(), types, strict=True) if found not in {ours, b"none"}
+        ]
+        for key in wrong:
+            log.error("%s held something that is not ours: it is now %s%s", key, ASIDE, key)
+            with self._redis.pipeline() as pipe:
+                pipe.rename(key, ASIDE + key)
+                pipe.expire(ASIDE + key, KEPT_FOR_S)
+                pipe.execute(raise_on_error=False)  # another worker may have been faster
+        return self._clear_counters() or bool(wrong)
+
+    def _clear_counters(self) -> bool:
+        """RQ's counts of what this worker did: where one is no number, Redis refuses to add to it."""
+        counts: Any = self._redis.hmget(self._rq_worker_key, COUNTERS)
+        wrong = [name for name, count in zip(COUNTERS, counts, strict=True) if count and not count.isdigit()]
+        if wrong:
+            self._redis.hdel(self._rq_worker_key, *wrong)
+        return bool(wrong)
