@@ -29,7 +29,7 @@ from redis.exceptions import ResponseError, WatchError
 from contract import keys
 from contract.errors import BackendDown, JobEnded, JobLost, JobNotFound, KeyReused, WorkerFault
 from contract.job_queue import Stage, async_queue_name
-from contract.messages import Classification, ClassifyJob, Dropped, Failure, outcome_from_json
+from contract.messages import Classification, ClassifyJob, Dropped, Failure, Lost, outcome_from_json
 from contract.redis_clients import redis_errors
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class FaultKind(StrEnum):
     """Why a job has no answer although its picture may be valid: our fault."""
 
     GIVEN_UP = "given_up"  # every try failed; RQ's failed registry keeps the queued job
-    LOST = "lost"  # the queued job vanished twice: it is being deleted by hand
+    LOST = "lost"  # its picture is gone, or the queued job vanished twice: somebody deletes them by hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class Fault:
 
 
 GIVEN_UP = Fault(FaultKind.GIVEN_UP, "the workers could not classify this picture; it was given up")
+PICTURE_LOST = Fault(FaultKind.LOST, "the stored picture was lost before its turn came; it has to be sent again")
 LOST = Fault(FaultKind.LOST, "the job was removed from the queue")
 
 
@@ -322,6 +323,8 @@ class AsyncJobs:
             return record.answer
         try:
             found = self._queue.peek(record.queued_id)
+            if isinstance(found, Lost):
+                return PICTURE_LOST
             if not isinstance(found, Dropped):  # otherwise "wanted" was deleted, and not by the sender
                 return found
         except WorkerFault:

@@ -30,6 +30,10 @@ class JobLost(BackendDown):
     """The job is neither queued, nor running, nor finished: no worker will ever publish a result for it."""
 
 
+class PictureLost(BackendDown):
+    """The stored picture was deleted or damaged before it was classified."""
+
+
 class DeadlineExceeded(ServiceError):
     """No answer came in time."""
 

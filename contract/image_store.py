@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import tempfile
@@ -16,10 +17,13 @@ from contract.errors import BackendDown, PictureNotFound
 if TYPE_CHECKING:
     from pathlib import Path
 
+log = logging.getLogger(__name__)
+
 NAME = re.compile(r"[0-9a-f]{64}")
 SHARDS = 256
 BLOCK_BYTES = 4096  # of the usual file systems
 NOT_FOUND = "there is no such picture here; it may have been removed since"
+COMPARED_BYTES = 256 * 1024
 UNFINISHED = ".part-"  # prefix of a file that is still being written
 
 
@@ -48,7 +52,7 @@ class ImageStore:
         name = hashlib.sha256(data).hexdigest()
         path = self._path(name)
         try:
-            if not _refresh(path, len(data), durable=durable):
+            if not _refresh(path, data, durable=durable):
                 _write(path, data, durable=durable)
             if durable:  # the names too: the file's, and its subfolder's
                 _sync(path.parent)
@@ -58,17 +62,22 @@ class ImageStore:
         return name
 
     def read(self, name: str) -> bytes:
-        """The bytes of a stored picture.
+        """The bytes of a stored picture, which are those that its name stands for.
 
         Raises:
-            PictureNotFound: no picture has this name, or can have it.
+            PictureNotFound: no picture has this name, or can have it; or the disk holds other bytes under it, which the
+                next ``put`` of the picture replaces.
         """
         if not NAME.fullmatch(name):
             raise PictureNotFound(NOT_FOUND)
         try:
-            return self._path(name).read_bytes()
+            data = self._path(name).read_bytes()
         except FileNotFoundError as error:
             raise PictureNotFound(NOT_FOUND) from error
+        if hashlib.sha256(data).hexdigest() != name:
+            log.error("the file of picture %s holds something else: it is not used", name)
+            raise PictureNotFound(NOT_FOUND)
+        return data
 
     def __contains__(self, name: object) -> bool:
         """Whether a picture has this name; False for anything that can't be a name."""
@@ -124,16 +133,33 @@ class ImageStore:
         return self._folder / name[:2] / name
 
 
-def _refresh(path: Path, size_bytes: int, *, durable: bool) -> bool:
-    """Refresh a stored picture's age; False if there is none, or only a part of it, left by a power failure."""
+def _refresh(path: Path, data: bytes, *, durable: bool) -> bool:
+    """Refresh a stored picture's age; False if there is none, or one of other bytes, as a power failure leaves it."""
     try:
-        if path.stat().st_size != size_bytes:
+        if not _holds(path, data):
             return False
         os.utime(path)
         if durable:  # it may have been stored without waiting for the disk
             _sync(path)
     except FileNotFoundError:
         return False
+    return True
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether the file has just these bytes, compared a piece at a time.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    expected = memoryview(data)
+    with path.open("rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size != len(data):
+            return False
+        for start in range(0, len(data), COMPARED_BYTES):
+            piece = expected[start : start + COMPARED_BYTES]
+            if file.read(COMPARED_BYTES) != piece:
+                return False
     return True
 
 

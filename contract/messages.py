@@ -122,7 +122,15 @@ class Dropped:
         return {"outcome": "dropped"}
 
 
-Outcome = Classification | Failure | Dropped
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The stored picture is gone, or its bytes are no longer those that were sent: it has to be sent again."""
+
+    def to_wire(self) -> dict[str, Any]:
+        return {"outcome": "lost"}
+
+
+Outcome = Classification | Failure | Dropped | Lost
 
 
 def outcome_from_json(text: bytes | str) -> Outcome:
@@ -159,6 +167,8 @@ def outcome_from_wire(wire: Any) -> Outcome:
                 return Failure(FailureKind(kind), detail)
             case {"outcome": "dropped"}:
                 return Dropped()
+            case {"outcome": "lost"}:
+                return Lost()
     except (TypeError, ValueError, OverflowError) as error:
         raise UnknownOutcome(UNKNOWN) from error
     raise UnknownOutcome(UNKNOWN)

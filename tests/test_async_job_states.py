@@ -9,7 +9,7 @@ from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
 from contract import keys
-from contract.async_jobs import FaultKind, JobState
+from contract.async_jobs import PICTURE_LOST, FaultKind, JobState
 from contract.errors import JobEnded
 from contract.job_queue import async_queue_name
 from contract.messages import Classification, Failure, FailureKind
@@ -77,12 +77,12 @@ def test_a_dead_letter_that_an_operator_requeues_can_still_be_done(workers, tmp_
     job = workers.create("fault")
     workers.start()
     workers.ended(job)
-    next(tmp_path.glob(f"uploads/*/{job.request.picture}")).write_bytes(b"mended")
+    (tmp_path / "mended").touch()
     letters = FailedJobRegistry(async_queue_name(MODEL), connection=workers.redis, serializer=JSONSerializer)
     letters.requeue(letters.get_job_ids()[0])
 
     eventually(lambda: workers.async_jobs.read(job.id).state is JobState.DONE, "the job is done")
-    assert label_of(workers.async_jobs.read(job.id)) == "mended"
+    assert label_of(workers.async_jobs.read(job.id)) == "fault"
 
 
 def test_the_job_of_a_killed_worker_is_done_by_another(workers):
@@ -219,3 +219,14 @@ def test_a_restart_of_everything_loses_no_job(workers, any_server):
 
     assert label_of(workers.ended(running)) == "slow"
     assert label_of(workers.ended(queued)) == "tabby"
+
+
+def test_a_job_whose_picture_the_disk_has_lost_fails_and_is_no_dead_letter(workers):
+    """Its sender learns that sending the picture again helps; nothing is left for an operator to look at."""
+    job = workers.create("gone")
+    next(workers.folder.rglob(job.request.picture)).write_bytes(b"zero")
+    workers.start()
+    ended = workers.ended(job)
+
+    assert (ended.state, ended.outcome) == (JobState.FAILED, PICTURE_LOST)
+    assert workers.redis.zcard(f"rq:failed:{async_queue_name(MODEL)}") == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -149,7 +148,7 @@ def is_seen(workers: ScriptedWorkers) -> bool:
 def test_a_key_that_all_jobs_need_of_another_type_is_moved_out_of_the_way(workers):
     worker = workers.start()
     for key in shared_keys(workers.redis):
-        for kind in random.Random(key).sample(KINDS, 2):
+        for kind in ("string", "zset" if "queue:" in key else "list", "hash"):
             write(workers.redis, key, kind, b"\x80garbage")
             assert_answers(workers, f"{key} {kind}")
             eventually(lambda: is_seen(workers), f"the worker is seen again: {key} {kind}")

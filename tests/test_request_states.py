@@ -22,7 +22,7 @@ from contract.async_jobs import JobState
 from contract.deadline import Deadline
 from contract.errors import DeadlineExceeded, WorkerFault
 from contract.job_queue import async_queue_name, queue_name
-from contract.messages import Classification, ClassifyJob, Dropped, Failure
+from contract.messages import Classification, ClassifyJob, Dropped, Failure, Lost
 from model.serving.batcher import Batcher
 from model.serving.lease import EXIT_HUNG
 from tests.support.scripted_worker import DIGEST, MODEL
@@ -213,19 +213,24 @@ def test_our_own_fault_is_tried_three_times_and_then_seen(workers):
     assert "scripted fault" in (result.exc_string or "")
 
 
-def test_a_picture_that_is_gone_from_the_store_is_given_up_and_its_neighbours_pay_nothing(workers):
-    """Somebody deleted it, or the volume came back from a backup without it. The log says which."""
-    gone, *others = (workers.submit(script) for script in ("gone", "cat-0", "cat-1"))
+@pytest.mark.parametrize("others_bytes", [None, b"", bytes(4), b"lynx"], ids=["gone", "empty", "zeros", "another"])
+def test_a_picture_that_the_disk_has_lost_is_no_dead_letter_and_never_another_pictures_label(workers, others_bytes):
+    """Somebody deleted it, or a power failure left zeros, or another picture's bytes, under its name."""
+    lost, *others = (workers.submit(script) for script in ("gone", "cat-0", "cat-1"))
     picture = workers.store.put(b"gone")
-    next(workers.folder.rglob(picture)).unlink()
+    file = next(workers.folder.rglob(picture))
+    file.unlink() if others_bytes is None else file.write_bytes(others_bytes)
     workers.start()
 
     assert [label_of(workers.outcome(other)) for other in others] == ["cat-0", "cat-1"]
-    with pytest.raises(WorkerFault):
-        workers.outcome(gone)
+    assert workers.outcome(lost) == Lost()
     assert workers.batches() == ["cat-0 cat-1"]
-    assert dead_letters(workers) == [gone.job_id]
+    assert dead_letters(workers) == []
     assert f"picture {picture} is not in the store" in (workers.folder / "workers.log").read_text()
+
+    again = workers.submit("gone")
+
+    assert label_of(workers.outcome(again)) == "gone"
 
 
 def test_every_end_lets_the_picture_be_submitted_anew(workers):

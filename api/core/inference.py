@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from api.core.errors import ClientGone, TooLarge, Undecodable, without_frames
 from contract.deadline import Deadline
-from contract.errors import BackendDown, DeadlineExceeded, JobLost, ServiceError, WorkerFault
+from contract.errors import BackendDown, DeadlineExceeded, JobLost, PictureLost, ServiceError, WorkerFault
 from contract.job_queue import Submission
-from contract.messages import Classification, ClassifyJob, Dropped, Failure, FailureKind, Outcome
+from contract.messages import Classification, ClassifyJob, Dropped, Failure, FailureKind, Lost, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -219,7 +219,7 @@ class Inference:
             if submission.joined:
                 return None
             raise
-        return None if submission.joined and isinstance(outcome, Dropped) else outcome
+        return None if submission.joined and isinstance(outcome, Dropped | Lost) else outcome
 
 
 def _each(steps: dict[str, Callable[[], Result]]) -> dict[str, Result | ServiceError]:
@@ -252,6 +252,8 @@ def _classified(outcome: Outcome) -> Classification:
             raise Undecodable(detail)
         case Dropped():
             raise DeadlineExceeded("the picture's turn came too late")
+        case Lost():
+            raise PictureLost("the stored picture was lost before its turn came; please send it again")
 
 
 def _ms_since(started: float) -> float:

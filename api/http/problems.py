@@ -47,6 +47,7 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     api_errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     api_errors.NoWorker: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BackendDown: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.PictureLost: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.JobLost: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
     errors.WorkerFault: HTTPStatus.INTERNAL_SERVER_ERROR,

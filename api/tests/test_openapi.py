@@ -53,6 +53,7 @@ RAISED_BY: dict[str, list[Exception]] = {
         api_errors.Undecodable("-"),
         api_errors.TooLarge("-"),
         errors.JobLost("-"),
+        errors.PictureLost("-"),
         errors.DeadlineExceeded("-"),
         errors.WorkerFault("-"),
         errors.UnknownOutcome("-"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from contract.errors import BackendDown, PictureNotFound
-from contract.image_store import SHARDS, ImageStore
+from contract.image_store import COMPARED_BYTES, SHARDS, ImageStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,14 +55,28 @@ def test_the_same_picture_from_many_senders_at_once_is_whole(tmp_path):
     assert store.read(names.pop()) == picture
 
 
-def test_a_picture_that_a_power_failure_has_shortened_is_written_again(tmp_path):
-    """Otherwise it would be answered as broken for as long as people send it."""
+@pytest.mark.parametrize("found", [b"", bytes(7), b"another"], ids=["shortened", "zeros", "another picture"])
+def test_a_file_that_holds_something_else_is_not_read_and_the_next_upload_replaces_it(tmp_path, found):
+    """A power failure leaves such files; otherwise the picture is answered wrongly for as long as people send it."""
     store = ImageStore(tmp_path)
     name = store.put(b"picture")
-    files(tmp_path)[0].write_bytes(b"")
+    files(tmp_path)[0].write_bytes(found)
+
+    with pytest.raises(PictureNotFound):
+        store.read(name)
+
     store.put(b"picture")
 
     assert store.read(name) == b"picture"
+
+
+def test_a_large_picture_is_compared_to_its_last_byte(tmp_path):
+    store, picture = ImageStore(tmp_path), os.urandom(3 * COMPARED_BYTES + 1)
+    name = store.put(picture)
+    files(tmp_path)[0].write_bytes(picture[:-1] + bytes([picture[-1] ^ 1]))
+    store.put(picture)
+
+    assert store.read(name) == picture
 
 
 def test_a_picture_deleted_just_as_it_is_sent_again_is_written_again(tmp_path, monkeypatch):

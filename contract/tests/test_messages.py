@@ -13,6 +13,7 @@ from contract.messages import (
     Failure,
     FailureKind,
     Label,
+    Lost,
     Timings,
     outcome_from_json,
     outcome_from_wire,
@@ -23,8 +24,8 @@ CAT = Classification("resnet50", "d" * 64, (Label("tabby", 0.75), Label("lynx", 
 
 @pytest.mark.parametrize(
     "outcome",
-    [CAT, replace(CAT, damaged=True), Failure(FailureKind.UNDECODABLE, "cut short"), Dropped()],
-    ids=["classified", "damaged", "failed", "dropped"],
+    [CAT, replace(CAT, damaged=True), Failure(FailureKind.UNDECODABLE, "cut short"), Dropped(), Lost()],
+    ids=["classified", "damaged", "failed", "dropped", "lost"],
 )
 def test_an_outcome_survives_the_wire(outcome):
     """Through JSON and back it is the same message."""

@@ -8,7 +8,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from contract.errors import PictureNotFound
-from contract.messages import Dropped
+from contract.messages import Dropped, Lost
 from model.picture import Picture
 from model.serving.settlement import GivenUp
 
@@ -72,11 +72,10 @@ class BatchProcessor:
             _try_again(jobs, settlement, traceback.format_exc())
             return
         found = [(job, outcomes[job.sharing_key]) for job in jobs if job.sharing_key in outcomes]
-        settlement.end(found, remember=self._registration.room_for_answers)
+        lost = [(job, Lost()) for job in jobs if job.sharing_key not in outcomes]
+        settlement.end([*found, *lost], remember=self._registration.room_for_answers)
         if outcomes:
             self._registration.served(len(outcomes), time.monotonic() - started)
-        missing = [job for job in jobs if job.sharing_key not in outcomes]
-        _try_again(missing, settlement, "its picture is not in the store")
 
     def _classify(self, jobs: Sequence[ClaimedJob]) -> dict[str, Classification | Failure]:
         """Outcomes by the jobs' sharing keys; a picture that is not in the store has none.
@@ -90,7 +89,7 @@ class BatchProcessor:
             try:
                 pictures[key] = Picture(self._store.read(task.picture), task.strict)
             except PictureNotFound:
-                log.error("picture %s is not in the store: its job can't run", task.picture)  # noqa: TRY400  # its neighbours can
+                log.error("picture %s is not in the store: it has to be sent again", task.picture)  # noqa: TRY400  # its neighbours can
         if not pictures:
             return {}
         outcomes = self._classifier.classify(list(pictures.values()), on_progress=self._lease.progress)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from contract import keys
-from contract.worker_registry import WorkerEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.exceptions import RedisError
     from rq import Queue
+
+    from contract.worker_registry import WorkerEntry
 
 log = logging.getLogger(__name__)
 

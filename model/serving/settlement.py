@@ -19,7 +19,7 @@ from rq.worker.base import BaseWorker, WorkerStatus
 
 from contract import keys
 from contract.job_queue import RESULT_TTL_S
-from contract.messages import Classification, Dropped, Failure
+from contract.messages import Classification, Dropped, Failure, Lost
 from model.serving.garbage import is_garbage
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class GivenUp:
     reason: str
 
 
-Ending = Classification | Failure | Dropped | GivenUp
+Ending = Classification | Failure | Dropped | Lost | GivenUp
 
 
 class Settlement:
