@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import time
 import urllib.request
 from http.client import HTTPException
@@ -18,14 +17,17 @@ from redis.exceptions import RedisError
 
 from contract.redis_clients import connect
 from contract.settings import load_settings
+from local.folder import locked, socket_path
 from local.parts import plan
 from local.preflight import CannotStart, check
 from local.settings import Settings
 from local.supervisor import PartDied, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import FrameType
+
+    from local.parts import Part
 
 READY_WITHIN_S = 120.0
 LOOK_EVERY_S = 0.1
@@ -43,8 +45,8 @@ def main() -> int:
         signal.signal(signal_number, _raise_stop)
     try:
         check(settings)
-        with tempfile.TemporaryDirectory(prefix="classifier-") as folder:
-            return _run(settings, Supervisor(settings.logs_dir, os.environ), Path(folder) / "valkey.sock")
+        with locked(settings) as lock, socket_path(settings) as path:
+            return _run(settings, Supervisor(settings.logs_dir, os.environ), plan(settings, path, lock), path)
     except CannotStart as error:
         print(f"Can't start: {error}", file=sys.stderr)
         return 1
@@ -52,14 +54,14 @@ def main() -> int:
         return 0
 
 
-def _run(settings: Settings, supervisor: Supervisor, socket_path: Path) -> int:
+def _run(settings: Settings, supervisor: Supervisor, parts: Sequence[Part], socket: Path) -> int:
     started = time.monotonic()
     print(f"Starting Valkey, {settings.workers} worker(s) and the API ...", flush=True)
     try:
-        for part in plan(settings, socket_path):
+        for part in parts:
             supervisor.start(part)
             if part.name == "valkey":
-                _wait_for(supervisor, lambda: _answers(socket_path))
+                _wait_for(supervisor, lambda: _answers(socket))
         _wait_for(supervisor, lambda: _workers_ready(settings) >= settings.workers)
         _greet(settings, time.monotonic() - started)
         while True:
@@ -91,10 +93,10 @@ def _wait_for(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
         time.sleep(LOOK_EVERY_S)
 
 
-def _answers(socket_path: Path) -> bool:
+def _answers(socket: Path) -> bool:
     """Whether Valkey serves; while it is still reading a long log its socket exists, but it refuses every command."""
     try:
-        with connect(f"unix://{socket_path}") as client:
+        with connect(f"unix://{socket}") as client:
             return bool(client.ping())
     except RedisError:
         return False

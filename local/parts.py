@@ -21,18 +21,28 @@ HUGE_PAGES = "glibc.malloc.hugetlb=1"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One process: a name for people, its command, and the environment that it adds."""
+    """One process.
+
+    Attributes:
+        name: for people, and of its log file.
+        environment: what it adds to the supervisor's.
+        patience_s: how long it may take to stop, in seconds.
+        inherits: descriptors that stay open in it.
+    """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    patience_s: float = 30.0  # a worker's batch may take 20 s
+    inherits: tuple[int, ...] = ()
 
 
-def plan(settings: Settings, socket_path: Path) -> list[Part]:
+def plan(settings: Settings, socket_path: Path, lock: int) -> list[Part]:
     """The parts in the order in which they start; they stop in the opposite order.
 
     Args:
         socket_path: where Valkey listens. Not on a TCP port, so that no other user of this machine can reach it.
+        lock: descriptor of the folder's lock. Valkey keeps it too: nobody else may write to its log until it has ended.
     """
     data = settings.data_dir.resolve()
     shared = {"REDIS_URL": f"unix://{socket_path}", "UPLOAD_DIR": str(data / "uploads")}
@@ -49,9 +59,14 @@ def plan(settings: Settings, socket_path: Path) -> list[Part]:
     }
     python = sys.executable
     return [
-        Part("valkey", _valkey(settings.queue_dir.resolve(), socket_path), {}),
+        Part("valkey", _valkey(settings.queue_dir.resolve(), socket_path), {}, inherits=(lock,)),
         *(Part(f"worker-{n}", (python, "-m", "model.worker"), worker) for n in range(1, settings.workers + 1)),
-        Part("api", (python, "-m", "gunicorn", "--config", "python:api.gunicorn_conf", "api.wsgi:app"), api),
+        Part(
+            "api",
+            (python, "-m", "gunicorn", "--config", "python:api.gunicorn_conf", "api.wsgi:app"),
+            api,
+            patience_s=settings.request_timeout_s + 10,  # gunicorn itself gives its requests 5 s beyond the deadline
+        ),
     ]
 
 

@@ -17,6 +17,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="Port that the API listens on.")
     workers: int = Field(default_factory=usable_cpus, ge=1, le=256, description="Workers; by default one per core.")
     data_dir: Path = Field(Path("data"), description="Folder for the queue's log, uploads, feedback and log files.")
+    request_timeout_s: float = Field(30, gt=0, le=600, description="As in the API's settings.")
     model_path: Path = Field(Path("models"), description="As in the worker's settings.")
 
     @property

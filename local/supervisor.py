@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from local.parts import Part
 
-STOP_PATIENCE_S = 15.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 STEADY_AFTER_S = 10.0  # a part that ran this long is restarted after the first pause
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -105,7 +104,7 @@ class Supervisor:
             if running.process.poll() is None:
                 running.process.terminate()
                 with suppress(subprocess.TimeoutExpired):
-                    running.process.wait(STOP_PATIENCE_S)
+                    running.process.wait(running.part.patience_s)
             with suppress(ProcessLookupError):
                 os.killpg(running.process.pid, signal.SIGKILL)
             running.process.wait()
@@ -119,6 +118,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                pass_fds=part.inherits,
                 start_new_session=True,  # Ctrl-C at the terminal reaches only this supervisor, which stops in order
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # no threads here
             )

@@ -92,10 +92,11 @@ def test_ctrl_c_leaves_nothing_running(tmp_path):
 
 
 def test_the_parts_end_with_a_killed_supervisor(tmp_path):
-    """Nothing is left running even when nothing could clean up."""
+    """Nothing is left running, and nothing lying about, even when nothing could clean up."""
+    (tmp_path / "tmp").mkdir()
     if sys.platform != "linux":
         pytest.skip("only Linux tells a process of its parent's death")
-    with Stack(tmp_path, WORKERS="1") as stack:
+    with Stack(tmp_path / "data", WORKERS="1", TMPDIR=str(tmp_path / "tmp")) as stack:
         processes = stack.parts("")
         stack.process.send_signal(signal.SIGKILL)
         stack.process.wait(TIMEOUT_S)
@@ -103,6 +104,7 @@ def test_the_parts_end_with_a_killed_supervisor(tmp_path):
 
     assert len(gone) == len(processes)
     assert alive == []
+    assert [path for path in (tmp_path / "tmp").rglob("*") if path.is_dir() or path.is_socket()] == []
 
 
 def test_what_was_queued_and_stored_survives_a_restart(tmp_path):
@@ -154,6 +156,16 @@ def test_a_port_in_use_is_one_clear_line(tmp_path):
         f"Can't start: port {port} on 127.0.0.1 can't be used (Address already in use): "
         "choose another, as in PORT=8001 make run\n"
     )
+
+
+def test_a_second_service_in_the_same_folder_is_one_clear_line(tmp_path):
+    with Stack(tmp_path, WORKERS="1") as first:
+        with Stack(tmp_path, WORKERS="1") as second:
+            pass
+
+        assert second.process.returncode == 1
+        assert second.printed.startswith(f"Can't start: DATA_DIR={tmp_path} is used by another service")
+        assert label(predict(first)) == "Egyptian_cat"
 
 
 def test_a_missing_model_is_one_clear_line(tmp_path):

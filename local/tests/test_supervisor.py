@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -142,14 +143,14 @@ def test_a_part_that_dies_while_the_service_starts_is_reported_with_the_last_lin
     assert eventually(died, "the part ends") == "part ended with code 3: the disk is on fire"
 
 
-def test_stopping_kills_a_part_that_ignores_signals_with_its_children(stage, tmp_path, monkeypatch):
+def test_stopping_kills_a_part_that_ignores_signals_with_its_children(stage, tmp_path):
     """Nothing may be left running."""
-    monkeypatch.setattr(module, "STOP_PATIENCE_S", 0.1)
     others = stage.children()
-    stage.supervisor.start(shell("trap '' TERM; sleep 1000 & echo ready; wait; wait"))
+    part = shell("trap '' TERM; sleep 1000 & echo ready; wait; wait")
+    stage.supervisor.start(replace(part, patience_s=0.1))
     eventually(lambda: "ready" in (tmp_path / "part.log").read_text(), "the part runs")
-    (part,) = stage.children() - others
-    family = [psutil.Process(part), *psutil.Process(part).children()]
+    (parent,) = stage.children() - others
+    family = [psutil.Process(parent), *psutil.Process(parent).children()]
     stage.supervisor.stop()
 
     assert len(family) == 2
