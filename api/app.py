@@ -9,6 +9,7 @@ from flask import Flask
 from api.http.form_parser import FormRequest
 from api.http.problems import Problems
 from api.http.response_headers import add_security_headers
+from api.http.unread_body import discard_after
 from api.metrics.recorder import Metrics
 from api.metrics.shared_numbers import SharedNumbers
 from api.openapi import pages as openapi
@@ -28,6 +29,7 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
     for view in (pages, predict, infer, jobs, feedback, health, stats, admin, openapi):
         app.register_blueprint(view.bp)
     app.after_request(add_security_headers)
+    app.after_request(discard_after)
     metrics = Metrics.install(app, shared_numbers or SharedNumbers())
     Problems(metrics.count_refusal).register(app)
     return app

@@ -9,6 +9,7 @@ from flask import Flask, current_app
 
 from api.core.admission import Admission
 from api.core.async_jobs import AsyncInference
+from api.core.body_room import BodyRoom
 from api.core.inference import Inference
 from api.core.labels import LabelLookup
 from api.core.live_workers import LiveWorkers
@@ -29,7 +30,7 @@ class Services:
     store: ImageStore
     queue: JobQueue
     live_workers: LiveWorkers
-    admission: Admission
+    body_room: BodyRoom
     inference: Inference
     async_inference: AsyncInference
     labels: LabelLookup
@@ -58,7 +59,7 @@ class Services:
             store=store,
             queue=queue,
             live_workers=live_workers,
-            admission=admission,
+            body_room=BodyRoom(settings.body_memory_mb * 1_000_000),
             inference=inference,
             async_inference=async_inference,
             labels=LabelLookup(commands, live_workers),

@@ -57,6 +57,12 @@ class Settings(SharedSettings):
         le=500,
         description="Most pictures in one request to /infer/batch; MAX_UPLOAD_MB limits all of them together.",
     )
+    body_memory_mb: int = Field(
+        250, ge=1, description="Memory for uploads that one API process reads at a time, in MB; half of it per sender."
+    )
+    least_upload_kb_per_s: int = Field(
+        10, ge=1, description="An upload that comes more slowly than this on the whole is refused, in kB per second."
+    )
     max_in_flight: int = Field(1000, ge=1, description="Requests that one API process answers at a time.")
     result_cache: Annotated[bool, BeforeValidator(_switch)] = Field(
         True, description="on: the same picture is computed once per RESULT_TTL_S; off: each request is computed."

@@ -9,7 +9,7 @@ import re
 import tempfile
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
 from contract.errors import BackendDown, PictureNotFound
@@ -78,6 +78,27 @@ class ImageStore:
             log.error("the file of picture %s holds something else: it is not used", name)
             raise PictureNotFound(NOT_FOUND)
         return data
+
+    def open(self, name: str) -> IO[bytes]:
+        """A stored picture as a file, once its bytes have been found to be those that its name stands for.
+
+        It is read twice, piece by piece: whoever sends a large picture on needs no more memory than a piece.
+
+        Raises:
+            PictureNotFound: as ``read``.
+        """
+        if not NAME.fullmatch(name):
+            raise PictureNotFound(NOT_FOUND)
+        try:
+            file = self._path(name).open("rb")
+        except FileNotFoundError as error:
+            raise PictureNotFound(NOT_FOUND) from error
+        if hashlib.file_digest(file, "sha256").hexdigest() != name:
+            file.close()
+            log.error("the file of picture %s holds something else: it is not used", name)
+            raise PictureNotFound(NOT_FOUND)
+        file.seek(0)
+        return file
 
     def __contains__(self, name: object) -> bool:
         """Whether a picture has this name; False for anything that can't be a name."""

@@ -1,4 +1,4 @@
-"""Every rule that admits a request or refuses it: expected wait, places, room in Redis, memory for bodies.
+"""Every rule that admits a request or refuses it: expected wait, places, room in Redis. Bodies: see ``body_room``.
 
 A refusal is immediate and says when to try again; what is admitted is answered in time.
 """
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from contract.deadline import Deadline
 
 ADMITTED_SHARE = 0.5  # of its deadline that a request may expect to wait; the rest covers errors of the expectation
-BODY_BYTES = 250_000_000  # docs/deployment.md adds up a container's memory with it
 
 
 class Admission:
@@ -28,14 +27,11 @@ class Admission:
 
     Args:
         max_in_flight: the most requests that this process answers at a time.
-        body_bytes: the most bytes of request bodies that it reads at a time.
     """
 
-    def __init__(self, live_workers: LiveWorkers, *, max_in_flight: int, body_bytes: int = BODY_BYTES) -> None:
+    def __init__(self, live_workers: LiveWorkers, *, max_in_flight: int) -> None:
         self._live_workers = live_workers
         self._places = BoundedSemaphore(max_in_flight)
-        self._body_bytes = body_bytes
-        self._body_bytes_taken = 0
         self._lock = Lock()
         self._submitting = 0
         self._depth, self._depth_seen_at = 0, float("-inf")
@@ -86,26 +82,6 @@ class Admission:
             yield
         finally:
             self._places.release()
-
-    @contextmanager
-    def reading_body(self, size_bytes: int) -> Iterator[None]:
-        """Reserve memory for a body while it is being read: many slow senders at once must not fill the memory.
-
-        The memory is released once the body is parsed: its pictures are stored and freed right after. A single body is
-        always read, however large a request may be.
-
-        Raises:
-            Overloaded: other bodies take too much.
-        """
-        with self._lock:
-            if self._body_bytes_taken and self._body_bytes_taken + size_bytes > self._body_bytes:
-                raise Overloaded("this service is reading as many uploads as it has room for")
-            self._body_bytes_taken += size_bytes
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._body_bytes_taken -= size_bytes
 
     def saw_depth(self, depth: int) -> None:
         """Note the queue's length, which a request has just read."""

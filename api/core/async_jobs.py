@@ -14,7 +14,6 @@ from contract.errors import RETRY_SOON_S, BackendDown
 
 if TYPE_CHECKING:
     from api.core.admission import Admission
-    from api.core.client import Client
     from api.core.live_workers import LiveWorkers, WorkerPool
     from api.settings import Settings
     from contract.async_jobs import AsyncJob, AsyncJobs
@@ -56,7 +55,6 @@ class AsyncInference:
     def create(
         self,
         image: bytes,
-        client: Client,
         *,
         top_k: int,
         min_score: float,

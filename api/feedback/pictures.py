@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from contract.errors import BackendDown, PictureNotFound
 from contract.image_store import ImageStore, room_for
@@ -47,6 +47,17 @@ class ReportedPictures:
             self._bytes += room
         except (OSError, BackendDown, PictureNotFound) as error:
             log.warning("the reported picture %s can't be kept: %s", name, error)
+
+    def open(self, name: str) -> IO[bytes]:
+        """A picture as a file, kept or still among the uploads.
+
+        Raises:
+            PictureNotFound: no picture has this name (any more).
+        """
+        try:
+            return self._kept.open(name)
+        except PictureNotFound:
+            return self._uploads.open(name)
 
     def read(self, name: str) -> bytes:
         """The bytes of a picture, kept or still among the uploads.

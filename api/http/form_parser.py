@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from io import BytesIO
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from flask import Request
 from multipart import MultipartSegment, PushMultipartParser
@@ -20,6 +20,9 @@ from werkzeug.formparser import FormDataParser
 
 from api.core.errors import BrokenForm
 from api.http.file_names import field_name, file_name
+from api.http.received_body import READ_BYTES, ReceivedBody
+from api.http.sender import sender_of
+from api.metrics.recorder import Metrics
 from api.services import Services
 
 if TYPE_CHECKING:
@@ -30,12 +33,19 @@ if TYPE_CHECKING:
 
     ParsedForm = tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]
 
-READ_BYTES = 256 * 1024
 LONGEST_HEADER_BYTES = 16 * 1024  # one contains the file name, and some senders put a whole path there
 
 
 class FormParser(FormDataParser):
-    """Keeps Werkzeug's limits on the number of parts and on the bytes of text; the request's limit is the stream's."""
+    """Keeps Werkzeug's limits on the number of parts and on the bytes of text; the request's limit is the stream's.
+
+    Args:
+        environ: of the request.
+    """
+
+    def __init__(self, environ: WSGIEnvironment, **limits: Any) -> None:
+        super().__init__(**limits)
+        self._environ = environ
 
     def parse(
         self, stream: IO[bytes], mimetype: str, content_length: int | None, options: dict[str, str] | None = None
@@ -43,15 +53,31 @@ class FormParser(FormDataParser):
         """As Werkzeug's, but a broken form is an error of its own, not an empty form.
 
         Raises:
-            BrokenForm: the body is not a form, ends too early, or its parts have too many or too long headers.
+            BrokenForm: the body is not a form, ends too early, comes too slowly, or its parts have too many or too
+                long headers.
             RequestEntityTooLarge: the body has too much text.
-            Overloaded: too many other bodies are being read.
+            Overloaded: other bodies take the memory for it.
         """
-        size_bytes = self.max_content_length or 0 if content_length is None else content_length
-        with Services.current().admission.reading_body(size_bytes):
+        services, metrics = Services.current(), Metrics.current()
+        sender = sender_of(self._environ, services.settings.trusted_proxies)
+        with services.body_room.body(sender) as take, metrics.holding_body() as hold:
+
+            def took(size_bytes: int) -> None:
+                hold(size_bytes)
+                take(size_bytes)
+
+            received = ReceivedBody(
+                stream,
+                self._environ,
+                size_bytes=content_length,
+                least_bytes_per_s=services.settings.least_upload_kb_per_s * 1000,
+                take=took,
+                count_slow=metrics.count_slow_upload,
+            )
+            body = cast("IO[bytes]", received)
             if mimetype != "multipart/form-data":
-                return super().parse(stream, mimetype, content_length, options)
-            return self._parse_parts(stream, (options or {}).get("boundary", ""))
+                return super().parse(body, mimetype, content_length, options)
+            return self._parse_parts(body, (options or {}).get("boundary", ""))
 
     def _parse_parts(self, stream: IO[bytes], boundary: str) -> ParsedForm:
         assert self.max_form_parts is not None  # Flask sets both
@@ -84,13 +110,21 @@ class FormParser(FormDataParser):
 class FormRequest(Request):
     """``started`` is the time at which the request's first line was read, by ``time.perf_counter``."""
 
-    form_data_parser_class = FormParser
-
     def __init__(
         self, environ: WSGIEnvironment, populate_request: bool = True, shallow: bool = False
     ) -> None:  # Werkzeug's
         self.started = time.perf_counter()
         super().__init__(environ, populate_request, shallow)
+
+    def make_form_data_parser(self) -> FormParser:
+        return FormParser(
+            self.environ,
+            stream_factory=self._get_file_stream,
+            max_form_memory_size=self.max_form_memory_size,
+            max_content_length=self.max_content_length,
+            max_form_parts=self.max_form_parts,
+            cls=self.parameter_storage_class,
+        )
 
 
 def _parts(parser: PushMultipartParser, stream: IO[bytes]) -> Iterator[tuple[MultipartSegment, bytes]]:

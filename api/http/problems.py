@@ -6,9 +6,8 @@ import errno
 import json
 import logging
 import time
-from functools import partial
 from http import HTTPStatus
-from typing import IO, TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self
 
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DISCARD_BYTES = 256 * 1024
 REFUSALS_LOGGED_EVERY_S = 1.0  # an overloaded service must not spend its time on logs
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # no space, or no descriptors, left
 
@@ -108,7 +106,6 @@ class Problems:
             self._count_refusal(error)
             self._log_refusal(error)
             response.headers["Retry-After"] = str(error.retry_after_s)
-            response.call_on_close(partial(_discard, request.environ["wsgi.input"]))
         elif isinstance(error, api_errors.WrongAdminKey):
             for challenge in ADMIN_CHALLENGES:
                 response.headers.add("WWW-Authenticate", challenge)
@@ -142,12 +139,3 @@ def answer_http_exception(error: HTTPException) -> WerkzeugResponse:
 def answer_bug(error: Exception) -> Response:
     log.error("%s %s: unexpected error", request.method, request.path, exc_info=error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, InternalServerError.description)
-
-
-def _discard(body: IO[bytes]) -> None:
-    """Read the rest of a refused request from its connection, after the answer, so that it can serve the next request.
-
-    gunicorn does this too, a kilobyte at a time, each time copying what it has read ahead: half of a refusal's cost.
-    """
-    while body.read(DISCARD_BYTES):
-        pass

@@ -6,6 +6,7 @@ A request is counted when its answer is ready, whatever it is; what the answer w
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from flask import Flask, current_app, request
@@ -15,7 +16,7 @@ from api.metrics.instruments import Counter, Distribution, Gauge, Histogram, Row
 from contract.errors import BackendDown, TemporarilyUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from flask import Response
@@ -74,8 +75,13 @@ class Metrics:
         self._abandoned = Counter(
             row, "classifier_abandoned", "Pictures whose clients hung up before the answer.", (), [()]
         )
+        self._body_bytes = Gauge(row, "classifier_body_bytes", "Bytes of request bodies that are being read.")
+        self._slow_uploads = Counter(
+            row, "classifier_slow_uploads", "Uploads refused because they came too slowly.", (), [()]
+        )
         row.open()
         self._in_flight.clear()
+        self._body_bytes.clear()
 
     @classmethod
     def install(cls, app: Flask, shared: SharedNumbers) -> Self:
@@ -123,6 +129,25 @@ class Metrics:
         """A client has hung up while it waited for a picture's answer."""
         self._abandoned.add()
 
+    def count_slow_upload(self) -> None:
+        """An upload has been refused because it came too slowly."""
+        self._slow_uploads.add()
+
+    @contextmanager
+    def holding_body(self) -> Iterator[Callable[[int], None]]:
+        """Count the bytes of a body while the context lasts; yields what counts, called with each piece's size."""
+        held = 0
+
+        def hold(size_bytes: int) -> None:
+            nonlocal held
+            held += size_bytes
+            self._body_bytes.change(size_bytes)
+
+        try:
+            yield hold
+        finally:
+            self._body_bytes.change(-held)
+
     def counting_in_flight(self, application: WSGIApplication) -> WSGIApplication:
         def counted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             self._in_flight.change(1)
@@ -138,7 +163,7 @@ class Metrics:
         sums = self._row.sums()
         instruments = (
             self._requests, self._in_flight, self._classifying, self._answers, self._stages, self._refusals,
-            self._abandoned,
+            self._abandoned, self._body_bytes, self._slow_uploads,
         )  # fmt: skip
         return [instrument.family(sums) for instrument in instruments]
 

@@ -34,7 +34,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def admission(clock: Clock) -> Admission:  # noqa: ARG001  # it uses that clock
-    return Admission(cast("LiveWorkers", None), max_in_flight=2, body_bytes=1000)
+    return Admission(cast("LiveWorkers", None), max_in_flight=2)
 
 
 def pool(workers: int, service_ms: float, *, queued: int = 0, seen_at: float = 0.0) -> WorkerPool:
@@ -115,18 +115,4 @@ def test_a_process_answers_no_more_requests_at_a_time_than_it_has_places(admissi
         pass
 
     with admission.place():
-        pass
-
-
-def test_bodies_read_at_the_same_time_share_a_bounded_memory(admission):
-    """Otherwise a few slow senders of large files would fill the process's memory."""
-    with admission.reading_body(600), pytest.raises(Overloaded), admission.reading_body(600):
-        pass
-
-    with admission.reading_body(600):
-        pass
-
-
-def test_a_single_body_is_read_however_large_a_request_may_be(admission):
-    with admission.reading_body(10_000):
         pass

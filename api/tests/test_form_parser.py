@@ -12,7 +12,8 @@ from werkzeug.test import EnvironBuilder
 
 from api.app import create_app
 from api.core.errors import BrokenForm, Overloaded
-from api.http.form_parser import READ_BYTES, FormRequest
+from api.http.form_parser import FormRequest
+from api.http.received_body import READ_BYTES
 from api.services import Services
 from api.settings import Settings
 
@@ -186,9 +187,11 @@ def test_a_form_may_not_fill_the_memory_with_parts(fields, too_much):
 def test_a_body_takes_its_share_of_the_memory_while_it_is_read(services, monkeypatch):
     """Otherwise a few slow senders of large files would fill the process's memory."""
     body, content_type = encode_multipart_formdata({"file": ("a.jpg", b"x" * 600)})
-    monkeypatch.setattr(services.admission, "_body_bytes", 1000)
-    with services.admission.reading_body(600), pytest.raises(Overloaded):
-        sent(body, content_type).files  # noqa: B018
+    monkeypatch.setattr(services.body_room, "_most_bytes", 1000)
+    with services.body_room.body("another") as take:
+        take(600)
+        with pytest.raises(Overloaded):
+            sent(body, content_type).files  # noqa: B018
 
     assert sent(body, content_type).files["file"].read() == b"x" * 600
 

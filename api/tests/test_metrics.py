@@ -264,6 +264,8 @@ def test_every_series_is_ours_and_carries_its_help(client, backend):
         "classifier_stage_duration_seconds": "histogram",
         "classifier_refusals": "counter",
         "classifier_abandoned": "counter",
+        "classifier_body_bytes": "gauge",
+        "classifier_slow_uploads": "counter",
         "classifier_start_time_seconds": "gauge",
         "classifier_redis_up": "gauge",
         "classifier_workers": "gauge",

@@ -41,12 +41,12 @@ PICTURE = (ROOT / "tests" / "pictures" / "chelsea.jpg").read_bytes()
 NOT_NOW: list[Exception] = [api_errors.Overloaded("-"), api_errors.NoWorker("-"), errors.BackendDown("-")]
 JOB: list[Exception] = [errors.JobNotFound("-"), errors.UnknownOutcome("-"), errors.BackendDown("-")]
 RAISED_BY: dict[str, list[Exception]] = {
-    "store.read": [errors.PictureNotFound("-")],
+    "store.open": [errors.PictureNotFound("-")],
     "store.check_writable": [errors.BackendDown("-")],
     "queue.ping": [errors.BackendDown("-")],
     "queue.depth": [errors.BackendDown("-")],
     "live_workers.pool": [errors.BackendDown("-"), api_errors.NoWorker("-")],
-    "admission.reading_body": [api_errors.Overloaded("-")],
+    "body_room.body": [api_errors.Overloaded("-")],
     "inference.admit": NOT_NOW,
     "inference.classify": [
         *NOT_NOW,
@@ -62,7 +62,7 @@ RAISED_BY: dict[str, list[Exception]] = {
     "inference.classify_all": [api_errors.Overloaded("-")],
     "feedback.append": [errors.BackendDown("-")],
     "labels.current": [api_errors.NoWorker("-"), errors.BackendDown("-")],
-    "reported.read": [errors.PictureNotFound("-")],
+    "reported.open": [errors.PictureNotFound("-")],
     "async_inference.admit": NOT_NOW,
     "async_inference.create": [*NOT_NOW[1:], errors.KeyReused("-"), errors.UnknownOutcome("-")],
     "async_inference.read": JOB,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Response, make_response, render_template, request, url_for
+from flask import Blueprint, Response, render_template, request, url_for
 
 from api.core.errors import AdminClosed, InvalidParameter, WrongAdminKey
 from api.feedback.filter import ReportFilter
@@ -21,9 +21,9 @@ from api.feedback.reader import StoredReport, StoredReports
 from api.feedback.training_set import training_set
 from api.http.html import in_words
 from api.http.problems import Problems
+from api.http.stored_picture import picture_response
 from api.services import Services
 from contract.errors import ServiceError
-from contract.image_header import media_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,11 +106,7 @@ def picture(name: str) -> ResponseReturnValue:
     Raises:
         PictureNotFound: no picture has this name.
     """
-    found = Services.current().reported.read(name)
-    response = make_response(found)
-    response.content_type = media_type(found) or "application/octet-stream"
-    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"  # never run as a page
-    return response
+    return picture_response(Services.current().reported.open(name))
 
 
 def _reports(wanted: ReportFilter) -> Iterator[StoredReport]:

@@ -14,10 +14,10 @@ from api.http.html import in_words, prefers_json
 from api.http.parameters import SCORE_DECIMALS
 from api.http.response_headers import describe, elapsed_ms
 from api.http.sender import current_client
+from api.http.stored_picture import picture_response
 from api.http.upload import Upload
 from api.services import Services
 from contract.errors import ServiceError
-from contract.image_header import media_type
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -70,14 +70,10 @@ def display(name: str) -> ResponseReturnValue:
     Raises:
         PictureNotFound: no picture is stored under this name, or it can't be a picture's name.
     """
-    picture = Services.current().store.read(name)
-    response = make_response(picture)
-    response.content_type = media_type(picture) or "application/octet-stream"
-    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"  # never run as a page
+    response = picture_response(Services.current().store.open(name), name=name)
     # The name is the content's hash, so it never changes; private, because a person's photo is not for shared caches.
     response.headers["Cache-Control"] = f"private, max-age={YEAR_S}, immutable"
-    response.set_etag(name)
-    return response.make_conditional(request)
+    return response
 
 
 def upload_page(**shown: Any) -> str:

@@ -27,6 +27,7 @@ class Api:
 
     def __init__(self, redis_url: str, folder: Path, *, processes: int, **environment: str) -> None:
         self._expected_processes = processes
+        self.folder = folder
         port = free_port()
         self.address = ("127.0.0.1", port)
         self._url = f"http://127.0.0.1:{port}"

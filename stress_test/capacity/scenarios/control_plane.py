@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local.folder import locked, socket_path
 from local.parts import plan
 from local.settings import Settings
 from local.supervisor import PartDied, Supervisor
@@ -119,9 +119,9 @@ def service_with_one_worker(
     settings.queue_dir.mkdir(parents=True)
     supervisor = Supervisor(logs, environment_with(RESULT_CACHE="off"))
     url = f"http://{settings.host}:{settings.port}"
-    with tempfile.TemporaryDirectory(prefix="bench-") as sockets:  # their paths may not be long
+    with locked(settings) as lock, socket_path(settings) as path_of_socket:
         try:
-            for part in plan(settings, Path(sockets) / "valkey.sock"):
+            for part in plan(settings, path_of_socket, lock):
                 supervisor.start(_of(tree, part if model else _with_null_worker(part)))
             _wait_until_ready(supervisor, url)
             yield url, service_parts(workers=WORKERS)

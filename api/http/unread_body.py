@@ -1,0 +1,64 @@
+"""The rest of a refused request's body: it is read after the answer, for a while, and thrown away.
+
+A connection that is closed with bytes unread is reset, and the client loses the answer that says why it was refused;
+one that stays open can't serve the next request before they are read. gunicorn reads them too, for as long as they
+come, a kilobyte at a time, each time copying what it has read ahead.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from flask import request
+from gevent import Timeout
+from gunicorn.http.errors import ParseException
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
+    from flask import Response
+
+PIECE_BYTES = 256 * 1024
+DISCARD_FOR_S = 10.0
+LINGER_S = 2.0
+BROKEN = "classifier.broken_body"  # in a request's environment: nobody can tell where its body ends
+
+
+def discard_after(response: Response) -> Response:
+    """See to it that the body of the current request is read once it has been refused."""
+    if response.status_code >= HTTPStatus.BAD_REQUEST:
+        response.call_on_close(partial(_discard, request.environ))
+    return response
+
+
+def _discard(environ: WSGIEnvironment) -> None:
+    if BROKEN not in environ:  # of a broken one gunicorn believes that it has ended
+        with suppress(ParseException, OSError), Timeout(DISCARD_FOR_S, False):  # gevent's word: silently
+            while environ["wsgi.input"].read(PIECE_BYTES):
+                pass
+            return
+    _linger(environ)
+
+
+def _linger(environ: WSGIEnvironment) -> None:
+    """End a connection on which there is no next request to be found, so that its client can still read the answer."""
+    connection = environ.get("gunicorn.socket")
+    if connection is None:
+        return
+    with suppress(OSError), Timeout(LINGER_S, False):
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(PIECE_BYTES):
+            pass
+    hang_up(environ)
+
+
+def hang_up(environ: WSGIEnvironment) -> None:
+    """Read nothing more from the request's connection; what is being sent still arrives."""
+    connection = environ.get("gunicorn.socket")
+    if connection is not None:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RD)
