@@ -53,14 +53,7 @@ class AsyncInference:
         self._admission.check_async(destination, self._expected_wait_s(destination.pool), self._settings.job_ttl_s)
 
     def create(
-        self,
-        image: bytes,
-        *,
-        top_k: int,
-        min_score: float,
-        top_k_sent: bool,
-        strict: bool,
-        key: str | None,
+        self, image: bytes, *, top_k: int, min_score: float, top_k_sent: bool, strict: bool, key: str | None
     ) -> AsyncJob:
         """Accept one checked picture, or return the job created with the same idempotency key before.
 
