@@ -71,8 +71,10 @@ class Registration:
         self._entry = replace(self._entry, service_ms=median(self._service_ms))
 
     def _beat(self) -> None:
-        self._clear_shared_keys()  # also those that only the API writes
-        self.renew()
+        try:
+            self.renew()
+        finally:  # also what only the API writes; and if it was this worker's entry, the next beat makes it anew
+            self._clear_shared_keys()
 
     def renew(self) -> None:
         """Send one heartbeat.
