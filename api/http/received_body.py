@@ -10,7 +10,7 @@ from gevent import Timeout
 from gunicorn.http.errors import NoMoreData, ParseException
 
 from api.core.errors import BrokenForm
-from api.http.unread_body import BROKEN, hang_up
+from api.http.unread_body import BROKEN, stop_reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ class ReceivedBody:
                 data = self._stream.read(size)
         except TooSlow as error:
             self._count_slow()
-            hang_up(self._environ)
+            stop_reading(self._environ)
             least = self._least_bytes_per_s // 1000
             raise BrokenForm(f"the form can't be read: it came too slowly, at less than {least} kB/s") from error
         except (ParseException, NoMoreData) as error:

@@ -53,10 +53,10 @@ def _linger(environ: WSGIEnvironment) -> None:
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(PIECE_BYTES):
             pass
-    hang_up(environ)
+    stop_reading(environ)
 
 
-def hang_up(environ: WSGIEnvironment) -> None:
+def stop_reading(environ: WSGIEnvironment) -> None:
     """Read nothing more from the request's connection; what is being sent still arrives."""
     connection = environ.get("gunicorn.socket")
     if connection is not None:
