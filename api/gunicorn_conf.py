@@ -44,13 +44,14 @@ def pre_request(_worker: Worker, request: Request) -> None:
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_concurrency
-worker_class = "gevent"
+worker_class = "api.server.worker.BoundedWorker"
 worker_connections = (
     2 * _settings.max_in_flight
 )  # requests over the limit are refused in words, not left in the backlog
 timeout = 60  # gunicorn's watchdog of a process that no longer yields, not a request's deadline
 graceful_timeout = int(_settings.request_timeout_s) + 5  # a request that is waiting for its answer still gets it
+forwarded_allow_ips = ",".join(map(str, _settings.trusted_proxies))  # these say whether the sender came by HTTPS
 forwarder_headers = ""  # no header says under which path this is served: a sender could write one, and be believed
-keepalive = 5  # an idle connection is waited for when the API stops
+keepalive = 5  # for a request's head too; an idle connection is waited for when the API stops
 control_socket_disable = True  # nobody uses it, and a read-only container has no place for its socket
 loglevel = _settings.log_level.lower()

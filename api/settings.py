@@ -41,7 +41,7 @@ class Settings(SharedSettings):
     )
     trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_networks)] = Field(
         (),
-        description="Addresses or networks of proxies whose X-Forwarded-For is believed, with commas between.",
+        description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed, commas between.",
     )
     request_timeout_s: float = Field(30, gt=0, le=600, description="A request's deadline, in seconds.")
     top_k: int = Field(
@@ -62,6 +62,11 @@ class Settings(SharedSettings):
     )
     least_upload_kb_per_s: int = Field(
         10, ge=1, description="An upload that comes more slowly than this on the whole is refused, in kB per second."
+    )
+    connections_per_peer: int = Field(
+        1000,
+        ge=1,
+        description="Connections of one address to an API process, but for TRUSTED_PROXIES; at most MAX_IN_FLIGHT.",
     )
     max_in_flight: int = Field(1000, ge=1, description="Requests that one API process answers at a time.")
     result_cache: Annotated[bool, BeforeValidator(_switch)] = Field(

@@ -7,11 +7,12 @@ from api.core import retention
 from api.gunicorn_conf import shared_numbers
 from api.services import Services
 from api.settings import Settings
-from contract.logging import set_up_logging
+from contract.logging import log_with_others, set_up_logging
 from contract.settings import load_settings
 
 _settings = load_settings(Settings)
-set_up_logging(_settings.log_level)
+set_up_logging(_settings.log_level, _settings.log_messages_per_s)
+log_with_others("gunicorn.error")
 _services = Services.connect(_settings)
 retention.start(_services.store, _settings.pictures_kept_for_s)
 app = create_app(_services, shared_numbers)

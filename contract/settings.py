@@ -36,6 +36,7 @@ class SharedSettings(PictureSettings):
     upload_dir: Path = Field(Path("data/uploads"), description="Folder of the stored pictures, shared by both sides.")
     top_k_max: int = Field(10, ge=1, le=100, description="Labels computed and kept per picture; the bound of top_k.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR.")
+    log_messages_per_s: int = Field(100, ge=1, description="Most messages that a process logs in a second.")
 
 
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)

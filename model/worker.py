@@ -26,7 +26,7 @@ log = logging.getLogger("model.worker")
 
 def main() -> int:
     settings = load_settings(Settings)
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_messages_per_s)
     with ExitStack() as stack:
         started = time.monotonic()
         try:

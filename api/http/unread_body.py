@@ -41,19 +41,19 @@ def _discard(environ: WSGIEnvironment) -> None:
             while environ["wsgi.input"].read(PIECE_BYTES):
                 pass
             return
-    _linger(environ)
-
-
-def _linger(environ: WSGIEnvironment) -> None:
-    """End a connection on which there is no next request to be found, so that its client can still read the answer."""
     connection = environ.get("gunicorn.socket")
-    if connection is None:
-        return
+    if connection is not None:
+        linger(connection)
+
+
+def linger(connection: socket.socket) -> None:
+    """End a connection on which there is no next request to be found, so that its client can still read the answer."""
     with suppress(OSError), Timeout(LINGER_S, False):
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(PIECE_BYTES):
             pass
-    stop_reading(environ)
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)
 
 
 def stop_reading(environ: WSGIEnvironment) -> None:

@@ -79,8 +79,17 @@ class Metrics:
         self._slow_uploads = Counter(
             row, "classifier_slow_uploads", "Uploads refused because they came too slowly.", (), [()]
         )
+        self._connections = Gauge(row, "classifier_connections", "Open connections of clients.")
+        self._refused_connections = Counter(
+            row,
+            "classifier_refused_connections",
+            "Connections refused because their peer had its share of them.",
+            (),
+            [()],
+        )
         row.open()
         self._in_flight.clear()
+        self._connections.clear()
         self._body_bytes.clear()
 
     @classmethod
@@ -134,6 +143,19 @@ class Metrics:
         self._slow_uploads.add()
 
     @contextmanager
+    def connection_open(self) -> Iterator[None]:
+        """Count one more connection while the context lasts."""
+        self._connections.change(1)
+        try:
+            yield
+        finally:
+            self._connections.change(-1)
+
+    def count_refused_connection(self) -> None:
+        """A connection has been closed because its peer had its share of them."""
+        self._refused_connections.add()
+
+    @contextmanager
     def holding_body(self) -> Iterator[Callable[[int], None]]:
         """Count the bytes of a body while the context lasts; yields what counts, called with each piece's size."""
         held = 0
@@ -163,7 +185,7 @@ class Metrics:
         sums = self._row.sums()
         instruments = (
             self._requests, self._in_flight, self._classifying, self._answers, self._stages, self._refusals,
-            self._abandoned, self._body_bytes, self._slow_uploads,
+            self._abandoned, self._body_bytes, self._slow_uploads, self._connections, self._refused_connections,
         )  # fmt: skip
         return [instrument.family(sums) for instrument in instruments]
 

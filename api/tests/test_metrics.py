@@ -266,6 +266,8 @@ def test_every_series_is_ours_and_carries_its_help(client, backend):
         "classifier_abandoned": "counter",
         "classifier_body_bytes": "gauge",
         "classifier_slow_uploads": "counter",
+        "classifier_connections": "gauge",
+        "classifier_refused_connections": "counter",
         "classifier_start_time_seconds": "gauge",
         "classifier_redis_up": "gauge",
         "classifier_workers": "gauge",

@@ -70,7 +70,7 @@ class ScriptedClassifier:
 
 
 def main() -> int:
-    set_up_logging("INFO")
+    set_up_logging("INFO", messages_per_s=100)
     lease.COMPUTE_LIMIT_S = float(os.environ.get("COMPUTE_LIMIT_S", lease.COMPUTE_LIMIT_S))
     classifier: Any = ScriptedClassifier()
     Worker(

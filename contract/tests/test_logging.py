@@ -1,0 +1,23 @@
+"""A process writes only so much of a log in a second."""
+
+from __future__ import annotations
+
+import logging
+
+from contract.logging import RateLimit
+
+
+def record(text: str) -> logging.LogRecord:
+    return logging.LogRecord("name", logging.INFO, "file", 1, "%s", (text,), None)
+
+
+def test_messages_over_the_rate_are_left_out_and_counted_in_the_next_that_passes():
+    now_s = 7.0
+    limit = RateLimit(2, clock=lambda: now_s)
+
+    assert [limit.filter(record(text)) for text in "abcde"] == [True, True, False, False, False]
+
+    now_s = 8.0
+    first, second = record("f"), record("g")
+    assert limit.filter(first) and limit.filter(second)  # noqa: PT018
+    assert (first.getMessage(), second.getMessage()) == ("(3 messages left out) f", "g")
