@@ -31,5 +31,6 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
     app.after_request(add_security_headers)
     app.after_request(discard_after)
     metrics = Metrics.install(app, shared_numbers or SharedNumbers())
+    services.uploads.count_deleted = metrics.count_deleted
     Problems(metrics.count_refusal).register(app)
     return app

@@ -13,21 +13,26 @@ from api.core.body_room import BodyRoom
 from api.core.inference import Inference
 from api.core.labels import LabelLookup
 from api.core.live_workers import LiveWorkers
+from api.core.retention import Retention
+from api.core.sender_rate import SenderRate
+from api.core.uploads import Uploads
 from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
 from contract.async_jobs import AsyncJobs
-from contract.image_store import ImageStore
 from contract.job_queue import JobQueue
 from contract.redis_clients import connect, connect_for_waiting
 
 if TYPE_CHECKING:
     from api.settings import Settings
+    from contract.image_store import ImageStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     settings: Settings
+    uploads: Uploads
     store: ImageStore
+    retention: Retention
     queue: JobQueue
     live_workers: LiveWorkers
     body_room: BodyRoom
@@ -35,20 +40,27 @@ class Services:
     async_inference: AsyncInference
     labels: LabelLookup
     feedback: FeedbackLog
+    feedback_rate: SenderRate
     reported: ReportedPictures
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
         """Build all of them. Nothing is connected yet: the first request opens the first connection to Redis."""
         commands = connect(settings.redis_url)
-        store = ImageStore(settings.upload_dir)
+        uploads = Uploads(settings, commands)
+        reported = ReportedPictures(
+            settings.feedback_dir,
+            uploads.store,
+            most_bytes=settings.feedback_pictures_mb * 1_000_000,
+            reserve_bytes=settings.disk_reserve_mb * 1_000_000,
+        )
         queue = JobQueue(commands, connect_for_waiting(settings.redis_url))
         live_workers = LiveWorkers(commands, queue)
         admission = Admission(live_workers, max_in_flight=settings.max_in_flight)
-        inference = Inference(settings, store=store, queue=queue, live_workers=live_workers, admission=admission)
+        inference = Inference(settings, uploads=uploads, queue=queue, live_workers=live_workers, admission=admission)
         async_inference = AsyncInference(
             settings,
-            store=store,
+            uploads=uploads,
             queue=queue,
             live_workers=live_workers,
             admission=admission,
@@ -56,15 +68,22 @@ class Services:
         )
         return cls(
             settings=settings,
-            store=store,
+            uploads=uploads,
+            store=uploads.store,
+            retention=Retention(uploads, commands, kept_for_s=settings.pictures_kept_for_s, others=(reported.store,)),
             queue=queue,
             live_workers=live_workers,
             body_room=BodyRoom(settings.body_memory_mb * 1_000_000),
             inference=inference,
             async_inference=async_inference,
             labels=LabelLookup(commands, live_workers),
-            feedback=FeedbackLog(settings.feedback_dir),
-            reported=ReportedPictures(settings.feedback_dir, store, settings.feedback_pictures_mb * 1_000_000),
+            feedback=FeedbackLog(
+                settings.feedback_dir,
+                most_bytes=settings.feedback_mb * 1_000_000,
+                reserve_bytes=settings.disk_reserve_mb * 1_000_000,
+            ),
+            feedback_rate=SenderRate(settings.feedback_per_hour, "reports"),
+            reported=reported,
         )
 
     def install(self, app: Flask) -> None:

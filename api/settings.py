@@ -34,6 +34,12 @@ class Settings(SharedSettings):
         ge=0,
         description="Room for reported pictures, which outlive RETENTION_HOURS, in MB; 0 keeps none.",
     )
+    feedback_mb: int = Field(
+        100, ge=1, description="Largest feedback.csv, in MB: then reports are refused until it is moved away."
+    )
+    feedback_per_hour: int = Field(
+        60, ge=1, description="Reports that one API process takes from one sender in an hour."
+    )
     admin_api_key: SecretStr = Field(
         SecretStr(""),
         validate_default=False,
@@ -78,6 +84,14 @@ class Settings(SharedSettings):
         le=30 * 86400,
         validation_alias=AliasChoices("job_ttl_s", "ticket_ttl_s"),  # its name up to version 0.1
         description="How long a job of /v1/jobs is kept, in seconds.",
+    )
+    uploads_mb: int = Field(
+        10_000,
+        ge=1,
+        description="Room for stored pictures, in MB; when it is used up, those sent longest ago are deleted.",
+    )
+    disk_reserve_mb: int = Field(
+        500, ge=0, description="What uploads and reports leave free on their disk, in MB: Redis' log may share it."
     )
     retention_hours: float = Field(
         168, gt=0, description="Stored pictures not seen again for this long (and JOB_TTL_S) are deleted, in hours."

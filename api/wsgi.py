@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from api.app import create_app
-from api.core import retention
 from api.gunicorn_conf import shared_numbers
 from api.services import Services
 from api.settings import Settings
@@ -14,5 +13,5 @@ _settings = load_settings(Settings)
 set_up_logging(_settings.log_level, _settings.log_messages_per_s)
 log_with_others("gunicorn.error")
 _services = Services.connect(_settings)
-retention.start(_services.store, _settings.pictures_kept_for_s)
+_services.retention.start()
 app = create_app(_services, shared_numbers)

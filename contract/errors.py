@@ -26,6 +26,10 @@ class BackendDown(TemporarilyUnavailable):
     """Redis or the upload volume is down or fails."""
 
 
+class StoreFull(TemporarilyUnavailable):
+    """There is no room for another picture."""
+
+
 class JobLost(BackendDown):
     """The job is neither queued, nor running, nor finished: no worker will ever publish a result for it."""
 

@@ -8,28 +8,28 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from contract.errors import BackendDown, PictureNotFound
+from contract.store_room import SHARDS, StoreRoom, room_for
 
 if TYPE_CHECKING:
+    from io import BufferedReader
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[0-9a-f]{64}")
-SHARDS = 256
-BLOCK_BYTES = 4096  # of the usual file systems
 NOT_FOUND = "there is no such picture here; it may have been removed since"
 COMPARED_BYTES = 256 * 1024
 UNFINISHED = ".part-"  # prefix of a file that is still being written
-
-
-def room_for(size_bytes: int) -> int:
-    """Disk space of a file of that size, in bytes, at least a block: a limit in bytes also limits tiny files."""
-    return max(BLOCK_BYTES, size_bytes)
+ASIDE = ".aside-"  # prefix of a picture that is about to be deleted, if nobody needs it
+ASIDE_FOR_S = 60.0  # at most; then whoever moved it is dead
+Held = Callable[[Sequence[str]], Collection[str]]
+"""Those of the pictures' names that a job needs."""
 
 
 class ImageStore:
@@ -37,6 +37,14 @@ class ImageStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.room: StoreRoom | None = None
+
+    @classmethod
+    def bounded(cls, folder: Path, *, most_bytes: int, reserve_bytes: int) -> Self:
+        """A store of so many bytes at most, which leaves ``reserve_bytes`` free on its disk."""
+        store = cls(folder)
+        store.room = StoreRoom(folder, most_bytes=most_bytes, reserve_bytes=reserve_bytes, count=store.shard_bytes)
+        return store
 
     def put(self, data: bytes, *, durable: bool = False) -> str:
         """Store a picture, or refresh the age of the same picture stored before; returns its name.
@@ -47,13 +55,14 @@ class ImageStore:
             durable: wait for the disk, and return once the picture would survive a power failure.
 
         Raises:
+            StoreFull: there is no room for it.
             BackendDown: the folder can't be written.
         """
         name = hashlib.sha256(data).hexdigest()
         path = self._path(name)
         try:
             if not _refresh(path, data, durable=durable):
-                _write(path, data, durable=durable)
+                self._add(path, data, durable=durable)
             if durable:  # the names too: the file's, and its subfolder's
                 _sync(path.parent)
                 _sync(self._folder)
@@ -68,18 +77,10 @@ class ImageStore:
             PictureNotFound: no picture has this name, or can have it; or the disk holds other bytes under it, which the
                 next ``put`` of the picture replaces.
         """
-        if not NAME.fullmatch(name):
-            raise PictureNotFound(NOT_FOUND)
-        try:
-            data = self._path(name).read_bytes()
-        except FileNotFoundError as error:
-            raise PictureNotFound(NOT_FOUND) from error
-        if hashlib.sha256(data).hexdigest() != name:
-            log.error("the file of picture %s holds something else: it is not used", name)
-            raise PictureNotFound(NOT_FOUND)
-        return data
+        with self.open(name) as file:
+            return file.read()
 
-    def open(self, name: str) -> IO[bytes]:
+    def open(self, name: str) -> BufferedReader:
         """A stored picture as a file, once its bytes have been found to be those that its name stands for.
 
         It is read twice, piece by piece: whoever sends a large picture on needs no more memory than a piece.
@@ -90,7 +91,7 @@ class ImageStore:
         if not NAME.fullmatch(name):
             raise PictureNotFound(NOT_FOUND)
         try:
-            file = self._path(name).open("rb")
+            file = self._file(name)
         except FileNotFoundError as error:
             raise PictureNotFound(NOT_FOUND) from error
         if hashlib.file_digest(file, "sha256").hexdigest() != name:
@@ -106,36 +107,76 @@ class ImageStore:
 
     def size_bytes(self) -> int:
         """Disk space of all files here (``room_for``), in bytes. It looks at each of them."""
+        return sum(self.shard_bytes(shard) for shard in range(SHARDS))
+
+    def shard_bytes(self, shard: int) -> int:
+        """As ``size_bytes``, of one subfolder, 0 to ``SHARDS`` - 1."""
         total = 0
-        for shard in range(SHARDS):
-            folder = self._folder / f"{shard:02x}"
-            if not folder.is_dir():
-                continue
-            with os.scandir(folder) as files:
-                for file in files:
-                    with suppress(FileNotFoundError):  # just renamed or deleted
-                        total += room_for(file.stat().st_size)
+        with suppress(FileNotFoundError), os.scandir(self._shard(shard)) as files:
+            for file in files:
+                with suppress(FileNotFoundError):  # just renamed or deleted
+                    total += room_for(file.stat().st_size)
         return total
 
-    def expire(self, shard: int, older_than_s: float) -> int:
-        """Delete the pictures (and abandoned writes) of one subfolder last stored over ``older_than_s`` seconds ago.
+    def pictures(self, shard: int) -> list[tuple[float, str]]:
+        """When each picture of one subfolder was last sent, in Unix seconds, and its name."""
+        found = []
+        with suppress(FileNotFoundError), os.scandir(self._shard(shard)) as files:
+            for file in files:
+                with suppress(FileNotFoundError):
+                    if NAME.fullmatch(file.name):
+                        found.append((file.stat().st_mtime, file.name))
+        return found
+
+    def tidy(self, shard: int) -> None:
+        """Clear one subfolder of what died processes have left, and count it anew.
+
+        Raises:
+            OSError: that failed.
+        """
+        now = time.time()
+        for path in self._shard(shard).glob(".*"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_ctime > now - ASIDE_FOR_S:
+                    continue
+                if path.name.startswith(ASIDE):
+                    self._put_back(path)
+                else:
+                    path.unlink()
+        if self.room is not None and self._folder.is_dir():
+            self.room.correct(shard)
+
+    def remove(self, names: Sequence[str], *, idle_s: float, held: Held) -> int:
+        """Delete those pictures that were last sent over ``idle_s`` seconds ago and that no job needs.
+
+        A picture is first moved aside and then looked at again: whoever sends it meanwhile either has made it young
+        before, and it comes back, or finds none and stores another. Aside it can still be read.
 
         Args:
-            shard: which subfolder, 0 to ``SHARDS`` - 1; one at a time, so that no call takes long.
+            idle_s: longer than a request takes from storing a picture to submitting its job.
 
         Returns:
-            How many files were deleted.
+            The disk space that they took, in bytes.
+
+        Raises:
+            BackendDown: ``held`` can't tell, so nothing was deleted.
+            OSError: a file can't be moved or deleted.
         """
-        oldest = time.time() - older_than_s
-        deleted = 0
-        for path in (self._folder / f"{shard:02x}").glob("*"):
-            try:
-                if path.stat().st_mtime < oldest:
-                    path.unlink()
-                    deleted += 1
-            except FileNotFoundError:
-                continue  # another process was faster
-        return deleted
+        needed = held(names)
+        aside = [path for name in names if name not in needed and (path := self._set_aside(name, idle_s)) is not None]
+        try:
+            needed = held([_name(path) for path in aside])
+        except BaseException:
+            for path in aside:
+                self._put_back(path)
+            raise
+        freed = 0
+        for path in aside:
+            if _name(path) in needed or _age_s(path) < idle_s:
+                self._put_back(path)
+            else:
+                freed += self._delete(path)
+        return freed
 
     def check_writable(self) -> None:
         """Write and delete a small file.
@@ -150,8 +191,71 @@ class ImageStore:
         except OSError as error:
             raise BackendDown(f"the upload folder {self._folder} can't be written: {error.strerror}") from error
 
+    def _add(self, path: Path, data: bytes, *, durable: bool) -> None:
+        """Write a picture of which there is no file, or one of other bytes."""
+        shard = int(path.name[:2], 16)
+        if self.room is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self.room.take(shard, len(data))
+        replaced = 0
+        try:
+            with suppress(FileNotFoundError):
+                replaced = room_for(path.stat().st_size)
+            _write(path, data, durable=durable)
+        except BaseException:
+            replaced = len(data)
+            raise
+        finally:
+            if self.room is not None and replaced:
+                self.room.give_back(shard, replaced)
+
+    def _file(self, name: str) -> BufferedReader:
+        """Raises FileNotFoundError."""
+        path = self._path(name)
+        with suppress(FileNotFoundError):
+            return path.open("rb")
+        with suppress(FileNotFoundError):
+            return path.with_name(ASIDE + name).open("rb")
+        return path.open("rb")  # it may have been put back in between
+
+    def _set_aside(self, name: str, idle_s: float) -> Path | None:
+        path = self._path(name)
+        aside = path.with_name(ASIDE + name)
+        try:
+            if _age_s(path) < idle_s:
+                return None
+            path.rename(aside)
+        except FileNotFoundError:
+            return None  # another process was faster
+        return aside
+
+    def _put_back(self, aside: Path) -> None:
+        path = aside.with_name(_name(aside))
+        if path.exists():  # it was stored anew meanwhile
+            self._delete(aside)
+        else:
+            aside.rename(path)
+
+    def _delete(self, aside: Path) -> int:
+        freed = room_for(aside.stat().st_size)
+        aside.unlink()
+        if self.room is not None:
+            self.room.give_back(int(_name(aside)[:2], 16), freed)
+        return freed
+
+    def _shard(self, shard: int) -> Path:
+        return self._folder / f"{shard:02x}"
+
     def _path(self, name: str) -> Path:
         return self._folder / name[:2] / name
+
+
+def _name(aside: Path) -> str:
+    return aside.name.removeprefix(ASIDE)
+
+
+def _age_s(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
 
 
 def _refresh(path: Path, data: bytes, *, durable: bool) -> bool:

@@ -17,7 +17,7 @@ from rq.job import JobStatus
 from rq.results import Result
 from rq.serializers import JSONSerializer
 
-from contract import keys
+from contract import keys, picture_holders
 from contract.deadline import SHORTEST_WAIT_S
 from contract.errors import JobLost, UnknownOutcome, WorkerFault
 from contract.messages import UNKNOWN, Classification, Outcome, outcome_from_json
@@ -173,11 +173,12 @@ class JobQueue:
     def enqueue(
         self, pipe: Pipeline, queue: str, job_id: str, job: ClassifyJob, *, wanted_for_s: float, result_ttl_s: int
     ) -> None:
-        """Add a new job to a MULTI: RQ's record, and the ``wanted`` key, which lives ``wanted_for_s`` seconds.
+        """Add a new job to a MULTI: RQ's record, its hold on the picture, and the ``wanted`` key.
 
-        The key counts who waits for the job: one so far.
+        The key counts who waits for the job: one so far. It lives ``wanted_for_s`` seconds.
         """
         pipe.set(keys.wanted(job_id), 1, px=int(wanted_for_s * 1000))
+        picture_holders.hold(pipe, job.picture, job_id, wanted_for_s)
         self._queue(queue).enqueue_call(
             TASK,
             args=tuple(job.to_args()),

@@ -49,4 +49,9 @@ def labels(model: str, digest: str) -> str:
     return f"labels:{model}:{digest}"
 
 
+def holders(picture: str) -> str:
+    return f"holders:{picture}"
+
+
 MODELS = "models"
+REFUSED_PICTURES = "refused-pictures"

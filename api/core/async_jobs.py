@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from gevent import get_hub
-from gevent.util import wrap_errors
-
 from api.core.errors import NoWorker
 from contract.async_jobs import JobRequest, JobState
 from contract.errors import RETRY_SOON_S, BackendDown
@@ -15,9 +12,9 @@ from contract.errors import RETRY_SOON_S, BackendDown
 if TYPE_CHECKING:
     from api.core.admission import Admission
     from api.core.live_workers import LiveWorkers, WorkerPool
+    from api.core.uploads import Uploads
     from api.settings import Settings
     from contract.async_jobs import AsyncJob, AsyncJobs
-    from contract.image_store import ImageStore
     from contract.job_queue import JobQueue
 
 LONGEST_RETRY_S = 30  # the expected wait is that of a job created now: an older one is done sooner
@@ -30,14 +27,14 @@ class AsyncInference:
         self,
         settings: Settings,
         *,
-        store: ImageStore,
+        uploads: Uploads,
         queue: JobQueue,
         live_workers: LiveWorkers,
         admission: Admission,
         jobs: AsyncJobs,
     ) -> None:
         self._settings = settings
-        self._store = store
+        self._uploads = uploads
         self._queue = queue
         self._live_workers = live_workers
         self._admission = admission
@@ -64,10 +61,10 @@ class AsyncInference:
             KeyReused: ``key`` was used before with another picture or with other parameters.
             UnknownOutcome: its job has ended with a result of a kind that this version does not know.
             NoWorker: no worker was ever ready, so the model that will answer is unknown.
-            BackendDown: not now; the error says when to try again.
+            StoreFull, BackendDown: not now; the error says when to try again.
         """
         destination = self._live_workers.destination()
-        request = JobRequest(self._put(image), top_k, min_score, top_k_sent, strict)
+        request = JobRequest(self._uploads.put(image, durable=True), top_k, min_score, top_k_sent, strict)
         cache, answer = self._settings.result_cache, None
         if cache and destination.pool is not None:
             computation = request.queued_job(cache=cache).computation
@@ -96,18 +93,6 @@ class AsyncInference:
             return error.retry_after_s
         except BackendDown:
             return RETRY_SOON_S
-
-    def _put(self, image: bytes) -> str:
-        """Store a picture so that it survives a power failure, in a thread: no other request waits for the disk.
-
-        Raises:
-            BackendDown: the folder can't be written.
-        """
-        put = wrap_errors(BackendDown, self._store.put)  # gevent would log what a thread raises
-        name: str | BackendDown = get_hub().threadpool.apply(put, (image,), {"durable": True})
-        if isinstance(name, BackendDown):
-            raise name
-        return name
 
     def _expected_wait_s(self, pool: WorkerPool | None) -> float:
         """How long a job created now waits for its answer, in seconds: behind all requests, and all async jobs."""

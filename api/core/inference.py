@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from api.core.admission import Admission
     from api.core.client import Client
     from api.core.live_workers import LiveWorkers, WorkerPool
+    from api.core.uploads import Uploads
     from api.settings import Settings
-    from contract.image_store import ImageStore
     from contract.job_queue import JobQueue
 
 Cache = Literal["hit", "joined", "miss"]
@@ -72,13 +72,13 @@ class Inference:
         self,
         settings: Settings,
         *,
-        store: ImageStore,
+        uploads: Uploads,
         queue: JobQueue,
         live_workers: LiveWorkers,
         admission: Admission,
     ) -> None:
         self._settings = settings
-        self._store = store
+        self._uploads = uploads
         self._queue = queue
         self._live_workers = live_workers
         self._admission = admission
@@ -99,7 +99,7 @@ class Inference:
 
         Raises:
             Undecodable, TooLarge: the worker could not read the picture.
-            Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
+            Overloaded, NoWorker, StoreFull, BackendDown: not now; the error says when to try again.
             DeadlineExceeded: no worker answered within ``request_timeout_s``.
             WorkerFault: the workers gave it up.
             UnknownOutcome: a newer worker answered in a form that this version does not know.
@@ -107,7 +107,7 @@ class Inference:
         """
         deadline = self._deadline()
         with self._admission.place():
-            found = self._begin(self._job(self._store.put(image), strict=strict), deadline)
+            found = self._begin(self._job(self._uploads.put(image), strict=strict), deadline)
             del image  # its bytes need no memory while the request waits
             return self._finish(found, client, deadline)
 
@@ -125,7 +125,7 @@ class Inference:
         deadline = self._deadline()
         with self._admission.place():
             stored = [
-                image if isinstance(image, ServiceError) else _attempt(partial(self._store.put, image))
+                image if isinstance(image, ServiceError) else _attempt(partial(self._uploads.put, image))
                 for image in images
             ]
             pictures = dict.fromkeys(entry for entry in stored if isinstance(entry, str))

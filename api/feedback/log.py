@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import csv
 import errno
-import fcntl
 import io
 import json
 import logging
 import os
-import time
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from api.core.errors import InvalidParameter
-from contract.errors import RETRY_LATER_S, BackendDown
+from contract.errors import RETRY_LATER_S, BackendDown, StoreFull
+from contract.file_lock import locked
+from contract.store_room import free_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -44,8 +43,7 @@ _RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－
 _UNPRINTABLE = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"}
 
 _LINE_END = "\r\n"  # RFC 4180; it also makes the csv module quote a lone CR or LF inside a field
-_LOCK_TIMEOUT_S = 2.0  # another process holds the lock for one write: microseconds
-_LOCK_RETRY_S = 0.005
+LOCK_WAIT_S = 2.0  # another process holds the lock for one write: microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +96,26 @@ class FeedbackLog:
 
     COLUMNS = ("time", *(field.name for field in fields(Report)))
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, most_bytes: int, reserve_bytes: int) -> None:
         self.path = folder / "feedback.csv"
+        self._most_bytes = most_bytes
+        self._reserve_bytes = reserve_bytes
 
     def append(self, report: Report) -> None:
         """Add one whole row or nothing, with the header before the first. Waits up to 2 s for other writers.
 
         Raises:
+            StoreFull: the file may not grow any more, or the disk has no room but its reserve.
             BackendDown: the disk is full or the file can't be written; it is as it was before.
         """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         row = csv_row([now, *asdict(report).values()])
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(self.path) as file:
+            with locked(self.path, wait_s=LOCK_WAIT_S) as file:
                 size = os.fstat(file).st_size
+                if size + len(row) > self._most_bytes or free_bytes(self.path.parent) < self._reserve_bytes:
+                    raise StoreFull("there is no room for more reports at the moment", RETRY_LATER_S)
                 if size == 0:
                     row = csv_row(self.COLUMNS) + row
                 elif os.pread(file, 1, size - 1) != b"\n":  # saved by an editor that drops the last line end
@@ -165,38 +168,3 @@ def _write_whole(file: int, row: bytes, size: int) -> None:
     if os.write(file, row) < len(row):
         os.ftruncate(file, size)
         raise OSError(errno.ENOSPC, "no room for the whole row")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    """Open for appending and hold the file's lock.
-
-    Raises:
-        TimeoutError: other processes held the lock for ``_LOCK_TIMEOUT_S`` seconds.
-    """
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    try:
-        take_lock(file, fcntl.LOCK_EX)
-        yield file
-    finally:
-        os.close(file)
-
-
-def take_lock(file: int, kind: int) -> None:
-    """Lock ``feedback.csv``, by retrying instead of blocking, because greenlets share the thread.
-
-    Args:
-        file: its descriptor; closing it releases the lock.
-        kind: ``fcntl.LOCK_EX`` to write, ``fcntl.LOCK_SH`` to see whole rows only.
-
-    Raises:
-        TimeoutError: other processes held the lock for ``_LOCK_TIMEOUT_S`` seconds.
-    """
-    deadline = time.monotonic() + _LOCK_TIMEOUT_S
-    while True:
-        try:
-            return fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() > deadline:
-                raise TimeoutError("feedback.csv stayed locked") from error
-            time.sleep(_LOCK_RETRY_S)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import IO, TYPE_CHECKING
 
-from contract.errors import BackendDown, PictureNotFound
-from contract.image_store import ImageStore, room_for
+from contract.errors import BackendDown, PictureNotFound, StoreFull
+from contract.image_store import ImageStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 log = logging.getLogger(__name__)
-
-COUNTED_FOR_S = 10.0  # other processes keep pictures too; looking at every file for each report would cost more
 
 
 class ReportedPictures:
@@ -23,28 +20,21 @@ class ReportedPictures:
     Why copies, and why bounded: docs/decisions/0008-reports-keep-their-pictures.md.
     """
 
-    def __init__(self, folder: Path, uploads: ImageStore, most_bytes: int) -> None:
+    def __init__(self, folder: Path, uploads: ImageStore, *, most_bytes: int, reserve_bytes: int) -> None:
         self._uploads = uploads
-        self._kept = ImageStore(folder / "pictures")
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._counted_at = float("-inf")
+        self.store = ImageStore.bounded(folder / "pictures", most_bytes=most_bytes, reserve_bytes=reserve_bytes)
 
     def keep(self, name: str) -> None:
         """Keep the picture that a report names, if there is one and there is room.
 
         Nothing is raised: a report is worth storing without its picture.
         """
-        if name in self._kept or name not in self._uploads:
+        if name in self.store or name not in self._uploads:
             return
         try:
-            picture = self._uploads.read(name)
-            room = room_for(len(picture))
-            if self._count() + room > self._most_bytes:
-                log.warning("FEEDBACK_PICTURES_MB leaves no room to keep the reported picture %s", name)
-                return
-            self._kept.put(picture)
-            self._bytes += room
+            self.store.put(self._uploads.read(name))
+        except StoreFull:
+            log.warning("FEEDBACK_PICTURES_MB or the disk leaves no room to keep the reported picture %s", name)
         except (OSError, BackendDown, PictureNotFound) as error:
             log.warning("the reported picture %s can't be kept: %s", name, error)
 
@@ -55,7 +45,7 @@ class ReportedPictures:
             PictureNotFound: no picture has this name (any more).
         """
         try:
-            return self._kept.open(name)
+            return self.store.open(name)
         except PictureNotFound:
             return self._uploads.open(name)
 
@@ -65,17 +55,9 @@ class ReportedPictures:
         Raises:
             PictureNotFound: no picture has this name (any more).
         """
-        try:
-            return self._kept.read(name)
-        except PictureNotFound:
-            return self._uploads.read(name)
+        with self.open(name) as file:
+            return file.read()
 
     def __contains__(self, name: object) -> bool:
         """Whether the picture is kept here; it may be among the uploads as well, or only there."""
-        return name in self._kept
-
-    def _count(self) -> int:
-        """Bytes kept, to within what other processes have kept in the last ``COUNTED_FOR_S`` seconds."""
-        if time.monotonic() - self._counted_at > COUNTED_FOR_S:
-            self._bytes, self._counted_at = self._kept.size_bytes(), time.monotonic()
-        return self._bytes
+        return name in self.store

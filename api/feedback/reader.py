@@ -10,8 +10,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from api.feedback.log import FeedbackLog, take_lock
+from api.feedback.log import LOCK_WAIT_S, FeedbackLog
 from contract.errors import RETRY_LATER_S, BackendDown
+from contract.file_lock import take_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,9 @@ class StoredReports:
         """
         try:
             with path.open("rb") as file:
-                take_lock(file.fileno(), fcntl.LOCK_SH)  # so that a row being written is not read by half
+                take_lock(
+                    file.fileno(), fcntl.LOCK_SH, wait_s=LOCK_WAIT_S
+                )  # so that a row being written is not read by half
                 return cls(path, os.fstat(file.fileno()).st_size)
         except FileNotFoundError:
             return cls(path, 0)

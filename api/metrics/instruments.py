@@ -93,8 +93,8 @@ class Counter:
     def __contains__(self, values: Labels) -> bool:
         return values in self._cells
 
-    def add(self, *values: str) -> None:
-        self._row.cells[self._cells[values]] += 1
+    def add(self, *values: str, by: int = 1) -> None:
+        self._row.cells[self._cells[values]] += by
 
     def family(self, sums: Sequence[float]) -> Metric:
         """Few series show their zeros, so that a rate is known from the first event on; of many only what happened."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Self
 
 from flask import Flask, current_app, request
 
-from api.core.errors import NoWorker, Overloaded
+from api.core.errors import NoWorker, Overloaded, OverShare
 from api.metrics.instruments import Counter, Distribution, Gauge, Histogram, Row
-from contract.errors import BackendDown, TemporarilyUnavailable
+from contract.errors import BackendDown, StoreFull, TemporarilyUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,13 +24,21 @@ if TYPE_CHECKING:
     from werkzeug.routing import Map
 
     from api.core.inference import Answer
+    from api.core.uploads import Reason
     from api.metrics.shared_numbers import SharedNumbers
 
 # The routes whose POST classifies while its sender waits. /v1/jobs answers before anything is classified.
 CLASSIFYING = {"/", "/predict", "/infer", "/infer/batch"}
 STATUSES = {2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 UNMATCHED = ("other", "unmatched")  # neither what senders make up as paths nor as methods may become a series
-REASONS = {Overloaded: "overloaded", NoWorker: "no_worker", BackendDown: "backend_down"}
+REASONS = {
+    Overloaded: "overloaded",
+    NoWorker: "no_worker",
+    BackendDown: "backend_down",
+    StoreFull: "store_full",
+    OverShare: "over_share",
+}
+DELETED_FOR: tuple[Reason, ...] = ("room", "age", "refused")
 
 
 class Metrics:
@@ -87,6 +95,13 @@ class Metrics:
             (),
             [()],
         )
+        self._deleted_bytes = Counter(
+            row,
+            "classifier_deleted_bytes",
+            "Bytes of stored pictures deleted, by why.",
+            ("reason",),
+            [(reason,) for reason in DELETED_FOR],
+        )
         row.open()
         self._in_flight.clear()
         self._connections.clear()
@@ -138,6 +153,10 @@ class Metrics:
         """A client has hung up while it waited for a picture's answer."""
         self._abandoned.add()
 
+    def count_deleted(self, reason: Reason, size_bytes: int) -> None:
+        """Stored pictures have been deleted."""
+        self._deleted_bytes.add(reason, by=size_bytes)
+
     def count_slow_upload(self) -> None:
         """An upload has been refused because it came too slowly."""
         self._slow_uploads.add()
@@ -186,6 +205,7 @@ class Metrics:
         instruments = (
             self._requests, self._in_flight, self._classifying, self._answers, self._stages, self._refusals,
             self._abandoned, self._body_bytes, self._slow_uploads, self._connections, self._refused_connections,
+            self._deleted_bytes,
         )  # fmt: skip
         return [instrument.family(sums) for instrument in instruments]
 

@@ -25,7 +25,8 @@ from api.feedback.training_set import MANIFEST, NO_LABEL, NO_PICTURE, OUTVOTED, 
 from api.services import Services
 from api.settings import Settings
 from api.views.admin import PAGE_REPORTS
-from contract.image_store import SHARDS, ImageStore
+from contract.image_store import ImageStore
+from contract.store_room import SHARDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,12 +64,12 @@ def store(settings: Settings) -> ImageStore:
 
 @pytest.fixture
 def log(settings: Settings) -> FeedbackLog:
-    return FeedbackLog(settings.feedback_dir)
+    return FeedbackLog(settings.feedback_dir, most_bytes=1_000_000, reserve_bytes=0)
 
 
 @pytest.fixture
 def reported(settings: Settings, store: ImageStore) -> ReportedPictures:
-    return ReportedPictures(settings.feedback_dir, store, most_bytes=1_000_000)
+    return ReportedPictures(settings.feedback_dir, store, most_bytes=1_000_000, reserve_bytes=0)
 
 
 class NoLabels:
@@ -112,7 +113,8 @@ def picture(colour: str = "teal", kind: str = "PNG") -> bytes:
 
 def retention_passes(store: ImageStore) -> None:
     for shard in range(SHARDS):
-        store.expire(shard, older_than_s=-60)
+        names = [name for _, name in store.pictures(shard)]
+        store.remove(names, idle_s=-60, held=lambda _: set())
 
 
 def shown(page: str) -> list[str]:
@@ -411,7 +413,7 @@ def test_reports_that_cannot_be_read_are_an_error(operator, log):
 
 def test_a_writer_that_never_ends_does_not_hang_the_reader(operator, log, monkeypatch):
     """Half a row must not be read, and no request may wait forever for the other half."""
-    monkeypatch.setattr("api.feedback.log._LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("api.feedback.log.LOCK_WAIT_S", 0.05)
     log.append(Report(comment="whole"))
     with log.path.open() as stuck:
         fcntl.flock(stuck, fcntl.LOCK_EX)
@@ -592,7 +594,7 @@ def test_a_report_of_no_stored_picture_is_stored_all_the_same(operator, settings
 
 def test_kept_pictures_take_no_more_room_than_they_may(store, settings, log):
     """Anybody can report: without a bound a stranger could fill the disk permanently."""
-    bounded = ReportedPictures(settings.feedback_dir, store, most_bytes=10_000)
+    bounded = ReportedPictures(settings.feedback_dir, store, most_bytes=10_000, reserve_bytes=0)
     names = [store.put(picture() + os.urandom(900)) for _ in range(4)]
     client = make_app(settings, store, log, bounded).test_client()
     for name in names:
@@ -600,13 +602,14 @@ def test_kept_pictures_take_no_more_room_than_they_may(store, settings, log):
 
     assert [name in bounded for name in names] == [True, True, False, False]
     assert len(list(StoredReports.at(log.path).newest_first())) == 4
-    assert [name in ReportedPictures(settings.feedback_dir, store, 0) for name in names] == [True, True, False, False]
+    assert [
+        name in ReportedPictures(settings.feedback_dir, store, most_bytes=0, reserve_bytes=0) for name in names
+    ] == [True, True, False, False]
 
 
-def test_what_other_processes_have_kept_counts_too(store, settings, monkeypatch):
-    monkeypatch.setattr("api.feedback.pictures.COUNTED_FOR_S", -1.0)
+def test_what_other_processes_have_kept_counts_too(store, settings):
     names = [store.put(picture() + os.urandom(900)) for _ in range(4)]
-    here, there = (ReportedPictures(settings.feedback_dir, store, most_bytes=10_000) for _ in range(2))
+    here, there = (ReportedPictures(settings.feedback_dir, store, most_bytes=10_000, reserve_bytes=0) for _ in range(2))
     for process, name in zip([here, there, here, there], names, strict=True):
         process.keep(name)
 
@@ -620,3 +623,14 @@ def test_a_picture_that_cannot_be_kept_does_not_lose_the_report(operator, store,
 
     assert answer.status_code == 200
     assert [row["comment"] for row in table(operator.get("/admin/feedback.csv").text)] == ["wrong"]
+
+
+def test_an_address_that_has_sent_too_many_reports_is_told_so(settings, store, log, reported):
+    client = make_app(settings.model_copy(update={"feedback_per_hour": 1}), store, log, reported).test_client()
+    taken = client.post("/feedback", data={"comment": "wrong"}, headers={"Accept": "application/json"})
+    refused = client.post("/feedback", data={"comment": "again"}, headers={"Accept": "application/json"})
+
+    assert (taken.status_code, refused.status_code) == (200, 429)
+    assert 0 < int(refused.headers["Retry-After"]) <= 3600
+    assert "kept as typed" in client.post("/feedback", data={"comment": "kept as typed"}).text
+    assert len(list(StoredReports.at(log.path).newest_first())) == 1

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.core.errors import InvalidParameter
+from api.core.errors import InvalidParameter, OverShare
+from api.core.sender_rate import SenderRate
 from api.feedback.log import MAX_CHARACTERS, FeedbackLog, Report
-from contract.errors import BackendDown
+from contract.errors import BackendDown, StoreFull
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ HEADER = ["time", "image", "prediction", "score", "correct_label", "comment", "m
 
 @pytest.fixture
 def log(tmp_path: Path) -> FeedbackLog:
-    return FeedbackLog(tmp_path / "feedback")
+    return FeedbackLog(tmp_path / "feedback", most_bytes=1_000_000, reserve_bytes=0)
 
 
 def rows(log: FeedbackLog) -> list[list[str]]:
@@ -132,7 +133,7 @@ def test_control_characters_and_broken_unicode_are_shown_as_replaced(log):
 
 
 def append_many(folder: Path, writer: int, count: int) -> None:
-    log = FeedbackLog(folder)
+    log = FeedbackLog(folder, most_bytes=1_000_000, reserve_bytes=0)
     for number in range(count):
         log.append(Report(image=f"{writer}-{number}", comment="several\nlines, " * 20))
 
@@ -147,7 +148,7 @@ def test_processes_that_append_at_once_neither_lose_nor_mix_rows(tmp_path):
     for writer in writers:
         writer.join(60)
 
-    header, *found = rows(FeedbackLog(tmp_path))
+    header, *found = rows(FeedbackLog(tmp_path, most_bytes=1_000_000, reserve_bytes=0))
     assert [writer.exitcode for writer in writers] == [0] * 4
     assert header == HEADER
     assert sorted(row[1] for row in found) == sorted(f"{n}-{number}" for n in range(4) for number in range(50))
@@ -156,7 +157,7 @@ def test_processes_that_append_at_once_neither_lose_nor_mix_rows(tmp_path):
 
 def append_with_room_for(folder: Path, more_bytes: int) -> None:
     logging.disable()  # where standard error is a file, the words about it would meet the same limit
-    log = FeedbackLog(folder)
+    log = FeedbackLog(folder, most_bytes=1_000_000, reserve_bytes=0)
     limit = log.path.stat().st_size + more_bytes
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # the kernel then writes a part, or nothing
     with pytest.raises(BackendDown):
@@ -166,7 +167,7 @@ def append_with_room_for(folder: Path, more_bytes: int) -> None:
 @pytest.mark.parametrize("more_bytes", [0, 1, 500])
 def test_a_full_disk_is_a_clear_error_and_never_half_a_row(tmp_path, more_bytes):
     """Half a row would swallow the next report; the sender must know that this one was not kept."""
-    log = FeedbackLog(tmp_path)
+    log = FeedbackLog(tmp_path, most_bytes=1_000_000, reserve_bytes=0)
     log.append(Report(comment="before"))
     whole = log.path.read_bytes()
     writer = multiprocessing.get_context("spawn").Process(target=append_with_room_for, args=(tmp_path, more_bytes))
@@ -181,12 +182,12 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
     (tmp_path / "feedback").write_text("a file where the folder should be")
 
     with pytest.raises(BackendDown, match="could not be stored"):
-        FeedbackLog(tmp_path / "feedback").append(Report(comment="lost"))
+        FeedbackLog(tmp_path / "feedback", most_bytes=1_000_000, reserve_bytes=0).append(Report(comment="lost"))
 
 
 def test_the_wait_for_a_lock_that_is_never_released_is_bounded(log, monkeypatch):
     """A stuck process must not hang the requests of all the others."""
-    monkeypatch.setattr("api.feedback.log._LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("api.feedback.log.LOCK_WAIT_S", 0.05)
     log.append(Report(comment="first"))
     with log.path.open() as stuck:
         fcntl.flock(stuck, fcntl.LOCK_EX)
@@ -203,3 +204,48 @@ def test_a_row_starts_on_its_own_line_after_an_editor_dropped_the_last_line_end(
     log.append(Report(comment="second"))
 
     assert [row[5] for row in rows(log)] == ["comment", "first", "second"]
+
+
+# Bounds
+
+
+def test_the_file_grows_no_further_than_it_may(tmp_path):
+    log = FeedbackLog(tmp_path, most_bytes=1000, reserve_bytes=0)
+    report = Report(comment="x" * 400)
+    log.append(report)
+    log.append(report)
+    with pytest.raises(StoreFull):
+        log.append(report)
+
+    assert log.path.stat().st_size <= 1000
+
+
+def test_the_reserve_of_the_disk_is_not_touched(tmp_path):
+    with pytest.raises(StoreFull):
+        FeedbackLog(tmp_path, most_bytes=10**9, reserve_bytes=10**18).append(Report(comment="x"))
+
+
+def test_a_sender_has_so_many_reports_an_hour_and_the_next_sender_as_many():
+    now = 0.0
+    rate = SenderRate(2, "reports", clock=lambda: now)
+    for sender in ("192.0.2.1", "192.0.2.2"):
+        rate.count(sender)
+        rate.count(sender)
+    now = 3500.5
+    with pytest.raises(OverShare, match="too many reports from this address: at most 2 an hour") as refused:
+        rate.count("192.0.2.1")
+    assert refused.value.retry_after_s == 100
+
+    now = 3600.0
+    rate.count("192.0.2.1")
+
+
+def test_names_of_senders_take_bounded_memory(monkeypatch):
+    monkeypatch.setattr("api.core.sender_rate.MOST_SENDERS", 3)
+    rate = SenderRate(2, "reports")
+    for number in range(5):
+        rate.count(f"192.0.2.{number}")
+
+    with pytest.raises(OverShare):
+        rate.count("192.0.2.9")
+    rate.count("192.0.2.0")

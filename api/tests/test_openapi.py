@@ -50,6 +50,7 @@ RAISED_BY: dict[str, list[Exception]] = {
     "inference.admit": NOT_NOW,
     "inference.classify": [
         *NOT_NOW,
+        errors.StoreFull("-"),
         api_errors.Undecodable("-"),
         api_errors.TooLarge("-"),
         errors.JobLost("-"),
@@ -60,14 +61,16 @@ RAISED_BY: dict[str, list[Exception]] = {
         api_errors.ClientGone("-"),
     ],
     "inference.classify_all": [api_errors.Overloaded("-")],
-    "feedback.append": [errors.BackendDown("-")],
+    "feedback_rate.count": [api_errors.OverShare("-")],
+    "feedback.append": [errors.BackendDown("-"), errors.StoreFull("-")],
     "labels.current": [api_errors.NoWorker("-"), errors.BackendDown("-")],
     "reported.open": [errors.PictureNotFound("-")],
     "async_inference.admit": NOT_NOW,
-    "async_inference.create": [*NOT_NOW[1:], errors.KeyReused("-"), errors.UnknownOutcome("-")],
+    "async_inference.create": [*NOT_NOW[1:], errors.StoreFull("-"), errors.KeyReused("-"), errors.UnknownOutcome("-")],
     "async_inference.read": JOB,
     "async_inference.cancel": [*JOB, errors.JobEnded("-")],
 }
+NOT_FOR_VIEWS = {"settings", "uploads", "retention"}  # what they raise, inference.classify does
 ANSWERED_OTHERWISE = {"queue.depth"}  # /health and /metrics say what they know
 TROUBLES = [(act, error) for act, raised in RAISED_BY.items() for error in raised]
 
@@ -138,7 +141,7 @@ def test_every_error_has_an_example(document):
 
 
 def test_every_part_that_the_views_use_is_tried_below():
-    assert {act.partition(".")[0] for act in RAISED_BY} == {field.name for field in fields(Services)} - {"settings"}
+    assert {act.partition(".")[0] for act in RAISED_BY} == {field.name for field in fields(Services)} - NOT_FOR_VIEWS
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.feedback.log import MAX_CHARACTERS, Report
 from api.http.html import in_words, prefers_json
+from api.http.sender import current_client
 from api.services import Services
 from api.views.pages import upload_page
 from contract.errors import ServiceError
@@ -39,9 +40,9 @@ def send() -> ResponseReturnValue:
     """Store one report and show the page again; an empty one stores nothing.
 
     Raises:
-        InvalidParameter, BackendDown, RequestEntityTooLarge: for a client that prefers JSON; a person gets the form
-            back as it was typed, with the error as a sentence and the same status. A form that is too large comes back
-            empty.
+        InvalidParameter, OverShare, StoreFull, BackendDown, RequestEntityTooLarge: for a client that prefers JSON; a
+            person gets the form back as it was typed, with the error as a sentence and the same status. A form that is
+            too large comes back empty.
     """
     if prefers_json():
         taken: FeedbackTaken = {"stored": _stored()}
@@ -59,6 +60,7 @@ def _stored() -> bool:
     if report.empty:
         return False
     services = Services.current()
+    services.feedback_rate.count(current_client().sender)
     known = services.labels.current_or_none()
     if known is not None:
         report = replace(report, correct_label=known.meant_by(report.correct_label))

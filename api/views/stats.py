@@ -74,7 +74,20 @@ class _Scrape(Collector):
         yield GaugeMetricFamily(
             "classifier_start_time_seconds", "When the API started, in Unix time.", metrics.shared.begun_at
         )
+        yield from _store(Services.current())
         yield from _backend(Services.current())
+
+
+def _store(services: Services) -> list[Metric]:
+    """The stored pictures and their disk. Of a folder that can't be read nothing is said."""
+    try:
+        used, free = services.uploads.room.used_bytes(), services.uploads.room.free_bytes()
+    except OSError:
+        return []
+    return [
+        GaugeMetricFamily("classifier_uploads_bytes", "Bytes that stored pictures take.", used),
+        GaugeMetricFamily("classifier_disk_free_bytes", "Bytes that the disk of stored pictures has left.", free),
+    ]
 
 
 def _backend(services: Services) -> list[Metric]:

@@ -3,14 +3,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from contract.errors import BackendDown, PictureNotFound
-from contract.image_store import COMPARED_BYTES, SHARDS, ImageStore
+from contract.image_store import COMPARED_BYTES, ImageStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,23 +126,6 @@ def test_a_picture_that_the_disk_refuses_gets_no_name(tmp_path, monkeypatch):
     with pytest.raises(BackendDown, match="Input/output error"):
         ImageStore(tmp_path).put(b"picture", durable=True)
     assert files(tmp_path) == []
-
-
-def test_only_pictures_that_were_not_sent_again_expire(tmp_path):
-    """Storing a picture again refreshes its age; unfinished files are deleted with the old pictures."""
-    store = ImageStore(tmp_path)
-    old, refreshed, new = store.put(b"old"), store.put(b"refreshed"), store.put(b"new")
-    scrap = tmp_path / old[:2] / ".part-scrap"
-    scrap.write_bytes(b"half")
-    long_ago = time.time() - 2 * WEEK_S
-    for path in files(tmp_path):
-        if path.name != new:
-            os.utime(path, (long_ago, long_ago))
-    store.put(b"refreshed")
-    deleted = sum(store.expire(shard, WEEK_S) for shard in range(SHARDS))
-
-    assert deleted == 2
-    assert {path.name for path in files(tmp_path)} == {refreshed, new}
 
 
 def test_a_folder_that_cannot_be_written_is_reported_in_a_sentence(tmp_path):

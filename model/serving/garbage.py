@@ -50,6 +50,7 @@ class SharedKeys:
         self._rq_worker_key = rq_worker_key
         self._types: Mapping[str, bytes] = {
             keys.MODELS: b"zset",
+            keys.REFUSED_PICTURES: b"zset",
             keys.workers(entry.model): b"zset",
             keys.worker(entry.model, entry.worker_id): b"hash",
             keys.labels(entry.model, entry.digest): b"string",

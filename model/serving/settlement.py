@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from rq.results import Result
 from rq.utils import now
 from rq.worker.base import BaseWorker, WorkerStatus
 
-from contract import keys
+from contract import keys, picture_holders
 from contract.job_queue import RESULT_TTL_S
 from contract.messages import Classification, Dropped, Failure, Lost
 from model.serving.garbage import is_garbage
@@ -220,6 +221,10 @@ class Settlement:
                 "execution_ended_at": record.ended_at,
             }
         self._forget_intermediate(job.id, pipe)
+        if job.task is not None:
+            picture_holders.let_go(pipe, job.task.picture, job.id)
+            if isinstance(ending, Failure):  # the API, which may write to the store, deletes it
+                pipe.zadd(keys.REFUSED_PICTURES, {job.task.picture: time.time()})
         if isinstance(ending, GivenUp):
             log.error("job %s is given up: %s", job.id, ending.reason)
             pipe.hincrby(self._worker_key, "failed_job_count", 1)

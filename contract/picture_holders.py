@@ -1,0 +1,48 @@
+"""Who still needs a stored picture: the jobs that name it and have not ended. Nobody else deletes or keeps one.
+
+``holders:<picture>`` is a sorted set of job IDs, each with the time, in Unix seconds, after which it holds no more
+whatever has become of it. A job's entry is written by the MULTI that submits it and removed by the one that ends it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from contract import keys
+from contract.redis_clients import redis_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redis import Redis
+    from redis.client import Pipeline
+
+GRACE_S = 120  # a job that was started just before its sender's deadline is still computed, perhaps a second time
+
+
+def hold(pipe: Pipeline, picture: str, job_id: str, wanted_for_s: float) -> None:
+    """Add to a MULTI that a job needs the picture, for ``wanted_for_s`` seconds and a while."""
+    holds_for_s = int(wanted_for_s) + GRACE_S
+    key = keys.holders(picture)
+    pipe.zadd(key, {job_id: int(time.time()) + holds_for_s})
+    pipe.expire(key, holds_for_s, nx=True)
+    pipe.expire(key, holds_for_s, gt=True)
+
+
+def let_go(pipe: Pipeline, picture: str, job_id: str) -> None:
+    """Add to a MULTI that a job has ended."""
+    pipe.zrem(keys.holders(picture), job_id)
+
+
+def held(redis: Redis, pictures: Sequence[str]) -> set[str]:
+    """Those of ``pictures`` that a job still needs. What somebody else has written there holds nothing.
+
+    Raises:
+        BackendDown: Redis does not answer.
+    """
+    with redis_errors(), redis.pipeline(transaction=False) as pipe:
+        for picture in pictures:
+            pipe.zcount(keys.holders(picture), time.time(), "+inf")
+        counts = pipe.execute(raise_on_error=False)
+    return {picture for picture, count in zip(pictures, counts, strict=True) if isinstance(count, int) and count}
