@@ -64,7 +64,7 @@ class Services:
             queue=queue,
             live_workers=live_workers,
             admission=admission,
-            jobs=AsyncJobs(commands, queue, settings.job_ttl_s),
+            jobs=AsyncJobs(commands, queue, settings.job_ttl_s, per_sender=settings.jobs_per_sender),
         )
         return cls(
             settings=settings,

@@ -85,6 +85,9 @@ class Settings(SharedSettings):
         validation_alias=AliasChoices("job_ttl_s", "ticket_ttl_s"),  # its name up to version 0.1
         description="How long a job of /v1/jobs is kept, in seconds.",
     )
+    jobs_per_sender: int = Field(
+        5000, ge=1, description="Jobs of /v1/jobs that one sender may have unfetched; more are refused."
+    )
     uploads_mb: int = Field(
         10_000,
         ge=1,

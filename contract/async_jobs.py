@@ -18,7 +18,7 @@ import json
 import re
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,10 +27,11 @@ from uuid import uuid4
 from redis.exceptions import ResponseError, WatchError
 
 from contract import keys
-from contract.errors import BackendDown, JobEnded, JobLost, JobNotFound, KeyReused, WorkerFault
+from contract.errors import BackendDown, JobEnded, JobLost, JobNotFound, KeyReused, UnknownOutcome, WorkerFault
 from contract.job_queue import Stage, async_queue_name
 from contract.messages import Classification, ClassifyJob, Dropped, Failure, Lost, outcome_from_json
 from contract.redis_clients import redis_errors
+from contract.sender_jobs import SenderJobs, count_no_more
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ ID = re.compile(r"[0-9a-f]{32}")
 ID_BYTES = 16  # 128 random bits: the ID is all that is needed to read or cancel the job
 NOT_FOUND = "there is no such job, or it has expired"
 WATCH_TRIES = 5
+KEPT_AFTER_FETCH_S = 600  # the response may get lost on its way; then the job is fetched again
 
 
 class JobState(StrEnum):
@@ -71,6 +73,7 @@ class Fault:
     detail: str
 
 
+ENDED = {JobState.DONE, JobState.FAILED, JobState.CANCELLED}
 GIVEN_UP = Fault(FaultKind.GIVEN_UP, "the workers could not classify this picture; it was given up")
 PICTURE_LOST = Fault(FaultKind.LOST, "the stored picture was lost before its turn came; it has to be sent again")
 LOST = Fault(FaultKind.LOST, "the job was removed from the queue")
@@ -129,6 +132,9 @@ class _Record:
     answer: Classification | None
     cancelled: bool
     renewed: bool
+    sender: str
+    idempotency: str
+    fetched: bool
 
     @classmethod
     def read(cls, job_id: str, fields: dict[bytes, bytes]) -> _Record:
@@ -146,6 +152,9 @@ class _Record:
                 answer=answer if isinstance(answer, Classification) else None,
                 cancelled="cancelled" in text,
                 renewed="renewed" in text,
+                sender=text.get("sender", ""),
+                idempotency=text.get("idempotency", ""),
+                fetched="fetched" in text,
             )
         except (KeyError, ValueError) as error:
             raise JobNotFound(NOT_FOUND) from error
@@ -161,27 +170,32 @@ class AsyncJobs:
 
     Args:
         redis: a client for commands that return at once.
-        ttl_s: how long a job, its idempotency key, its place on the queue and its result are kept, in seconds.
+        ttl_s: how long a job, its idempotency key, its place on the queue and its result are kept, in seconds. Once it
+            was fetched, they are kept for ``KEPT_AFTER_FETCH_S`` at most.
+        per_sender: how many jobs of one sender may be unfetched.
     """
 
-    def __init__(self, redis: Redis, queue: JobQueue, ttl_s: int) -> None:
+    def __init__(self, redis: Redis, queue: JobQueue, ttl_s: int, *, per_sender: int) -> None:
         self._redis = redis
         self._queue = queue
         self._ttl_s = ttl_s
+        self._shares = SenderJobs(redis, most=per_sender, ttl_s=ttl_s)
 
     def create(
-        self, model: str, request: JobRequest, *, cache: bool, answer: Classification | None = None,
+        self, model: str, request: JobRequest, *, sender: str, cache: bool, answer: Classification | None = None,
         key: str | None = None,
     ) -> AsyncJob:  # fmt: skip
         """Create a job and put it on the queue, in one MULTI; or return the one created with the same ``key`` before.
 
         Args:
+            sender: against whose share it counts.
             cache: whether the answer may be stored for later requests.
             answer: a stored answer, which is copied, so that nothing is computed.
             key: the sender's idempotency key.
 
         Raises:
             KeyReused: ``key`` was used for another request.
+            OverShare: the sender has too many jobs that are not fetched.
             UnknownOutcome: its job has ended with a result of a kind that this version does not know.
             BackendDown: Redis does not answer or refuses to write.
         """
@@ -191,11 +205,20 @@ class AsyncJobs:
             known = self._known(pipe, holder, request) if holder else None
             if known is not None:
                 return known
+            forgotten = self._shares.check(sender)
+            outdated = [name for old in forgotten for name in self._names(old)]
             job_id = secrets.token_hex(ID_BYTES)
             pipe.multi()
-            queued_id = self._write(pipe, job_id, model, request, cache=cache, answer=answer)
+            queued_id = self._write(
+                pipe, job_id, model, request, sender=sender, idempotency=holder or "", cache=cache, answer=answer
+            )
             if holder:
                 pipe.set(holder, job_id, ex=self._ttl_s)
+            self._shares.add(pipe, sender, job_id)
+            if forgotten:
+                pipe.delete(*outdated)
+                for old in forgotten:
+                    self._shares.forget(pipe, sender, old)
             try:
                 pipe.execute()
             except ResponseError:
@@ -203,22 +226,21 @@ class AsyncJobs:
                 raise
             return job_id
 
-        return self.read(self._compare_and_set(create))
+        job, _ = self._current(self._compare_and_set(create))
+        return job
 
     def read(self, job_id: str) -> AsyncJob:
         """The job in its current state. If its queued job has vanished, another is queued, once.
+
+        Who reads the end of a job has fetched it: it counts no more against its sender's share, and expires soon.
 
         Raises:
             JobNotFound: no job has this ID (any more).
             UnknownOutcome: its result is of a kind that this version does not know.
             BackendDown: Redis does not answer.
         """
-        record = self._record(self._redis, job_id)
-        try:
-            return self._look(record)
-        except JobLost:
-            self._renew(record)
-        return self._look(self._record(self._redis, job_id))
+        job, record = self._current(job_id)
+        return self._fetched(job, record) if job.state in ENDED and not record.fetched else job
 
     def cancel(self, job_id: str) -> AsyncJob:
         """Cancel a job that has not ended: it is not computed, or its result is ignored. A second time changes nothing.
@@ -246,6 +268,48 @@ class AsyncJobs:
         self._compare_and_set(cancel)
         return self.read(job_id)
 
+    def _current(self, job_id: str) -> tuple[AsyncJob, _Record]:
+        record = self._record(self._redis, job_id)
+        try:
+            return self._look(record), record
+        except JobLost:
+            self._renew(record)
+        record = self._record(self._redis, job_id)
+        return self._look(record), record
+
+    def _fetched(self, job: AsyncJob, record: _Record) -> AsyncJob:
+        """Let the job count no more, and expire soon; but for a dead letter, which an operator may put back.
+
+        If Redis refuses, as when it is full, nothing changes until the job is fetched again.
+        """
+        kept = job.outcome == GIVEN_UP
+        soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=KEPT_AFTER_FETCH_S)
+        expires = job.expires if kept else min(job.expires, soon)
+        try:
+            with redis_errors(), self._redis.pipeline() as pipe:
+                pipe.hset(keys.async_job(job.id), mapping={"fetched": 1, "expires": expires.isoformat()})
+                pipe.expire(keys.async_job(job.id), self._ttl_s if kept else KEPT_AFTER_FETCH_S, lt=True)
+                for name in self._names_beside(record) if not kept else []:
+                    pipe.expire(name, KEPT_AFTER_FETCH_S, lt=True)
+                if record.sender:
+                    count_no_more(pipe, record.sender, job.id, self._ttl_s)
+                pipe.execute()
+        except BackendDown:
+            return job
+        return replace(job, expires=expires)
+
+    def _names(self, job_id: str) -> list[str]:
+        """Every key that there is because of a job."""
+        with suppress(JobNotFound, UnknownOutcome):
+            return [keys.async_job(job_id), *self._names_beside(self._record(self._redis, job_id))]
+        return [keys.async_job(job_id)]
+
+    def _names_beside(self, record: _Record) -> list[str]:
+        names = [record.idempotency] if record.idempotency else []
+        if record.queued_id:
+            names += [keys.rq_job(record.queued_id), self._queue.result_key(record.queued_id)]
+        return names
+
     def _known(self, pipe: Pipeline, holder: str, request: JobRequest) -> str | None:
         """The ID of the job created with the idempotency key ``holder``, if any; the key is watched."""
         pipe.watch(holder)  # type: ignore[no-untyped-call]
@@ -261,8 +325,8 @@ class AsyncJobs:
         return record.id
 
     def _write(
-        self, pipe: Pipeline, job_id: str, model: str, request: JobRequest, *, cache: bool,
-        answer: Classification | None,
+        self, pipe: Pipeline, job_id: str, model: str, request: JobRequest, *, sender: str, idempotency: str,
+        cache: bool, answer: Classification | None,
     ) -> str:  # fmt: skip
         """Add a job's hash to a MULTI, and its queued job if it has no answer; returns the latter's ID, or ""."""
         now = datetime.now(UTC).replace(microsecond=0)
@@ -274,13 +338,19 @@ class AsyncJobs:
             "top_k_sent": int(request.top_k_sent),
             "created": now.isoformat(),
             "expires": (now + timedelta(seconds=self._ttl_s)).isoformat(),
+            "sender": sender,
         }
+        if idempotency:
+            fields["idempotency"] = idempotency
         if not request.strict:
             fields["strict"] = 0
         queued_id = ""
         if answer is None:
             fields["computation"] = queued_id = uuid4().hex
-            self._enqueue(pipe, model, queued_id, request.queued_job(cache=cache), self._ttl_s)
+            origin = {"async_job": job_id, "sender": sender}
+            self._enqueue(
+                pipe, model, queued_id, request.queued_job(cache=cache), wanted_for_s=self._ttl_s, origin=origin
+            )
         else:
             fields["answer"] = json.dumps(answer.to_wire(), separators=(",", ":"))
         pipe.hset(keys.async_job(job_id), mapping=fields)  # type: ignore[arg-type]  # of str keys, too narrowly typed
@@ -300,14 +370,32 @@ class AsyncJobs:
             pipe.multi()
             pipe.hset(key, mapping={"computation": queued_id, "renewed": 1})
             job = lost.request.queued_job(cache=False)
-            self._enqueue(pipe, lost.model, queued_id, job, max(1, left_ms) / 1000)
+            origin = {"async_job": lost.id, "sender": lost.sender} if lost.sender else {}
+            self._enqueue(pipe, lost.model, queued_id, job, wanted_for_s=max(1, left_ms) / 1000, origin=origin)
             pipe.execute()
 
         self._compare_and_set(renew)
 
-    def _enqueue(self, pipe: Pipeline, model: str, queued_id: str, job: ClassifyJob, wanted_for_s: float) -> None:
-        queue = async_queue_name(model)
-        self._queue.enqueue(pipe, queue, queued_id, job, wanted_for_s=wanted_for_s, result_ttl_s=self._ttl_s)
+    def _enqueue(
+        self,
+        pipe: Pipeline,
+        model: str,
+        queued_id: str,
+        job: ClassifyJob,
+        *,
+        wanted_for_s: float,
+        origin: dict[str, str],
+    ) -> None:
+        """``origin`` tells the worker whose job it is, so that one that fails counts no more."""
+        self._queue.enqueue(
+            pipe,
+            async_queue_name(model),
+            queued_id,
+            job,
+            wanted_for_s=wanted_for_s,
+            result_ttl_s=self._ttl_s,
+            extra_meta=origin,
+        )
 
     def _look(self, record: _Record) -> AsyncJob:
         """Raises JobLost: the queued job has vanished, and none has been queued in its place yet."""

@@ -30,6 +30,10 @@ class StoreFull(TemporarilyUnavailable):
     """There is no room for another picture."""
 
 
+class OverShare(TemporarilyUnavailable):
+    """The sender has had what one sender may have for the time being."""
+
+
 class JobLost(BackendDown):
     """The job is neither queued, nor running, nor finished: no worker will ever publish a result for it."""
 

@@ -24,6 +24,8 @@ from contract.messages import UNKNOWN, Classification, Outcome, outcome_from_jso
 from contract.redis_clients import LONGEST_BLOCK_S, redis_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from redis import Redis
     from redis.client import Pipeline
 
@@ -171,18 +173,29 @@ class JobQueue:
         return Submission(winner or job_id, joined=winner is not None, depth=depth)
 
     def enqueue(
-        self, pipe: Pipeline, queue: str, job_id: str, job: ClassifyJob, *, wanted_for_s: float, result_ttl_s: int
+        self,
+        pipe: Pipeline,
+        queue: str,
+        job_id: str,
+        job: ClassifyJob,
+        *,
+        wanted_for_s: float,
+        result_ttl_s: int,
+        extra_meta: Mapping[str, str] | None = None,
     ) -> None:
         """Add a new job to a MULTI: RQ's record, its hold on the picture, and the ``wanted`` key.
 
         The key counts who waits for the job: one so far. It lives ``wanted_for_s`` seconds.
+
+        Args:
+            extra_meta: what workers need to know beside the job; older ones do not look there.
         """
         pipe.set(keys.wanted(job_id), 1, px=int(wanted_for_s * 1000))
         picture_holders.hold(pipe, job.picture, job_id, wanted_for_s)
         self._queue(queue).enqueue_call(
             TASK,
             args=tuple(job.to_args()),
-            meta=job.to_meta(),
+            meta={**job.to_meta(), **(extra_meta or {})},
             job_id=job_id,
             timeout=JOB_TIMEOUT_S,
             result_ttl=result_ttl_s,

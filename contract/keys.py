@@ -23,6 +23,14 @@ def async_job(job_id: str) -> str:
     return f"ticket:{job_id}"
 
 
+def sender_jobs(sender: str) -> str:
+    return f"jobs:{sender}"
+
+
+def sender_ended_jobs(sender: str) -> str:
+    return f"ended-jobs:{sender}"
+
+
 def rq_job(job_id: str) -> str:
     """RQ's own record of a job."""
     return f"rq:job:{job_id}"

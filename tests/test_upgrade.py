@@ -25,7 +25,7 @@ from contract.worker_registry import live_workers
 from model.serving.claimed_job import read_claimed_job
 from tests.support import recording
 from tests.support.scripted_worker import GIF, MODEL
-from tests.support.workers import eventually
+from tests.support.workers import SENDER, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,10 +90,14 @@ def test_an_idempotency_key_sent_before_the_upgrade_still_returns_its_job(worker
     put_back(workers, of="sent")
     unasked = replace(workers.request(recording.ASYNC, top_k=3), top_k_sent=False)
     for request in (unasked, workers.request(recording.ASYNC, top_k=5)):
-        assert workers.async_jobs.create(MODEL, request, cache=True, key=recording.KEY).id == OLD_ASYNC_JOB
+        assert (
+            workers.async_jobs.create(MODEL, request, sender=SENDER, cache=True, key=recording.KEY).id == OLD_ASYNC_JOB
+        )
 
     with pytest.raises(KeyReused):
-        workers.async_jobs.create(MODEL, workers.request(recording.ASYNC, top_k=4), cache=True, key=recording.KEY)
+        workers.async_jobs.create(
+            MODEL, workers.request(recording.ASYNC, top_k=4), sender=SENDER, cache=True, key=recording.KEY
+        )
 
 
 def test_an_old_worker_is_seen_and_used(workers):
@@ -115,7 +119,8 @@ def test_an_old_worker_finds_todays_jobs_where_it_looks_and_can_read_them(worker
     (job_id,) = workers.redis.lrange(f"rq:queue:{queue}-{MODEL}", 0, -1)
     job = workers.redis.hgetall(f"rq:job:{job_id.decode()}")
 
-    assert {field.decode() for field in job} == set(old)
+    of_an_async_job = {"meta"} if queue == "tickets" else set()  # whose it is: an old worker does not look there
+    assert {field.decode() for field in job} == set(old) | of_an_async_job
     assert json.loads(zlib.decompress(job[b"data"])) == json.loads(zlib.decompress(cast("bytes", old["data"])))
 
 
@@ -157,7 +162,7 @@ def test_an_old_worker_takes_a_lenient_job_for_one_of_its_own(workers, queue):
 
     assert {field.decode() for field in job} == {*old, "meta"}
     assert json.loads(zlib.decompress(job[b"data"])) == json.loads(zlib.decompress(cast("bytes", old["data"])))
-    assert json.loads(job[b"meta"]) == {"strict": False}
+    assert json.loads(job[b"meta"]).items() >= {"strict": False}.items()
     assert list(counted) == ["tries_alone"]
 
 
@@ -182,7 +187,7 @@ def test_an_idempotency_key_sent_before_the_upgrade_stands_for_a_strict_request(
 
     with pytest.raises(KeyReused):
         workers.async_jobs.create(
-            MODEL, workers.request(recording.ASYNC, top_k=5, strict=False), cache=True, key=recording.KEY
+            MODEL, workers.request(recording.ASYNC, top_k=5, strict=False), sender=SENDER, cache=True, key=recording.KEY
         )
 
 

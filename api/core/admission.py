@@ -12,6 +12,7 @@ from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING
 
 from api.core.errors import Overloaded
+from contract.errors import RETRY_LATER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,7 @@ class Admission:
             Overloaded: it says when to try again.
         """
         if destination.memory.full_of_async_jobs:
-            raise Overloaded("the service is busy: its queue has no room left for jobs")
+            raise Overloaded("the service is busy: its queue has no room left for jobs", RETRY_LATER_S)
         excess_s = expected_wait_s - ADMITTED_SHARE * ttl_s
         if excess_s > 0:
             raise Overloaded("the service is busy: too many jobs wait already", math.ceil(excess_s))

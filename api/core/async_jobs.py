@@ -11,6 +11,7 @@ from contract.errors import RETRY_SOON_S, BackendDown
 
 if TYPE_CHECKING:
     from api.core.admission import Admission
+    from api.core.client import Client
     from api.core.live_workers import LiveWorkers, WorkerPool
     from api.core.uploads import Uploads
     from api.settings import Settings
@@ -50,7 +51,15 @@ class AsyncInference:
         self._admission.check_async(destination, self._expected_wait_s(destination.pool), self._settings.job_ttl_s)
 
     def create(
-        self, image: bytes, *, top_k: int, min_score: float, top_k_sent: bool, strict: bool, key: str | None
+        self,
+        image: bytes,
+        client: Client,
+        *,
+        top_k: int,
+        min_score: float,
+        top_k_sent: bool,
+        strict: bool,
+        key: str | None,
     ) -> AsyncJob:
         """Accept one checked picture, or return the job created with the same idempotency key before.
 
@@ -59,6 +68,7 @@ class AsyncInference:
 
         Raises:
             KeyReused: ``key`` was used before with another picture or with other parameters.
+            OverShare: the sender has too many jobs that are not fetched.
             UnknownOutcome: its job has ended with a result of a kind that this version does not know.
             NoWorker: no worker was ever ready, so the model that will answer is unknown.
             StoreFull, BackendDown: not now; the error says when to try again.
@@ -71,7 +81,7 @@ class AsyncInference:
             sighting = self._queue.look(destination.model, destination.pool.digest, computation)
             self._admission.saw_depth(sighting.depth)
             answer = sighting.answer
-        return self._jobs.create(destination.model, request, cache=cache, answer=answer, key=key)
+        return self._jobs.create(destination.model, request, sender=client.sender, cache=cache, answer=answer, key=key)
 
     def read(self, job_id: str) -> AsyncJob:
         """Raises JobNotFound, UnknownOutcome, BackendDown."""

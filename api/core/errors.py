@@ -59,10 +59,6 @@ class Overloaded(TemporarilyUnavailable):
     """The request would not be answered before its deadline, so it is not started."""
 
 
-class OverShare(TemporarilyUnavailable):
-    """The sender has had what one sender may have for the time being."""
-
-
 class NoWorker(TemporarilyUnavailable):
     """No worker is alive."""
 

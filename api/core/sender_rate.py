@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from api.core.errors import OverShare
+from contract.errors import OverShare
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Self
 
 from flask import Flask, current_app, request
 
-from api.core.errors import NoWorker, Overloaded, OverShare
+from api.core.errors import NoWorker, Overloaded
 from api.metrics.instruments import Counter, Distribution, Gauge, Histogram, Row
-from contract.errors import BackendDown, StoreFull, TemporarilyUnavailable
+from contract.errors import BackendDown, OverShare, StoreFull, TemporarilyUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

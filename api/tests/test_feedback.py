@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.core.errors import InvalidParameter, OverShare
+from api.core.errors import InvalidParameter
 from api.core.sender_rate import SenderRate
 from api.feedback.log import MAX_CHARACTERS, FeedbackLog, Report
-from contract.errors import BackendDown, StoreFull
+from contract.errors import BackendDown, OverShare, StoreFull
 
 if TYPE_CHECKING:
     from pathlib import Path

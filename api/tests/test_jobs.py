@@ -359,3 +359,24 @@ def busy(workers: ScriptedWorkers, service_ms: float) -> None:
     """A worker that is only registered: the API relies on it, and no process takes the jobs."""
     entry = WorkerEntry(worker_id="paper", host="h", model=MODEL, digest=DIGEST, batch=1, service_ms=service_ms)
     heartbeat(workers.redis, entry)
+
+
+@pytest.mark.usefixtures("workers")
+def test_a_sender_who_has_too_many_jobs_is_refused_and_another_is_not(open_client):
+    client = open_client(jobs_per_sender=1)
+    assert submit(client).status_code == 202
+    refused = submit(client, "lynx")
+    client.environ_base["REMOTE_ADDR"] = "192.0.2.7"
+
+    assert (refused.status_code, refused.content_type) == (429, PROBLEM)
+    assert int(refused.headers["Retry-After"]) > 3600
+    assert submit(client, "lynx").status_code == 202
+
+
+def test_a_job_whose_end_was_fetched_expires_ten_minutes_later(workers, client):
+    workers.start()
+    accepted = submit(client)
+    done = ended(client, accepted)
+
+    assert done["expires"] < accepted.get_json()["expires"]
+    assert client.get(accepted.headers["Location"]).get_json() == done

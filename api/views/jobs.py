@@ -10,6 +10,7 @@ from flask import Blueprint, jsonify, request, url_for
 
 from api.core.errors import InvalidParameter
 from api.http.parameters import Wanted, inferred
+from api.http.sender import current_client
 from api.http.upload import Upload
 from api.services import Services
 from contract.messages import Classification
@@ -42,6 +43,7 @@ def submit() -> ResponseReturnValue:
     wanted = Wanted.from_request(request, services.settings)
     job = services.async_inference.create(
         Upload.from_request(request, services.settings).data,
+        current_client(),
         top_k=wanted.top_k,
         min_score=wanted.min_score,
         top_k_sent=wanted.top_k_sent,

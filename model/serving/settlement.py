@@ -21,6 +21,7 @@ from rq.worker.base import BaseWorker, WorkerStatus
 from contract import keys, picture_holders
 from contract.job_queue import RESULT_TTL_S
 from contract.messages import Classification, Dropped, Failure, Lost
+from contract.sender_jobs import count_no_more
 from model.serving.garbage import is_garbage
 
 if TYPE_CHECKING:
@@ -225,6 +226,9 @@ class Settlement:
             picture_holders.let_go(pipe, job.task.picture, job.id)
             if isinstance(ending, Failure):  # the API, which may write to the store, deletes it
                 pipe.zadd(keys.REFUSED_PICTURES, {job.task.picture: time.time()})
+        if job.async_job is not None and isinstance(ending, Failure | Lost | GivenUp):
+            job_id, sender = job.async_job
+            count_no_more(pipe, sender, job_id, record.get_result_ttl(RESULT_TTL_S))
         if isinstance(ending, GivenUp):
             log.error("job %s is given up: %s", job.id, ending.reason)
             pipe.hincrby(self._worker_key, "failed_job_count", 1)
@@ -233,7 +237,8 @@ class Settlement:
         else:
             pipe.hincrby(self._worker_key, "successful_job_count", 1)
             record._result = ending.to_wire()  # noqa: SLF001
-            ttl = record.get_result_ttl(RESULT_TTL_S)
+            # What was dropped nobody will ask for, or not for long: a cancelled async job needs no result.
+            ttl = RESULT_TTL_S if isinstance(ending, Dropped) else record.get_result_ttl(RESULT_TTL_S)
             record._handle_success(ttl, pipe, **run)  # noqa: SLF001  # RQ's own end of a finished job
             record.cleanup(ttl, pipeline=pipe, remove_from_queue=False)
         self._release(job, pipe)

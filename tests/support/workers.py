@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60.0  # a bound for busy machines; nothing here takes more than seconds
 JOB_TTL_S = 3600
+JOBS_PER_SENDER = 1000
+SENDER = "192.0.2.1"
 BALLAST_BYTES = 32_000_000
 
 
@@ -53,7 +55,7 @@ class ScriptedWorkers:
         self.store = ImageStore(folder / "uploads")
         commands = connect(redis_url)
         self.queue = JobQueue(commands, connect_for_waiting(redis_url), reconnect_for_s=WAIT_S)
-        self.async_jobs = AsyncJobs(commands, self.queue, JOB_TTL_S)
+        self.async_jobs = AsyncJobs(commands, self.queue, JOB_TTL_S, per_sender=JOBS_PER_SENDER)
         self._journal = folder / "journal.txt"
         self._log = folder / "workers.log"
         self._environment = {
@@ -97,7 +99,8 @@ class ScriptedWorkers:
         return JobRequest(self.store.put(script.encode()), top_k, min_score=0.0, top_k_sent=True, strict=strict)
 
     def create(self, script: str, *, cache: bool = True, strict: bool = True, key: str | None = None) -> AsyncJob:
-        return self.async_jobs.create(MODEL, self.request(script, strict=strict), cache=cache, key=key)
+        request = self.request(script, strict=strict)
+        return self.async_jobs.create(MODEL, request, sender=SENDER, cache=cache, key=key)
 
     def ended(self, job: AsyncJob) -> AsyncJob:
         """The job once it is neither queued nor running."""
