@@ -11,13 +11,16 @@ SIDE_BY_SIDE := -n auto --dist loadfile
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run model example test test-all lint bench stress classify pictures docs screenshots system-packages lock clean
+.PHONY: help run repair model example test test-all lint bench stress classify pictures docs screenshots system-packages lock clean
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 run: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Start everything on this machine (PORT, WORKERS, DATA_DIR, MODEL_PATH change it)
 	@exec $(PY) -m local
+
+repair: $(VENV)/.run-ready  ## Make a damaged log of make run's queue readable again, and keep a copy (DATA_DIR changes it)
+	@exec $(PY) -m local.repair
 
 model: $(VENV)/.run-ready npm  ## Fetch, convert, quantise and verify ResNet-50; quick when it is there
 	@$(PY) -m model.export

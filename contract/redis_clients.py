@@ -12,6 +12,7 @@ from redis.exceptions import RedisError, WatchError
 from redis.retry import Retry
 
 from contract.errors import BackendDown
+from contract.shrinking_pool import ShrinkingPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,7 @@ MAX_CONNECTIONS = (
 
 def connect(url: str) -> Redis:
     """A client for commands that return at once. One retry covers a connection that Redis has closed meanwhile."""
-    return Redis.from_url(
+    pool = ShrinkingPool.from_url(
         url,
         socket_timeout=COMMAND_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
@@ -38,6 +39,7 @@ def connect(url: str) -> Redis:
         max_connections=MAX_CONNECTIONS,
         driver_info=None,
     )
+    return Redis.from_pool(pool)
 
 
 def connect_for_waiting(url: str) -> Redis:
@@ -45,7 +47,7 @@ def connect_for_waiting(url: str) -> Redis:
 
     It never retries by itself: redis-py would start the whole wait again, and one deadline would become several.
     """
-    return Redis.from_url(
+    pool = ShrinkingPool.from_url(
         url,
         socket_timeout=LONGEST_BLOCK_S + COMMAND_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
@@ -53,6 +55,7 @@ def connect_for_waiting(url: str) -> Redis:
         max_connections=MAX_CONNECTIONS,
         driver_info=None,
     )
+    return Redis.from_pool(pool)
 
 
 @contextmanager

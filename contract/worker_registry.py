@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ResponseError
+
 from contract import keys
 
 if TYPE_CHECKING:
@@ -110,11 +112,22 @@ def newest_model(redis: Redis) -> str | None:
 def publish_labels(redis: Redis, model: str, digest: str, labels: Sequence[str]) -> None:
     """Publish ``labels``, by class index, for ``LABELS_KEPT_FOR_S`` seconds; to be repeated well within that.
 
-    After the first time this is one EXPIRE: the digest identifies the labels, so they never change under it.
+    After the first time this is one GETEX: the digest identifies the labels, so they never change under it, unless
+    somebody overwrites them. What is of another type is left to whoever clears keys like that.
+
+    Raises:
+        RedisError: Redis does not answer or refuses to write.
     """
     key = keys.labels(model, digest)
-    if not redis.expire(key, LABELS_KEPT_FOR_S):
-        redis.set(key, json.dumps(labels, ensure_ascii=False, separators=(",", ":")), ex=LABELS_KEPT_FOR_S)
+    ours = json.dumps(labels, ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        published = redis.getex(key, ex=LABELS_KEPT_FOR_S)
+    except ResponseError as error:
+        if not str(error).startswith("WRONGTYPE"):
+            raise
+    else:
+        if published != ours:
+            redis.set(key, ours, ex=LABELS_KEPT_FOR_S)
 
 
 def read_labels(redis: Redis, model: str, digest: str) -> tuple[str, ...] | None:

@@ -12,25 +12,23 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dotenv import dotenv_values
-from redis.exceptions import RedisError
-
-from contract.redis_clients import connect
 from contract.settings import load_settings
+from local.dotenv_file import inherit
 from local.folder import locked, socket_path
+from local.log_files import LogFiles
 from local.parts import plan
 from local.preflight import CannotStart, check
+from local.queue_log import advice
+from local.ready import LOOK_EVERY_S, answers, wait_for
 from local.settings import Settings
 from local.supervisor import PartDied, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import FrameType
 
     from local.parts import Part
 
-READY_WITHIN_S = 120.0
-LOOK_EVERY_S = 0.1
 HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # our own API is reached without a proxy
 
 
@@ -39,14 +37,14 @@ class StopAsked(Exception):
 
 
 def main() -> int:
-    _inherit_dotenv(Path(".env"))
+    inherit(Path(".env"))
     settings = load_settings(Settings)
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, _raise_stop)
     try:
         check(settings)
         with locked(settings) as lock, socket_path(settings) as path:
-            return _run(settings, Supervisor(settings.logs_dir, os.environ), plan(settings, path, lock), path)
+            return _run(settings, plan(settings, path, lock), path)
     except CannotStart as error:
         print(f"Can't start: {error}", file=sys.stderr)
         return 1
@@ -54,21 +52,25 @@ def main() -> int:
         return 0
 
 
-def _run(settings: Settings, supervisor: Supervisor, parts: Sequence[Part], socket: Path) -> int:
+def _run(settings: Settings, parts: Sequence[Part], socket: Path) -> int:
     started = time.monotonic()
+    logs = LogFiles(settings.logs_dir, settings.log_mb * 1_000_000, len(parts))
+    supervisor = Supervisor(logs, os.environ)
+    logs.clear()
     print(f"Starting Valkey, {settings.workers} worker(s) and the API ...", flush=True)
     try:
         for part in parts:
             supervisor.start(part)
             if part.name == "valkey":
-                _wait_for(supervisor, lambda: _answers(socket))
-        _wait_for(supervisor, lambda: _workers_ready(settings) >= settings.workers)
+                wait_for(supervisor, lambda: answers(socket))
+        wait_for(supervisor, lambda: _workers_ready(settings) >= settings.workers)
         _greet(settings, time.monotonic() - started)
         while True:
             supervisor.restart_dead()
             time.sleep(LOOK_EVERY_S)
     except PartDied as error:
-        print(f"Can't start: {error} (logs: {settings.logs_dir})", file=sys.stderr)
+        what = advice(settings, logs.read("valkey")) or f"{error} (logs: {settings.logs_dir})"
+        print(f"Can't start: {what}", file=sys.stderr)
         return 1
     except StopAsked:
         print("Stopping ...", flush=True)
@@ -77,29 +79,6 @@ def _run(settings: Settings, supervisor: Supervisor, parts: Sequence[Part], sock
         for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
         supervisor.stop()
-
-
-def _wait_for(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
-    """Wait until ``condition()`` holds.
-
-    Raises:
-        PartDied: a process ended meanwhile, or the condition did not hold within ``READY_WITHIN_S`` seconds.
-    """
-    deadline = time.monotonic() + READY_WITHIN_S
-    while not condition():
-        supervisor.check()
-        if time.monotonic() > deadline:
-            raise PartDied(f"the service was not ready within {READY_WITHIN_S:.0f} s")
-        time.sleep(LOOK_EVERY_S)
-
-
-def _answers(socket: Path) -> bool:
-    """Whether Valkey serves; while it is still reading a long log its socket exists, but it refuses every command."""
-    try:
-        with connect(f"unix://{socket}") as client:
-            return bool(client.ping())
-    except RedisError:
-        return False
 
 
 def _workers_ready(settings: Settings) -> int:
@@ -120,13 +99,6 @@ def _greet(settings: Settings, elapsed_s: float) -> None:
 def _url(settings: Settings) -> str:
     host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104  # compared, not bound
     return f"http://{host}:{settings.port}"
-
-
-def _inherit_dotenv(path: Path) -> None:
-    """Take those settings from ``path`` that are not in the environment."""
-    for name, value in dotenv_values(path).items():
-        if value is not None:
-            os.environ.setdefault(name, value)
 
 
 def _raise_stop(_signal: int, _frame: FrameType | None) -> None:

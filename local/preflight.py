@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from local.settings import Settings
 
-MIN_FREE_BYTES = 200_000_000  # room for the queue's log, some uploads and the log files
+ROOM_FOR_UPLOADS_MB = 100  # above the reserve, below which no upload is stored
 
 
 class CannotStart(Exception):
@@ -27,9 +27,26 @@ def check(settings: Settings) -> None:
         CannotStart: the address or the port can't be used, the disk is full or read-only, or there is no model.
     """
     _check_port(settings.host, settings.port)
-    _make_folders(settings)
-    _check_room(settings.data_dir)
+    check_folders(settings)
+    _check_room(settings)
     _check_model(settings.model_path)
+
+
+def check_folders(settings: Settings) -> None:
+    """Make the folders that the processes need.
+
+    Raises:
+        CannotStart: one can't be made or written.
+    """
+    _make_folders(settings)
+    for folder in (settings.data_dir, settings.logs_dir, settings.queue_dir):
+        try:
+            with tempfile.NamedTemporaryFile(dir=folder) as probe:
+                probe.write(b"\0" * 4096)
+        except OSError as error:
+            raise CannotStart(
+                f"DATA_DIR={settings.data_dir} can't be used: {folder} can't be written: {error.strerror}"
+            ) from error
 
 
 def _check_port(host: str, port: int) -> None:
@@ -53,16 +70,14 @@ def _make_folders(settings: Settings) -> None:
         raise CannotStart(f"DATA_DIR={settings.data_dir} can't be used: {error.filename}: {error.strerror}") from error
 
 
-def _check_room(folder: Path) -> None:
-    try:
-        with tempfile.NamedTemporaryFile(dir=folder) as probe:
-            probe.write(b"\0" * 4096)
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise CannotStart(f"DATA_DIR={folder} can't be written: {error.strerror}") from error
-    if free < MIN_FREE_BYTES:
+def _check_room(settings: Settings) -> None:
+    """The reserve is for the queue's log; the log files may fill theirs."""
+    free_mb = shutil.disk_usage(settings.data_dir).free // 1_000_000
+    needed_mb = settings.disk_reserve_mb + settings.log_mb + ROOM_FOR_UPLOADS_MB
+    if free_mb < needed_mb:
         raise CannotStart(
-            f"the disk of DATA_DIR={folder} is full: {free // 1_000_000} MB free, {MIN_FREE_BYTES // 1_000_000} needed"
+            f"the disk of DATA_DIR={settings.data_dir} is full: {free_mb} MB free, {needed_mb} needed "
+            f"(DISK_RESERVE_MB={settings.disk_reserve_mb}, LOG_MB={settings.log_mb}, and {ROOM_FOR_UPLOADS_MB})"
         )
 
 

@@ -17,6 +17,8 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="Port that the API listens on.")
     workers: int = Field(default_factory=usable_cpus, ge=1, le=256, description="Workers; by default one per core.")
     data_dir: Path = Field(Path("data"), description="Folder for the queue's log, uploads, feedback and log files.")
+    log_mb: int = Field(100, ge=1, le=100_000, description="Room for all log files of `make run` together, in MB.")
+    disk_reserve_mb: int = Field(500, ge=0, description="As in the API's settings.")
     request_timeout_s: float = Field(30, gt=0, le=600, description="As in the API's settings.")
     model_path: Path = Field(Path("models"), description="As in the worker's settings.")
 

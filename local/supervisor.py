@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+    from local.log_files import LogFiles
     from local.parts import Part
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
@@ -48,11 +48,11 @@ class Supervisor:
     """Runs parts with one log file each.
 
     Args:
-        logs: folder of the log files, ``<name>.log``, which are replaced at each start.
+        logs: where the parts write; they are cut at every look.
         environment: what every part inherits; a part's own environment takes precedence.
     """
 
-    def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, logs: LogFiles, environment: Mapping[str, str]) -> None:
         self._logs = logs
         self._environment = environment
         self._running: list[_Running] = []
@@ -64,7 +64,6 @@ class Supervisor:
             PartDied: its command can't be run.
         """
         try:
-            (self._logs / f"{part.name}.log").unlink(missing_ok=True)
             process = self._spawn(part)
         except OSError as error:
             raise PartDied(f"{part.name} can't be run: {error}") from error
@@ -76,6 +75,7 @@ class Supervisor:
         Raises:
             PartDied: one is not.
         """
+        self._logs.cut()
         for running in self._running:
             code = running.process.poll()
             if code is not None:
@@ -83,6 +83,7 @@ class Supervisor:
 
     def restart_dead(self) -> None:
         """Restart each part that has died, after a short pause that grows if it keeps dying."""
+        self._logs.cut()
         now = time.monotonic()
         for running in self._running:
             if running.restart_at is None:
@@ -111,7 +112,7 @@ class Supervisor:
         self._running.clear()
 
     def _spawn(self, part: Part) -> subprocess.Popen[bytes]:
-        with (self._logs / f"{part.name}.log").open("ab") as log:
+        with self._logs.open(part.name) as log:
             return subprocess.Popen(
                 part.command,
                 env={**self._environment, **part.environment},
@@ -124,7 +125,7 @@ class Supervisor:
             )
 
     def _last_line(self, part: Part) -> str:
-        lines = (self._logs / f"{part.name}.log").read_text(errors="replace").strip().splitlines()
+        lines = self._logs.read(part.name).strip().splitlines()
         return lines[-1] if lines else "it wrote no log"
 
 

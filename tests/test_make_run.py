@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -132,6 +133,25 @@ def test_the_start_waits_until_valkey_has_read_its_log(tmp_path):
         assert "Ready in" in second.printed, second.printed
 
 
+def test_a_damaged_log_of_the_queue_is_one_clear_line_whose_advice_helps(tmp_path):
+    with Stack(tmp_path, WORKERS="1") as first:
+        predict(first)
+    log = next((tmp_path / "queue" / "appendonlydir").glob("*.incr.aof"))
+    with log.open("ab") as file:
+        file.write(b"not a command\r\n" + command("SET", "key", "value"))
+    refused = fail_to_start(tmp_path, WORKERS="1")
+
+    advice = re.search("'(DATA_DIR=.* make repair)'", refused.stderr)
+    assert advice, refused.stderr
+    assert refused.stderr.startswith("Can't start: the queue's log in ")
+    assert refused.stderr.count("\n") == 1
+    assert advice[1] == f"DATA_DIR={tmp_path} make repair"
+    repair = [sys.executable, "-m", "local.repair"]
+    subprocess.run(repair, cwd=ROOT, env={**os.environ, "DATA_DIR": str(tmp_path)}, timeout=TIMEOUT_S, check=True)
+    with Stack(tmp_path, WORKERS="1") as second:
+        assert predict(second).headers["X-Cache"] == "hit"
+
+
 def command(*words: str) -> bytes:
     """As it is in the queue's log."""
     lines = [f"*{len(words)}", *(line for word in words for line in (f"${len(word)}", word)), ""]
@@ -243,6 +263,10 @@ def test_a_changed_recipe_rebuilds_the_model_before_the_start_and_only_once(proj
     again = make(project, "run").stdout.splitlines()
 
     assert (before, after, again) == (["-m local"], ["-m model.export", "-m local"], ["-m local"])
+
+
+def test_make_repair_is_the_command_that_a_refusal_names(project):
+    assert make(project, "repair").stdout.splitlines() == ["-m local.repair"]
 
 
 def test_classify_takes_a_photo_with_a_space_in_its_name_and_several_without(project):

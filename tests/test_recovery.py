@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import Redis
@@ -10,8 +10,10 @@ from redis.exceptions import NoPermissionError
 from rq import Queue
 
 from contract import keys
+from contract.errors import WorkerFault
 from contract.job_queue import queue_name
 from model.serving.batcher import Batcher
+from model.serving.claimed_job import ClaimedJob, read_claimed_job
 from model.serving.recovery import Recovery
 from model.serving.settlement import Settlement
 from tests.support.scripted_worker import MODEL
@@ -72,3 +74,34 @@ def test_a_job_that_cant_be_read_is_not_taken_for_garbage(workers, forbidden):
         Batcher(forbidden, queue, batch_max=4, batch_wait_s=0.0, workers=lambda: 1).take()
 
     assert workers.redis.lrange(queue.intermediate_queue_key, 0, -1) == [submission.job_id.encode()]
+
+
+def test_a_fault_of_ours_loses_no_job(workers, monkeypatch):
+    """A job that can't be settled, for whatever reason but garbage, stays as a dead letter for an operator."""
+    queue = Queue(queue_name(MODEL), connection=workers.redis)
+    submissions = [workers.submit(script) for script in ("tabby", "lynx")]
+    unlucky, other = (claimed(workers, queue, submission.job_id) for submission in submissions)
+
+    def fault(*_: object, **__: object) -> None:
+        raise AttributeError("a fault of ours")
+
+    monkeypatch.setattr(unlucky.record, "prepare_for_execution", fault)
+    settlement = Settlement(
+        workers.redis, queue, model=MODEL, answer_ttl_s=60, worker_name="worker", clear_shared_keys=lambda: None
+    )
+    workers.redis.rpush(queue.intermediate_queue_key, unlucky.id, other.id)
+
+    assert settlement.start([unlucky, other], []) == [other]
+    record = workers.redis.hgetall(keys.rq_job(unlucky.id))
+    assert record[b"status"] == b"failed"
+    assert b"a fault of ours" in record[b"exc_info"]
+    assert b"data" in record
+    assert workers.redis.zscore(f"rq:failed:{queue.name}", unlucky.id) is not None
+    assert workers.redis.lrange(queue.intermediate_queue_key, 0, -1) == []
+    with pytest.raises(WorkerFault):
+        workers.outcome(submissions[0])
+
+
+def claimed(workers: ScriptedWorkers, queue: Queue, job_id: str) -> ClaimedJob:
+    fields: Any = workers.redis.hgetall(keys.rq_job(job_id))
+    return read_claimed_job(workers.redis, queue.name, job_id, fields)

@@ -87,6 +87,15 @@ def test_published_labels_come_back_by_class_index(redis):
     assert read_labels(redis, ENTRY.model, "e" * 64) is None
 
 
+def test_labels_that_somebody_overwrites_are_there_again_with_the_next_heartbeat(redis):
+    """Pages would show another model's names for as long as the worker runs."""
+    publish_labels(redis, ENTRY.model, ENTRY.digest, LABELS)
+    redis.set(keys.labels(ENTRY.model, ENTRY.digest), '["somebody", "else\'s"]')
+    publish_labels(redis, ENTRY.model, ENTRY.digest, LABELS)
+
+    assert read_labels(redis, ENTRY.model, ENTRY.digest) == LABELS
+
+
 def test_labels_live_while_a_worker_publishes_them_and_outlive_its_entry(redis):
     """Otherwise Redis would fill with the labels of every model ever served, or miss a live worker's for a moment."""
     publish_labels(redis, ENTRY.model, ENTRY.digest, LABELS)

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from local import supervisor as module
+from local.log_files import LogFiles
 from local.parts import Part
 from local.supervisor import FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_AFTER_S, PartDied, Supervisor
 from tests.support.workers import eventually
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INSTANT_S = 0.01
+LOG_BYTES = 60_000
 
 
 class Clock:
@@ -35,7 +37,7 @@ class Stage:
     """A supervisor with the test's clock, and what can be seen of it from outside."""
 
     def __init__(self, folder: Path, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-        self.supervisor = Supervisor(folder, {"PATH": "/usr/bin:/bin"})
+        self.supervisor = Supervisor(LogFiles(folder, LOG_BYTES, parts=1), {"PATH": "/usr/bin:/bin"})
         self.clock = clock
         self._capsys = capsys
 
@@ -106,6 +108,32 @@ def test_a_part_that_lives_is_left_alone(stage):
     stage.supervisor.check()
 
     assert stage.children() == before
+
+
+def test_a_part_that_never_stops_talking_does_not_fill_the_disk_and_its_last_lines_are_kept(stage, tmp_path):
+    """A worker in trouble logs the same line again and again, at night."""
+    script = "n=0; while read _; do i=0; while test $i -lt 500; do echo line $n; n=$((n+1)); i=$((i+1)); done; done"
+    feeder = tmp_path / "feeder"
+    feeder.touch()
+    stage.supervisor.start(shell(f"tail -n +1 -f {feeder} | ({script})"))
+    sizes = []
+    for round_ in range(1, 31):
+        with feeder.open("a") as file:
+            file.write("\n")
+        last = f"line {500 * round_ - 1}\n"
+        eventually(lambda: last in logged(tmp_path), "the lines are written")  # noqa: B023  # at once
+        stage.supervisor.check()
+        sizes.append(sum(len(path.read_bytes()) for path in tmp_path.glob("part.log*")))
+
+    assert max(sizes) <= LOG_BYTES
+    kept = logged(tmp_path).splitlines()
+    assert kept == [f"line {n}" for n in range(15_000 - len(kept), 15_000)]
+    assert len(kept) > 1000
+
+
+def logged(folder: Path) -> str:
+    paths = (folder / "part.log.1", folder / "part.log")
+    return "".join(path.read_text() for path in paths if path.exists())
 
 
 def test_a_command_that_cannot_be_run_for_a_while_does_not_end_the_others(stage, tmp_path):

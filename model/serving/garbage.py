@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from redis.exceptions import ResponseError
 
@@ -77,7 +77,11 @@ class SharedKeys:
         with self._redis.pipeline(transaction=False) as pipe:
             for key in self._types:
                 pipe.type(key)
-            types = pipe.execute()
+            pipe.hmget(self._rq_worker_key, COUNTERS)
+            *types, counts = pipe.execute(raise_on_error=False)  # the last is refused if its key is of another type
+        refusal = next((found for found in types if isinstance(found, Exception)), None)
+        if refusal is not None:
+            raise refusal
         wrong = [
             key for (key, ours), found in zip(self._types.items(), types, strict=True) if found not in {ours, b"none"}
         ]
@@ -87,11 +91,12 @@ class SharedKeys:
                 pipe.rename(key, ASIDE + key)
                 pipe.expire(ASIDE + key, KEPT_FOR_S)
                 pipe.execute(raise_on_error=False)  # another worker may have been faster
-        return self._clear_counters() or bool(wrong)
+        return self._clear_counters(counts) or bool(wrong)
 
-    def _clear_counters(self) -> bool:
+    def _clear_counters(self, counts: list[bytes | None] | Exception) -> bool:
         """RQ's counts of what this worker did: where one is no number, Redis refuses to add to it."""
-        counts: Any = self._redis.hmget(self._rq_worker_key, COUNTERS)
+        if isinstance(counts, Exception):
+            return False
         wrong = [name for name, count in zip(COUNTERS, counts, strict=True) if count and not count.isdigit()]
         if wrong:
             self._redis.hdel(self._rq_worker_key, *wrong)

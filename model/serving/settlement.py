@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 LEASE_S = 2  # RQ keeps leases in whole seconds
 WATCH_TRIES = 5
+DEAD_LETTER_TTL_S = 7 * 86400  # of a job that can't even be ended as RQ does it
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,10 @@ class Settlement:
     def _without_garbage(
         self, jobs: Sequence[ClaimedJob], settle: Callable[[Sequence[ClaimedJob]], None]
     ) -> list[ClaimedJob]:
-        """Settle all jobs together or, if Redis refuses because of what somebody wrote into a key, one by one.
+        """Settle all jobs together or, if one of them can't be, one by one, so that it costs no other.
 
-        A job that is refused alone is deleted, so that it costs no other; who waits for it submits it again.
+        A job whose records Redis refuses, because of what somebody wrote into a key, is deleted; who waits for it
+        submits it again. One that fails here, by a forged field or a fault of ours, becomes a dead letter.
 
         Returns:
             The jobs that are settled.
@@ -144,22 +146,39 @@ class Settlement:
         for job in jobs:
             try:
                 settle([job])
-            except Exception as error:
-                if isinstance(error, RedisError) and not is_garbage(error):
+            except RedisError as error:
+                if not is_garbage(error):
                     raise
                 log.error("job %s is deleted: somebody has written into its records (%s)", job.id, error)  # noqa: TRY400
                 self._delete(job)
+            except Exception as error:
+                log.exception("job %s can't be settled: it is now a dead letter", job.id)
+                self._bury(job, repr(error))
             else:
                 settled.append(job)
         return settled
 
+    def _bury(self, job: ClaimedJob, reason: str) -> None:
+        """Make the job a dead letter by its ID alone: what RQ would do reads its fields, which is what has failed."""
+        failed = job.record.failed_job_registry
+        with self._redis.pipeline() as pipe:
+            pipe.hset(job.record.key, mapping={"status": JobStatus.FAILED.value, "exc_info": reason})
+            pipe.expire(job.record.key, DEAD_LETTER_TTL_S)
+            pipe.zadd(failed.key, {job.id: time.time() + DEAD_LETTER_TTL_S})
+            Result.create_failure(job.record, DEAD_LETTER_TTL_S, reason, pipeline=pipe)
+            self._forget_run(job, pipe)
+            pipe.execute()
+
     def _delete(self, job: ClaimedJob) -> None:
         with self._redis.pipeline() as pipe:
             pipe.delete(job.record.key, f"rq:executions:{job.id}", Result.get_key(job.id), keys.wanted(job.id))  # type: ignore[no-untyped-call]
-            self._forget_intermediate(job.id, pipe)
-            if job.execution is not None:
-                pipe.zrem(job.record.started_job_registry.key, job.execution.composite_key)
+            self._forget_run(job, pipe)
             pipe.execute()
+
+    def _forget_run(self, job: ClaimedJob, pipe: Pipeline) -> None:
+        self._forget_intermediate(job.id, pipe)
+        if job.execution is not None:
+            pipe.zrem(job.record.started_job_registry.key, job.execution.composite_key)
 
     def _end_all(self, endings: Sequence[tuple[ClaimedJob, Ending]], *, remember: bool) -> None:
         inflight = [

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.folder import locked, socket_path
+from local.log_files import LogFiles
 from local.parts import plan
 from local.settings import Settings
 from local.supervisor import PartDied, Supervisor
@@ -117,7 +118,9 @@ def service_with_one_worker(
     logs = folder / "logs"
     logs.mkdir(parents=True)
     settings.queue_dir.mkdir(parents=True)
-    supervisor = Supervisor(logs, environment_with(RESULT_CACHE="off"))
+    supervisor = Supervisor(
+        LogFiles(logs, settings.log_mb * 1_000_000, WORKERS + 2), environment_with(RESULT_CACHE="off")
+    )
     url = f"http://{settings.host}:{settings.port}"
     with locked(settings) as lock, socket_path(settings) as path_of_socket:
         try:

@@ -1,0 +1,43 @@
+"""Waiting until parts are ready, for as long as they live."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from contract.redis_clients import connect
+from local.supervisor import PartDied
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from local.supervisor import Supervisor
+
+READY_WITHIN_S = 120.0
+LOOK_EVERY_S = 0.1
+
+
+def wait_for(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
+    """Wait until ``condition()`` holds.
+
+    Raises:
+        PartDied: a process ended meanwhile, or the condition did not hold within ``READY_WITHIN_S`` seconds.
+    """
+    deadline = time.monotonic() + READY_WITHIN_S
+    while not condition():
+        supervisor.check()
+        if time.monotonic() > deadline:
+            raise PartDied(f"the service was not ready within {READY_WITHIN_S:.0f} s")
+        time.sleep(LOOK_EVERY_S)
+
+
+def answers(socket: Path) -> bool:
+    """Whether Valkey serves; while it is still reading a long log its socket exists, but it refuses every command."""
+    try:
+        with connect(f"unix://{socket}") as client:
+            return bool(client.ping())
+    except RedisError:
+        return False
