@@ -32,5 +32,6 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
     app.after_request(discard_after)
     metrics = Metrics.install(app, shared_numbers or SharedNumbers())
     services.uploads.count_deleted = metrics.count_deleted
+    services.inference.count_bulk = metrics.count_bulk
     Problems(metrics.count_refusal).register(app)
     return app

@@ -55,7 +55,7 @@ class Services:
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
         queue = JobQueue(commands, connect_for_waiting(settings.redis_url))
-        live_workers = LiveWorkers(commands, queue)
+        live_workers = LiveWorkers(commands, queue, bulk_share=settings.bulk_share)
         admission = Admission(live_workers, max_in_flight=settings.max_in_flight)
         inference = Inference(settings, uploads=uploads, queue=queue, live_workers=live_workers, admission=admission)
         async_inference = AsyncInference(

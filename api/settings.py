@@ -74,6 +74,14 @@ class Settings(SharedSettings):
         ge=1,
         description="Connections of one address to an API process, but for TRUSTED_PROXIES; at most MAX_IN_FLIGHT.",
     )
+    costly_picture_ms: int = Field(
+        500, ge=1, description="A picture expected to take longer to decode waits on the bulk queue, in milliseconds."
+    )
+    sender_ahead_s: float = Field(
+        1.0,
+        gt=0,
+        description="Work that one sender may have waiting before others, in seconds; more waits on the bulk queue.",
+    )
     max_in_flight: int = Field(1000, ge=1, description="Requests that one API process answers at a time.")
     result_cache: Annotated[bool, BeforeValidator(_switch)] = Field(
         True, description="on: the same picture is computed once per RESULT_TTL_S; off: each request is computed."

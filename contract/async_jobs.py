@@ -28,7 +28,7 @@ from redis.exceptions import ResponseError, WatchError
 
 from contract import keys
 from contract.errors import BackendDown, JobEnded, JobLost, JobNotFound, KeyReused, UnknownOutcome, WorkerFault
-from contract.job_queue import Stage, async_queue_name
+from contract.job_queue import Stage, async_queue_name, bulk_async_queue_name
 from contract.messages import Classification, ClassifyJob, Dropped, Failure, Lost, outcome_from_json
 from contract.redis_clients import redis_errors
 from contract.sender_jobs import SenderJobs, count_no_more
@@ -135,6 +135,7 @@ class _Record:
     sender: str
     idempotency: str
     fetched: bool
+    bulk: bool
 
     @classmethod
     def read(cls, job_id: str, fields: dict[bytes, bytes]) -> _Record:
@@ -155,6 +156,7 @@ class _Record:
                 sender=text.get("sender", ""),
                 idempotency=text.get("idempotency", ""),
                 fetched="fetched" in text,
+                bulk="bulk" in text,
             )
         except (KeyError, ValueError) as error:
             raise JobNotFound(NOT_FOUND) from error
@@ -183,7 +185,7 @@ class AsyncJobs:
 
     def create(
         self, model: str, request: JobRequest, *, sender: str, cache: bool, answer: Classification | None = None,
-        key: str | None = None,
+        key: str | None = None, bulk: bool = False,
     ) -> AsyncJob:  # fmt: skip
         """Create a job and put it on the queue, in one MULTI; or return the one created with the same ``key`` before.
 
@@ -192,6 +194,7 @@ class AsyncJobs:
             cache: whether the answer may be stored for later requests.
             answer: a stored answer, which is copied, so that nothing is computed.
             key: the sender's idempotency key.
+            bulk: whether its picture is costly, and waits on a queue of its own.
 
         Raises:
             KeyReused: ``key`` was used for another request.
@@ -210,8 +213,9 @@ class AsyncJobs:
             job_id = secrets.token_hex(ID_BYTES)
             pipe.multi()
             queued_id = self._write(
-                pipe, job_id, model, request, sender=sender, idempotency=holder or "", cache=cache, answer=answer
-            )
+                pipe, job_id, model, request,
+                sender=sender, idempotency=holder or "", cache=cache, answer=answer, bulk=bulk,
+            )  # fmt: skip
             if holder:
                 pipe.set(holder, job_id, ex=self._ttl_s)
             self._shares.add(pipe, sender, job_id)
@@ -326,7 +330,7 @@ class AsyncJobs:
 
     def _write(
         self, pipe: Pipeline, job_id: str, model: str, request: JobRequest, *, sender: str, idempotency: str,
-        cache: bool, answer: Classification | None,
+        cache: bool, answer: Classification | None, bulk: bool,
     ) -> str:  # fmt: skip
         """Add a job's hash to a MULTI, and its queued job if it has no answer; returns the latter's ID, or ""."""
         now = datetime.now(UTC).replace(microsecond=0)
@@ -342,15 +346,16 @@ class AsyncJobs:
         }
         if idempotency:
             fields["idempotency"] = idempotency
+        if bulk:
+            fields["bulk"] = 1
         if not request.strict:
             fields["strict"] = 0
         queued_id = ""
         if answer is None:
             fields["computation"] = queued_id = uuid4().hex
             origin = {"async_job": job_id, "sender": sender}
-            self._enqueue(
-                pipe, model, queued_id, request.queued_job(cache=cache), wanted_for_s=self._ttl_s, origin=origin
-            )
+            job = request.queued_job(cache=cache)
+            self._enqueue(pipe, model, queued_id, job, wanted_for_s=self._ttl_s, origin=origin, bulk=bulk)
         else:
             fields["answer"] = json.dumps(answer.to_wire(), separators=(",", ":"))
         pipe.hset(keys.async_job(job_id), mapping=fields)  # type: ignore[arg-type]  # of str keys, too narrowly typed
@@ -371,7 +376,8 @@ class AsyncJobs:
             pipe.hset(key, mapping={"computation": queued_id, "renewed": 1})
             job = lost.request.queued_job(cache=False)
             origin = {"async_job": lost.id, "sender": lost.sender} if lost.sender else {}
-            self._enqueue(pipe, lost.model, queued_id, job, wanted_for_s=max(1, left_ms) / 1000, origin=origin)
+            wanted_for_s = max(1, left_ms) / 1000
+            self._enqueue(pipe, lost.model, queued_id, job, wanted_for_s=wanted_for_s, origin=origin, bulk=lost.bulk)
             pipe.execute()
 
         self._compare_and_set(renew)
@@ -385,11 +391,12 @@ class AsyncJobs:
         *,
         wanted_for_s: float,
         origin: dict[str, str],
+        bulk: bool,
     ) -> None:
         """``origin`` tells the worker whose job it is, so that one that fails counts no more."""
         self._queue.enqueue(
             pipe,
-            async_queue_name(model),
+            bulk_async_queue_name(model) if bulk else async_queue_name(model),
             queued_id,
             job,
             wanted_for_s=wanted_for_s,

@@ -88,9 +88,19 @@ def queue_name(model: str) -> str:
     return f"classify-{model}"
 
 
+def bulk_queue_name(model: str) -> str:
+    """The queue of requests whose pictures are costly to decode; a share of the workers serves it."""
+    return f"bulk-{model}"
+
+
 def async_queue_name(model: str) -> str:
     """The queue of async jobs, named when they were called tickets (docs/decisions/0014)."""
     return f"tickets-{model}"
+
+
+def bulk_async_queue_name(model: str) -> str:
+    """The queue of async jobs whose pictures are costly."""
+    return f"bulk-{async_queue_name(model)}"
 
 
 class JobQueue:
@@ -134,26 +144,35 @@ class JobQueue:
         """
         return self._length(queue_name(model))
 
+    def bulk_depth(self, model: str) -> int:
+        """The number of costly pictures' jobs that wait for a worker.
+
+        Raises:
+            BackendDown: Redis does not answer.
+        """
+        return self._length(bulk_queue_name(model))
+
     def async_depth(self, model: str) -> int:
         """The number of async jobs that wait for a worker, cancelled ones included.
 
         Raises:
             BackendDown: Redis does not answer.
         """
-        return self._length(async_queue_name(model))
+        return self._length(async_queue_name(model)) + self._length(bulk_async_queue_name(model))
 
-    def submit(self, model: str, job: ClassifyJob, wanted_for_s: float) -> Submission:
+    def submit(self, model: str, job: ClassifyJob, wanted_for_s: float, *, bulk: bool = False) -> Submission:
         """Queue a job in one MULTI, or join the one in progress for the same computation.
 
         Args:
             wanted_for_s: the job is dropped without being run if its turn comes later than this, in seconds.
+            bulk: whether it goes on the bulk queue, of which ``Submission.depth`` then is the length.
 
         Raises:
             BackendDown: Redis does not answer or refuses to write.
         """
         job_id = uuid4().hex
         outlives_s = int(wanted_for_s) + INFLIGHT_GRACE_S
-        queue = queue_name(model)
+        queue = bulk_queue_name(model) if bulk else queue_name(model)
         with redis_errors("Redis does not take the job"), self._commands.pipeline() as pipe:
             pipe.multi()  # otherwise RQ would begin its own in the middle of ours
             if job.cache:

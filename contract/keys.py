@@ -45,6 +45,10 @@ def workers(model: str) -> str:
     return f"workers:{model}"
 
 
+def bulk_workers(model: str) -> str:
+    return f"bulk-workers:{model}"
+
+
 def worker(model: str, worker_id: str) -> str:
     return f"worker:{model}:{worker_id}"
 

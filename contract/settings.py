@@ -35,6 +35,12 @@ class SharedSettings(PictureSettings):
     )
     upload_dir: Path = Field(Path("data/uploads"), description="Folder of the stored pictures, shared by both sides.")
     top_k_max: int = Field(10, ge=1, le=100, description="Labels computed and kept per picture; the bound of top_k.")
+    bulk_share: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="Share of the workers, and of their time while others wait, for costly and crowding pictures.",
+    )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR.")
     log_messages_per_s: int = Field(100, ge=1, description="Most messages that a process logs in a second.")
 

@@ -6,21 +6,23 @@ They also publish the labels of their model's classes: only workers have the bun
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
 from contract import keys
+from contract.decoding_cost import bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from redis import Redis
 
 ALIVE_FOR_S = 5  # a worker that has sent no heartbeat for this long counts as gone
 LARGEST_BATCH = 256  # of the setting BATCH_MAX
 LONGEST_SERVICE_MS = 3_600_000.0
+MOST_KINDS = 32  # of pictures, of which a worker has learned what they cost
 LABELS_KEPT_FOR_S = 60  # longer than a worker's entry, so that a reader of the entry finds its labels
 
 
@@ -33,6 +35,9 @@ class WorkerEntry:
         model, digest: what it serves.
         batch: the most pictures that it takes at once.
         service_ms: moving median of its time per picture, in milliseconds; 0 until it has served one.
+        bulk_ms: mean time of the latest jobs of the bulk queues, in milliseconds; 0 until it has served one, None for a
+            worker that does not know these queues.
+        cost_factors: by kind of picture, what decoding took of what was expected (contract/decoding_cost.py).
     """
 
     worker_id: str
@@ -41,6 +46,21 @@ class WorkerEntry:
     digest: str
     batch: int
     service_ms: float
+    bulk_ms: float | None = None
+    cost_factors: Mapping[str, float] = field(default_factory=dict)
+
+
+def most_bulk_workers(live: int, share: float) -> int:
+    """How many of ``live`` workers that know the bulk queues serve them at a time: ``share`` of them, at least one."""
+    return max(1, int(share * live))
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """``workers`` counts the live ones of a model; ``serves_bulk`` says whether the one that asks is to do so."""
+
+    workers: int
+    serves_bulk: bool
 
 
 def register(redis: Redis, model: str) -> None:
@@ -48,37 +68,48 @@ def register(redis: Redis, model: str) -> None:
     redis.zadd(keys.MODELS, {model: _now_s(redis)})
 
 
-def heartbeat(redis: Redis, entry: WorkerEntry) -> int:
+def heartbeat(redis: Redis, entry: WorkerEntry, *, bulk_share: float = 0.5) -> Roster:
     """Say that this worker is alive; to be repeated well within ``ALIVE_FOR_S`` seconds. Scores are Redis' time.
 
+    Args:
+        bulk_share: of the workers that serve the bulk queues.
+
     Returns:
-        The number of live workers of its model, itself included.
+        The live workers of its model, itself included. Those that serve bulk are the first by ID, so that all agree
+        without asking each other.
     """
     now_s = _now_s(redis)
     key = keys.worker(entry.model, entry.worker_id)
+    fields: dict[Any, Any] = {
+        "host": entry.host,
+        "digest": entry.digest,
+        "batch": entry.batch,
+        "service_ms": round(entry.service_ms, 3),
+    }
+    if entry.bulk_ms is not None:
+        fields["bulk_ms"] = round(entry.bulk_ms, 3)
+        fields["cost_factors"] = json.dumps({kind: round(factor, 3) for kind, factor in entry.cost_factors.items()})
     with redis.pipeline() as pipe:
         pipe.zadd(keys.MODELS, {entry.model: now_s}, nx=True)  # again after Redis has lost everything
         pipe.zadd(keys.workers(entry.model), {entry.worker_id: now_s})
         pipe.zremrangebyscore(keys.workers(entry.model), 0, now_s - ALIVE_FOR_S)
-        pipe.hset(
-            key,
-            mapping={
-                "host": entry.host,
-                "digest": entry.digest,
-                "batch": entry.batch,
-                "service_ms": round(entry.service_ms, 3),
-            },
-        )
+        pipe.hset(key, mapping=fields)
         pipe.expire(key, ALIVE_FOR_S)
+        if entry.bulk_ms is not None:
+            pipe.zadd(keys.bulk_workers(entry.model), {entry.worker_id: now_s})
+        pipe.zremrangebyscore(keys.bulk_workers(entry.model), 0, now_s - ALIVE_FOR_S)
+        pipe.zrange(keys.bulk_workers(entry.model), 0, -1)
         pipe.zcard(keys.workers(entry.model))
-        alive: int = pipe.execute()[-1]
-    return alive
+        *_, bulk_ids, alive = pipe.execute()
+    chosen = sorted(bulk_ids)[: most_bulk_workers(len(bulk_ids), bulk_share)]
+    return Roster(alive, entry.worker_id.encode() in chosen)
 
 
 def deregister(redis: Redis, entry: WorkerEntry) -> None:
     """Remove this worker's entry, so that no request relies on it any more."""
     with redis.pipeline() as pipe:
         pipe.zrem(keys.workers(entry.model), entry.worker_id)
+        pipe.zrem(keys.bulk_workers(entry.model), entry.worker_id)
         pipe.delete(keys.worker(entry.model, entry.worker_id))
         pipe.execute()
 
@@ -152,11 +183,33 @@ def _entry(model: str, worker_id: str, fields: dict[bytes, bytes] | Exception) -
             digest=fields[b"digest"].decode(),
             batch=int(fields[b"batch"]),
             service_ms=float(fields[b"service_ms"]),
+            bulk_ms=_bulk_ms(fields.get(b"bulk_ms")),
+            cost_factors=_cost_factors(fields.get(b"cost_factors")),
         )
     except (KeyError, ValueError):
         return None
     possible = 1 <= entry.batch <= LARGEST_BATCH and 0 <= entry.service_ms <= LONGEST_SERVICE_MS
     return entry if possible else None
+
+
+def _bulk_ms(raw: bytes | None) -> float | None:
+    """None also for what can't be: it must not cost the worker its entry."""
+    try:
+        bulk_ms = float(raw) if raw is not None else -1.0
+    except ValueError:
+        return None
+    return bulk_ms if 0 <= bulk_ms <= LONGEST_SERVICE_MS else None
+
+
+def _cost_factors(raw: bytes | None) -> dict[str, float]:
+    """Each within its bounds; what can't be is left out."""
+    try:
+        found = json.loads(raw) if raw else {}
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict) or len(found) > MOST_KINDS:
+        return {}
+    return {str(kind): bounded(factor) for kind, factor in found.items() if type(factor) in {int, float}}
 
 
 def _now_s(redis: Redis) -> float:

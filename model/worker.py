@@ -51,6 +51,7 @@ def main() -> int:
                 batch_max=settings.batch_max,
                 batch_wait_s=settings.batch_wait_ms / 1000,
                 answer_ttl_s=settings.result_ttl_s,
+                bulk_share=settings.bulk_share,
             ).serve()
         except RedisError as error:
             log.critical("Redis does not answer at the start: %s", error)

@@ -61,7 +61,7 @@ class StepwiseWorker:
         self.classifier = TenLabels()
         self._redis = connect(redis_url)
         entry = WorkerEntry(worker_id="w1", host="here", model=MODEL, digest=DIGEST, batch=4, service_ms=0.0)
-        registration = Registration(self._redis, entry, LABELS, clear_shared_keys=lambda: None)
+        registration = Registration(self._redis, entry, LABELS, clear_shared_keys=lambda: None, bulk_share=0.5)
         registration.renew()
         self._queues = PriorityQueues(
             self._redis,
@@ -71,6 +71,8 @@ class StepwiseWorker:
             batch_wait_s=0.0,
             answer_ttl_s=60,
             workers=lambda: 1,
+            serves_bulk=lambda: True,
+            bulk_share=0.5,
             clear_shared_keys=lambda: None,
         )
         self._processor = BatchProcessor(workers.store, cast("Any", self.classifier), Lease(self._redis), registration)

@@ -21,7 +21,7 @@ from contract import keys, worker_registry
 from contract.async_jobs import JobState
 from contract.deadline import Deadline
 from contract.errors import DeadlineExceeded, WorkerFault
-from contract.job_queue import async_queue_name, queue_name
+from contract.job_queue import async_queue_name, bulk_async_queue_name, bulk_queue_name, queue_name
 from contract.messages import Classification, ClassifyJob, Dropped, Failure, Lost
 from model.serving.batcher import Batcher
 from model.serving.lease import EXIT_HUNG
@@ -391,7 +391,8 @@ def test_rqs_own_command_line_shows_queues_and_workers_as_they_are(workers, any_
 
     assert queue_line == f"queue {queue_name(MODEL)} 1, 0 executing, 1 finished, 1 failed"
     assert re.fullmatch(
-        rf"worker \w+ \(.* {worker.pid}\) idle {queue_name(MODEL)}, {async_queue_name(MODEL)}\. "
+        rf"worker \w+ \(.* {worker.pid}\) idle "
+        rf"{queue_name(MODEL)}, {bulk_queue_name(MODEL)}, {async_queue_name(MODEL)}, {bulk_async_queue_name(MODEL)}\. "
         r"jobs: 1 finished, 1 failed",
         worker_line,
     )

@@ -36,6 +36,7 @@ class Admission:
         self._lock = Lock()
         self._submitting = 0
         self._depth, self._depth_seen_at = 0, float("-inf")
+        self._bulk_depth, self._bulk_depth_seen_at = 0, float("-inf")
 
     def check_before_body(self, deadline: Deadline) -> None:
         """Refuse a request before its body is read if it would be refused after: a refusal must cost next to nothing.
@@ -46,17 +47,25 @@ class Admission:
         Raises:
             Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
         """
-        self._check_wait(self._live_workers.pool(), deadline)
+        _refuse_beyond(self.expected_wait_s(self._live_workers.pool()), deadline)
 
-    def check(self, pool: WorkerPool, deadline: Deadline) -> None:
+    def check(self, pool: WorkerPool, deadline: Deadline, *, own_s: float = 0.0, bulk: bool = False) -> None:
         """Refuse a new job that would not be answered in time, or for which Redis has no room.
+
+        A job for the bulk queue is judged by that queue only, any other by the ordinary one.
+
+        Args:
+            own_s: what its picture is expected to take a worker, in seconds.
 
         Raises:
             Overloaded: it says when to try again.
         """
         if pool.memory.nearly_full:
             raise Overloaded("the service is busy: its queue has no room left")
-        self._check_wait(pool, deadline)
+        if bulk:
+            _refuse_beyond(self._expected_bulk_wait_s(pool), deadline, own_s)
+        else:
+            _refuse_beyond(self.expected_wait_s(pool), deadline, own_s)
 
     def check_async(self, destination: Destination, expected_wait_s: float, ttl_s: int) -> None:
         """Refuse an async job that could not be kept: Redis needs room for requests too, or it would expire unanswered.
@@ -84,6 +93,10 @@ class Admission:
         finally:
             self._places.release()
 
+    def saw_bulk_depth(self, depth: int) -> None:
+        """Note the bulk queue's length, which a request has just read."""
+        self._bulk_depth, self._bulk_depth_seen_at = depth, time.monotonic()
+
     def saw_depth(self, depth: int) -> None:
         """Note the queue's length, which a request has just read."""
         self._depth, self._depth_seen_at = depth, time.monotonic()
@@ -106,10 +119,12 @@ class Admission:
         """How long a job queued now waits for its answer, in seconds, if it is also behind ``behind`` others."""
         return expected_wait_s(pool, self._queued(pool) + behind)
 
-    def _check_wait(self, pool: WorkerPool, deadline: Deadline) -> None:
-        excess_s = self.expected_wait_s(pool) - ADMITTED_SHARE * deadline.left_s
-        if excess_s > 0:
-            raise Overloaded("the service is busy: its queue is too long for this request", max(1, math.ceil(excess_s)))
+    def _expected_bulk_wait_s(self, pool: WorkerPool) -> float:
+        """How long a job waits for its turn on the bulk queue, in seconds; behind an empty queue, 0."""
+        newer = self._bulk_depth_seen_at > pool.seen_at
+        depth = self._bulk_depth if newer else pool.bulk_queued
+        of_their_time = pool.bulk_share if self._queued(pool) >= 1 else 1.0
+        return depth * pool.mean_bulk_s / (pool.bulk_workers * of_their_time)
 
     def _queued(self, pool: WorkerPool) -> float:
         """The queue's length now, as far as this process knows, with the jobs that it is submitting.
@@ -124,6 +139,14 @@ class Admission:
             return float(depth + self._submitting)
         computed = (time.monotonic() - seen_at) * len(pool.workers) / pool.mean_service_s
         return max(0.0, depth - computed) + self._submitting
+
+
+def _refuse_beyond(wait_s: float, deadline: Deadline, own_s: float = 0.0) -> None:
+    """Behind an empty queue nothing is refused: a picture that takes longer than its deadline never gets here."""
+    left_s = deadline.left_s
+    excess_s = max(wait_s - ADMITTED_SHARE * left_s, wait_s + own_s - left_s)
+    if wait_s > 0 and excess_s > 0:
+        raise Overloaded("the service is busy: its queue is too long for this request", max(1, math.ceil(excess_s)))
 
 
 def expected_wait_s(pool: WorkerPool, depth: float) -> float:

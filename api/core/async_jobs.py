@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from api.core.errors import NoWorker
 from contract.async_jobs import JobRequest, JobState
+from contract.decoding_cost import decoding_cost
 from contract.errors import RETRY_SOON_S, BackendDown
 
 if TYPE_CHECKING:
@@ -75,13 +76,17 @@ class AsyncInference:
         """
         destination = self._live_workers.destination()
         request = JobRequest(self._uploads.put(image, durable=True), top_k, min_score, top_k_sent, strict)
-        cache, answer = self._settings.result_cache, None
+        cache, answer, bulk = self._settings.result_cache, None, False
+        if destination.pool is not None and destination.pool.bulk_workers:
+            bulk = destination.pool.decoding_s(decoding_cost(image)) * 1000 > self._settings.costly_picture_ms
         if cache and destination.pool is not None:
             computation = request.queued_job(cache=cache).computation
             sighting = self._queue.look(destination.model, destination.pool.digest, computation)
             self._admission.saw_depth(sighting.depth)
             answer = sighting.answer
-        return self._jobs.create(destination.model, request, sender=client.sender, cache=cache, answer=answer, key=key)
+        return self._jobs.create(
+            destination.model, request, sender=client.sender, cache=cache, answer=answer, key=key, bulk=bulk
+        )
 
     def read(self, job_id: str) -> AsyncJob:
         """Raises JobNotFound, UnknownOutcome, BackendDown."""

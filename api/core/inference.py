@@ -6,13 +6,15 @@ A batch takes these steps for several pictures side by side: all are submitted b
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from api.core.errors import ClientGone, TooLarge, Undecodable, without_frames
+from api.core.sender_backlog import SenderBacklog
 from contract.deadline import Deadline
+from contract.decoding_cost import DecodingCost, decoding_cost
 from contract.errors import BackendDown, DeadlineExceeded, JobLost, PictureLost, ServiceError, WorkerFault
 from contract.job_queue import Submission
 from contract.messages import Classification, ClassifyJob, Dropped, Failure, FailureKind, Lost, Outcome
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from contract.job_queue import JobQueue
 
 Cache = Literal["hit", "joined", "miss"]
+BulkReason = Literal["costly", "crowding"]
 Result = TypeVar("Result")
 JOBS = 3  # that one picture may wait for: the first, and another after each that ended without an answer
 
@@ -53,20 +56,40 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class PendingAnswer:
-    """A job that is queued or running; ``started`` is the time of the look, by ``time.perf_counter``."""
+    """A job that is queued or running.
+
+    Attributes:
+        started: the time of the look, by ``time.perf_counter``.
+        own_s: what the picture is expected to take a worker, in seconds.
+        bulk: whether its own jobs go on the bulk queue.
+    """
 
     job: ClassifyJob
     pool: WorkerPool
     submission: Submission
     started: float
+    own_s: float
+    bulk: bool
 
     def answer(self, classification: Classification) -> Answer:
         cache: Cache = "joined" if self.submission.joined else "miss"
         return Answer(self.job.picture, classification, cache, _ms_since(self.started))
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A picture in the store: its name there, and what decoding it is expected to cost."""
+
+    name: str
+    cost: DecodingCost
+
+
 class Inference:
-    """One per API process; safe to use from many requests at once."""
+    """One per API process; safe to use from many requests at once.
+
+    Attributes:
+        count_bulk: called with the reason, "costly" or "crowding", when a picture is sent to the bulk queue.
+    """
 
     def __init__(
         self,
@@ -82,6 +105,8 @@ class Inference:
         self._queue = queue
         self._live_workers = live_workers
         self._admission = admission
+        self._backlog = SenderBacklog(settings.sender_ahead_s / settings.web_concurrency)
+        self.count_bulk: Callable[[BulkReason], None] = lambda _reason: None
 
     def admit(self) -> None:
         """Refuse a request before its body is read if it would be refused after.
@@ -98,7 +123,7 @@ class Inference:
             strict: whether the picture is refused if it is damaged; otherwise what is there of it is classified.
 
         Raises:
-            Undecodable, TooLarge: the worker could not read the picture.
+            Undecodable, TooLarge: the worker could not read the picture, or not within the deadline.
             Overloaded, NoWorker, StoreFull, BackendDown: not now; the error says when to try again.
             DeadlineExceeded: no worker answered within ``request_timeout_s``.
             WorkerFault: the workers gave it up.
@@ -107,9 +132,11 @@ class Inference:
         """
         deadline = self._deadline()
         with self._admission.place():
-            found = self._begin(self._job(self._uploads.put(image), strict=strict), deadline)
+            picture = self._store(image)
             del image  # its bytes need no memory while the request waits
-            return self._finish(found, client, deadline)
+            with self._backlog.of(client.sender) as add:
+                found = self._begin(picture, client, deadline, add, strict=strict)
+                return self._finish(found, client, deadline)
 
     def classify_all(
         self, images: Iterable[bytes | ServiceError], client: Client, *, strict: bool = True
@@ -125,22 +152,24 @@ class Inference:
         deadline = self._deadline()
         with self._admission.place():
             stored = [
-                image if isinstance(image, ServiceError) else _attempt(partial(self._uploads.put, image))
-                for image in images
+                image if isinstance(image, ServiceError) else _attempt(partial(self._store, image)) for image in images
             ]
-            pictures = dict.fromkeys(entry for entry in stored if isinstance(entry, str))
-            begun = _each(
-                {picture: partial(self._begin, self._job(picture, strict=strict), deadline) for picture in pictures}
-            )
-            ended = {picture: entry for picture, entry in begun.items() if not isinstance(entry, PendingAnswer)}
-            ended |= _each(
-                {
-                    picture: partial(self._finish, entry, client, deadline)
-                    for picture, entry in begun.items()
-                    if isinstance(entry, PendingAnswer)
-                }
-            )
-            return [ended[entry] if isinstance(entry, str) else entry for entry in stored]
+            pictures = {entry.name: entry for entry in stored if isinstance(entry, _Stored)}
+            with self._backlog.of(client.sender) as add:
+                begin = partial(self._begin, client=client, deadline=deadline, add=add, strict=strict)
+                begun = _each({name: partial(begin, picture) for name, picture in pictures.items()})
+                ended = {name: entry for name, entry in begun.items() if not isinstance(entry, PendingAnswer)}
+                ended |= _each(
+                    {
+                        name: partial(self._finish, entry, client, deadline)
+                        for name, entry in begun.items()
+                        if isinstance(entry, PendingAnswer)
+                    }
+                )
+            return [ended[entry.name] if isinstance(entry, _Stored) else entry for entry in stored]
+
+    def _store(self, image: bytes) -> _Stored:
+        return _Stored(self._uploads.put(image), decoding_cost(image))
 
     def _deadline(self) -> Deadline:
         return Deadline(self._settings.request_timeout_s)
@@ -148,10 +177,17 @@ class Inference:
     def _job(self, picture: str, *, strict: bool) -> ClassifyJob:
         return ClassifyJob(picture, self._settings.result_cache, strict)
 
-    def _begin(self, job: ClassifyJob, deadline: Deadline) -> Answer | PendingAnswer:
-        """Look for a stored answer; if there is none, join or submit a job."""
+    def _begin(
+        self, picture: _Stored, client: Client, deadline: Deadline, add: Callable[[float], None], *, strict: bool
+    ) -> Answer | PendingAnswer:
+        """Look for a stored answer; if there is none, join or submit a job.
+
+        Args:
+            add: counts a picture's seconds against its sender's share of the ordinary queue.
+        """
         started = time.perf_counter()
-        pool = self._live_workers.pool()
+        pool, job = self._live_workers.pool(), self._job(picture.name, strict=strict)
+        joined = None
         if job.cache:
             sighting = self._queue.look(pool.model, pool.digest, job.computation)
             self._admission.saw_depth(sighting.depth)
@@ -159,9 +195,27 @@ class Inference:
                 return Answer(job.picture, sighting.answer, "hit", _ms_since(started))
             job_id = sighting.job_id
             if job_id is not None and self._joins(pool, job, job_id, deadline):
-                return PendingAnswer(job, pool, Submission(job_id, joined=True, depth=sighting.depth), started)
-        self._admission.check(pool, deadline)
-        return PendingAnswer(job, pool, self._submit(pool, job, deadline), started)
+                joined = Submission(job_id, joined=True, depth=sighting.depth)
+        own_s = pool.decoding_s(picture.cost)
+        bulk = self._is_bulk(pool, own_s, client)
+        if joined is not None:
+            return PendingAnswer(job, pool, joined, started, own_s, bulk)
+        if own_s > self._settings.request_timeout_s:
+            raise TooLarge(f"the picture would take about {own_s:.0f} s to read, which is longer than a request may")
+        self._admission.check(pool, deadline, own_s=own_s, bulk=bulk)
+        if not bulk:
+            add(max(own_s, pool.mean_service_s))
+        return PendingAnswer(job, pool, self._submit(pool, job, deadline, bulk=bulk), started, own_s, bulk)
+
+    def _is_bulk(self, pool: WorkerPool, own_s: float, client: Client) -> bool:
+        """Whether the picture's job goes on the bulk queue, where it holds up no ordinary one."""
+        if not pool.bulk_workers:
+            return False
+        costly = own_s * 1000 > self._settings.costly_picture_ms
+        crowding = not costly and self._backlog.over(client.sender)
+        if costly or crowding:
+            self.count_bulk("costly" if costly else "crowding")
+        return costly or crowding
 
     def _finish(self, found: Answer | PendingAnswer, client: Client, deadline: Deadline) -> Answer:
         """Wait; a job that ended without an answer is replaced by another.
@@ -179,20 +233,24 @@ class Inference:
             self._queue.forget(pending.pool.model, pending.job.computation, pending.submission.job_id)
             if replacements_left:
                 if pending.submission.joined:  # so far this request has added nothing to the queue
-                    self._admission.check(pending.pool, deadline)
-                pending = replace(pending, submission=self._submit(pending.pool, pending.job, deadline))
+                    self._admission.check(pending.pool, deadline, own_s=pending.own_s, bulk=pending.bulk)
+                submission = self._submit(pending.pool, pending.job, deadline, bulk=pending.bulk)
+                pending = replace(pending, submission=submission)
         raise JobLost("Redis lost this request's job")
 
-    def _submit(self, pool: WorkerPool, job: ClassifyJob, deadline: Deadline) -> Submission:
+    def _submit(self, pool: WorkerPool, job: ClassifyJob, deadline: Deadline, *, bulk: bool) -> Submission:
         """Submit a job, or join that of another request which was faster.
 
         Raises:
             JobLost: another was faster every time, and its job vanished at once.
         """
         for _ in range(JOBS):
-            with self._admission.submitting():
-                submission = self._queue.submit(pool.model, job, deadline.demand_left_s())
-            self._admission.saw_depth(submission.depth)
+            with nullcontext() if bulk else self._admission.submitting():
+                submission = self._queue.submit(pool.model, job, deadline.demand_left_s(), bulk=bulk)
+            if bulk:
+                self._admission.saw_bulk_depth(submission.depth)
+            else:
+                self._admission.saw_depth(submission.depth)
             if not submission.joined or self._joins(pool, job, submission.job_id, deadline):
                 return submission
         raise JobLost("Redis lost this request's job")

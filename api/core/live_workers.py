@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from statistics import harmonic_mean
+from statistics import harmonic_mean, mean
 from threading import Condition
 from typing import TYPE_CHECKING
 
 from api.core.errors import NoWorker
 from contract import worker_registry
+from contract.decoding_cost import bounded
 from contract.errors import BackendDown
 from contract.redis_clients import redis_errors
 from contract.redis_memory import RedisMemory, read_redis_memory
@@ -18,6 +19,7 @@ from contract.worker_registry import ALIVE_FOR_S, WorkerEntry
 if TYPE_CHECKING:
     from redis import Redis
 
+    from contract.decoding_cost import DecodingCost
     from contract.job_queue import JobQueue
 
 HELD_FOR_S = 1.0
@@ -31,7 +33,8 @@ class WorkerPool:
 
     Attributes:
         memory: that of Redis.
-        queued: the length of the requests' queue at ``seen_at``.
+        queued, bulk_queued: the lengths of the requests' queue and of their bulk queue at ``seen_at``.
+        bulk_share: of the workers that serve the bulk queues, and of their time while others wait.
     """
 
     model: str
@@ -39,6 +42,8 @@ class WorkerPool:
     workers: tuple[WorkerEntry, ...]
     memory: RedisMemory
     queued: int
+    bulk_queued: int = 0
+    bulk_share: float = 0.5
     seen_at: float
 
     @property
@@ -50,6 +55,23 @@ class WorkerPool:
         """
         known = [worker.service_ms for worker in self.workers if worker.service_ms > 0]
         return harmonic_mean(known) / 1000 if known else 0.0
+
+    @property
+    def bulk_workers(self) -> int:
+        """How many workers take costly pictures at a time; 0 if none knows the bulk queue, as during an upgrade."""
+        known = sum(worker.bulk_ms is not None for worker in self.workers)
+        return worker_registry.most_bulk_workers(known, self.bulk_share) if known else 0
+
+    @property
+    def mean_bulk_s(self) -> float:
+        """A worker's time per job of the bulk queue, in seconds; 0 before any has served one."""
+        measured = [worker.bulk_ms for worker in self.workers if worker.bulk_ms]
+        return mean(measured) / 1000 if measured else 0.0
+
+    def decoding_s(self, cost: DecodingCost) -> float:
+        """What decoding a picture is expected to take a worker, in seconds, by what they have learned."""
+        learned = [worker.cost_factors[cost.kind] for worker in self.workers if cost.kind in worker.cost_factors]
+        return cost.ms / 1000 * (bounded(mean(learned)) if learned else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +86,9 @@ class Destination:
 class LiveWorkers:
     """The pool, at most ``HELD_FOR_S`` old (``STALE_FOR_S`` while it is being read again)."""
 
-    def __init__(self, redis: Redis, queue: JobQueue) -> None:
+    def __init__(self, redis: Redis, queue: JobQueue, *, bulk_share: float = 0.5) -> None:
         self._redis = redis
+        self._bulk_share = bulk_share
         self._queue = queue
         self._look_ended = Condition()
         self._looking = False
@@ -145,6 +168,8 @@ class LiveWorkers:
                     workers=tuple(workers),
                     memory=memory,
                     queued=self._queue.depth(newest.model),
+                    bulk_queued=self._queue.bulk_depth(newest.model),
+                    bulk_share=self._bulk_share,
                     seen_at=time.monotonic(),
                 )
         except BackendDown as error:

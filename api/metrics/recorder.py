@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
     from werkzeug.routing import Map
 
-    from api.core.inference import Answer
+    from api.core.inference import Answer, BulkReason
     from api.core.uploads import Reason
     from api.metrics.shared_numbers import SharedNumbers
 
@@ -38,6 +38,7 @@ REASONS = {
     StoreFull: "store_full",
     OverShare: "over_share",
 }
+BULK_FOR: tuple[BulkReason, ...] = ("costly", "crowding")
 DELETED_FOR: tuple[Reason, ...] = ("room", "age", "refused")
 
 
@@ -102,6 +103,13 @@ class Metrics:
             ("reason",),
             [(reason,) for reason in DELETED_FOR],
         )
+        self._bulk = Counter(
+            row,
+            "classifier_bulk",
+            "Pictures sent to the bulk queue, by why.",
+            ("reason",),
+            [(reason,) for reason in BULK_FOR],
+        )
         row.open()
         self._in_flight.clear()
         self._connections.clear()
@@ -152,6 +160,10 @@ class Metrics:
     def count_abandoned(self) -> None:
         """A client has hung up while it waited for a picture's answer."""
         self._abandoned.add()
+
+    def count_bulk(self, reason: BulkReason) -> None:
+        """A picture has been sent to the bulk queue."""
+        self._bulk.add(reason)
 
     def count_deleted(self, reason: Reason, size_bytes: int) -> None:
         """Stored pictures have been deleted."""
@@ -205,7 +217,7 @@ class Metrics:
         instruments = (
             self._requests, self._in_flight, self._classifying, self._answers, self._stages, self._refusals,
             self._abandoned, self._body_bytes, self._slow_uploads, self._connections, self._refused_connections,
-            self._deleted_bytes,
+            self._deleted_bytes, self._bulk,
         )  # fmt: skip
         return [instrument.family(sums) for instrument in instruments]
 

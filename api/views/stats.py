@@ -103,6 +103,8 @@ def _backend(services: Services) -> list[Metric]:
         _redis_up(1),
         _workers(len(pool.workers)),
         GaugeMetricFamily("classifier_queue_depth", "Pictures waiting for a worker.", depth),
+        GaugeMetricFamily("classifier_bulk_queue_depth", "Pictures waiting on the bulk queue.", pool.bulk_queued),
+        GaugeMetricFamily("classifier_bulk_service_seconds", "What one of these costs a worker.", pool.mean_bulk_s),
         GaugeMetricFamily(
             "classifier_worker_service_seconds",
             "What a picture costs a worker: the harmonic mean of the workers' moving medians.",

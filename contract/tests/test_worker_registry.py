@@ -36,7 +36,7 @@ def test_a_heartbeat_learns_how_many_are_alive(redis):
     seen = [heartbeat(redis, ENTRY), heartbeat(redis, other), heartbeat(redis, ENTRY)]
     deregister(redis, other)
 
-    assert [*seen, heartbeat(redis, ENTRY)] == [1, 2, 2, 1]
+    assert [roster.workers for roster in (*seen, heartbeat(redis, ENTRY))] == [1, 2, 2, 1]
 
 
 def test_a_worker_that_falls_silent_counts_as_gone(redis):

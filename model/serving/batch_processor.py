@@ -7,8 +7,9 @@ import time
 import traceback
 from typing import TYPE_CHECKING
 
+from contract.decoding_cost import decoding_cost
 from contract.errors import PictureNotFound
-from contract.messages import Dropped, Lost
+from contract.messages import Classification, Dropped, Lost
 from model.picture import Picture
 from model.serving.settlement import GivenUp
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from contract.image_store import ImageStore
-    from contract.messages import Classification, Failure
+    from contract.messages import Failure
     from model.classifier import Classifier
     from model.serving.batcher import Batch
     from model.serving.claimed_job import ClaimedJob
@@ -41,8 +42,8 @@ class BatchProcessor:
         self._lease = lease
         self._registration = registration
 
-    def process(self, batch: Batch, settlement: Settlement) -> None:
-        """See a batch through to its end; ``settlement`` is that of its queue.
+    def process(self, batch: Batch, settlement: Settlement, *, bulk: bool = False) -> None:
+        """See a batch through to its end; ``settlement`` is that of its queue, ``bulk`` whether it is the bulk queue.
 
         Raises:
             RedisError: Redis does not answer; what is not settled comes back when its lease runs out.
@@ -53,7 +54,7 @@ class BatchProcessor:
             return
         self._lease.hold(jobs)
         try:
-            self._run(jobs, settlement)
+            self._run(jobs, settlement, bulk=bulk)
         finally:
             self._lease.let_go()
 
@@ -63,7 +64,7 @@ class BatchProcessor:
         if dropped or refused:
             settlement.end([*dropped, *refused])
 
-    def _run(self, jobs: Sequence[ClaimedJob], settlement: Settlement) -> None:
+    def _run(self, jobs: Sequence[ClaimedJob], settlement: Settlement, *, bulk: bool) -> None:
         started = time.monotonic()
         try:
             outcomes = self._classify(jobs)
@@ -75,7 +76,7 @@ class BatchProcessor:
         lost = [(job, Lost()) for job in jobs if job.sharing_key not in outcomes]
         settlement.end([*found, *lost], remember=self._registration.room_for_answers)
         if outcomes:
-            self._registration.served(len(outcomes), time.monotonic() - started)
+            self._registration.served(len(outcomes), time.monotonic() - started, bulk=bulk)
 
     def _classify(self, jobs: Sequence[ClaimedJob]) -> dict[str, Classification | Failure]:
         """Outcomes by the jobs' sharing keys; a picture that is not in the store has none.
@@ -93,6 +94,9 @@ class BatchProcessor:
         if not pictures:
             return {}
         outcomes = self._classifier.classify(list(pictures.values()), on_progress=self._lease.progress)
+        for picture, outcome in zip(pictures.values(), outcomes, strict=True):
+            if isinstance(outcome, Classification):
+                self._registration.decoded(decoding_cost(picture.data), outcome.timings_ms.decode)
         return dict(zip(pictures, outcomes, strict=True))
 
 

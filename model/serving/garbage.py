@@ -52,6 +52,7 @@ class SharedKeys:
             keys.MODELS: b"zset",
             keys.REFUSED_PICTURES: b"zset",
             keys.workers(entry.model): b"zset",
+            keys.bulk_workers(entry.model): b"zset",
             keys.worker(entry.model, entry.worker_id): b"hash",
             keys.labels(entry.model, entry.digest): b"string",
             rq_worker_key: b"hash",

@@ -1,16 +1,19 @@
-"""The two queues that a worker serves, and everything that belongs to each of them.
+"""The queues that a worker serves, and everything that belongs to each of them.
 
-Requests, for which somebody waits, go first; async jobs have time. RQ's own workers take their queues in order too.
+Requests, for which somebody waits, go first; async jobs have time. Of both, costly pictures are on bulk queues, which
+have a share of the workers and of their time.
+RQ's own workers take their queues in order too.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rq import Queue
 
-from contract.job_queue import SERIALIZER, async_queue_name, queue_name
+from contract.job_queue import SERIALIZER, async_queue_name, bulk_async_queue_name, bulk_queue_name, queue_name
 from model.serving.batcher import Batcher
 from model.serving.recovery import Recovery
 from model.serving.settlement import Settlement
@@ -25,16 +28,20 @@ if TYPE_CHECKING:
 ASYNC_BATCH = 4  # a request waits for the batch in hand; docs/decisions/0012: larger ones make a picture no cheaper
 ASYNC_TURN = 20  # every so many turns async jobs go first: under a load that never ends they get a twentieth of it
 
+BULK_DUE_S = 0.25  # that bulk is behind its share before it goes first; a look at an empty queue is rarer so
+BULK_MEMORY_S = 5.0  # of what is due to either side
+
 
 @dataclass(frozen=True, slots=True)
 class ServedQueue:
     batcher: Batcher
     settlement: Settlement
     recovery: Recovery
+    bulk: bool
 
 
 class PriorityQueues:
-    """The queue of requests and that of async jobs; a batch comes from one of them, never from both.
+    """The queues of requests, of costly pictures and of async jobs; a batch comes from one of them, never from both.
 
     In a batch of both a request would wait for jobs that nobody is waiting for.
 
@@ -42,6 +49,8 @@ class PriorityQueues:
         model: whose jobs they are.
         worker_name: RQ's name of this worker.
         batch_max, batch_wait_s, workers: as ``Batcher`` takes them.
+        serves_bulk: whether this worker is to take costly pictures now.
+        bulk_share: of its time, while others wait, that these have.
         answer_ttl_s, clear_shared_keys: as ``Settlement`` takes them.
     """
 
@@ -55,9 +64,11 @@ class PriorityQueues:
         batch_wait_s: float,
         answer_ttl_s: int,
         workers: Callable[[], int],
+        serves_bulk: Callable[[], bool],
+        bulk_share: float,
         clear_shared_keys: Callable[[], object],
     ) -> None:
-        def served(name: str, batch_max: int, batch_wait_s: float) -> ServedQueue:
+        def served(name: str, batch_max: int, batch_wait_s: float, *, bulk: bool = False) -> ServedQueue:
             queue = Queue(name, connection=redis, serializer=SERIALIZER)
             settlement = Settlement(
                 redis,
@@ -71,11 +82,20 @@ class PriorityQueues:
                 Batcher(redis, queue, batch_max=batch_max, batch_wait_s=batch_wait_s, workers=workers),
                 settlement,
                 Recovery(redis, queue, settlement, batch_wait_s=batch_wait_s),
+                bulk,
             )
 
         self._requests = served(queue_name(model), batch_max, batch_wait_s)
+        self._bulk = served(bulk_queue_name(model), 1, batch_wait_s=0.0, bulk=True)
         self._async_jobs = served(async_queue_name(model), min(batch_max, ASYNC_BATCH), batch_wait_s=0.0)
+        self._bulk_async_jobs = served(bulk_async_queue_name(model), 1, batch_wait_s=0.0, bulk=True)
+        self._all = (self._requests, self._bulk, self._async_jobs, self._bulk_async_jobs)
+        self._bulk_share = bulk_share
+        self._serves_bulk = serves_bulk
         self._turn = 0
+        self._bulk_due_s = 0.0
+        self._in_hand: ServedQueue | None = None
+        self._taken_at = 0.0
 
     def recover(self) -> None:
         """Bring back what died workers had in hand.
@@ -83,8 +103,8 @@ class PriorityQueues:
         Raises:
             RedisError: Redis does not answer.
         """
-        self._requests.recovery.run_if_due()
-        self._async_jobs.recovery.run_if_due()
+        for queue in self._all:
+            queue.recovery.run_if_due()
 
     def take(self) -> tuple[ServedQueue, Batch] | None:
         """The next batch and its queue, or None when nothing came within ``POP_BLOCK_S``.
@@ -95,13 +115,37 @@ class PriorityQueues:
         Raises:
             RedisError: Redis does not answer.
         """
+        self._account()
+        for queue in self._order():
+            batch = queue.batcher.take()
+            if batch is not None:
+                return self._begun(queue, batch)
+        batch = self._requests.batcher.take(block=True)
+        return None if batch is None else self._begun(self._requests, batch)
+
+    def _order(self) -> list[ServedQueue]:
+        """Requests, async jobs, and of both what is costly; this goes first when it has had too little of the time."""
         self._turn += 1
         queues = [self._requests, self._async_jobs]
         if self._turn % ASYNC_TURN == 0:
             queues.reverse()
-        for queue in queues:
-            batch = queue.batcher.take()
-            if batch is not None:
-                return queue, batch
-        batch = self._requests.batcher.take(block=True)
-        return None if batch is None else (self._requests, batch)
+        if not self._serves_bulk():
+            return queues
+        if self._bulk_due_s > BULK_DUE_S:
+            self._bulk_due_s = 0.0  # unless it has something, in which case its time is counted
+            return [self._bulk, self._bulk_async_jobs, *queues]
+        queues.insert(queues.index(self._requests) + 1, self._bulk)
+        return [*queues, self._bulk_async_jobs]
+
+    def _begun(self, queue: ServedQueue, batch: Batch) -> tuple[ServedQueue, Batch]:
+        self._in_hand, self._taken_at = queue, time.monotonic()
+        return queue, batch
+
+    def _account(self) -> None:
+        """Time for bulk is taken off what is due to it, time for others brings it its share of that."""
+        if self._in_hand is None:
+            return
+        elapsed_s = time.monotonic() - self._taken_at
+        due_s = self._bulk_due_s + elapsed_s * (self._bulk_share - 1 if self._in_hand.bulk else self._bulk_share)
+        self._bulk_due_s = max(-BULK_MEMORY_S, min(BULK_MEMORY_S, due_s)) if self._serves_bulk() else 0.0
+        self._in_hand = None

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from statistics import median
+from statistics import mean, median
 from typing import TYPE_CHECKING
 
+from contract.decoding_cost import bounded
 from contract.redis_memory import read_redis_memory
 from contract.worker_registry import WorkerEntry, deregister, heartbeat, publish_labels, register
 from model.serving.heartbeat import Heartbeat
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+    from contract.decoding_cost import DecodingCost
+
 HEARTBEAT_EVERY_S = 1.0
+LEARNED_FROM_MS = 20.0  # expected: of smaller pictures other things take the time
 SERVICE_WINDOW = 15  # batches; their median is the service time, so that one huge picture does not count
 
 
@@ -28,22 +32,34 @@ class Registration:
 
     Args:
         clear_shared_keys: moves out of the way what somebody has written into the keys that all jobs need.
+        bulk_share: of the workers that serve the bulk queues.
 
     Attributes:
         workers: how many of its model were alive at the latest heartbeat, this one included.
+        serves_bulk: whether this worker is among those that take costly pictures.
         room_for_answers: whether Redis had room then for what can be done without.
     """
 
     def __init__(
-        self, redis: Redis, entry: WorkerEntry, labels: Sequence[str], clear_shared_keys: Callable[[], object]
+        self,
+        redis: Redis,
+        entry: WorkerEntry,
+        labels: Sequence[str],
+        clear_shared_keys: Callable[[], object],
+        *,
+        bulk_share: float,
     ) -> None:
         self._redis = redis
         self._entry = entry
         self._labels = labels
         self._clear_shared_keys = clear_shared_keys
+        self._bulk_share = bulk_share
         self.workers = 1
+        self.serves_bulk = False
         self.room_for_answers = True
         self._service_ms: deque[float] = deque(maxlen=SERVICE_WINDOW)
+        self._bulk_ms: deque[float] = deque(maxlen=SERVICE_WINDOW)
+        self._factors: dict[str, deque[float]] = {}
         self._heartbeat = Heartbeat("registration", HEARTBEAT_EVERY_S, self._beat)
 
     def start(self) -> None:
@@ -65,10 +81,26 @@ class Registration:
         self._heartbeat.stop()
         deregister(self._redis, self._entry)
 
-    def served(self, pictures: int, elapsed_s: float) -> None:
-        """Take a batch's time per picture into the moving median."""
+    def served(self, pictures: int, elapsed_s: float, *, bulk: bool) -> None:
+        """Take a batch's time per picture into the moving median, or into the mean of the bulk queues by themselves.
+
+        There a median would hide the costly ones among those of a sender over his share.
+        """
+        if bulk:
+            self._bulk_ms.append(elapsed_s * 1000 / pictures)
+            self._entry = replace(self._entry, bulk_ms=mean(self._bulk_ms))
+            return
         self._service_ms.append(elapsed_s * 1000 / pictures)
         self._entry = replace(self._entry, service_ms=median(self._service_ms))
+
+    def decoded(self, cost: DecodingCost, took_ms: float) -> None:
+        """Learn from a picture what those of its kind cost here."""
+        if cost.ms < LEARNED_FROM_MS:
+            return
+        of_kind = self._factors.setdefault(cost.kind, deque(maxlen=SERVICE_WINDOW))
+        of_kind.append(took_ms / cost.ms)
+        learned = {kind: bounded(median(factors)) for kind, factors in self._factors.items()}
+        self._entry = replace(self._entry, cost_factors=learned)
 
     def _beat(self) -> None:
         try:
@@ -84,4 +116,5 @@ class Registration:
         """
         self.room_for_answers = read_redis_memory(self._redis).has_room_for_answers  # before a full Redis refuses
         publish_labels(self._redis, self._entry.model, self._entry.digest, self._labels)  # no entry without its labels
-        self.workers = heartbeat(self._redis, self._entry)
+        roster = heartbeat(self._redis, self._entry, bulk_share=self._bulk_share)
+        self.workers, self.serves_bulk = roster.workers, roster.serves_bulk

@@ -176,6 +176,8 @@ class Settlement:
             pipe.execute()
 
     def _forget_run(self, job: ClaimedJob, pipe: Pipeline) -> None:
+        if job.task is not None:
+            picture_holders.let_go(pipe, job.task.picture, job.id)
         self._forget_intermediate(job.id, pipe)
         if job.execution is not None:
             pipe.zrem(job.record.started_job_registry.key, job.execution.composite_key)

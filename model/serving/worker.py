@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-from contract.job_queue import async_queue_name, queue_name
+from contract.job_queue import async_queue_name, bulk_async_queue_name, bulk_queue_name, queue_name
 from contract.worker_registry import WorkerEntry
 from model.serving.batch_processor import BatchProcessor
 from model.serving.garbage import SharedKeys, is_garbage
@@ -37,7 +37,7 @@ REDIS_PAUSE_S = (0.5, 2.0)  # first and longest pause while Redis is away
 
 
 class Worker:
-    """Serves one model's two queues until a signal asks it to stop.
+    """Serves one model's queues until a signal asks it to stop.
 
     It holds a worker of RQ's, for the registration that RQ's tools look at and nothing else: the loop is ours, in this
     process, without forking a loaded session, and without RQ's remote commands.
@@ -46,6 +46,7 @@ class Worker:
         batch_max: most jobs in one batch.
         batch_wait_s: how long a batch that is not full waits for stragglers, in seconds.
         answer_ttl_s: how long an answer serves later requests of the same picture, in seconds.
+        bulk_share: of the workers, and of the time of each while others wait, that the bulk queues have.
 
     Raises:
         RedisError: Redis does not answer.
@@ -60,11 +61,17 @@ class Worker:
         batch_max: int,
         batch_wait_s: float,
         answer_ttl_s: int,
+        bulk_share: float = 0.5,
     ) -> None:
         bundle = classifier.bundle
         self._redis = redis
         self._rq = SimpleWorker(
-            [queue_name(bundle.name), async_queue_name(bundle.name)],
+            [
+                queue_name(bundle.name),
+                bulk_queue_name(bundle.name),
+                async_queue_name(bundle.name),
+                bulk_async_queue_name(bundle.name),
+            ],
             connection=redis,
             serializer=JSONSerializer,  # the class: RQ registers a worker with its serializer's name
             worker_ttl=RQ_WORKER_TTL_S,
@@ -76,9 +83,10 @@ class Worker:
             digest=bundle.digest,
             batch=batch_max,
             service_ms=0.0,
+            bulk_ms=0.0,
         )
         self._shared_keys = SharedKeys(redis, self._rq.queues, entry, self._rq.key)
-        self._registration = Registration(redis, entry, bundle.labels, self._shared_keys.clear)
+        self._registration = Registration(redis, entry, bundle.labels, self._shared_keys.clear, bulk_share=bulk_share)
         self._queues = PriorityQueues(
             redis,
             bundle.name,
@@ -87,6 +95,8 @@ class Worker:
             batch_wait_s=batch_wait_s,
             answer_ttl_s=answer_ttl_s,
             workers=lambda: self._registration.workers,
+            serves_bulk=lambda: self._registration.serves_bulk,
+            bulk_share=bulk_share,
             clear_shared_keys=self._shared_keys.clear,
         )
         self._lease = Lease(redis)
@@ -124,7 +134,7 @@ class Worker:
                 taken = self._queues.take()
                 if taken is not None:
                     queue, batch = taken
-                    self._processor.process(batch, queue.settlement)
+                    self._processor.process(batch, queue.settlement, bulk=queue.bulk)
                 pause_s = REDIS_PAUSE_S[0]
             except RedisError as error:
                 if is_garbage(error) and self._clear_shared_keys():
