@@ -11,7 +11,7 @@ SIDE_BY_SIDE := -n auto --dist loadfile
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run repair model example test test-all lint bench stress classify pictures docs screenshots system-packages lock clean
+.PHONY: help run repair model example test test-all lint bench stress chaos fuzz soak costly classify pictures docs screenshots system-packages lock clean
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,18 @@ bench: $(VENV)/.test-ready $(BUNDLES) system-packages  ## What the service can d
 
 stress: $(VENV)/.test-ready $(BUNDLES)  ## Locust against 1 and 2 workers; writes stress_test/report.md
 	@$(PY) -m stress_test
+
+chaos: $(VENV)/.test-ready $(BUNDLES)  ## Faults under load (MINUTES=10); fails if a request is lost or wrong; writes stress_test/chaos/report.md
+	@$(PY) -m stress_test.chaos
+
+costly: $(VENV)/.test-ready $(BUNDLES)  ## Ordinary requests beside a flood of costly pictures (ROUNDS=5); writes stress_test/costly/report.md
+	@$(PY) -m stress_test.costly
+
+fuzz: $(VENV)/.test-ready $(BUNDLES)  ## Odd pictures and requests (COUNT=20000, SEED=1); writes stress_test/fuzz/report.md
+	@$(PY) -m stress_test.fuzz
+
+soak: $(VENV)/.test-ready $(BUNDLES)  ## Long load with kills (MINUTES=20): what grows? Writes stress_test/soak/report.md
+	@$(PY) -m stress_test.soak
 
 classify: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Classify files or folders without a server: make classify IMG=photo.jpg
 	@test -n "$(IMG)" || { echo "Say which picture or folder: make classify IMG=photo.jpg" >&2; exit 2; }

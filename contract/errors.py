@@ -23,7 +23,14 @@ class TemporarilyUnavailable(ServiceError):
 
 
 class BackendDown(TemporarilyUnavailable):
-    """Redis or the upload volume is down or fails."""
+    """Redis or the upload volume is down or fails.
+
+    ``cause`` is what the library said: it may name addresses and paths, so it is for the log and not for the sender.
+    """
+
+    def __init__(self, message: str, retry_after_s: int = RETRY_SOON_S, *, cause: str = "") -> None:
+        super().__init__(message, retry_after_s)
+        self.cause = cause
 
 
 class StoreFull(TemporarilyUnavailable):

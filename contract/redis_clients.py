@@ -65,11 +65,11 @@ def redis_errors(what_fails: str = "Redis does not answer") -> Iterator[None]:
     A ``WatchError`` passes through: it tells a compare-and-set to start again.
 
     Raises:
-        BackendDown: Redis is down, hangs or refuses; the message begins with ``what_fails``.
+        BackendDown: Redis is down, hangs or refuses; the message is ``what_fails``.
     """
     try:
         yield
     except WatchError:
         raise
     except RedisError as error:
-        raise BackendDown(f"{what_fails}: {error}") from error
+        raise BackendDown(what_fails, cause=str(error)) from error

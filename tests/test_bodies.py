@@ -66,6 +66,17 @@ BROKEN = {
 }
 
 
+def test_a_body_that_ends_in_the_middle_of_a_chunk_is_refused_as_predict_refuses_everything(api):
+    """The chunk says that it is larger than anything there is, and its sender closes his side of the connection."""
+    with closing(connect(api)) as connection:
+        connection.sendall(head("/predict", CHUNKED, CLOSE) + b"\r\nffffffffff2063\r\nabc")
+        connection.shutdown(socket.SHUT_WR)
+        status, text = answer(connection)
+
+    assert status == 400
+    assert json.loads(text) == {"success": False, "prediction": None, "score": None}
+
+
 @pytest.mark.parametrize("path", ["/infer", "/v1/jobs"])
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
 def test_broken_chunks_are_a_bad_request_of_one_line(api, folder, path, body):

@@ -8,7 +8,7 @@ from statistics import harmonic_mean, mean
 from threading import Condition
 from typing import TYPE_CHECKING
 
-from api.core.errors import NoWorker
+from api.core.errors import NoWorker, without_frames
 from contract import worker_registry
 from contract.decoding_cost import bounded
 from contract.errors import BackendDown
@@ -93,7 +93,7 @@ class LiveWorkers:
         self._look_ended = Condition()
         self._looking = False
         self._pool: WorkerPool | None = None
-        self._failure: str | None = None
+        self._failure: BackendDown | None = None
         self._looked_at = float("-inf")
 
     def pool(self) -> WorkerPool:
@@ -110,7 +110,7 @@ class LiveWorkers:
         if self._is_due():
             self._look_or_wait()
         if self._failure is not None:
-            raise BackendDown(self._failure)
+            raise BackendDown(str(self._failure), cause=self._failure.cause)
         if self._pool is None:
             raise NoWorker("no worker is ready", ALIVE_FOR_S)
         return self._pool
@@ -173,6 +173,6 @@ class LiveWorkers:
                     seen_at=time.monotonic(),
                 )
         except BackendDown as error:
-            failure = str(error)
+            failure = without_frames(error)
         self._pool, self._failure = pool, failure
         self._looked_at = time.monotonic()

@@ -118,7 +118,10 @@ class Problems:
     def _log_refusal(self, error: errors.TemporarilyUnavailable) -> None:
         self._refusals_unlogged += 1
         if time.monotonic() - self._refusals_logged_at >= REFUSALS_LOGGED_EVERY_S:
-            log.warning("requests refused: %d; the last: %s: %s", self._refusals_unlogged, type(error).__name__, error)
+            cause = f" ({error.cause})" if isinstance(error, errors.BackendDown) and error.cause else ""
+            log.warning(
+                "requests refused: %d; the last: %s: %s%s", self._refusals_unlogged, type(error).__name__, error, cause
+            )
             self._refusals_unlogged, self._refusals_logged_at = 0, time.monotonic()
 
     def _answer_os_error(self, error: OSError) -> Response:

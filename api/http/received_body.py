@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING
 
 from gevent import Timeout
 from gunicorn.http.errors import NoMoreData, ParseException
+from werkzeug.exceptions import ClientDisconnected
 
 from api.core.errors import BrokenForm
 from api.http.unread_body import BROKEN, stop_reading
@@ -57,7 +58,7 @@ class ReceivedBody:
         Raises:
             BrokenForm: they come too slowly, or are not a body as HTTP has it.
             Overloaded: there is no memory for them.
-            RequestEntityTooLarge, ClientDisconnected: Werkzeug's.
+            RequestEntityTooLarge: Werkzeug's.
         """
         if size < 0:
             return b"".join(iter(partial(self.read, READ_BYTES), b""))
@@ -72,7 +73,7 @@ class ReceivedBody:
             stop_reading(self._environ)
             least = self._least_bytes_per_s // 1000
             raise BrokenForm(f"the form can't be read: it came too slowly, at less than {least} kB/s") from error
-        except (ParseException, NoMoreData) as error:
+        except (ParseException, NoMoreData, ClientDisconnected) as error:
             self._environ[BROKEN] = True
             raise BrokenForm("the form can't be read: its chunks are broken, or it ended early") from error
         self._received += len(data)

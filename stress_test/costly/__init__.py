@@ -1,0 +1,1 @@
+"""What ordinary requests notice of a flood of pictures that take long to decode."""

@@ -1,0 +1,1 @@
+"""``make fuzz``: pictures and requests that nobody should send, and how the service answers them."""

@@ -1,0 +1,1 @@
+"""``make soak``: load and kills for a long time, and whether anything grows."""
