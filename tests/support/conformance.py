@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROBLEM = "application/problem+json"
+BEFORE_ANY_ROUTE = {400, 408, 414, 417, 429, 431, 501}  # as the description of the document says
 NOWHERE = {404, 405, 308}  # the answers to a path or a method that does not exist
 NOT_DESCRIBED = re.compile(r"^/(static/|docs/)")
 
@@ -37,6 +38,10 @@ class Conformance:
         media_type = headers.get("Content-Type", "").partition(";")[0]
         operation = self._operation("GET" if method == "HEAD" else method, path)
         asked = f"{method} {path} answered {status} {media_type}"
+        if status in BEFORE_ANY_ROUTE and headers.get("Connection") == "close" and "Server" not in headers:
+            assert media_type == PROBLEM, asked  # not by gunicorn, which names itself in what a route answers
+            self._fits(json.loads(body), self._document["components"]["schemas"]["Problem"], asked)
+            return
         if operation is None:
             assert status in NOWHERE, f"{asked}, but is not documented"
             assert status < 400 or media_type == PROBLEM, asked
