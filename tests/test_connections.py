@@ -111,6 +111,7 @@ def _next_line(api: Api, log: Path) -> str:
     return log.read_text()
 
 
+@pytest.mark.long
 def test_a_head_that_is_not_complete_in_time_is_refused_and_a_silent_connection_closed(api):
     with closing(connect(api)) as slow, closing(connect(api)) as silent, closing(connect(api)) as reused:
         slow.sendall(b"GET /livez HTTP/1.1\r\nHost: he")

@@ -90,6 +90,7 @@ def test_a_retry_that_overtakes_the_first_try_makes_no_second_job(url):
     assert len({answer.json()["id"] for answer in answers}) == 5
 
 
+@pytest.mark.long
 def test_accepted_jobs_survive_the_death_of_every_process(tmp_path):
     """API, workers, Redis and their supervisor are killed at once, with jobs queued and done."""
     with Stack(tmp_path, WORKERS="1") as first:

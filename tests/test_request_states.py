@@ -181,6 +181,7 @@ def test_an_id_stranded_between_queue_and_start_comes_back(workers):
     assert workers.redis.llen(f"{QUEUE}:intermediate") == 0
 
 
+@pytest.mark.long
 def test_a_poison_picture_is_given_up_and_its_neighbours_pay_nothing(workers):
     """It kills the worker with its batch once, then three workers alone; the neighbours are answered meanwhile."""
     poison, *good = (workers.submit(script) for script in ("poison", "a", "b"))

@@ -163,6 +163,7 @@ def test_an_answer_that_comes_with_the_job_is_not_fetched_by_that(workers, few):
     assert (known.expires - known.created).total_seconds() == JOB_TTL_S
 
 
+@pytest.mark.long
 def test_what_is_kept_for_lost_responses_is_bounded_too(workers, few, create):
     """Otherwise a sender who fetches every job at once fills Redis with what he has fetched."""
     workers.start()

@@ -64,6 +64,7 @@ def send(api: Api, *pictures: str, path: str = "/predict") -> HTTPConnection:
     return connection
 
 
+@pytest.mark.long
 def test_hundreds_of_requests_wait_at_once_and_cost_neither_errors_nor_threads(workers, api):
     """Each holds a connection to Redis: the pools that redis-py and RQ come with would refuse the 101st."""
     (process,) = api.processes()

@@ -263,6 +263,7 @@ def test_a_stored_answer_that_cannot_be_read_is_computed_anew(workers, open_infe
     assert ask(open_inference(), "tabby") == ("tabby", "miss")
 
 
+@pytest.mark.long
 def test_a_request_survives_that_redis_loses_everything(workers, open_inference):
     """Without its last second, or emptied by hand: the request computes once more, long before its deadline."""
     inference = open_inference()
@@ -276,6 +277,7 @@ def test_a_request_survives_that_redis_loses_everything(workers, open_inference)
         assert answer.result() == ("tabby", "miss")
 
 
+@pytest.mark.long
 def test_a_redis_that_hangs_makes_nobody_wait_in_line(workers, open_inference, valkey):
     """All requests fail within one time limit, not one after the other."""
     workers.start()
