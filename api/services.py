@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from api.settings import Settings
     from contract.image_store import ImageStore
 
+HELD_SHARE = 0.25  # of the room for pictures that those of one sender's unfetched jobs may take
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
@@ -64,7 +66,13 @@ class Services:
             queue=queue,
             live_workers=live_workers,
             admission=admission,
-            jobs=AsyncJobs(commands, queue, settings.job_ttl_s, per_sender=settings.jobs_per_sender),
+            jobs=AsyncJobs(
+                commands,
+                queue,
+                settings.job_ttl_s,
+                per_sender=settings.jobs_per_sender,
+                bytes_per_sender=int(HELD_SHARE * settings.uploads_mb * 1_000_000),
+            ),
         )
         return cls(
             settings=settings,
@@ -82,7 +90,11 @@ class Services:
                 most_bytes=settings.feedback_mb * 1_000_000,
                 reserve_bytes=settings.disk_reserve_mb * 1_000_000,
             ),
-            feedback_rate=SenderRate(settings.feedback_per_hour, "reports"),
+            feedback_rate=SenderRate(
+                settings.feedback_per_hour,
+                3600,
+                f"too many reports from this address: at most {settings.feedback_per_hour} an hour",
+            ),
             reported=reported,
         )
 

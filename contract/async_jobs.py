@@ -26,12 +26,12 @@ from uuid import uuid4
 
 from redis.exceptions import ResponseError, WatchError
 
-from contract import keys
+from contract import keys, picture_holders
 from contract.errors import BackendDown, JobEnded, JobLost, JobNotFound, KeyReused, UnknownOutcome, WorkerFault
 from contract.job_queue import Stage, async_queue_name, bulk_async_queue_name
 from contract.messages import Classification, ClassifyJob, Dropped, Failure, Lost, outcome_from_json
 from contract.redis_clients import redis_errors
-from contract.sender_jobs import SenderJobs, count_no_more
+from contract.sender_jobs import Origin, SenderJobs, count_no_more
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,6 +133,7 @@ class _Record:
     cancelled: bool
     renewed: bool
     sender: str
+    places: int
     idempotency: str
     fetched: bool
     bulk: bool
@@ -154,6 +155,7 @@ class _Record:
                 cancelled="cancelled" in text,
                 renewed="renewed" in text,
                 sender=text.get("sender", ""),
+                places=int(text.get("places", "1")),
                 idempotency=text.get("idempotency", ""),
                 fetched="fetched" in text,
                 bulk="bulk" in text,
@@ -175,22 +177,24 @@ class AsyncJobs:
         ttl_s: how long a job, its idempotency key, its place on the queue and its result are kept, in seconds. Once it
             was fetched, they are kept for ``KEPT_AFTER_FETCH_S`` at most.
         per_sender: how many jobs of one sender may be unfetched.
+        bytes_per_sender: what the pictures of these may take; a job of a large one counts as several.
     """
 
-    def __init__(self, redis: Redis, queue: JobQueue, ttl_s: int, *, per_sender: int) -> None:
+    def __init__(self, redis: Redis, queue: JobQueue, ttl_s: int, *, per_sender: int, bytes_per_sender: int) -> None:
         self._redis = redis
         self._queue = queue
         self._ttl_s = ttl_s
-        self._shares = SenderJobs(redis, most=per_sender, ttl_s=ttl_s)
+        self._shares = SenderJobs(redis, most=per_sender, most_bytes=bytes_per_sender, ttl_s=ttl_s)
 
     def create(
-        self, model: str, request: JobRequest, *, sender: str, cache: bool, answer: Classification | None = None,
-        key: str | None = None, bulk: bool = False,
+        self, model: str, request: JobRequest, *, sender: str, size_bytes: int, cache: bool,
+        answer: Classification | None = None, key: str | None = None, bulk: bool = False,
     ) -> AsyncJob:  # fmt: skip
         """Create a job and put it on the queue, in one MULTI; or return the one created with the same ``key`` before.
 
         Args:
             sender: against whose share it counts.
+            size_bytes: of its picture.
             cache: whether the answer may be stored for later requests.
             answer: a stored answer, which is copied, so that nothing is computed.
             key: the sender's idempotency key.
@@ -198,27 +202,28 @@ class AsyncJobs:
 
         Raises:
             KeyReused: ``key`` was used for another request.
-            OverShare: the sender has too many jobs that are not fetched.
+            OverShare: the sender has too many jobs that are not fetched, or too large ones.
             UnknownOutcome: its job has ended with a result of a kind that this version does not know.
             BackendDown: Redis does not answer or refuses to write.
         """
+        places = self._shares.places(size_bytes)
         holder = keys.idempotency(hashlib.sha256(key.encode()).hexdigest()) if key is not None else None
 
         def create(pipe: Pipeline) -> str:
             known = self._known(pipe, holder, request) if holder else None
             if known is not None:
                 return known
-            forgotten = self._shares.check(sender)
+            forgotten = self._shares.check(sender, places)
             outdated = [name for old in forgotten for name in self._names(old)]
             job_id = secrets.token_hex(ID_BYTES)
             pipe.multi()
             queued_id = self._write(
                 pipe, job_id, model, request,
-                sender=sender, idempotency=holder or "", cache=cache, answer=answer, bulk=bulk,
+                sender=sender, places=places, idempotency=holder or "", cache=cache, answer=answer, bulk=bulk,
             )  # fmt: skip
             if holder:
                 pipe.set(holder, job_id, ex=self._ttl_s)
-            self._shares.add(pipe, sender, job_id)
+            self._shares.add(pipe, Origin(job_id, sender, places))
             if forgotten:
                 pipe.delete(*outdated)
                 for old in forgotten:
@@ -267,6 +272,7 @@ class AsyncJobs:
             pipe.multi()
             pipe.hset(keys.async_job(job_id), "cancelled", 1)
             pipe.delete(keys.wanted(record.queued_id))
+            picture_holders.let_go(pipe, record.request.picture, record.queued_id)
             pipe.execute()
 
         self._compare_and_set(cancel)
@@ -296,16 +302,18 @@ class AsyncJobs:
                 for name in self._names_beside(record) if not kept else []:
                     pipe.expire(name, KEPT_AFTER_FETCH_S, lt=True)
                 if record.sender:
-                    count_no_more(pipe, record.sender, job.id, self._ttl_s)
+                    count_no_more(pipe, Origin(job.id, record.sender, record.places), self._ttl_s)
                 pipe.execute()
         except BackendDown:
             return job
         return replace(job, expires=expires)
 
     def _names(self, job_id: str) -> list[str]:
-        """Every key that there is because of a job."""
-        with suppress(JobNotFound, UnknownOutcome):
-            return [keys.async_job(job_id), *self._names_beside(self._record(self._redis, job_id))]
+        """Every key that there is because of a job, but for a dead letter, which an operator may put back."""
+        with suppress(JobNotFound, JobLost, UnknownOutcome):
+            record = self._record(self._redis, job_id)
+            if self._look(record).outcome != GIVEN_UP:
+                return [keys.async_job(job_id), *self._names_beside(record)]
         return [keys.async_job(job_id)]
 
     def _names_beside(self, record: _Record) -> list[str]:
@@ -329,8 +337,8 @@ class AsyncJobs:
         return record.id
 
     def _write(
-        self, pipe: Pipeline, job_id: str, model: str, request: JobRequest, *, sender: str, idempotency: str,
-        cache: bool, answer: Classification | None, bulk: bool,
+        self, pipe: Pipeline, job_id: str, model: str, request: JobRequest, *, sender: str, places: int,
+        idempotency: str, cache: bool, answer: Classification | None, bulk: bool,
     ) -> str:  # fmt: skip
         """Add a job's hash to a MULTI, and its queued job if it has no answer; returns the latter's ID, or ""."""
         now = datetime.now(UTC).replace(microsecond=0)
@@ -344,6 +352,8 @@ class AsyncJobs:
             "expires": (now + timedelta(seconds=self._ttl_s)).isoformat(),
             "sender": sender,
         }
+        if places > 1:
+            fields["places"] = places
         if idempotency:
             fields["idempotency"] = idempotency
         if bulk:
@@ -353,7 +363,7 @@ class AsyncJobs:
         queued_id = ""
         if answer is None:
             fields["computation"] = queued_id = uuid4().hex
-            origin = {"async_job": job_id, "sender": sender}
+            origin = Origin(job_id, sender, places)
             job = request.queued_job(cache=cache)
             self._enqueue(pipe, model, queued_id, job, wanted_for_s=self._ttl_s, origin=origin, bulk=bulk)
         else:
@@ -375,7 +385,7 @@ class AsyncJobs:
             pipe.multi()
             pipe.hset(key, mapping={"computation": queued_id, "renewed": 1})
             job = lost.request.queued_job(cache=False)
-            origin = {"async_job": lost.id, "sender": lost.sender} if lost.sender else {}
+            origin = Origin(lost.id, lost.sender, lost.places) if lost.sender else None
             wanted_for_s = max(1, left_ms) / 1000
             self._enqueue(pipe, lost.model, queued_id, job, wanted_for_s=wanted_for_s, origin=origin, bulk=lost.bulk)
             pipe.execute()
@@ -390,7 +400,7 @@ class AsyncJobs:
         job: ClassifyJob,
         *,
         wanted_for_s: float,
-        origin: dict[str, str],
+        origin: Origin | None,
         bulk: bool,
     ) -> None:
         """``origin`` tells the worker whose job it is, so that one that fails counts no more."""
@@ -401,7 +411,7 @@ class AsyncJobs:
             job,
             wanted_for_s=wanted_for_s,
             result_ttl_s=self._ttl_s,
-            extra_meta=origin,
+            extra_meta=origin.to_meta() if origin is not None else None,
         )
 
     def _look(self, record: _Record) -> AsyncJob:

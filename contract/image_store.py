@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from contract.errors import BackendDown, PictureNotFound
-from contract.store_room import SHARDS, StoreRoom, room_for
+from contract.store_room import StoreRoom, room_for
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -27,6 +27,7 @@ NOT_FOUND = "there is no such picture here; it may have been removed since"
 COMPARED_BYTES = 256 * 1024
 UNFINISHED = ".part-"  # prefix of a file that is still being written
 ASIDE = ".aside-"  # prefix of a picture that is about to be deleted, if nobody needs it
+RENEWED_AFTER_S = 15.0  # a picture sent again sooner is young enough
 ASIDE_FOR_S = 60.0  # at most; then whoever moved it is dead
 Held = Callable[[Sequence[str]], Collection[str]]
 """Those of the pictures' names that a job needs."""
@@ -58,17 +59,23 @@ class ImageStore:
             StoreFull: there is no room for it.
             BackendDown: the folder can't be written.
         """
+        name, _ = self.put_and_tell(data, durable=durable)
+        return name
+
+    def put_and_tell(self, data: bytes, *, durable: bool = False) -> tuple[str, bool]:
+        """As ``put``; also whether that made the picture younger, by more than ``RENEWED_AFTER_S``."""
         name = hashlib.sha256(data).hexdigest()
         path = self._path(name)
         try:
-            if not _refresh(path, data, durable=durable):
+            renewed = _renew(path, data, durable=durable)
+            if renewed is None:
                 self._add(path, data, durable=durable)
             if durable:  # the names too: the file's, and its subfolder's
                 _sync(path.parent)
                 _sync(self._folder)
         except OSError as error:
-            raise BackendDown(f"pictures can't be stored: {error.strerror}") from error
-        return name
+            raise BackendDown(f"pictures can't be stored: {error.strerror or error}") from error
+        return name, renewed is not False
 
     def read(self, name: str) -> bytes:
         """The bytes of a stored picture, which are those that its name stands for.
@@ -105,12 +112,8 @@ class ImageStore:
         """Whether a picture has this name; False for anything that can't be a name."""
         return isinstance(name, str) and NAME.fullmatch(name) is not None and self._path(name).is_file()
 
-    def size_bytes(self) -> int:
-        """Disk space of all files here (``room_for``), in bytes. It looks at each of them."""
-        return sum(self.shard_bytes(shard) for shard in range(SHARDS))
-
     def shard_bytes(self, shard: int) -> int:
-        """As ``size_bytes``, of one subfolder, 0 to ``SHARDS`` - 1."""
+        """Disk space of the files of one subfolder, 0 to ``SHARDS`` - 1 (``room_for``), in bytes."""
         total = 0
         with suppress(FileNotFoundError), os.scandir(self._shard(shard)) as files:
             for file in files:
@@ -189,7 +192,9 @@ class ImageStore:
             with tempfile.NamedTemporaryFile(dir=self._folder, prefix=UNFINISHED) as probe:
                 probe.write(b"\0" * 4096)
         except OSError as error:
-            raise BackendDown(f"the upload folder {self._folder} can't be written: {error.strerror}") from error
+            raise BackendDown(
+                f"the upload folder {self._folder} can't be written: {error.strerror or error}"
+            ) from error
 
     def _add(self, path: Path, data: bytes, *, durable: bool) -> None:
         """Write a picture of which there is no file, or one of other bytes."""
@@ -258,17 +263,22 @@ def _age_s(path: Path) -> float:
     return time.time() - path.stat().st_mtime
 
 
-def _refresh(path: Path, data: bytes, *, durable: bool) -> bool:
-    """Refresh a stored picture's age; False if there is none, or one of other bytes, as a power failure leaves it."""
+def _renew(path: Path, data: bytes, *, durable: bool) -> bool | None:
+    """Make a stored picture young again, unless it is; None if there is none, or one of other bytes.
+
+    A power failure leaves other bytes.
+    """
     try:
         if not _holds(path, data):
-            return False
-        os.utime(path)
+            return None
+        renew = _age_s(path) >= RENEWED_AFTER_S
+        if renew:
+            os.utime(path)
         if durable:  # it may have been stored without waiting for the disk
             _sync(path)
     except FileNotFoundError:
-        return False
-    return True
+        return None
+    return renew
 
 
 def _holds(path: Path, data: bytes) -> bool:

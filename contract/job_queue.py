@@ -200,7 +200,7 @@ class JobQueue:
         *,
         wanted_for_s: float,
         result_ttl_s: int,
-        extra_meta: Mapping[str, str] | None = None,
+        extra_meta: Mapping[str, str | int] | None = None,
     ) -> None:
         """Add a new job to a MULTI: RQ's record, its hold on the picture, and the ``wanted`` key.
 

@@ -1,16 +1,19 @@
 """What one sender has of ``/v1/jobs``: the jobs that count against its share, and the latest of those that do not.
 
-``jobs:<sender>`` is a sorted set of the IDs that count, by the Unix time when they expire. A job that has failed, was
-cancelled or was fetched goes from there to ``ended-jobs:<sender>``, by the time when it did. As many of these are kept
-as may count, and the oldest go with the next job that is created: otherwise a sender who fetches each at once could
-fill Redis with what is kept for a response that gets lost.
+``jobs:<sender>`` is a sorted set of the IDs that count, by the Unix time when they expire. A job of a large picture,
+which nobody can delete before the job has ended, counts as several: as ``<ID>``, ``<ID>/2``, ``<ID>/3`` and so on.
+
+A job that has failed, was cancelled or was fetched goes from there to ``ended-jobs:<sender>``, by the time when it did.
+As many of these are kept as may count, and the oldest go with the next job that is created: otherwise a sender who
+fetches each at once could fill Redis with what is kept for a response that gets lost.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from contract import keys
 from contract.errors import OverShare
@@ -21,23 +24,58 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
 
 FORGOTTEN_AT_ONCE = 20  # more than one job creates
+MOST_PLACES = 10_000  # that one job takes: all of them are named when it ends
+LONGEST_NAMES = 128  # characters of an async job's ID, which are 32, and of an address
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a queued job's ``meta`` says of the async job that waits for it.
+
+    Attributes:
+        job_id: of the async job.
+        sender: whose it is.
+        places: how many it takes of the sender's share.
+    """
+
+    job_id: str
+    sender: str
+    places: int
+
+    def to_meta(self) -> dict[str, str | int]:
+        return {"async_job": self.job_id, "sender": self.sender, "places": self.places}
+
+    @classmethod
+    def from_meta(cls, meta: dict[str, Any]) -> Self | None:
+        """What ``to_meta`` wrote; None if there is no such thing, or something that can't be so."""
+        match meta:
+            case {"async_job": str(job_id), "sender": str(sender)} if len(job_id) + len(sender) <= LONGEST_NAMES:
+                places = meta.get("places")
+                return cls(job_id, sender, places if type(places) is int and 1 <= places <= MOST_PLACES else 1)
+        return None
 
 
 class SenderJobs:
     """Bounds what each sender has.
 
     Args:
-        most: how many jobs of one sender may count, and how many are kept that don't.
+        most: how many places the jobs of one sender may take, and how many jobs are kept that take none.
+        most_bytes: what the pictures of as many jobs may take.
         ttl_s: how long a job is kept, in seconds.
     """
 
-    def __init__(self, redis: Redis, *, most: int, ttl_s: int) -> None:
+    def __init__(self, redis: Redis, *, most: int, most_bytes: int, ttl_s: int) -> None:
         self._redis = redis
         self._most = most
+        self._place_bytes = max(1, most_bytes // most)
         self._ttl_s = ttl_s
 
-    def check(self, sender: str) -> list[str]:
-        """Refuse another job if the sender has its share; one round trip.
+    def places(self, size_bytes: int) -> int:
+        """How many places the job of a picture takes, 1 to ``MOST_PLACES``; never more than one sender has."""
+        return max(1, min(math.ceil(size_bytes / self._place_bytes), self._most, MOST_PLACES))
+
+    def check(self, sender: str, places: int) -> list[str]:
+        """Refuse another job if the sender has no places left for it; one round trip.
 
         Two that are created at the same instant may both find room for one.
 
@@ -61,25 +99,32 @@ class SenderJobs:
                 self._redis.delete(counted, ended)
             return []
         _, count, first, count_ended, oldest = replies
-        if count >= self._most:
+        if count + places > self._most:
             left_s = max(1, math.ceil(first[0][1] - now))
             raise OverShare(
-                f"there are {count} jobs of this address that are not fetched: fetch some, or cancel them", left_s
+                "there are too many jobs of this address, or too large ones, that are not fetched: "
+                "fetch some, or cancel them",
+                left_s,
             )
-        return [job_id.decode(errors="replace") for job_id in oldest] if count_ended > self._most else []
+        surplus = max(0, count_ended - self._most)
+        return [job_id.decode(errors="replace") for job_id in oldest[:surplus]]
 
-    def add(self, pipe: Pipeline, sender: str, job_id: str) -> None:
+    def add(self, pipe: Pipeline, job: Origin) -> None:
         """Add to a MULTI that a job counts against its sender's share."""
-        pipe.zadd(keys.sender_jobs(sender), {job_id: time.time() + self._ttl_s})
-        pipe.expire(keys.sender_jobs(sender), self._ttl_s)
+        pipe.zadd(keys.sender_jobs(job.sender), dict.fromkeys(_members(job), time.time() + self._ttl_s))
+        pipe.expire(keys.sender_jobs(job.sender), self._ttl_s)
 
     def forget(self, pipe: Pipeline, sender: str, job_id: str) -> None:
         """Add to a MULTI that a job is deleted."""
         pipe.zrem(keys.sender_ended_jobs(sender), job_id)
 
 
-def count_no_more(pipe: Pipeline, sender: str, job_id: str, kept_for_s: int) -> None:
+def count_no_more(pipe: Pipeline, job: Origin, kept_for_s: int) -> None:
     """Add to a MULTI that a job has failed, was cancelled or was fetched; it is kept for ``kept_for_s`` at most."""
-    pipe.zrem(keys.sender_jobs(sender), job_id)
-    pipe.zadd(keys.sender_ended_jobs(sender), {job_id: time.time()})
-    pipe.expire(keys.sender_ended_jobs(sender), kept_for_s)
+    pipe.zrem(keys.sender_jobs(job.sender), *_members(job))
+    pipe.zadd(keys.sender_ended_jobs(job.sender), {job.job_id: time.time()})
+    pipe.expire(keys.sender_ended_jobs(job.sender), kept_for_s)
+
+
+def _members(job: Origin) -> list[str]:
+    return [job.job_id, *(f"{job.job_id}/{place}" for place in range(2, job.places + 1))]

@@ -22,6 +22,7 @@ COUNTS = ".room"  # the name of the file: a 64-bit number for each subfolder
 SHARDS = 256
 BLOCK_BYTES = 4096  # of the usual file systems
 LOCK_WAIT_S = 2.0  # others hold the lock for microseconds, or while they count one subfolder
+PREPARING_WAIT_S = 30.0  # while another process counts everything
 
 
 def room_for(size_bytes: int) -> int:
@@ -83,6 +84,16 @@ class StoreRoom:
             counts[shard] = self._count(shard)
             self._write(file, counts)
 
+    def prepare(self) -> None:
+        """Count what is stored, if nobody has yet, as after an upgrade: with many pictures that takes seconds.
+
+        Raises:
+            OSError: as ``take``.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with locked(self._folder / COUNTS, wait_s=PREPARING_WAIT_S) as file:
+            self._read(file)
+
     def used_bytes(self) -> int:
         """What is counted now.
 
@@ -112,13 +123,14 @@ class StoreRoom:
         return free_bytes(self._folder)
 
     def _read(self, file: int) -> memoryview[int]:
-        """What the file holds, or if it holds nothing yet, as after an upgrade, what the pictures take."""
+        """What the file holds, or if it holds nothing yet, what the pictures take."""
         raw = os.pread(file, 8 * SHARDS + 1, 0)
         if len(raw) == 8 * SHARDS:
             return memoryview(bytearray(raw)).cast("Q")
         counts = memoryview(bytearray(8 * SHARDS)).cast("Q")
         for shard in range(SHARDS):
             counts[shard] = self._count(shard)
+        self._write(file, counts)
         return counts
 
     def _write(self, file: int, counts: memoryview[int]) -> None:

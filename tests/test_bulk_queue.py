@@ -152,8 +152,8 @@ def test_a_full_ordinary_queue_refuses_ordinary_pictures_only(redis, queue):
 
 def test_a_costly_async_job_waits_behind_everything_else(redis, queue):
     redis.rpush(f"rq:queue:{async_queue_name(MODEL)}", "a job that is gone")
-    AsyncJobs(redis, queue, 60, per_sender=9).create(
-        MODEL, JobRequest("a" * 64, 1, 0.0, top_k_sent=True), sender="s", cache=False, bulk=True
+    AsyncJobs(redis, queue, 60, per_sender=9, bytes_per_sender=10**9).create(
+        MODEL, JobRequest("a" * 64, 1, 0.0, top_k_sent=True), sender="s", size_bytes=1, cache=False, bulk=True
     )
     costly, ordinary = submit(queue, "b", bulk=True), submit(queue, "c", bulk=False)
     served = queues(redis, serves_bulk=True)

@@ -94,9 +94,9 @@ def test_a_bad_file_is_an_invalid_picture_in_the_services_words(client, data, st
 
 @pytest.mark.long
 def test_a_busy_service_is_waited_for_until_every_picture_is_answered(tmp_path):
-    """It takes one request at a time and refuses the others: none is lost, without a loop in the caller."""
+    """An address has one request answered at a time, others are refused: none is lost, without a loop in the caller."""
     pictures = [fresh("chelsea.jpg") for _ in range(4)]
-    with Stack(tmp_path, MAX_IN_FLIGHT="1", WEB_CONCURRENCY="1", WORKERS="1") as stack, Client(stack.url) as client:
+    with Stack(tmp_path, MAX_IN_FLIGHT="2", WEB_CONCURRENCY="1", WORKERS="1") as stack, Client(stack.url) as client:
         outcomes = list(client.classify_many(pictures, at_once=4))
         logs = "".join(log.read_text() for log in tmp_path.rglob("*.log"))
 

@@ -121,6 +121,20 @@ def test_a_key_of_a_job_of_another_type_costs_that_job_alone(workers, name):
     assert worker.poll() is None
 
 
+def test_a_pictures_holders_of_another_type_cost_its_own_jobs_alone(workers):
+    for kind in [kind for kind in KINDS if kind != "zset"]:
+        submission = workers.submit(f"victim {kind}")
+        (name,) = {key.decode() for key in workers.redis.keys("holders:*") if workers.redis.type(key) == b"zset"}
+        write(workers.redis, name, kind, b"\x80garbage")
+        assert submission.job_id
+    worker = workers.start()
+
+    assert_answers(workers, "tabby")
+    eventually(lambda: workers.redis.llen(f"rq:queue:{QUEUES[0]}") == 0, "nothing comes back again and again")
+    eventually(lambda: not workers.redis.keys("rq:wip:*"), "nothing is left in hand")
+    assert worker.poll() is None
+
+
 @pytest.mark.parametrize("key", ["answer", "inflight"])
 def test_a_key_of_a_picture_of_another_type_is_written_anew(workers, key):
     worker = workers.start()

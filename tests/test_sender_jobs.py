@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.support.server import Server
 
 MOST = 3
+MB = 1_000_000
 NEIGHBOUR = "192.0.2.2"
 
 
@@ -37,14 +38,15 @@ def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWo
 
 @pytest.fixture
 def few(workers: ScriptedWorkers) -> AsyncJobs:
-    """Takes three jobs of a sender."""
-    return AsyncJobs(workers.redis, workers.queue, JOB_TTL_S, per_sender=MOST)
+    """Takes three jobs of a sender, of a MB each."""
+    return AsyncJobs(workers.redis, workers.queue, JOB_TTL_S, per_sender=MOST, bytes_per_sender=MOST * MB)
 
 
 @pytest.fixture
 def create(workers: ScriptedWorkers, few: AsyncJobs):
-    def create(script: str, sender: str = SENDER, key: str | None = None) -> AsyncJob:
-        return few.create(MODEL, workers.request(script), sender=sender, cache=True, key=key)
+    def create(script: str, sender: str = SENDER, key: str | None = None, size_bytes: int = 1) -> AsyncJob:
+        request = workers.request(script)
+        return few.create(MODEL, request, sender=sender, size_bytes=size_bytes, cache=True, key=key)
 
     return create
 
@@ -59,11 +61,38 @@ def counted(workers: ScriptedWorkers, sender: str = SENDER) -> int:
 
 def test_a_sender_has_its_share_of_jobs_and_the_next_sender_has_as_many(create):
     fill(create)
-    with pytest.raises(OverShare, match="there are 3 jobs of this address that are not fetched") as refused:
+    with pytest.raises(
+        OverShare, match="too many jobs of this address, or too large ones, that are not fetched"
+    ) as refused:
         create("one more")
 
     assert JOB_TTL_S - 60 < refused.value.retry_after_s <= JOB_TTL_S  # then the first of them expires
     create("one more", NEIGHBOUR)
+
+
+def test_a_job_of_a_large_picture_counts_as_several(workers, few, create):
+    """Nobody may delete its picture before it has ended: a few large ones would fill the disk for everybody."""
+    large = create("picture", size_bytes=2 * MB)
+    assert counted(workers) == 2
+    with pytest.raises(OverShare, match="too large ones"):
+        create("as large", size_bytes=2 * MB)
+    create("small")
+
+    few.cancel(large.id)
+    assert counted(workers) == 1
+
+
+def test_a_single_job_is_never_too_large_for_a_share(create):
+    create("picture", size_bytes=100 * MB)
+
+
+@pytest.mark.parametrize("script", ["bad", "fault"], ids=["refused", "given up"])
+def test_a_large_job_that_failed_counts_no_more(workers, create, script):
+    create(script, size_bytes=3 * MB)
+    assert counted(workers) == 3
+    workers.start()
+
+    eventually(lambda: counted(workers) == 0, "it counts no more")
 
 
 def test_a_job_sent_again_with_its_key_is_answered_all_the_same(create):
@@ -143,8 +172,8 @@ def _names(workers: ScriptedWorkers, job: AsyncJob) -> list[bytes | str]:
 
 
 def test_fetching_never_makes_a_job_live_longer(workers):
-    short = AsyncJobs(workers.redis, workers.queue, 60, per_sender=MOST)
-    job = short.create(MODEL, workers.request("tabby"), sender=SENDER, cache=True)
+    short = AsyncJobs(workers.redis, workers.queue, 60, per_sender=MOST, bytes_per_sender=10**9)
+    job = short.create(MODEL, workers.request("tabby"), sender=SENDER, size_bytes=1, cache=True)
     workers.start()
     done = eventually(lambda: (now := short.read(job.id)).state is JobState.DONE and now, "it is done")
 
@@ -157,7 +186,7 @@ def test_an_answer_that_comes_with_the_job_is_not_fetched_by_that(workers, few):
     workers.start()
     done = workers.ended(workers.create("tabby"))
     assert done.outcome is not None
-    known = few.create(MODEL, workers.request("tabby"), sender=SENDER, cache=True, answer=done.outcome)
+    known = few.create(MODEL, workers.request("tabby"), sender=SENDER, size_bytes=1, cache=True, answer=done.outcome)
 
     assert known.state is JobState.DONE
     assert (known.expires - known.created).total_seconds() == JOB_TTL_S
@@ -174,8 +203,7 @@ def test_what_is_kept_for_lost_responses_is_bounded_too(workers, few, create):
     create("one more")
 
     kept = [bool(workers.redis.exists(keys.async_job(job.id))) for job in jobs]
-    assert kept == sorted(kept)  # the first are gone
-    assert 0 < kept.count(True) <= MOST + 1
+    assert kept == [False] * MOST + [True] * MOST
     with pytest.raises(JobNotFound):
         few.read(jobs[0].id)
     assert workers.redis.zcard(keys.sender_ended_jobs(SENDER)) == kept.count(True)
@@ -189,9 +217,16 @@ def test_a_dead_letter_of_an_async_job_stays_for_an_operator_though_it_was_fetch
     job = create("fault")
     workers.start()
     failed = eventually(lambda: (now := few.read(job.id)).state is JobState.FAILED and now, "it is given up")
+    dead_letter = f"rq:job:{_queued(workers, job)}"
 
     assert failed.expires == job.expires
-    assert workers.redis.ttl(f"rq:job:{_queued(workers, job)}") > KEPT_AFTER_FETCH_S
+    assert workers.redis.ttl(dead_letter) > KEPT_AFTER_FETCH_S
+
+    for number in range(MOST + 1):
+        few.cancel(create(f"cancelled {number}").id)
+    create("one more")
+    assert not workers.redis.exists(keys.async_job(job.id))  # it had to make room
+    assert workers.redis.ttl(dead_letter) > KEPT_AFTER_FETCH_S
 
 
 @pytest.mark.parametrize("name", [keys.sender_jobs(SENDER), keys.sender_ended_jobs(SENDER)], ids=["counted", "ended"])

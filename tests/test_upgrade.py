@@ -91,12 +91,13 @@ def test_an_idempotency_key_sent_before_the_upgrade_still_returns_its_job(worker
     unasked = replace(workers.request(recording.ASYNC, top_k=3), top_k_sent=False)
     for request in (unasked, workers.request(recording.ASYNC, top_k=5)):
         assert (
-            workers.async_jobs.create(MODEL, request, sender=SENDER, cache=True, key=recording.KEY).id == OLD_ASYNC_JOB
+            workers.async_jobs.create(MODEL, request, sender=SENDER, size_bytes=1, cache=True, key=recording.KEY).id
+            == OLD_ASYNC_JOB
         )
 
     with pytest.raises(KeyReused):
         workers.async_jobs.create(
-            MODEL, workers.request(recording.ASYNC, top_k=4), sender=SENDER, cache=True, key=recording.KEY
+            MODEL, workers.request(recording.ASYNC, top_k=4), sender=SENDER, size_bytes=1, cache=True, key=recording.KEY
         )
 
 
@@ -187,7 +188,12 @@ def test_an_idempotency_key_sent_before_the_upgrade_stands_for_a_strict_request(
 
     with pytest.raises(KeyReused):
         workers.async_jobs.create(
-            MODEL, workers.request(recording.ASYNC, top_k=5, strict=False), sender=SENDER, cache=True, key=recording.KEY
+            MODEL,
+            workers.request(recording.ASYNC, top_k=5, strict=False),
+            sender=SENDER,
+            size_bytes=1,
+            cache=True,
+            key=recording.KEY,
         )
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from contextlib import contextmanager
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from api.core.errors import Overloaded
-from contract.errors import RETRY_LATER_S
+from contract.errors import RETRY_LATER_S, OverShare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +28,13 @@ class Admission:
     """One per API process; safe to use from many requests at once.
 
     Args:
-        max_in_flight: the most requests that this process answers at a time.
+        max_in_flight: the most requests that this process answers at a time; of one sender, half as many.
     """
 
     def __init__(self, live_workers: LiveWorkers, *, max_in_flight: int) -> None:
         self._live_workers = live_workers
-        self._places = BoundedSemaphore(max_in_flight)
+        self._most, self._most_of_one = max_in_flight, max(1, max_in_flight // 2)
+        self._in_flight: Counter[str] = Counter()
         self._lock = Lock()
         self._submitting = 0
         self._depth, self._depth_seen_at = 0, float("-inf")
@@ -80,18 +82,26 @@ class Admission:
             raise Overloaded("the service is busy: too many jobs wait already", math.ceil(excess_s))
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self, sender: str) -> Iterator[None]:
         """Take one of this process's places while the context lasts.
 
         Raises:
             Overloaded: none is left.
+            OverShare: none is left for this sender.
         """
-        if not self._places.acquire(blocking=False):
-            raise Overloaded("this service is answering as many requests as it can")
+        with self._lock:
+            if self._in_flight.total() >= self._most:
+                raise Overloaded("this service is answering as many requests as it can")
+            if self._in_flight[sender] >= self._most_of_one:
+                raise OverShare(f"{self._in_flight[sender]} requests of this address are being answered already")
+            self._in_flight[sender] += 1
         try:
             yield
         finally:
-            self._places.release()
+            with self._lock:
+                self._in_flight[sender] -= 1
+                if not self._in_flight[sender]:
+                    del self._in_flight[sender]
 
     def saw_bulk_depth(self, depth: int) -> None:
         """Note the bulk queue's length, which a request has just read."""

@@ -69,13 +69,15 @@ class AsyncInference:
 
         Raises:
             KeyReused: ``key`` was used before with another picture or with other parameters.
-            OverShare: the sender has too many jobs that are not fetched.
+            OverShare: the sender has too many jobs that are not fetched, or too large ones, or sends too much.
             UnknownOutcome: its job has ended with a result of a kind that this version does not know.
             NoWorker: no worker was ever ready, so the model that will answer is unknown.
             StoreFull, BackendDown: not now; the error says when to try again.
         """
         destination = self._live_workers.destination()
-        request = JobRequest(self._uploads.put(image, durable=True), top_k, min_score, top_k_sent, strict)
+        request = JobRequest(
+            self._uploads.put(image, client.sender, durable=True), top_k, min_score, top_k_sent, strict
+        )
         cache, answer, bulk = self._settings.result_cache, None, False
         if destination.pool is not None and destination.pool.bulk_workers:
             bulk = destination.pool.decoding_s(decoding_cost(image)) * 1000 > self._settings.costly_picture_ms
@@ -85,7 +87,14 @@ class AsyncInference:
             self._admission.saw_depth(sighting.depth)
             answer = sighting.answer
         return self._jobs.create(
-            destination.model, request, sender=client.sender, cache=cache, answer=answer, key=key, bulk=bulk
+            destination.model,
+            request,
+            sender=client.sender,
+            size_bytes=len(image),
+            cache=cache,
+            answer=answer,
+            key=key,
+            bulk=bulk,
         )
 
     def read(self, job_id: str) -> AsyncJob:

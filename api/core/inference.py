@@ -124,15 +124,15 @@ class Inference:
 
         Raises:
             Undecodable, TooLarge: the worker could not read the picture, or not within the deadline.
-            Overloaded, NoWorker, StoreFull, BackendDown: not now; the error says when to try again.
+            Overloaded, OverShare, NoWorker, StoreFull, BackendDown: not now; the error says when to try again.
             DeadlineExceeded: no worker answered within ``request_timeout_s``.
             WorkerFault: the workers gave it up.
             UnknownOutcome: a newer worker answered in a form that this version does not know.
             ClientGone: nobody is there any more to read the answer; the job is dropped with the last who waited for it.
         """
         deadline = self._deadline()
-        with self._admission.place():
-            picture = self._store(image)
+        with self._admission.place(client.sender):
+            picture = self._store(image, client)
             del image  # its bytes need no memory while the request waits
             with self._backlog.of(client.sender) as add:
                 found = self._begin(picture, client, deadline, add, strict=strict)
@@ -147,12 +147,13 @@ class Inference:
         deadline; equal images share one answer. An error among ``images`` is passed on as that picture's outcome.
 
         Raises:
-            Overloaded: this process has no place left.
+            Overloaded, OverShare: this process has no place left, or none for this sender.
         """
         deadline = self._deadline()
-        with self._admission.place():
+        with self._admission.place(client.sender):
             stored = [
-                image if isinstance(image, ServiceError) else _attempt(partial(self._store, image)) for image in images
+                image if isinstance(image, ServiceError) else _attempt(partial(self._store, image, client))
+                for image in images
             ]
             pictures = {entry.name: entry for entry in stored if isinstance(entry, _Stored)}
             with self._backlog.of(client.sender) as add:
@@ -168,8 +169,8 @@ class Inference:
                 )
             return [ended[entry.name] if isinstance(entry, _Stored) else entry for entry in stored]
 
-    def _store(self, image: bytes) -> _Stored:
-        return _Stored(self._uploads.put(image), decoding_cost(image))
+    def _store(self, image: bytes, client: Client) -> _Stored:
+        return _Stored(self._uploads.put(image, client.sender), decoding_cost(image))
 
     def _deadline(self) -> Deadline:
         return Deadline(self._settings.request_timeout_s)
@@ -197,7 +198,8 @@ class Inference:
             if job_id is not None and self._joins(pool, job, job_id, deadline):
                 joined = Submission(job_id, joined=True, depth=sighting.depth)
         own_s = pool.decoding_s(picture.cost)
-        bulk = self._is_bulk(pool, own_s, client)
+        reason = self._bulk_reason(pool, own_s, client)
+        bulk = reason is not None
         if joined is not None:
             return PendingAnswer(job, pool, joined, started, own_s, bulk)
         if own_s > self._settings.request_timeout_s:
@@ -205,17 +207,18 @@ class Inference:
         self._admission.check(pool, deadline, own_s=own_s, bulk=bulk)
         if not bulk:
             add(max(own_s, pool.mean_service_s))
-        return PendingAnswer(job, pool, self._submit(pool, job, deadline, bulk=bulk), started, own_s, bulk)
+        submission = self._submit(pool, job, deadline, bulk=bulk)
+        if reason is not None and not submission.joined:
+            self.count_bulk(reason)
+        return PendingAnswer(job, pool, submission, started, own_s, bulk)
 
-    def _is_bulk(self, pool: WorkerPool, own_s: float, client: Client) -> bool:
-        """Whether the picture's job goes on the bulk queue, where it holds up no ordinary one."""
+    def _bulk_reason(self, pool: WorkerPool, own_s: float, client: Client) -> BulkReason | None:
+        """Why the picture's job goes on the bulk queue, where it holds up no ordinary one, if it does."""
         if not pool.bulk_workers:
-            return False
-        costly = own_s * 1000 > self._settings.costly_picture_ms
-        crowding = not costly and self._backlog.over(client.sender)
-        if costly or crowding:
-            self.count_bulk("costly" if costly else "crowding")
-        return costly or crowding
+            return None
+        if own_s * 1000 > self._settings.costly_picture_ms:
+            return "costly"
+        return "crowding" if self._backlog.over(client.sender) else None
 
     def _finish(self, found: Answer | PendingAnswer, client: Client, deadline: Deadline) -> Answer:
         """Wait; a job that ended without an answer is replaced by another.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
+from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,11 @@ class Retention:
         self._stores = (uploads.store, *others)
 
     def start(self) -> None:
-        """Sweep in the background for as long as this process lives."""
+        """Count what is stored, then sweep in the background for as long as this process lives."""
+        for store in self._stores:
+            if store.room is not None:
+                with suppress(OSError):  # then uploads are refused until the folder can be written
+                    store.room.prepare()
         Thread(target=self._sweep_forever, name="sweeper", daemon=True).start()
 
     def _sweep_forever(self) -> None:

@@ -1,10 +1,11 @@
-"""How often one sender may do something: counted in windows of an hour, in each process for itself."""
+"""How much one sender may have in a while: counted in a sliding window, in each process for itself."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections import Counter
+from collections import Counter, deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from contract.errors import OverShare
@@ -12,38 +13,53 @@ from contract.errors import OverShare
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WINDOW_S = 3600.0
-MOST_SENDERS = 10_000  # names that are kept; who comes after them in an hour shares one count with the others
+STEPS = 8  # of a window: what was counted counts for a window, and for a step longer at most
+MOST_SENDERS = 10_000  # names that are kept; who comes after them shares one count with the others
 OTHERS = "others"
 
 
 class SenderRate:
-    """Fixed windows: a sender may do twice as much around the end of one, and no more than that in any hour.
+    """Bounds what each sender has.
 
     Args:
-        per_hour: what one sender may do.
-        what: names it, in the plural, for the sender who reads the refusal.
+        most: what one sender may have in a window; a single thing that is more than that, nothing beside it.
+        window_s: how long that is, in seconds.
+        refusal: a sentence for the sender who has had its share.
     """
 
-    def __init__(self, per_hour: int, what: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_hour = per_hour
-        self._what = what
+    def __init__(self, most: int, window_s: float, refusal: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._window_s = window_s
+        self._refusal = refusal
         self._clock = clock
-        self._began = clock()
-        self._counts: Counter[str] = Counter()
+        self._steps: deque[tuple[float, Counter[str]]] = deque()  # each with the time when it counts no more
 
-    def count(self, sender: str) -> None:
-        """Count once more.
+    def count(self, sender: str, amount: int = 1) -> Callable[[], None]:
+        """Count something, unless it is refused; returns what takes it back, should it not have come to it.
 
         Raises:
-            OverShare: the sender has had its share; it is told when the window ends.
+            OverShare: the sender has had its share; it is told when there is room.
         """
         now = self._clock()
-        if now - self._began >= WINDOW_S:
-            self._began = now
-            self._counts.clear()
-        name = sender if sender in self._counts or len(self._counts) < MOST_SENDERS else OTHERS
-        if self._counts[name] >= self._per_hour:
-            left_s = max(1, math.ceil(WINDOW_S - (now - self._began)))
-            raise OverShare(f"too many {self._what} from this address: at most {self._per_hour} an hour", left_s)
-        self._counts[name] += 1
+        while self._steps and self._steps[0][0] <= now:
+            self._steps.popleft()
+        name = self._name(sender)
+        had = sum(counts[name] for _, counts in self._steps)
+        if had and had + amount > self._most:
+            raise OverShare(self._refusal, max(1, math.ceil(self._room_at(name, had, amount) - now)))
+        if not self._steps or self._steps[-1][0] <= now + self._window_s:
+            self._steps.append((now + self._window_s * (1 + 1 / STEPS), Counter()))
+        counts = self._steps[-1][1]
+        counts[name] += amount
+        return partial(counts.subtract, {name: amount})
+
+    def _name(self, sender: str) -> str:
+        known = any(sender in counts for _, counts in self._steps)
+        return sender if known or sum(len(counts) for _, counts in self._steps) < MOST_SENDERS else OTHERS
+
+    def _room_at(self, name: str, had: int, amount: int) -> float:
+        for ends_at, counts in self._steps:
+            had -= counts[name]
+            if had + amount <= self._most:
+                return ends_at
+        return self._steps[-1][0]

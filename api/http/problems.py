@@ -1,4 +1,4 @@
-"""The one table from errors to HTTP, and the one error format: RFC 9457 ``application/problem+json``."""
+"""The one table from errors to HTTP."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
 
 from api.core import errors as api_errors
+from api.http.problem_document import CONTENT_TYPE, problem_body
 from contract import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from werkzeug.wrappers import Response as WerkzeugResponse
-
-    from api.http.schemas import Problem
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +58,8 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
 }
 
 
-def problem_body(status: HTTPStatus, detail: str) -> Problem:
-    return {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
-
-
 def problem(status: HTTPStatus, detail: str) -> Response:
-    return Response(json.dumps(problem_body(status, detail)), status=status, content_type="application/problem+json")
+    return Response(json.dumps(problem_body(status, detail)), status=status, content_type=CONTENT_TYPE)
 
 
 def detail_of(error: HTTPException) -> str:

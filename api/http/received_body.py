@@ -11,7 +11,8 @@ from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.exceptions import ClientDisconnected
 
 from api.core.errors import BrokenForm
-from api.http.unread_body import BROKEN, stop_reading
+from api.http.linger import stop_reading
+from api.http.unread_body import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,8 @@ class ReceivedBody:
                 data = self._stream.read(size)
         except TooSlow as error:
             self._count_slow()
-            stop_reading(self._environ)
+            if "gunicorn.socket" in self._environ:
+                stop_reading(self._environ["gunicorn.socket"])
             least = self._least_bytes_per_s // 1000
             raise BrokenForm(f"the form can't be read: it came too slowly, at less than {least} kB/s") from error
         except (ParseException, NoMoreData, ClientDisconnected) as error:

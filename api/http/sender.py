@@ -6,12 +6,12 @@ Whoever writes an ``X-Forwarded-For`` can write anything into it. It is read onl
 from __future__ import annotations
 
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
 from flask import request
 
 from api.core.client import Client
+from api.core.sender_names import is_trusted, name_of
 from api.http.hang_up import watched
 from api.metrics.recorder import Metrics
 from api.services import Services
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
     from api.settings import Networks
-
-UNKNOWN = "unknown"  # all whose address nobody knows, as on a Unix socket, count as one sender
-IPV6_PREFIX = 64  # what one customer is given at least (RFC 6177): single addresses of it cost him nothing
 
 
 def current_client() -> Client:
@@ -36,29 +33,13 @@ def current_client() -> Client:
 
 
 def sender_of(environ: WSGIEnvironment, trusted_proxies: Networks) -> str:
-    """The address of whoever sent the request: an IPv4 address, the /64 of an IPv6 address, or ``UNKNOWN``.
+    """The address of whoever sent the request: as ``name_of`` writes it.
 
     Args:
         trusted_proxies: the networks of the proxies before the service; what these say of their peer is believed.
     """
     hops = [str(environ.get("REMOTE_ADDR", "")), *reversed(_forwarded_for(environ))]
     return name_of(_last_untrusted(hops, trusted_proxies))
-
-
-def is_trusted(address: str, trusted_proxies: Networks) -> bool:
-    """Whether ``address`` is one of the proxies: many senders share it."""
-    known = _parsed(address)
-    return known is not None and any(known in network for network in trusted_proxies)
-
-
-def name_of(address: str) -> str:
-    """As ``sender_of``, of the address of a connection's peer."""
-    known = _parsed(address)
-    if known is None:
-        return UNKNOWN
-    if isinstance(known, IPv6Address):
-        return str(IPv6Network((known, IPV6_PREFIX), strict=False))
-    return str(known)
 
 
 def _last_untrusted(hops: Sequence[str], trusted_proxies: Networks) -> str:
@@ -72,12 +53,3 @@ def _last_untrusted(hops: Sequence[str], trusted_proxies: Networks) -> str:
 def _forwarded_for(environ: WSGIEnvironment) -> list[str]:
     raw = environ.get("HTTP_X_FORWARDED_FOR", "")
     return [hop.strip() for hop in str(raw).split(",")] if raw else []
-
-
-def _parsed(address: str) -> IPv4Address | IPv6Address | None:
-    try:
-        known = ip_address(address)
-    except ValueError:
-        return None
-    mapped = known.ipv4_mapped if isinstance(known, IPv6Address) else None
-    return mapped or known

@@ -7,7 +7,6 @@ come, a kilobyte at a time, each time copying what it has read ahead.
 
 from __future__ import annotations
 
-import socket
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -17,14 +16,14 @@ from flask import request
 from gevent import Timeout
 from gunicorn.http.errors import ParseException
 
+from api.http.linger import PIECE_BYTES, linger
+
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
     from flask import Response
 
-PIECE_BYTES = 256 * 1024
 DISCARD_FOR_S = 10.0
-LINGER_S = 2.0
 BROKEN = "classifier.broken_body"  # in a request's environment: nobody can tell where its body ends
 
 
@@ -44,21 +43,3 @@ def _discard(environ: WSGIEnvironment) -> None:
     connection = environ.get("gunicorn.socket")
     if connection is not None:
         linger(connection)
-
-
-def linger(connection: socket.socket) -> None:
-    """End a connection on which there is no next request to be found, so that its client can still read the answer."""
-    with suppress(OSError), Timeout(LINGER_S, False):
-        connection.shutdown(socket.SHUT_WR)
-        while connection.recv(PIECE_BYTES):
-            pass
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RD)
-
-
-def stop_reading(environ: WSGIEnvironment) -> None:
-    """Read nothing more from the request's connection; what is being sent still arrives."""
-    connection = environ.get("gunicorn.socket")
-    if connection is not None:
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RD)

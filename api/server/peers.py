@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from api.http.sender import is_trusted, name_of
+from api.core.sender_names import is_trusted, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

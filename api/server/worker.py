@@ -7,13 +7,13 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from gevent import Timeout
+from gevent import GreenletExit, Timeout
 from gevent.socket import socket
 from gunicorn.http import errors
 from gunicorn.workers.ggevent import GeventWorker
 
-from api.http.problems import problem_body
-from api.http.unread_body import linger
+from api.http.linger import linger
+from api.http.problem_document import CONTENT_TYPE, problem_body
 from api.server.peers import Peers
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 REFUSED_AT_A_TIME = 50  # connections of one peer over its share that are told why; the others are just closed
 SHOWN_CHARACTERS = 200  # of what a sender wrote, in a log
+HEAD_BYTES = 32_768  # of one request: many connections may be in the middle of theirs
 RETRY_AFTER_S = 1  # for a connection that is one too many: another one may close at any time
 
 STATUS: dict[type[Exception], tuple[HTTPStatus, str]] = {
@@ -46,13 +47,22 @@ class SlowHead(Exception):
 
 
 class Connection(socket):  # type: ignore[misc]  # gevent's is not typed
-    """A client's connection; ``received`` counts the bytes that came since the last request was answered."""
+    """A client's connection.
+
+    Attributes:
+        received: bytes that came since the last request was answered.
+        awaits_head: whether the next request's head is not complete.
+    """
 
     received = 0
+    awaits_head = True
 
     def recv(self, *args: Any) -> bytes:
+        """Raises LimitRequestHeaders: the bytes are more than a head may have."""
         data: bytes = super().recv(*args)
         self.received += len(data)
+        if self.awaits_head and self.received > HEAD_BYTES:
+            raise errors.LimitRequestHeaders(f"more than {HEAD_BYTES} bytes")
         return data
 
 
@@ -78,10 +88,11 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
                     _answer(connection, HTTPStatus.TOO_MANY_REQUESTS, detail, f"Retry-After: {RETRY_AFTER_S}\r\n")
 
     def handle_request(self, listener_name: Any, req: Request, sock: Connection, addr: Any) -> None:
+        sock.awaits_head = False
         try:
             super().handle_request(listener_name, req, sock, addr)
         finally:
-            sock.received = 0
+            sock.received, sock.awaits_head = 0, True
 
     def timeout_ctx(self) -> Timeout:
         """For an idle connection and the head of its next request together."""
@@ -89,6 +100,8 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
 
     def handle_error(self, _req: Request | None, client: Connection, _addr: Any, exc: BaseException) -> None:
         """Answer what never became a request of the application's; gunicorn itself would answer in HTML."""
+        if isinstance(exc, GreenletExit):
+            return  # the process stops
         if isinstance(exc, SlowHead):
             if client.received:
                 late = f"the request's head did not arrive within {self.cfg.keepalive} s"
@@ -106,7 +119,7 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
 def _answer(connection: socket, status: HTTPStatus, detail: str, headers: str = "") -> None:
     body = json.dumps(problem_body(status, detail)).encode()
     head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {CONTENT_TYPE}\r\n"
         f"Content-Length: {len(body)}\r\nX-Content-Type-Options: nosniff\r\n{headers}Connection: close\r\n\r\n"
     )
     with suppress(OSError):

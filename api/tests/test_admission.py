@@ -10,6 +10,7 @@ from api.core import admission as admission_module
 from api.core.admission import Admission, expected_wait_s
 from api.core.errors import Overloaded
 from api.core.live_workers import WorkerPool
+from contract.errors import OverShare
 from contract.worker_registry import WorkerEntry
 
 if TYPE_CHECKING:
@@ -111,8 +112,15 @@ def test_no_speed_is_assumed_of_workers_that_have_served_nothing_yet(admission, 
 
 
 def test_a_process_answers_no_more_requests_at_a_time_than_it_has_places(admission):
-    with admission.place(), admission.place(), pytest.raises(Overloaded), admission.place():
+    with admission.place("a"), admission.place("b"), pytest.raises(Overloaded), admission.place("c"):
         pass
 
-    with admission.place():
+    with admission.place("c"):
+        pass
+
+
+def test_a_sender_has_half_of_the_places_at_most(admission):
+    with admission.place("a"), pytest.raises(OverShare), admission.place("a"):
+        pass
+    with admission.place("a"), admission.place("b"):
         pass

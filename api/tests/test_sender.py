@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.http.sender import UNKNOWN, sender_of
+from api.core.sender_names import UNKNOWN
+from api.http.sender import sender_of
 
 if TYPE_CHECKING:
     from api.settings import Networks

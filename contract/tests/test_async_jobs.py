@@ -48,11 +48,11 @@ def queue(commands: Redis, any_server: Server) -> JobQueue:
 
 @pytest.fixture
 def async_jobs(commands: Redis, queue: JobQueue) -> AsyncJobs:
-    return AsyncJobs(commands, queue, TTL_S, per_sender=PER_SENDER)
+    return AsyncJobs(commands, queue, TTL_S, per_sender=PER_SENDER, bytes_per_sender=10**9)
 
 
 def create(async_jobs: AsyncJobs, request: JobRequest = REQUEST, key: str | None = None) -> AsyncJob:
-    return async_jobs.create(MODEL, request, sender=SENDER, cache=True, key=key)
+    return async_jobs.create(MODEL, request, sender=SENDER, size_bytes=1, cache=True, key=key)
 
 
 def test_an_async_job_and_its_queued_job_live_equally_long(async_jobs, commands):
@@ -72,7 +72,7 @@ def test_an_async_job_and_its_queued_job_live_equally_long(async_jobs, commands)
 def test_a_dead_letter_stays_as_long_as_its_job(commands, queue):
     """If jobs live for a month, the usual week would end before the job does, and the job would be renewed."""
     month_s = 30 * 86400
-    create(AsyncJobs(commands, queue, month_s, per_sender=PER_SENDER))
+    create(AsyncJobs(commands, queue, month_s, per_sender=PER_SENDER, bytes_per_sender=10**9))
     (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
 
     assert commands.hget(f"rq:job:{queued_id}", "failure_ttl") == str(month_s).encode()
@@ -81,7 +81,7 @@ def test_a_dead_letter_stays_as_long_as_its_job(commands, queue):
 
 def test_a_stored_answer_is_copied_and_nothing_is_computed(async_jobs, commands):
     """The job lives for a day, the stored answer for minutes."""
-    job = async_jobs.create(MODEL, REQUEST, sender=SENDER, cache=True, answer=ANSWER)
+    job = async_jobs.create(MODEL, REQUEST, sender=SENDER, size_bytes=1, cache=True, answer=ANSWER)
 
     assert (job.state, job.outcome) == (JobState.DONE, ANSWER)
     assert not commands.exists(ASYNC_QUEUE)
@@ -116,7 +116,7 @@ def test_a_job_that_cannot_be_read_is_not_found(async_jobs, commands):
 
 def test_a_job_with_an_answer_of_a_kind_to_come_is_not_lost(async_jobs, commands):
     """A newer version copied it in. "There is no such job" would make its sender send it again."""
-    job = async_jobs.create(MODEL, REQUEST, sender=SENDER, cache=True, answer=ANSWER, key="order-7")
+    job = async_jobs.create(MODEL, REQUEST, sender=SENDER, size_bytes=1, cache=True, answer=ANSWER, key="order-7")
     commands.hset(keys.async_job(job.id), "answer", '{"outcome": "of a kind to come"}')
 
     for ask in (lambda: async_jobs.read(job.id), lambda: create(async_jobs, key="order-7")):
@@ -134,7 +134,7 @@ def test_a_key_sent_with_the_default_spelt_out_or_left_out_means_the_same(async_
 
 def test_an_expired_job_is_gone_with_its_key(commands, queue):
     """The same key then creates a new job."""
-    short = AsyncJobs(commands, queue, 1, per_sender=PER_SENDER)
+    short = AsyncJobs(commands, queue, 1, per_sender=PER_SENDER, bytes_per_sender=10**9)
     first = create(short, key="order-7")
     commands.pexpire(keys.async_job(first.id), 1)  # the key itself lives for a moment more
     while commands.exists(keys.async_job(first.id)):
@@ -256,7 +256,7 @@ def test_the_job_queued_in_place_of_a_lost_one_is_as_lenient(async_jobs, command
     async_jobs.read(job.id)
     (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
 
-    assert meta(commands, queued_id) == {"strict": False, "async_job": job.id, "sender": SENDER}
+    assert meta(commands, queued_id) == {"strict": False, "async_job": job.id, "sender": SENDER, "places": 1}
 
 
 def test_simultaneous_readers_of_a_lost_job_submit_one(async_jobs, commands):
@@ -282,7 +282,13 @@ def test_an_async_job_whose_queued_job_vanished_can_be_cancelled(async_jobs, com
 
 def test_an_absent_redis_is_reported_as_such(tmp_path):
     url = f"unix://{tmp_path}/nothing"
-    jobs = AsyncJobs(connect(url), JobQueue(connect(url), connect_for_waiting(url)), TTL_S, per_sender=PER_SENDER)
+    jobs = AsyncJobs(
+        connect(url),
+        JobQueue(connect(url), connect_for_waiting(url)),
+        TTL_S,
+        per_sender=PER_SENDER,
+        bytes_per_sender=10**9,
+    )
 
     for ask in (lambda: create(jobs), lambda: jobs.read("0" * 32), lambda: jobs.cancel("0" * 32)):
         with pytest.raises(BackendDown):

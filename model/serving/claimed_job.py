@@ -9,13 +9,13 @@ from rq.job import Job, JobStatus
 
 from contract.job_queue import SERIALIZER, TASK
 from contract.messages import ClassifyJob
+from contract.sender_jobs import Origin
 
 if TYPE_CHECKING:
     from redis import Redis
     from rq.executions import Execution
 
 MAX_TRIES_ALONE = 3
-LONGEST_NAMES = 128  # characters of an async job's ID, which are 32, and of an address
 LONGEST_TTL_S = 31 * 86400  # above what JOB_TTL_S may be
 # Of a job's fields, what a worker needs and what it writes back. No callback, no dependency, no webhook is ever read.
 _FIELDS = (
@@ -34,14 +34,14 @@ class ClaimedJob:
         record: RQ's record of it. Nothing of RQ's that imports, calls back or sends is ever called on it.
         task: what to do; None when the job carries something else, which is refused.
         tries_alone: runs that it began alone. Runs among others do not count: it pays for no neighbour's fault.
-        async_job: ID and sender of the async job that waits for its outcome, if there is one.
+        origin: the async job that waits for its outcome, if there is one.
         execution: RQ's record of this run, from the start of the batch on.
     """
 
     record: Job
     task: ClassifyJob | None
     tries_alone: int
-    async_job: tuple[str, str] | None = None
+    origin: Origin | None = None
     execution: Execution | None = None
 
     @property
@@ -97,7 +97,7 @@ def read_claimed_job(redis: Redis, queue: str, job_id: str, fields: dict[bytes, 
         task = ClassifyJob.from_wire(args, record.meta) if known else None
     except ValueError:
         task = None
-    return ClaimedJob(record, task, tries_alone, _possible_async_job(record.meta))
+    return ClaimedJob(record, task, tries_alone, Origin.from_meta(record.meta))
 
 
 def _readable(meta: Any) -> dict[str, Any]:
@@ -111,13 +111,6 @@ def _readable(meta: Any) -> dict[str, Any]:
 
 def _possible_ttl(ttl_s: int | None) -> int | None:
     return ttl_s if ttl_s is not None and 0 < ttl_s <= LONGEST_TTL_S else None
-
-
-def _possible_async_job(meta: dict[str, Any]) -> tuple[str, str] | None:
-    match meta:
-        case {"async_job": str(job_id), "sender": str(sender)} if len(job_id) + len(sender) <= LONGEST_NAMES:
-            return job_id, sender
-    return None
 
 
 def _possible_tries(tries: Any) -> int:

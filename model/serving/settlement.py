@@ -167,13 +167,13 @@ class Settlement:
             pipe.zadd(failed.key, {job.id: time.time() + DEAD_LETTER_TTL_S})
             Result.create_failure(job.record, DEAD_LETTER_TTL_S, reason, pipeline=pipe)
             self._forget_run(job, pipe)
-            pipe.execute()
+            pipe.execute(raise_on_error=False)  # what Redis refuses here it has refused before: the rest is done
 
     def _delete(self, job: ClaimedJob) -> None:
         with self._redis.pipeline() as pipe:
             pipe.delete(job.record.key, f"rq:executions:{job.id}", Result.get_key(job.id), keys.wanted(job.id))  # type: ignore[no-untyped-call]
             self._forget_run(job, pipe)
-            pipe.execute()
+            pipe.execute(raise_on_error=False)  # as above
 
     def _forget_run(self, job: ClaimedJob, pipe: Pipeline) -> None:
         if job.task is not None:
@@ -247,9 +247,8 @@ class Settlement:
             picture_holders.let_go(pipe, job.task.picture, job.id)
             if isinstance(ending, Failure):  # the API, which may write to the store, deletes it
                 pipe.zadd(keys.REFUSED_PICTURES, {job.task.picture: time.time()})
-        if job.async_job is not None and isinstance(ending, Failure | Lost | GivenUp):
-            job_id, sender = job.async_job
-            count_no_more(pipe, sender, job_id, record.get_result_ttl(RESULT_TTL_S))
+        if job.origin is not None and isinstance(ending, Failure | Lost | GivenUp):
+            count_no_more(pipe, job.origin, record.get_result_ttl(RESULT_TTL_S))
         if isinstance(ending, GivenUp):
             log.error("job %s is given up: %s", job.id, ending.reason)
             pipe.hincrby(self._worker_key, "failed_job_count", 1)

@@ -55,7 +55,7 @@ class ScriptedWorkers:
         self.store = ImageStore(folder / "uploads")
         commands = connect(redis_url)
         self.queue = JobQueue(commands, connect_for_waiting(redis_url), reconnect_for_s=WAIT_S)
-        self.async_jobs = AsyncJobs(commands, self.queue, JOB_TTL_S, per_sender=JOBS_PER_SENDER)
+        self.async_jobs = AsyncJobs(commands, self.queue, JOB_TTL_S, per_sender=JOBS_PER_SENDER, bytes_per_sender=10**9)
         self._journal = folder / "journal.txt"
         self._log = folder / "workers.log"
         self._environment = {
@@ -100,7 +100,7 @@ class ScriptedWorkers:
 
     def create(self, script: str, *, cache: bool = True, strict: bool = True, key: str | None = None) -> AsyncJob:
         request = self.request(script, strict=strict)
-        return self.async_jobs.create(MODEL, request, sender=SENDER, cache=cache, key=key)
+        return self.async_jobs.create(MODEL, request, sender=SENDER, size_bytes=1, cache=cache, key=key)
 
     def ended(self, job: AsyncJob) -> AsyncJob:
         """The job once it is neither queued nor running."""
