@@ -82,7 +82,9 @@ class Settings(SharedSettings):
         gt=0,
         description="Work that one sender may have waiting before others, in seconds; more waits on the bulk queue.",
     )
-    max_in_flight: int = Field(1000, ge=1, description="Requests that one API process answers at a time.")
+    max_in_flight: int = Field(
+        1000, ge=1, description="Requests that one API process answers at a time; half of them of one sender at most."
+    )
     result_cache: Annotated[bool, BeforeValidator(_switch)] = Field(
         True, description="on: the same picture is computed once per RESULT_TTL_S; off: each request is computed."
     )
@@ -94,7 +96,9 @@ class Settings(SharedSettings):
         description="How long a job of /v1/jobs is kept, in seconds.",
     )
     jobs_per_sender: int = Field(
-        5000, ge=1, description="Jobs of /v1/jobs that one sender may have unfetched; more are refused."
+        5000,
+        ge=1,
+        description="Jobs of /v1/jobs that one sender may have unfetched; one of a large picture counts as several.",
     )
     uploads_mb: int = Field(
         10_000,

@@ -28,7 +28,7 @@ def main() -> int:
         check_folders(settings)
         with locked(settings) as lock:
             return repair(settings, lock)
-    except (CannotStart, OSError) as error:
+    except (CannotStart, CannotRepair, OSError) as error:
         print(f"Can't repair: {error}", file=sys.stderr)
         return 1
 
@@ -44,7 +44,8 @@ def repair(settings: Settings, lock: int) -> int:
 
     Raises:
         CannotStart: Valkey's socket has no place.
-        OSError: there is no room for the copy, or the folder can't be written.
+        CannotRepair: the log can't be copied, as when there is no room.
+        OSError: the folder can't be written.
     """
     logs = LogFiles(settings.logs_dir, settings.log_mb * 1_000_000, parts=1)
     logs.clear()
@@ -62,8 +63,7 @@ def repair(settings: Settings, lock: int) -> int:
 
 def _cut_off(settings: Settings, supervisor: Supervisor, lock: int) -> int:
     folder = folder_of(settings)
-    copy = folder.with_name(f"damaged-{time.strftime('%Y%m%d-%H%M%S')}")
-    shutil.copytree(folder, copy)
+    copy = _copied(folder)
     try:
         lost = cut_off_damage(folder)
         kept = _keys_read(settings, supervisor, lock)
@@ -80,6 +80,17 @@ def _cut_off(settings: Settings, supervisor: Supervisor, lock: int) -> int:
         f"left. The log as it was: {copy}"
     )
     return 0
+
+
+def _copied(folder: Path) -> Path:
+    copy = folder.with_name(f"damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+    try:
+        shutil.copytree(folder, copy)
+    except OSError as error:
+        shutil.rmtree(copy, ignore_errors=True)
+        reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error  # that one is a list of all faults
+        raise CannotRepair(f"the log can't be copied, which comes first: {reason}") from error
+    return copy
 
 
 def _keys_read(settings: Settings, supervisor: Supervisor, lock: int) -> int:

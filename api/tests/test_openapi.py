@@ -50,6 +50,7 @@ RAISED_BY: dict[str, list[Exception]] = {
     "inference.admit": NOT_NOW,
     "inference.classify": [
         *NOT_NOW,
+        errors.OverShare("-"),
         errors.StoreFull("-"),
         api_errors.Undecodable("-"),
         api_errors.TooLarge("-"),
@@ -60,7 +61,7 @@ RAISED_BY: dict[str, list[Exception]] = {
         errors.UnknownOutcome("-"),
         api_errors.ClientGone("-"),
     ],
-    "inference.classify_all": [api_errors.Overloaded("-")],
+    "inference.classify_all": [api_errors.Overloaded("-"), errors.OverShare("-")],
     "feedback_rate.count": [errors.OverShare("-")],
     "feedback.append": [errors.BackendDown("-"), errors.StoreFull("-")],
     "labels.current": [api_errors.NoWorker("-"), errors.BackendDown("-")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
@@ -92,6 +93,20 @@ def test_what_cannot_be_repaired_stays_as_it_was_and_the_way_out_is_named(settin
     assert list(settings.queue_dir.glob("damaged-*")) == []
     folder.rename(f"{folder}.damaged")
     assert run_valkey(settings, lambda client: client.dbsize()) == 0
+
+
+def test_without_room_for_the_copy_nothing_is_touched(settings, capsys, monkeypatch):
+    damaged = overwrite(settings, "*.incr.aof", share=0.5)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+
+    assert main() == 1
+    assert capsys.readouterr().err.endswith("can't be copied, which comes first: [Errno 28] No space left on device\n")
+    assert content(folder_of(settings)) == damaged
+    assert list(settings.queue_dir.glob("damaged-*")) == []
 
 
 def test_a_log_of_a_newer_valkey_is_not_called_damaged(settings, capsys):

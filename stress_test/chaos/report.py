@@ -24,17 +24,27 @@ LONGEST_REASON = 160
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """``rate`` is in requests per second; ``left_out`` names faults that this machine does not allow."""
+    """What a run has shown.
+
+    Attributes:
+        rate: of requests, a second.
+        left_out: names of faults that this machine does not allow.
+        broken_off: why the run ended early, if it did.
+    """
 
     day: date
     machine: Machine
     rate: float
     rounds: Sequence[Round]
     left_out: Sequence[str]
+    broken_off: str = ""
 
     @property
     def passed(self) -> bool:
-        return not any(seen.fates[fate] for seen in self.rounds for fate in NEVER)
+        """Whether all faults were tried, the service recovered from each, and nothing was lost or wrong."""
+        recovered = all(seen.rate_back_s is not None for seen in self.rounds)
+        never = any(seen.fates[fate] for seen in self.rounds for fate in NEVER)
+        return bool(self.rounds) and not self.broken_off and recovered and not never
 
 
 def render(figures: Figures) -> str:
@@ -51,7 +61,9 @@ def render(figures: Figures) -> str:
         f"- **Load**: {figures.rate:.1f} requests per second, half of what it does undisturbed on this machine, to",
         "  `/predict`, `/infer` and `/v1/jobs` in turns, from 50 addresses, each with a picture of its own; and",
         f"  {BURST} more just before each fault.",
-        f"- **Result**: {'passed' if figures.passed else 'FAILED'}: nothing may be lost, and nothing wrong.",
+        f"- **Result**: {'passed' if figures.passed else 'FAILED'}: nothing may be lost, nothing wrong, and after each",
+        "  fault all is well again.",
+        *([f"- **Broken off**: {figures.broken_off}."] if figures.broken_off else []),
         "",
         "| fault | times | requests | " + " | ".join(Fate) + " | first right answer, s | rate back, s |",
         "|---|--:|--:|" + "--:|" * (len(Fate) + 2),

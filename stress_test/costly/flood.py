@@ -6,7 +6,7 @@ import http.client
 import itertools
 import time
 import zlib
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -38,8 +38,7 @@ class Flood:
         self._jpeg, self._png = jpeg_of_empty_scans(SIDE, SIDE), interlaced_png(SIDE, SIDE)
         self._numbers = itertools.count()
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE)
-        self._pending: list[Future[None]] = []
-        self.ended: list[Poured] = []
+        self._pending: list[Future[Poured]] = []
 
     def pour(self, seconds: float) -> None:
         """Send for so long."""
@@ -49,11 +48,13 @@ class Flood:
             self._pending.append(self._threads.submit(self._send, next(self._numbers)))
         time.sleep(max(0.0, began + seconds - time.monotonic()))
 
-    def wait(self) -> None:
-        """Wait until every picture has had its answer."""
-        wait(self._pending)
+    def wait(self) -> tuple[Poured, ...]:
+        """How each picture ended that was sent since the last call, once all have."""
+        ended = tuple(future.result() for future in self._pending)
+        self._pending.clear()
+        return ended
 
-    def _send(self, number: int) -> None:
+    def _send(self, number: int) -> Poured:
         picture = marked(self._jpeg, f"flood-{number}") if number % 2 else _with_text(self._png, number)
         head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="flood"\r\n\r\n'
         began = time.monotonic()
@@ -68,7 +69,7 @@ class Flood:
             status = NO_ANSWER
         finally:
             connection.close()
-        self.ended.append(Poured(status, time.monotonic() - began))
+        return Poured(status, time.monotonic() - began)
 
 
 def _with_text(png: bytes, number: int) -> bytes:

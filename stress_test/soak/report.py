@@ -40,7 +40,7 @@ class Figures:
     @property
     def passed(self) -> bool:
         trends = self.trends()
-        flat = len(trends) == len(LIMITS) and all(trend.flat for trend in trends.values())
+        flat = all(_flat(trends, name) for name in LIMITS)
         return flat and not any(self.fates[fate] for fate in NEVER)
 
 
@@ -58,7 +58,7 @@ def render(figures: Figures, chart: str) -> str:
         "  `/predict`, `/infer` and `/v1/jobs` in turns; every fourth picture was sent before. Meanwhile a worker",
         f"  or an API process was killed {figures.kills} times.",
         f"- **Requests**: {fates}.",
-        f"- **Result**: {'passed' if figures.passed else 'FAILED'}: all that is judged is flat, nothing lost or wrong.",
+        f"- **Result**: {_result(figures)}.",
         "",
         f"![Every series over time]({chart})",
         "",
@@ -71,7 +71,19 @@ def render(figures: Figures, chart: str) -> str:
         ),
         "",
         f"Growth is the median slope between all pairs of samples (Theil and Sen) after {figures.warm_up_s:.0f} s of",
-        "warm-up. Stored pictures are kept for `RETENTION_HOURS` and not judged. Memory is proportional (PSS): what",
-        "processes share counts once.",
+        "warm-up. Memory is proportional (PSS): what processes share counts once.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _result(figures: Figures) -> str:
+    if figures.passed:
+        return "passed: everything is flat, nothing lost or wrong"
+    trends = figures.trends()
+    faults = [f"{figures.fates[fate]} {fate}" for fate in NEVER if figures.fates[fate]]
+    faults += [f"{name}: {'grows' if name in trends else 'not measured'}" for name in LIMITS if not _flat(trends, name)]
+    return f"FAILED: {', '.join(faults)}"
+
+
+def _flat(trends: Mapping[str, Trend], name: str) -> bool:
+    return name in trends and trends[name].flat

@@ -24,6 +24,7 @@ LIMITS: dict[str, Limit] = {
     "memory of Redis' process, MB": Limit(0.25, 20),
     "memory that Redis uses, MB": Limit(0.25, 5),
     "keys in Redis": Limit(0.25, 100),
+    "stored pictures, MB": Limit(0.25, 20),
     "descriptors of the API": Limit(0.5, 60),
     "descriptors of the workers": Limit(0.5, 30),
 }

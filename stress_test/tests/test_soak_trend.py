@@ -56,6 +56,7 @@ def test_a_series_without_samples_does_not_pass():
     figures.series.pop("keys in Redis")  # type: ignore[attr-defined]
 
     assert not figures.passed
+    assert "FAILED: keys in Redis: not measured." in render(figures, "chart.svg")
 
 
 def _figures(samples: Samples, *, warm_up_s: float) -> Figures:

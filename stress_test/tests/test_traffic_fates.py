@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 
@@ -96,6 +97,18 @@ def test_only_what_is_lost_or_wrong_fails_the_run(fate):
     figures = _figures(Round.of("a fault", [sent(10.5, fate), sent(12)], fault_s=10, over_s=20))
 
     assert figures.passed == (fate not in {Fate.LOST, Fate.WRONG})
+
+
+def test_a_run_that_was_broken_off_or_from_which_the_service_did_not_recover_has_failed():
+    good = Round.of("a fault", [sent(10.5)], fault_s=10, over_s=20)
+    never_back = Round.of("a fault", [sent(10.5, Fate.REFUSED)], fault_s=10, over_s=11)
+    broken_off = replace(_figures(good), broken_off="a fault: the service is gone")
+
+    assert _figures(good).passed
+    assert not _figures(good, never_back).passed
+    assert not _figures().passed
+    assert not broken_off.passed
+    assert "- **Broken off**: a fault: the service is gone." in render(broken_off)
 
 
 def test_the_report_says_of_every_fault_how_requests_ended_and_why():
