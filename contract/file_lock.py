@@ -17,13 +17,13 @@ RETRY_S = 0.005
 
 @contextmanager
 def locked(path: Path, *, wait_s: float) -> Iterator[int]:
-    """Open a file for reading and appending, making it if need be, and hold its lock; yields its descriptor.
+    """Open a file for reading and writing, making it if need be, and hold its lock; yields its descriptor.
 
     Raises:
         TimeoutError: others held the lock for ``wait_s`` seconds.
         OSError: the file can't be opened.
     """
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         take_lock(file, fcntl.LOCK_EX, wait_s=wait_s)
         yield file

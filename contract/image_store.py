@@ -69,7 +69,7 @@ class ImageStore:
         try:
             renewed = _renew(path, data, durable=durable)
             if renewed is None:
-                self._add(path, data, durable=durable)
+                self._write(path, data, durable=durable)
             if durable:  # the names too: the file's, and its subfolder's
                 _sync(path.parent)
                 _sync(self._folder)
@@ -84,8 +84,14 @@ class ImageStore:
             PictureNotFound: no picture has this name, or can have it; or the disk holds other bytes under it, which the
                 next ``put`` of the picture replaces.
         """
-        with self.open(name) as file:
-            return file.read()
+        try:
+            with self._file(name) as file:
+                data = file.read()
+        except FileNotFoundError as error:
+            raise PictureNotFound(NOT_FOUND) from error
+        if hashlib.sha256(data).hexdigest() != name:
+            raise _other_bytes(name)
+        return data
 
     def open(self, name: str) -> BufferedReader:
         """A stored picture as a file, once its bytes have been found to be those that its name stands for.
@@ -95,16 +101,13 @@ class ImageStore:
         Raises:
             PictureNotFound: as ``read``.
         """
-        if not NAME.fullmatch(name):
-            raise PictureNotFound(NOT_FOUND)
         try:
             file = self._file(name)
         except FileNotFoundError as error:
             raise PictureNotFound(NOT_FOUND) from error
         if hashlib.file_digest(file, "sha256").hexdigest() != name:
             file.close()
-            log.error("the file of picture %s holds something else: it is not used", name)
-            raise PictureNotFound(NOT_FOUND)
+            raise _other_bytes(name)
         file.seek(0)
         return file
 
@@ -196,26 +199,27 @@ class ImageStore:
                 f"the upload folder {self._folder} can't be written: {error.strerror or error}"
             ) from error
 
-    def _add(self, path: Path, data: bytes, *, durable: bool) -> None:
+    def _write(self, path: Path, data: bytes, *, durable: bool) -> None:
         """Write a picture of which there is no file, or one of other bytes."""
+        if self.room is None:
+            _write(path, data, durable=durable)
+            return
         shard = int(path.name[:2], 16)
-        if self.room is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self.room.take(shard, len(data))
-        replaced = 0
+        self.room.take(shard, len(data))
+        replaced = path.stat().st_size if path.exists() else 0
         try:
-            with suppress(FileNotFoundError):
-                replaced = room_for(path.stat().st_size)
             _write(path, data, durable=durable)
         except BaseException:
             replaced = len(data)
             raise
         finally:
-            if self.room is not None and replaced:
+            if replaced:
                 self.room.give_back(shard, replaced)
 
     def _file(self, name: str) -> BufferedReader:
-        """Raises FileNotFoundError."""
+        """Raises FileNotFoundError: also if no picture can have this name."""
+        if not NAME.fullmatch(name):
+            raise FileNotFoundError
         path = self._path(name)
         with suppress(FileNotFoundError):
             return path.open("rb")
@@ -257,6 +261,11 @@ class ImageStore:
 
 def _name(aside: Path) -> str:
     return aside.name.removeprefix(ASIDE)
+
+
+def _other_bytes(name: str) -> PictureNotFound:
+    log.error("the file of picture %s holds something else: it is not used", name)
+    return PictureNotFound(NOT_FOUND)
 
 
 def _age_s(path: Path) -> float:

@@ -19,15 +19,14 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
 
 GRACE_S = 120  # a job that was started just before its sender's deadline is still computed, perhaps a second time
+KEY_TTL_S = 31 * 86400  # above what JOB_TTL_S may be: it only clears what jobs that nobody ended have left
 
 
 def hold(pipe: Pipeline, picture: str, job_id: str, wanted_for_s: float) -> None:
     """Add to a MULTI that a job needs the picture, for ``wanted_for_s`` seconds and a while."""
-    holds_for_s = int(wanted_for_s) + GRACE_S
     key = keys.holders(picture)
-    pipe.zadd(key, {job_id: int(time.time()) + holds_for_s})
-    pipe.expire(key, holds_for_s, nx=True)
-    pipe.expire(key, holds_for_s, gt=True)
+    pipe.zadd(key, {job_id: int(time.time() + wanted_for_s) + GRACE_S})
+    pipe.expire(key, KEY_TTL_S)
 
 
 def let_go(pipe: Pipeline, picture: str, job_id: str) -> None:

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import contextmanager
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from contract.errors import RETRY_LATER_S, StoreFull
 from contract.file_lock import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 COUNTS = ".room"  # the name of the file: a 64-bit number for each subfolder
 SHARDS = 256
+COUNT = Struct("Q")
+FORMAT = Struct(f"{SHARDS}Q")
 BLOCK_BYTES = 4096  # of the usual file systems
 LOCK_WAIT_S = 2.0  # others hold the lock for microseconds, or while they count one subfolder
 PREPARING_WAIT_S = 30.0  # while another process counts everything
@@ -53,14 +57,12 @@ class StoreRoom:
             OSError: the folder can't be written, or others hold its lock.
         """
         room = room_for(size_bytes)
-        if free_bytes(self._folder) < self._reserve_bytes + room:
-            raise StoreFull("the service's disk has no room for another picture", RETRY_LATER_S)
-        with locked(self._folder / COUNTS, wait_s=LOCK_WAIT_S) as file:
-            counts = self._read(file)
+        with self._counts() as (file, counts):
+            if free_bytes(self._folder) < self._reserve_bytes + room:
+                raise StoreFull("the service's disk has no room for another picture", RETRY_LATER_S)
             if sum(counts) + room > self._most_bytes:
                 raise StoreFull("the service has no room for another picture", RETRY_LATER_S)
-            counts[shard] += room
-            self._write(file, counts)
+            _write(file, shard, counts[shard] + room)
 
     def give_back(self, shard: int, size_bytes: int) -> None:
         """Count a file no more.
@@ -68,10 +70,8 @@ class StoreRoom:
         Raises:
             OSError: as ``take``.
         """
-        with locked(self._folder / COUNTS, wait_s=LOCK_WAIT_S) as file:
-            counts = self._read(file)
-            counts[shard] = max(0, counts[shard] - room_for(size_bytes))
-            self._write(file, counts)
+        with self._counts() as (file, counts):
+            _write(file, shard, max(0, counts[shard] - room_for(size_bytes)))
 
     def correct(self, shard: int) -> None:
         """Count one subfolder anew.
@@ -79,10 +79,8 @@ class StoreRoom:
         Raises:
             OSError: as ``take``.
         """
-        with locked(self._folder / COUNTS, wait_s=LOCK_WAIT_S) as file:
-            counts = self._read(file)
-            counts[shard] = self._count(shard)
-            self._write(file, counts)
+        with self._counts() as (file, _):
+            _write(file, shard, self._count(shard))
 
     def prepare(self) -> None:
         """Count what is stored, if nobody has yet, as after an upgrade: with many pictures that takes seconds.
@@ -90,9 +88,8 @@ class StoreRoom:
         Raises:
             OSError: as ``take``.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with locked(self._folder / COUNTS, wait_s=PREPARING_WAIT_S) as file:
-            self._read(file)
+        with self._counts(PREPARING_WAIT_S):
+            pass
 
     def used_bytes(self) -> int:
         """What is counted now.
@@ -100,9 +97,8 @@ class StoreRoom:
         Raises:
             OSError: as ``take``.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with locked(self._folder / COUNTS, wait_s=LOCK_WAIT_S) as file:
-            return sum(self._read(file))
+        with self._counts() as (_, counts):
+            return sum(counts)
 
     def has(self, size_bytes: int) -> bool:
         """Whether there is room for a file of that size.
@@ -122,20 +118,23 @@ class StoreRoom:
         """
         return free_bytes(self._folder)
 
-    def _read(self, file: int) -> memoryview[int]:
-        """What the file holds, or if it holds nothing yet, what the pictures take."""
-        raw = os.pread(file, 8 * SHARDS + 1, 0)
-        if len(raw) == 8 * SHARDS:
-            return memoryview(bytearray(raw)).cast("Q")
-        counts = memoryview(bytearray(8 * SHARDS)).cast("Q")
-        for shard in range(SHARDS):
-            counts[shard] = self._count(shard)
-        self._write(file, counts)
-        return counts
+    @contextmanager
+    def _counts(self, wait_s: float = LOCK_WAIT_S) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """The open file and what it holds or, if it holds nothing yet, what the pictures take."""
+        if not self._folder.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+        with locked(self._folder / COUNTS, wait_s=wait_s) as file:
+            raw = os.pread(file, FORMAT.size + 1, 0)
+            if len(raw) != FORMAT.size:
+                raw = FORMAT.pack(*(self._count(shard) for shard in range(SHARDS)))
+                os.ftruncate(file, 0)
+                os.pwrite(file, raw, 0)
+            yield file, FORMAT.unpack(raw)
 
-    def _write(self, file: int, counts: memoryview[int]) -> None:
-        os.ftruncate(file, 0)
-        os.write(file, counts)
+
+def _write(file: int, shard: int, count_bytes: int) -> None:
+    """Write one count and no more: to write the whole file anew costs as much as to store a picture."""
+    os.pwrite(file, COUNT.pack(count_bytes), COUNT.size * shard)
 
 
 def free_bytes(folder: Path) -> int:

@@ -24,11 +24,12 @@ class BodyRoom:
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._by_sender: Counter[str] = Counter()
+        self._taken_bytes = 0
 
     @property
     def taken_bytes(self) -> int:
         """What is held at the moment."""
-        return self._by_sender.total()
+        return self._taken_bytes
 
     @contextmanager
     def body(self, sender: str) -> Iterator[Callable[[int], None]]:
@@ -46,9 +47,10 @@ class BodyRoom:
             nonlocal mine
             mine += size_bytes
             self._by_sender[sender] += size_bytes
+            self._taken_bytes += size_bytes
             if size_bytes <= 0:
                 return
-            others = self.taken_bytes - mine
+            others = self._taken_bytes - mine
             if others and others + mine > self._most_bytes:
                 raise Overloaded("this service is reading as many uploads as it has room for")
             senders_others = self._by_sender[sender] - mine
@@ -58,6 +60,7 @@ class BodyRoom:
         try:
             yield take
         finally:
+            self._taken_bytes -= mine
             self._by_sender[sender] -= mine
             if not self._by_sender[sender]:
                 del self._by_sender[sender]

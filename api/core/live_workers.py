@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from statistics import harmonic_mean, mean
+from statistics import fmean
 from threading import Condition
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,7 @@ class WorkerPool:
         started and served none counts like the others, not as infinitely fast.
         """
         known = [worker.service_ms for worker in self.workers if worker.service_ms > 0]
-        return harmonic_mean(known) / 1000 if known else 0.0
+        return len(known) / sum(1 / ms for ms in known) / 1000 if known else 0.0
 
     @property
     def bulk_workers(self) -> int:
@@ -66,12 +66,12 @@ class WorkerPool:
     def mean_bulk_s(self) -> float:
         """A worker's time per job of the bulk queue, in seconds; 0 before any has served one."""
         measured = [worker.bulk_ms for worker in self.workers if worker.bulk_ms]
-        return mean(measured) / 1000 if measured else 0.0
+        return fmean(measured) / 1000 if measured else 0.0
 
     def decoding_s(self, cost: DecodingCost) -> float:
         """What decoding a picture is expected to take a worker, in seconds, by what they have learned."""
         learned = [worker.cost_factors[cost.kind] for worker in self.workers if cost.kind in worker.cost_factors]
-        return cost.ms / 1000 * (bounded(mean(learned)) if learned else 1.0)
+        return cost.ms / 1000 * (bounded(fmean(learned)) if learned else 1.0)
 
 
 @dataclass(frozen=True, slots=True)

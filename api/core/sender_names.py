@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ def name_of(address: str) -> str:
     return str(known)
 
 
+@lru_cache(maxsize=1024)  # parsing costs more than all else here, and a sender sends many requests
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:
     try:
         known = ip_address(address)

@@ -165,6 +165,6 @@ def _harmless(text: str) -> str:
 
 def _write_whole(file: int, row: bytes, size: int) -> None:
     """One write at the end of a locked file of ``size`` bytes, undone if the disk has room for only a part."""
-    if os.write(file, row) < len(row):
+    if os.pwrite(file, row, size) < len(row):
         os.ftruncate(file, size)
         raise OSError(errno.ENOSPC, "no room for the whole row")

@@ -64,7 +64,9 @@ class ReceivedBody:
         if size < 0:
             return b"".join(iter(partial(self.read, READ_BYTES), b""))
         if self._size_bytes is not None:
-            size = min(size, self._size_bytes - self._received) or 1
+            size = min(size, self._size_bytes - self._received)
+            if not size:
+                return b""
         self._take(size)
         try:
             with Timeout(self._time_for(size), TooSlow):
@@ -79,7 +81,8 @@ class ReceivedBody:
             self._environ[BROKEN] = True
             raise BrokenForm("the form can't be read: its chunks are broken, or it ended early") from error
         self._received += len(data)
-        self._take(len(data) - size)
+        if len(data) < size:
+            self._take(len(data) - size)
         return data
 
     def _time_for(self, size: int) -> float:

@@ -29,7 +29,7 @@ def clock(monkeypatch):
 
 
 @pytest.fixture(params=[connect, connect_for_waiting], ids=["commands", "waiting"])
-def client(request, valkey):
+def client(request, valkey, clock):  # noqa: ARG001  # its pool reads that clock
     with request.param(valkey.url) as client:
         yield client
 
@@ -40,16 +40,32 @@ def busy_moment(client, connections: int) -> None:
         client.connection_pool.release(connection)
 
 
+def pass_a_quiet_time(client, clock):
+    for _ in range(2):
+        clock.now += IDLE_S + 1
+        client.ping()
+
+
+def test_as_many_as_are_needed_now_and_then_stay_open(client, clock, redis):
+    before = len(redis.client_list())
+    busy_moment(client, PEAK)
+    for _ in range(5):
+        clock.now += IDLE_S / 2
+        busy_moment(client, PEAK // 2)
+
+    assert len(redis.client_list()) == before + PEAK // 2
+
+
 def test_what_a_busy_moment_opened_is_closed_when_it_is_not_needed_for_a_while(client, clock, redis):
     before = len(redis.client_list())
     busy_moment(client, PEAK)
     assert len(redis.client_list()) == before + PEAK
 
-    clock.now += IDLE_S / 2
-    client.ping()
+    clock.now += IDLE_S + 1
+    client.ping()  # they were needed in these seconds
     assert len(redis.client_list()) == before + PEAK
 
-    clock.now += IDLE_S / 2 + 1
+    clock.now += IDLE_S + 1
     client.ping()
     eventually(lambda: len(redis.client_list()) == before + 1, "all but one are closed")
 
@@ -57,8 +73,7 @@ def test_what_a_busy_moment_opened_is_closed_when_it_is_not_needed_for_a_while(c
 def test_connections_in_use_are_never_closed(client, clock):
     waiting = client.connection_pool.get_connection()
     busy_moment(client, PEAK)
-    clock.now += IDLE_S + 1
-    client.ping()
+    pass_a_quiet_time(client, clock)
     waiting.send_command("PING")
 
     assert waiting.read_response() == b"PONG"
@@ -70,7 +85,6 @@ def test_what_was_closed_counts_no_more_towards_the_most_there_may_be(client, cl
     client.connection_pool.max_connections = PEAK
     for _ in range(3):
         busy_moment(client, PEAK)
-        clock.now += IDLE_S + 1
-        client.ping()
+        pass_a_quiet_time(client, clock)
 
     busy_moment(client, PEAK)

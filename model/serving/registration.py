@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from statistics import mean, median
+from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from contract.decoding_cost import bounded
@@ -88,7 +88,7 @@ class Registration:
         """
         if bulk:
             self._bulk_ms.append(elapsed_s * 1000 / pictures)
-            self._entry = replace(self._entry, bulk_ms=mean(self._bulk_ms))
+            self._entry = replace(self._entry, bulk_ms=fmean(self._bulk_ms))
             return
         self._service_ms.append(elapsed_s * 1000 / pictures)
         self._entry = replace(self._entry, service_ms=median(self._service_ms))
