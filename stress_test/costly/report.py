@@ -103,8 +103,8 @@ def render(figures: Figures) -> str:
         "",
         f"p99 beside the flood by p99 alone, round by round: median {median(ratios):.1f},",
         f"from {min(ratios):.1f} to {max(ratios):.1f}.",
-        f"**{'Passed' if figures.passed else 'FAILED'}**: the median may be {MOST:g}, and every ordinary request has to",
-        "be answered.",
+        f"**{'Passed' if figures.passed else 'FAILED'}**: the median may be {MOST:g}, and every ordinary request",
+        "has to be answered.",
         "",
         f"The flood itself was answered with {statuses or 'nothing'}.",
     ]
