@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[0-9a-f]{64}")
 NOT_FOUND = "there is no such picture here; it may have been removed since"
-COMPARED_BYTES = 256 * 1024
+COMPARED_BYTES = 128 * 1024
 UNFINISHED = ".part-"  # prefix of a file that is still being written
 ASIDE = ".aside-"  # prefix of a picture that is about to be deleted, if nobody needs it
 RENEWED_AFTER_S = 15.0  # a picture sent again sooner is young enough
@@ -296,15 +296,14 @@ def _holds(path: Path, data: bytes) -> bool:
     Raises:
         FileNotFoundError: there is none.
     """
-    expected = memoryview(data)
     with path.open("rb", buffering=0) as file:
         if os.fstat(file.fileno()).st_size != len(data):
             return False
-        for start in range(0, len(data), COMPARED_BYTES):
-            piece = expected[start : start + COMPARED_BYTES]
-            if file.read(COMPARED_BYTES) != piece:
-                return False
-    return True
+        if len(data) <= COMPARED_BYTES:
+            return file.read(len(data)) == data
+        pieces = range(0, len(data), COMPARED_BYTES)
+        # A copy of a piece: bytes are compared with bytes many times faster than with a view of them.
+        return all(file.read(COMPARED_BYTES) == data[start : start + COMPARED_BYTES] for start in pieces)
 
 
 def _write(path: Path, data: bytes, *, durable: bool) -> None:

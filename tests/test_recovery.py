@@ -71,7 +71,7 @@ def test_a_job_that_cant_be_read_is_not_taken_for_garbage(workers, forbidden):
     queue = Queue(queue_name(MODEL), connection=forbidden)
 
     with pytest.raises(NoPermissionError):
-        Batcher(forbidden, queue, batch_max=4, batch_wait_s=0.0, workers=lambda: 1).take()
+        Batcher(forbidden, queue, batch_max=4, batch_wait_s=0.0, workers=lambda: 1).take(1)
 
     assert workers.redis.lrange(queue.intermediate_queue_key, 0, -1) == [submission.job_id.encode()]
 

@@ -124,7 +124,7 @@ def test_a_batch_is_a_workers_share_of_what_waits_up_to_the_limit(workers, waiti
     for number in range(waiting):
         workers.submit(f"cat-{number}")
     queue = Queue(queue_name(MODEL), connection=workers.redis, serializer=JSONSerializer)
-    batch = Batcher(workers.redis, queue, batch_max=4, batch_wait_s=0.0, workers=lambda: alive).take()
+    batch = Batcher(workers.redis, queue, batch_max=4, batch_wait_s=0.0, workers=lambda: alive).take(waiting)
 
     assert batch is not None
     assert len(batch.runnable) == taken

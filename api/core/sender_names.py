@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from api.settings import Networks
 
 UNKNOWN = "unknown"  # all whose address nobody knows, as on a Unix socket, count as one sender
+MOST_CACHED = 1024  # addresses: a sender sends many requests, and parsing costs more than all else here
 IPV6_PREFIX = 64  # what one customer is given at least (RFC 6177): single addresses of it cost him nothing
 
 
@@ -19,6 +20,7 @@ def is_trusted(address: str, trusted_proxies: Networks) -> bool:
     return known is not None and any(known in network for network in trusted_proxies)
 
 
+@lru_cache(maxsize=MOST_CACHED)
 def name_of(address: str) -> str:
     """An IPv4 address, the /64 of an IPv6 address, or ``UNKNOWN``."""
     known = _parsed(address)
@@ -29,7 +31,7 @@ def name_of(address: str) -> str:
     return str(known)
 
 
-@lru_cache(maxsize=1024)  # parsing costs more than all else here, and a sender sends many requests
+@lru_cache(maxsize=MOST_CACHED)
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:
     try:
         known = ip_address(address)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter, deque
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,8 @@ class SenderRate:
         self._window_s = window_s
         self._refusal = refusal
         self._clock = clock
-        self._steps: deque[tuple[float, Counter[str]]] = deque()  # each with the time when it counts no more
+        self._steps: deque[tuple[float, dict[str, int]]] = deque()  # each with the time when it counts no more
+        self._totals: dict[str, int] = {}  # of all steps
 
     def count(self, sender: str, amount: int = 1) -> Callable[[], None]:
         """Count something, unless it is refused; returns what takes it back, should it not have come to it.
@@ -41,25 +42,35 @@ class SenderRate:
             OverShare: the sender has had its share; it is told when there is room.
         """
         now = self._clock()
-        while self._steps and self._steps[0][0] <= now:
-            self._steps.popleft()
-        name = self._name(sender)
-        had = sum(counts[name] for _, counts in self._steps)
+        self._forget(now)
+        name = sender if sender in self._totals or len(self._totals) < MOST_SENDERS else OTHERS
+        had = self._totals.get(name, 0)
         if had and had + amount > self._most:
             raise OverShare(self._refusal, max(1, math.ceil(self._room_at(name, had, amount) - now)))
         if not self._steps or self._steps[-1][0] <= now + self._window_s:
-            self._steps.append((now + self._window_s * (1 + 1 / STEPS), Counter()))
+            self._steps.append((now + self._window_s * (1 + 1 / STEPS), {}))
         counts = self._steps[-1][1]
-        counts[name] += amount
-        return partial(counts.subtract, {name: amount})
+        counts[name] = counts.get(name, 0) + amount
+        self._totals[name] = had + amount
+        return partial(self._take_back, counts, name, amount)
 
-    def _name(self, sender: str) -> str:
-        known = any(sender in counts for _, counts in self._steps)
-        return sender if known or sum(len(counts) for _, counts in self._steps) < MOST_SENDERS else OTHERS
+    def _take_back(self, counts: dict[str, int], name: str, amount: int) -> None:
+        if name in counts and name in self._totals:
+            counts[name] -= amount
+            self._totals[name] -= amount
+
+    def _forget(self, now: float) -> None:
+        while self._steps and self._steps[0][0] <= now:
+            _, counts = self._steps.popleft()
+            for name, amount in counts.items():
+                self._totals[name] -= amount
+                if not self._totals[name]:
+                    del self._totals[name]
+            counts.clear()
 
     def _room_at(self, name: str, had: int, amount: int) -> float:
         for ends_at, counts in self._steps:
-            had -= counts[name]
+            had -= counts.get(name, 0)
             if had + amount <= self._most:
                 return ends_at
         return self._steps[-1][0]

@@ -61,32 +61,33 @@ class Batcher:
         self._batch_wait_s = batch_wait_s
         self._workers = workers
 
-    def take(self, *, block: bool = False) -> Batch | None:
-        """The next batch, or None when nothing waits; with ``block``, when nothing came within ``POP_BLOCK_S``.
+    def take(self, waiting: int) -> Batch | None:
+        """The next batch, or None when others have taken everything meanwhile.
+
+        Args:
+            waiting: the queue's length, which the caller has just read.
 
         Raises:
             RedisError: Redis does not answer.
         """
-        waiting, taken = self._first()
-        if not taken and block and (taken := self._await(POP_BLOCK_S)):
-            waiting = 1 + self._waiting()
+        taken = self._move(self._share(waiting))
+        return self._batch(taken) if taken else None
+
+    def wait(self) -> Batch | None:
+        """The next batch, or None when nothing came within ``POP_BLOCK_S``.
+
+        Raises:
+            RedisError: Redis does not answer.
+        """
+        taken = self._await(POP_BLOCK_S)
         if not taken:
             return None
-        taken += self._move(self._share(waiting) - len(taken))
+        length: Any = self._redis.llen(self._queue.key)
+        return self._batch(taken + self._move(self._share(1 + int(length)) - 1))
+
+    def _batch(self, taken: list[bytes]) -> Batch:
         taken += self._stragglers(self._batch_max - len(taken))
         return self._sort(list(dict.fromkeys(taken)))
-
-    def _first(self) -> tuple[int, list[bytes]]:
-        """How many wait, and the first of them, in one round trip."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.llen(self._queue.key)
-            pipe.lmove(self._queue.key, self._queue.intermediate_queue_key)
-            waiting, entry = pipe.execute()
-        return waiting, [] if entry is None else [entry]
-
-    def _waiting(self) -> int:
-        length: Any = self._redis.llen(self._queue.key)
-        return int(length)
 
     def _share(self, waiting: int) -> int:
         """How many to take, so that an idle worker finds some of a short queue: docs/decisions/0012."""

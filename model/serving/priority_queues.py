@@ -37,6 +37,7 @@ class ServedQueue:
     batcher: Batcher
     settlement: Settlement
     recovery: Recovery
+    key: str
     bulk: bool
 
 
@@ -82,9 +83,11 @@ class PriorityQueues:
                 Batcher(redis, queue, batch_max=batch_max, batch_wait_s=batch_wait_s, workers=workers),
                 settlement,
                 Recovery(redis, queue, settlement, batch_wait_s=batch_wait_s),
+                queue.key,
                 bulk,
             )
 
+        self._redis = redis
         self._requests = served(queue_name(model), batch_max, batch_wait_s)
         self._bulk = served(bulk_queue_name(model), 1, batch_wait_s=0.0, bulk=True)
         self._async_jobs = served(async_queue_name(model), min(batch_max, ASYNC_BATCH), batch_wait_s=0.0)
@@ -116,12 +119,20 @@ class PriorityQueues:
             RedisError: Redis does not answer.
         """
         self._account()
+        waiting = self._lengths()
         for queue in self._order():
-            batch = queue.batcher.take()
+            batch = queue.batcher.take(waiting[queue.key]) if waiting[queue.key] else None
             if batch is not None:
                 return self._begun(queue, batch)
-        batch = self._requests.batcher.take(block=True)
+        batch = self._requests.batcher.wait()
         return None if batch is None else self._begun(self._requests, batch)
+
+    def _lengths(self) -> dict[str, int]:
+        """How many wait on each queue, in one round trip."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for queue in self._all:
+                pipe.llen(queue.key)
+            return dict(zip((queue.key for queue in self._all), pipe.execute(), strict=True))
 
     def _order(self) -> list[ServedQueue]:
         """Requests, async jobs, and of both what is costly; this goes first when it has had too little of the time."""

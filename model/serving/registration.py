@@ -99,8 +99,6 @@ class Registration:
             return
         of_kind = self._factors.setdefault(cost.kind, deque(maxlen=SERVICE_WINDOW))
         of_kind.append(took_ms / cost.ms)
-        learned = {kind: bounded(median(factors)) for kind, factors in self._factors.items()}
-        self._entry = replace(self._entry, cost_factors=learned)
 
     def _beat(self) -> None:
         try:
@@ -116,5 +114,7 @@ class Registration:
         """
         self.room_for_answers = read_redis_memory(self._redis).has_room_for_answers  # before a full Redis refuses
         publish_labels(self._redis, self._entry.model, self._entry.digest, self._labels)  # no entry without its labels
+        learned = {kind: bounded(median(list(factors))) for kind, factors in list(self._factors.items())}
+        self._entry = replace(self._entry, cost_factors=learned)
         roster = heartbeat(self._redis, self._entry, bulk_share=self._bulk_share)
         self.workers, self.serves_bulk = roster.workers, roster.serves_bulk
