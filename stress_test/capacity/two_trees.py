@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from stress_test.capacity.processes import Role
 
 ROUNDS, TURN_S, WARM_UP_S = 7, 8.0, 3.0
+PAUSE_S = 5.0  # what clients of the warm-up did not wait for is computed before the turn, or never
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 folder = Path(scratch) / f"{name}-{len(costs)}"
                 with service_with_one_worker(folder, tree=tree, model=options.model) as (url, parts):
                     cost_of_a_turn(url, parts, photos, WARM_UP_S)
+                    time.sleep(PAUSE_S)
                     costs.append(cost_of_a_turn(url, parts, photos, options.seconds))
 
             turns = [partial(turn, "this", ROOT, ours), partial(turn, "other", options.other.resolve(), theirs)]

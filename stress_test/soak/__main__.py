@@ -37,7 +37,7 @@ CAPACITY_S = 8.0
 SHARE_OF_CAPACITY = 0.7
 KNOWN_EVERY, KNOWN_PICTURES = 4, 48
 SAMPLE_EVERY_S, KILL_EVERY_SAMPLES = 5.0, 12
-SETTINGS = {"RESULT_TTL_S": "30", "JOB_TTL_S": "70", "UPLOADS_MB": "150"}
+SETTINGS = {"RESULT_TTL_S": "30", "JOB_TTL_S": "70", "UPLOADS_MB": "25"}
 REPORT = Path(__file__).parent / "report.md"
 CHART = Path(__file__).parent / "chart.svg"
 
