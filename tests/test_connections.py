@@ -190,3 +190,15 @@ def test_requests_are_served_one_after_the_other_on_one_connection(api):
     with requests.Session() as session:
         url = "http://{}:{}/livez".format(*api.address)
         assert [session.get(url, timeout=TIMEOUT_S).status_code for _ in range(3)] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("first", ["GET /livez", "POST /nowhere", "DELETE /predict"])
+def test_a_body_that_no_route_reads_is_no_piece_of_the_next_head(api, first):
+    with connect(api) as connection:
+        head = f"{first} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+        connection.sendall(head.encode() + bytes(100_000))
+        assert connection.recv(9).startswith(b"HTTP/1.1 ")
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answers = everything(connection)[1]
+    assert b"HTTP/1.1 200 OK" in answers
+    assert b"HTTP/1.1 431" not in answers

@@ -38,6 +38,9 @@ class SenderRate:
     def count(self, sender: str, amount: int = 1) -> Callable[[], None]:
         """Count something, unless it is refused; returns what takes it back, should it not have come to it.
 
+        Args:
+            amount: 1 or more.
+
         Raises:
             OverShare: the sender has had its share; it is told when there is room.
         """
@@ -55,18 +58,24 @@ class SenderRate:
         return partial(self._take_back, counts, name, amount)
 
     def _take_back(self, counts: dict[str, int], name: str, amount: int) -> None:
-        if name in counts and name in self._totals:
+        if name in counts:  # its step still counts
             counts[name] -= amount
-            self._totals[name] -= amount
+            if not counts[name]:
+                del counts[name]
+            self._subtract(name, amount)
 
     def _forget(self, now: float) -> None:
         while self._steps and self._steps[0][0] <= now:
             _, counts = self._steps.popleft()
             for name, amount in counts.items():
-                self._totals[name] -= amount
-                if not self._totals[name]:
-                    del self._totals[name]
+                self._subtract(name, amount)
             counts.clear()
+
+    def _subtract(self, name: str, amount: int) -> None:
+        """A sender is among the totals while it is in one of the steps."""
+        self._totals[name] -= amount
+        if not self._totals[name]:
+            del self._totals[name]
 
     def _room_at(self, name: str, had: int, amount: int) -> float:
         for ends_at, counts in self._steps:

@@ -1,4 +1,4 @@
-"""The rest of a refused request's body: it is read after the answer, for a while, and thrown away.
+"""What a request's route has not read of its body: it is read after the answer, for a while, and thrown away.
 
 A connection that is closed with bytes unread is reset, and the client loses the answer that says why it was refused;
 one that stays open can't serve the next request before they are read. gunicorn reads them too, for as long as they
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from flask import request
@@ -28,9 +27,11 @@ BROKEN = "classifier.broken_body"  # in a request's environment: nobody can tell
 
 
 def discard_after(response: Response) -> Response:
-    """See to it that the body of the current request is read once it has been refused."""
-    if response.status_code >= HTTPStatus.BAD_REQUEST:
-        response.call_on_close(partial(_discard, request.environ))
+    """See to it that the rest of the current request's body is read once it is answered.
+
+    Otherwise it would be taken for a piece of the next request's head, and count against that one's bounds.
+    """
+    response.call_on_close(partial(_discard, request.environ))
     return response
 
 
