@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 MINUTES = 20.0
 WARM_UP_SHARE = 0.25
-CAPACITY_S = 8.0
+CAPACITY_S = 20.0  # long enough for what else the machine does
 SHARE_OF_CAPACITY = 0.7
 KNOWN_EVERY, KNOWN_PICTURES = 4, 48
 SAMPLE_EVERY_S, KILL_EVERY_SAMPLES = 5.0, 12
-SETTINGS = {"RESULT_TTL_S": "30", "JOB_TTL_S": "70", "UPLOADS_MB": "25"}
+SETTINGS = {"RESULT_TTL_S": "30", "JOB_TTL_S": "240", "UPLOADS_MB": "25"}
 REPORT = Path(__file__).parent / "report.md"
 CHART = Path(__file__).parent / "chart.svg"
 
