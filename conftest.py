@@ -26,8 +26,9 @@ SERVERS = {"valkey": str(get_binary_path()), "redis": shutil.which("redis-server
 # nothing in the tests of Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A shell's settings are for its own service: tests are of the defaults. And no proxy leads to what tests start here.
-for name in [name for name in os.environ if name.upper() in SETTINGS]:
+# A shell's settings, and its key, are for its own service: tests are of the defaults. And no proxy leads to what tests
+# start here.
+for name in [name for name in os.environ if name.upper() in SETTINGS | {"CLASSIFIER_KEY"}]:
     del os.environ[name]
 for name in ("no_proxy", "NO_PROXY"):
     os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
