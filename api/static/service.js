@@ -110,13 +110,10 @@ function refusal(status, body, retryAfter) {
   return new Refused(forPeople(status, said, retryAfterS), isLasting(status), retryAfterS, status === 429);
 }
 
-/** What the service said, where that is meant for programs or leaves out what a person can do. */
+/** What the service said; in other words where that is for programs, with more where it leaves out the time. */
 function forPeople(status, said, retryAfterS) {
   if (status === 401) {
     return hasKey() ? "The service does not know your key." : "This service needs a key.";
-  }
-  if (status === 403 && hasKey()) {
-    return `Your key may not do this: ${said}`;
   }
   return status === 429 && retryAfterS > 0 ? `${said}. Try again ${when(retryAfterS)}.` : said;
 }
