@@ -8,9 +8,9 @@ A service that needs a key gets it from the environment, where several users may
 
     CLASSIFIER_KEY="$KEY $ANOTHER" locust -f ...
 
-A new picture is one that the service has not seen: it is not answered from its memory. A known one is. A refusal, 503 or
-429, that says when to come again is no failure; it is counted under a name of its own, and its user waits as long as it
-asks.
+A new picture is one that the service has not seen: it is not answered from its memory. A known one is. A refusal, 503
+or 429, that says when to come again is no failure; it is counted under a name of its own, and its user waits
+as long as it asks.
 """
 
 from __future__ import annotations
