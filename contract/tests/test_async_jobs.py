@@ -111,7 +111,7 @@ def test_a_job_that_cannot_be_read_is_not_found(async_jobs, commands):
     commands.hset(keys.async_job(job.id), "top_k", "many")
 
     with pytest.raises(JobNotFound):
-        async_jobs.read(job.id)
+        async_jobs.read(job.id, SENDER)
 
 
 def test_a_job_with_an_answer_of_a_kind_to_come_is_not_lost(async_jobs, commands):
@@ -119,7 +119,7 @@ def test_a_job_with_an_answer_of_a_kind_to_come_is_not_lost(async_jobs, commands
     job = async_jobs.create(MODEL, REQUEST, sender=SENDER, size_bytes=1, cache=True, answer=ANSWER, key="order-7")
     commands.hset(keys.async_job(job.id), "answer", '{"outcome": "of a kind to come"}')
 
-    for ask in (lambda: async_jobs.read(job.id), lambda: create(async_jobs, key="order-7")):
+    for ask in (lambda: async_jobs.read(job.id, SENDER), lambda: create(async_jobs, key="order-7")):
         with pytest.raises(UnknownOutcome):
             ask()
 
@@ -176,7 +176,7 @@ def test_a_lenient_job_is_known_again_by_its_key(async_jobs):
     lenient = replace(REQUEST, strict=False)
     job = create(async_jobs, lenient, key="order-7")
 
-    assert async_jobs.read(job.id).request == lenient
+    assert async_jobs.read(job.id, SENDER).request == lenient
     assert create(async_jobs, lenient, key="order-7").id == job.id
     with pytest.raises(KeyReused):
         create(async_jobs, REQUEST, key="order-7")
@@ -220,17 +220,17 @@ def test_many_at_once_with_the_same_key_get_one_job(async_jobs, commands):
 
 def test_a_cancelled_job_stays_cancelled_and_is_no_longer_wanted(async_jobs, commands):
     job = create(async_jobs)
-    cancelled = async_jobs.cancel(job.id)
+    cancelled = async_jobs.cancel(job.id, SENDER)
 
     assert cancelled.state is JobState.CANCELLED
     assert commands.keys("wanted:*") == []
-    assert async_jobs.cancel(job.id) == async_jobs.read(job.id) == cancelled
+    assert async_jobs.cancel(job.id, SENDER) == async_jobs.read(job.id, SENDER) == cancelled
 
 
 def test_the_key_of_a_cancelled_job_still_returns_that_job(async_jobs):
     """A late retry must not undo the cancellation."""
     job = create(async_jobs, key="order-7")
-    async_jobs.cancel(job.id)
+    async_jobs.cancel(job.id, SENDER)
 
     assert create(async_jobs, key="order-7").state is JobState.CANCELLED
 
@@ -242,8 +242,8 @@ def test_an_async_job_whose_queued_job_was_deleted_gets_another_once(async_jobs,
         (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
         commands.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
 
-        assert async_jobs.read(job.id).state is state
-    outcome = async_jobs.read(job.id).outcome
+        assert async_jobs.read(job.id, SENDER).state is state
+    outcome = async_jobs.read(job.id, SENDER).outcome
     assert isinstance(outcome, Fault)
     assert outcome.kind == "lost"
     assert not commands.exists(ASYNC_QUEUE)
@@ -253,7 +253,7 @@ def test_the_job_queued_in_place_of_a_lost_one_is_as_lenient(async_jobs, command
     job = create(async_jobs, replace(REQUEST, strict=False))
     (lost_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
     commands.delete(f"rq:job:{lost_id}", ASYNC_QUEUE)
-    async_jobs.read(job.id)
+    async_jobs.read(job.id, SENDER)
     (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
 
     assert meta(commands, queued_id) == {"strict": False, "async_job": job.id, "sender": SENDER, "places": 1}
@@ -264,7 +264,7 @@ def test_simultaneous_readers_of_a_lost_job_submit_one(async_jobs, commands):
     (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
     commands.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
     with ThreadPoolExecutor(8) as readers:
-        states = set(readers.map(lambda _: async_jobs.read(job.id).state, range(8)))
+        states = set(readers.map(lambda _: async_jobs.read(job.id, SENDER).state, range(8)))
 
     assert states == {JobState.QUEUED}
     assert commands.llen(ASYNC_QUEUE) == 1
@@ -276,7 +276,7 @@ def test_an_async_job_whose_queued_job_vanished_can_be_cancelled(async_jobs, com
     (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
     commands.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
 
-    assert async_jobs.cancel(job.id).state is JobState.CANCELLED
+    assert async_jobs.cancel(job.id, SENDER).state is JobState.CANCELLED
     assert not commands.exists(ASYNC_QUEUE)
 
 
@@ -290,6 +290,6 @@ def test_an_absent_redis_is_reported_as_such(tmp_path):
         bytes_per_sender=10**9,
     )
 
-    for ask in (lambda: create(jobs), lambda: jobs.read("0" * 32), lambda: jobs.cancel("0" * 32)):
+    for ask in (lambda: create(jobs), lambda: jobs.read("0" * 32, SENDER), lambda: jobs.cancel("0" * 32, SENDER)):
         with pytest.raises(BackendDown):
             ask()
