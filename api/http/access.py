@@ -43,7 +43,7 @@ NEEDED = {
     "admin.download_training_set": ADMIN,
     "admin.picture": ADMIN,
     "openapi.document": OPEN,
-    "openapi.swagger": OPEN,
+    "openapi.docs": OPEN,
     "openapi.redoc": OPEN,
     "openapi.asset": OPEN,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
@@ -102,7 +103,7 @@ def test_an_id_of_no_job_is_not_found(async_jobs, job_id):
     """What can't be an ID never reaches Redis; what can be one is answered the same way."""
     for ask in (async_jobs.read, async_jobs.cancel):
         with pytest.raises(JobNotFound):
-            ask(job_id)
+            ask(job_id, SENDER)
 
 
 def test_a_job_that_cannot_be_read_is_not_found(async_jobs, commands):
@@ -293,3 +294,65 @@ def test_an_absent_redis_is_reported_as_such(tmp_path):
     for ask in (lambda: create(jobs), lambda: jobs.read("0" * 32, SENDER), lambda: jobs.cancel("0" * 32, SENDER)):
         with pytest.raises(BackendDown):
             ask()
+
+
+# Whose they are
+
+
+A, B = "key:a", "key:b"
+
+
+def of(async_jobs: AsyncJobs, sender: str, key: str | None = None, request: JobRequest = REQUEST) -> AsyncJob:
+    return async_jobs.create(MODEL, request, sender=sender, size_bytes=1, cache=True, key=key)
+
+
+def test_a_job_of_a_key_is_there_for_that_key_alone(async_jobs):
+    job = of(async_jobs, A)
+
+    for another in (B, SENDER):
+        with pytest.raises(JobNotFound):
+            async_jobs.read(job.id, another)
+        with pytest.raises(JobNotFound):
+            async_jobs.cancel(job.id, another)
+    assert async_jobs.read(job.id, A).state is JobState.QUEUED
+
+
+def test_a_job_that_was_sent_without_a_key_is_there_for_whoever_knows_its_id(async_jobs):
+    """As before there were keys: its sender may have one by now."""
+    job = of(async_jobs, SENDER)
+
+    assert async_jobs.read(job.id, A) == async_jobs.read(job.id, "192.0.2.99") == job
+
+
+def test_an_idempotency_key_belongs_to_the_name_of_the_key(async_jobs):
+    """Two who happen to number their orders alike get their own jobs; one who rotates its secret keeps its own."""
+    jobs = {sender: of(async_jobs, sender, "order-7").id for sender in (A, B, SENDER)}
+
+    assert len(set(jobs.values())) == 3
+    assert {sender: of(async_jobs, sender, "order-7").id for sender in (A, B, SENDER)} == jobs
+    assert of(async_jobs, "192.0.2.99", "order-7").id == jobs[SENDER]  # all without a key share one namespace
+
+
+def test_an_idempotency_key_that_was_sent_before_its_sender_had_a_key_is_honoured(async_jobs):
+    """Otherwise a sender who repeats a request over the upgrade would have two jobs."""
+    before = of(async_jobs, SENDER, "order-7")
+
+    assert of(async_jobs, A, "order-7").id == before.id
+    with pytest.raises(KeyReused):
+        of(async_jobs, A, "order-7", JobRequest("b" * 64, top_k=3, min_score=0.25, top_k_sent=True))
+
+
+def test_a_sender_lists_its_own_jobs_the_latest_first(async_jobs, commands):
+    jobs = [of(async_jobs, A).id for _ in range(3)]
+    of(async_jobs, B)
+    for age, job_id in enumerate(reversed(jobs)):
+        commands.zadd(f"jobs:{A}", {job_id: time.time() + TTL_S - 10 * age})  # created some seconds apart
+    async_jobs.cancel(jobs[1], A)
+    listed, more = async_jobs.listed(A, 0, 2)
+    rest, end = async_jobs.listed(A, 2, 2)
+
+    assert ([job.id for job in listed], more) == ([jobs[1], jobs[2]], True)  # it was cancelled just now
+    assert ([job.id for job in rest], end) == ([jobs[0]], False)
+    assert [job.state for job in listed] == [JobState.CANCELLED, JobState.QUEUED]
+    commands.delete(f"ticket:{jobs[2]}")
+    assert [job.id for job in async_jobs.listed(A, 0, 2)[0]] == [jobs[1]]
