@@ -35,7 +35,7 @@ def test_a_new_key_is_printed_once_and_only_its_hash_is_kept(keys, capsys):
     assert secret not in keys.read_text()
     assert capsys.readouterr().out == "camera-1 classify,jobs mb_per_day=500 private\n"
     (key,) = read_keys(keys)
-    assert (key.digest, key.scopes) == (digest_of(secret), {Scope.CLASSIFY, Scope.JOBS})
+    assert (key.digest, set(key.scopes)) == (digest_of(secret), {Scope.CLASSIFY, Scope.JOBS})
     assert (key.limits, key.private) == (Limits(mb_per_day=500), True)
 
 

@@ -80,7 +80,7 @@ def test_the_admins_key_has_one_name_and_one_scope(path):
     key = keyring.chosen("chosen by a person")
 
     assert key is not None
-    assert (key.name, key.scopes) == (ADMIN, {Scope.ADMIN})
+    assert (key.name, set(key.scopes)) == (ADMIN, {Scope.ADMIN})
     assert (keyring.chosen("chosen"), keyring.drawn("chosen by a person")) == (None, None)
     put(path, ADMIN, "another")
     with pytest.raises(BadKeyFile, match="a key is named admin"):
