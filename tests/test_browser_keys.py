@@ -181,6 +181,15 @@ def test_who_is_over_the_limit_reads_when_to_try_again(page, seconds, says):
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
 
 
+def test_what_is_said_at_the_start_and_on_the_page_is_how_to_send_the_key(page, service):
+    """Whoever pastes the command has only the key's value to add."""
+    command = 'curl -H "Authorization: Bearer $KEY" -F file='
+
+    assert "for those who have a key of" in service.printed.splitlines()[0]
+    assert command in service.printed
+    assert command in page.locator("footer code").inner_text()
+
+
 def test_without_javascript_the_browser_itself_asks_for_the_key(browser, service, everything):
     """As the password, with any name."""
     context = browser.new_context(
@@ -203,4 +212,4 @@ def test_without_javascript_and_without_a_key_the_page_says_that_one_is_needed(p
         page.get_by_role("button", name="Classify").click()
 
     assert answered.value.status == 401
-    assert answered.value.headers["content-type"].startswith("text/html")
+    expect(page.get_by_text("it is the password, and any user name will do")).to_be_visible()
