@@ -129,6 +129,7 @@ def test_a_person_who_may_not_gets_a_page_and_a_program_a_document(service):
     picture_over_http = service.get(f"/display/{'0' * 64}", headers={"Accept": "image/avif,image/*,*/*;q=0.8"})
 
     assert (person.status_code, person.mimetype) == (401, "text/html")
+    assert "it is the password, and any user name will do" in person.text
     for one in (person, program):
         assert [challenge.split()[0] for challenge in challenges(one)] == ["Bearer", "Basic"]
     for one in (script, script_over_http, picture_over_http):  # their page asks for the key
