@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from api.keys.key import Key, Scope, digest_of, new_secret
+from api.keys.key_file import line_of, replace_line
 from tests.support.browser import WAIT_MS
-from tests.support.key_file import KeyFile
 from tests.support.stack import Stack
 from tests.support.upload_page import PICTURES, card, choose, expect_cards
 
@@ -26,26 +27,25 @@ A_CAT = re.compile(r"\b(cat|tabby|lynx)\b", re.IGNORECASE)
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFile:
-    return KeyFile(tmp_path_factory.mktemp("keys") / "keys")
+def everything() -> str:
+    """The key of a visitor who may use the whole page."""
+    return new_secret()
 
 
 @pytest.fixture(scope="module")
-def everything(keys: KeyFile) -> str:
-    return keys.new("visitor", "classify", "feedback")
+def only_reports() -> str:
+    return new_secret()
 
 
 @pytest.fixture(scope="module")
-def only_reports(keys: KeyFile) -> str:
-    return keys.new("reporter", "feedback")
-
-
-@pytest.fixture(scope="module")
-def service(
-    tmp_path_factory: pytest.TempPathFactory, keys: KeyFile, everything: str, only_reports: str
-) -> Iterator[Stack]:
-    assert everything != only_reports
-    with Stack(tmp_path_factory.mktemp("shut"), API_KEYS_FILE=str(keys.path), WORKERS="1") as stack:
+def service(tmp_path_factory: pytest.TempPathFactory, everything: str, only_reports: str) -> Iterator[Stack]:
+    keys = tmp_path_factory.mktemp("keys") / "keys"
+    for name, secret, scopes in (
+        ("visitor", everything, {Scope.CLASSIFY, Scope.FEEDBACK}),
+        ("reporter", only_reports, {Scope.FEEDBACK}),
+    ):
+        replace_line(keys, name, line_of(Key(name, digest_of(secret), frozenset(scopes))))
+    with Stack(tmp_path_factory.mktemp("shut"), API_KEYS_FILE=str(keys), WORKERS="1") as stack:
         assert "Ready in" in stack.printed, stack.printed
         yield stack
 
