@@ -51,6 +51,14 @@ class WrongAdminKey(ServiceError):
     """The request has no admin key, or not the one that is set."""
 
 
+class WrongHost(ServiceError):
+    """The request is for a name that this service does not answer to."""
+
+
+class CrossOrigin(ServiceError):
+    """A page of another origin had a browser send the request."""
+
+
 class ClientGone(ServiceError):
     """Whoever sent the request has hung up, or has closed his side of the connection, before the answer was there."""
 

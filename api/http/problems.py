@@ -40,6 +40,8 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     api_errors.Undecodable: HTTPStatus.UNPROCESSABLE_ENTITY,
     api_errors.AdminClosed: HTTPStatus.FORBIDDEN,
     api_errors.WrongAdminKey: HTTPStatus.UNAUTHORIZED,
+    api_errors.WrongHost: HTTPStatus.MISDIRECTED_REQUEST,
+    api_errors.CrossOrigin: HTTPStatus.FORBIDDEN,
     api_errors.ClientGone: HTTPStatus.BAD_REQUEST,
     api_errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.OverShare: HTTPStatus.TOO_MANY_REQUESTS,
