@@ -1,8 +1,8 @@
 """Whether ``Host`` names this service.
 
 A page of a stranger's domain whose name server first gives the stranger's address and then this machine's ("DNS
-rebinding") is, to a browser, of the same origin as the service, and may read all answers. What gives it away is the name
-in ``Host``.
+rebinding") is, to a browser, of the same origin as the service, and may read all answers. What gives it away is the
+name in ``Host``.
 """
 
 from __future__ import annotations
