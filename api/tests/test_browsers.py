@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import MagicMock
 
 import pytest
@@ -69,7 +69,7 @@ ADDRESSES = ["127.0.0.1", "127.0.0.1:8000", "10.1.2.3", "[::1]", "[2001:DB8::1]:
 def make_app(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Flask]:
     """The application with no workers: what gets through is answered with an error of its own, or a page."""
 
-    def make(**settings: object) -> Flask:
+    def make(**settings: Any) -> Flask:
         folder = tmp_path_factory.mktemp("api")
         services = Services.connect(
             Settings(
