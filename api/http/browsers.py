@@ -11,16 +11,25 @@ from api.http.origin import OriginRule
 from api.http.security_headers import add_security_headers
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from flask import Flask, Response
 
     from api.settings import Settings
 
 
 def guard_against_browsers(app: Flask, settings: Settings) -> None:
     """To be called before anything else looks at requests: what is refused here must not count as a wrong key."""
+    hosts = Hosts(HostNames([*settings.allowed_hosts, settings.host]))
     cors = Cors(settings.cors_origins)
-    app.before_request(Hosts(HostNames([*settings.allowed_hosts, settings.host])).check)
-    app.before_request(cors.answer_preflight)
-    app.before_request(OriginRule(cors).check)
-    app.after_request(cors.add_headers)
-    app.after_request(add_security_headers)
+    origins = OriginRule(cors)
+
+    def refuse_or_let_in() -> Response | None:
+        answer = hosts.check() or cors.answer_preflight()
+        if answer is None:
+            origins.check()
+        return answer
+
+    def add_headers(response: Response) -> Response:
+        return add_security_headers(cors.add_headers(response))
+
+    app.before_request(refuse_or_let_in)  # in one: what Flask does to call each costs as much as these do
+    app.after_request(add_headers)

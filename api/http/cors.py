@@ -37,8 +37,9 @@ class Cors:
 
         It is answered for every path, so that the script can read a 404 as well.
         """
-        asks = request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.environ
-        if not asks or not self.allows():
+        if request.method != "OPTIONS" or "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in request.environ:
+            return None
+        if not self.allows():
             return None
         response = Response(status=204)
         response.headers["Access-Control-Allow-Methods"] = METHODS

@@ -42,7 +42,8 @@ def add_security_headers(response: Response) -> Response:
         headers.add(name, value)
     if page:
         headers.add("Permissions-Policy", PERMISSIONS)
-    if request.scheme == "https" and _is_public_name(request.environ.get("HTTP_HOST", "")):
+    environ = request.environ
+    if environ["wsgi.url_scheme"] == "https" and _is_public_name(environ.get("HTTP_HOST", "")):
         headers.add("Strict-Transport-Security", f"max-age={YEAR_S}")
     return response
 
