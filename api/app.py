@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from api.http.form_parser import FormRequest
+from api.http.limits import add_limits, count_request
 from api.http.problems import Problems
 from api.http.response_headers import add_security_headers
 from api.http.unread_body import discard_after
@@ -28,6 +29,8 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
     services.install(app)
     for view in (pages, predict, infer, jobs, feedback, health, stats, admin, openapi):
         app.register_blueprint(view.bp)
+    app.before_request(count_request)
+    app.after_request(add_limits)
     app.after_request(add_security_headers)
     app.after_request(discard_after)
     metrics = Metrics.install(app, shared_numbers or SharedNumbers())

@@ -19,10 +19,10 @@ from api.feedback.filter import ReportFilter
 from api.feedback.log import FeedbackLog, csv_row
 from api.feedback.reader import StoredReport, StoredReports
 from api.feedback.training_set import training_set
-from api.http.html import in_words
-from api.http.problems import Problems
+from api.http.html import answer_as_page
 from api.http.stored_picture import picture_response
 from api.services import Services
+from api.views import usage
 from contract.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
+bp.register_blueprint(usage.bp)
 
 PAGE_REPORTS = 20
 LAST_PAGE = 1_000_000
@@ -58,13 +59,7 @@ def _keep_nowhere(response: Response) -> Response:
     return response
 
 
-@bp.errorhandler(ServiceError)
-def _answer_error(error: ServiceError) -> Response:
-    """The problem document or, for a client that prefers pages, such as a browser, the same as a page."""
-    accepted = request.accept_mimetypes
-    if accepted.quality("text/html") > accepted.quality("application/problem+json"):
-        return in_words(error, render_template("admin/error.html", error=error))
-    return Problems.current().answer(error)
+bp.register_error_handler(ServiceError, answer_as_page)
 
 
 @bp.get("/feedback")
