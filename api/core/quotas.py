@@ -55,8 +55,11 @@ class Quota:
 
     @property
     def in_words(self) -> str:
-        """As in "at most ..."."""
-        amount = f"{self.most} requests" if self.unit is Unit.REQUESTS else f"{self.most // MB} MB"
+        """As in "one may send ..."."""
+        if self.unit is Unit.BYTES:
+            amount = f"{self.most // MB} MB"
+        else:
+            amount = "1 request" if self.most == 1 else f"{self.most} requests"
         return f"{amount} a {self.window.name}"
 
 
