@@ -1,4 +1,4 @@
-"""``python -m stress_test.capacity.with_keys``: what keys and limits cost a picture, against a service without, in turns.
+"""``python -m stress_test.capacity.with_keys``: what keys and limits cost a picture, in turns with neither.
 
 Processor time of the API and of the worker, the model replaced by an instant answer or, with ``--model``, the real one.
 The limits are so high that nobody meets them. With ``--cache`` pictures come again, and most are answered from memory:
@@ -103,7 +103,7 @@ def _markdown(guarded: Sequence[Cost], bare: Sequence[Cost]) -> str:
 
 
 def _row(name: str, guarded: Sequence[float], bare: Sequence[float]) -> str:
-    quotient = ratios(guarded, bare).text(3) if all(bare) else "–"
+    quotient = ratios(guarded, bare).text(3) if all(bare) else "-"
     return f"| {name} | {Spread.of(guarded).text(2)} | {Spread.of(bare).text(2)} | {quotient} |"
 
 

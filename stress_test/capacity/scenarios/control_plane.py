@@ -127,18 +127,18 @@ def service_with_one_worker(
         CannotMeasure: a part did not start.
     """
     path = Path() if model is None else model.resolve()
-    local = Settings(host="127.0.0.1", port=free_port(), workers=WORKERS, data_dir=folder / "data", model_path=path)
+    launch = Settings(host="127.0.0.1", port=free_port(), workers=WORKERS, data_dir=folder / "data", model_path=path)
     logs = folder / "logs"
     logs.mkdir(parents=True)
-    local.queue_dir.mkdir(parents=True)
+    launch.queue_dir.mkdir(parents=True)
     supervisor = Supervisor(
-        LogFiles(logs, local.log_mb * 1_000_000, WORKERS + 2),
+        LogFiles(logs, launch.log_mb * 1_000_000, WORKERS + 2),
         environment_with(**{"RESULT_CACHE": "off", **(settings or {})}),
     )
-    url = f"http://{local.host}:{local.port}"
-    with locked(local) as lock, socket_path(local) as path_of_socket:
+    url = f"http://{launch.host}:{launch.port}"
+    with locked(launch) as lock, socket_path(launch) as path_of_socket:
         try:
-            for part in plan(local, path_of_socket, lock):
+            for part in plan(launch, path_of_socket, lock):
                 supervisor.start(_of(tree, part if model else _with_null_worker(part)))
             _wait_until_ready(supervisor, url)
             yield url, service_parts(workers=WORKERS)
