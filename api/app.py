@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from api.http.access import require_key
 from api.http.form_parser import FormRequest
 from api.http.limits import add_limits, count_request
 from api.http.problems import Problems
@@ -29,6 +30,7 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
     services.install(app)
     for view in (pages, predict, infer, jobs, feedback, health, stats, admin, openapi):
         app.register_blueprint(view.bp)
+    app.before_request(require_key)
     app.before_request(count_request)
     app.after_request(add_limits)
     app.after_request(add_security_headers)

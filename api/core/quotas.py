@@ -66,18 +66,12 @@ class Quota:
 Quotas = tuple[Quota, ...]
 
 
-def quotas_of(
-    *,
-    requests_per_minute: int | None,
-    requests_per_day: int | None,
-    mb_per_minute: int | None,
-    mb_per_day: int | None,
-) -> Quotas:
-    """Those that hold; 0 and None are no limit."""
+def quotas_of(*, requests_per_minute: int, requests_per_day: int, mb_per_minute: int, mb_per_day: int) -> Quotas:
+    """Those that hold; 0 is no limit."""
     limits: tuple[tuple[Window, Unit, int], ...] = (
-        (MINUTE, Unit.REQUESTS, requests_per_minute or 0),
-        (DAY, Unit.REQUESTS, requests_per_day or 0),
-        (MINUTE, Unit.BYTES, (mb_per_minute or 0) * MB),
-        (DAY, Unit.BYTES, (mb_per_day or 0) * MB),
+        (MINUTE, Unit.REQUESTS, requests_per_minute),
+        (DAY, Unit.REQUESTS, requests_per_day),
+        (MINUTE, Unit.BYTES, mb_per_minute * MB),
+        (DAY, Unit.BYTES, mb_per_day * MB),
     )
     return tuple(Quota(window, unit, most) for window, unit, most in limits if most)

@@ -16,6 +16,7 @@ from api.core.errors import OverLimit
 from api.core.quotas import DAY, MINUTE, Unit
 from contract import keys
 from contract.send_too import hear_nothing
+from contract.sender_jobs import OF_A_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 MOST_SENDERS = 10_000  # that a process remembers, and of whose addresses each set in Redis holds the largest counts
 OTHERS = "others"  # who comes after them, while they all send, shares one count with the others
-OF_A_KEY = "key:"
 KEYS, ADDRESSES = "keys", "addresses"  # kinds of senders
 SLICES = 16  # a process keeps at most this part of its share of what a sender has left to itself
 MOST_AT_ONCE = 250  # senders in one pipeline

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from flask import g, request
 
 from api.core.quotas import Unit, quotas_of
-from api.http.sender import sender_of
+from api.http.caller import current_caller
+from api.keys.limits import Limits
 from api.services import Services
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from api.core.quotas import Quota, Quotas
     from api.core.usage import Account
+    from api.settings import Settings
 
 LIMITED = {
     "pages.classify",
@@ -26,12 +28,14 @@ LIMITED = {
     "infer.infer",
     "infer.infer_batch",
     "jobs.submit",
+    "jobs.list_own",
     "jobs.show",
     "jobs.cancel",
     "feedback.send",
 }
 """The endpoints whose requests count: what makes work, takes bytes, or asks Redis for a sender."""
 
+NO_OWN_LIMITS = Limits()
 UNIT_PARAMETER = {Unit.REQUESTS: "", Unit.BYTES: ';qu="content-bytes"'}  # requests are what the draft supposes
 
 
@@ -42,9 +46,10 @@ def count_request() -> None:
         OverLimit: its sender has used up what he may.
     """
     if request.endpoint in LIMITED and request.method != "OPTIONS":
+        caller = current_caller()
+        limits = caller.key.limits if caller.key is not None else NO_OWN_LIMITS
         services = Services.current()
-        sender = sender_of(request.environ, services.settings.trusted_proxies)
-        g.account = services.usage.account(sender, _quotas())
+        g.account = services.usage.account(caller.sender, _quotas(limits, services.settings))
         g.account.admit()
 
 
@@ -75,17 +80,20 @@ def _account() -> Account | None:
     return found
 
 
-def _quotas() -> Quotas:
-    settings = Services.current().settings
+def _quotas(own: Limits, settings: Settings) -> Quotas:
+    """Those of a key, and the settings' where it has none of its own."""
     return _quotas_of(
-        settings.requests_per_minute, settings.requests_per_day, settings.mb_per_minute, settings.mb_per_day
+        own, settings.requests_per_minute, settings.requests_per_day, settings.mb_per_minute, settings.mb_per_day
     )
 
 
 @lru_cache(maxsize=1024)
-def _quotas_of(per_minute: int, per_day: int, mb_per_minute: int, mb_per_day: int) -> Quotas:
+def _quotas_of(own: Limits, per_minute: int, per_day: int, mb_per_minute: int, mb_per_day: int) -> Quotas:
     return quotas_of(
-        requests_per_minute=per_minute, requests_per_day=per_day, mb_per_minute=mb_per_minute, mb_per_day=mb_per_day
+        requests_per_minute=per_minute if own.requests_per_minute is None else own.requests_per_minute,
+        requests_per_day=per_day if own.requests_per_day is None else own.requests_per_day,
+        mb_per_minute=mb_per_minute if own.mb_per_minute is None else own.mb_per_minute,
+        mb_per_day=mb_per_day if own.mb_per_day is None else own.mb_per_day,
     )
 
 

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import MagicMock
 
 import pytest
-from pydantic import SecretStr
 
 from api.app import create_app
 from api.core.usage import Usage
 from api.core.usage_report import UsageReport, Used
 from api.http.limits import LIMITED
 from api.http.received_body import READ_BYTES
+from api.keys.key import Key, Scope, digest_of
+from api.keys.key_file import line_of, replace_line
+from api.keys.keyring import Keyring
+from api.keys.limits import Limits
 from api.services import Services
 from api.settings import Settings
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 NOON = 20_000 * 86_400.0 + 43_200
 KEY = "the-admin-key-of-this-test"
+AS_KEY = {"Authorization": f"Bearer {KEY}"}
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
 
 
@@ -40,10 +44,14 @@ class Unread(BytesIO):
 
 @pytest.fixture
 def client_with(tmp_path: Path) -> Callable[..., FlaskClient]:
-    def client_with(**limits: int) -> FlaskClient:
-        folders = {"upload_dir": tmp_path, "feedback_dir": tmp_path}
-        settings = Settings.model_validate({**folders, "admin_api_key": SecretStr(KEY), **limits})
+    def client_with(own: Limits | None = None, **limits: int) -> FlaskClient:
+        """With ``own`` limits the service needs keys, and KEY is one of all scopes; otherwise it is the admin's."""
+        file = tmp_path / "keys" if own is not None else None
+        if own is not None and file is not None:
+            replace_line(file, "camera", line_of(Key("camera", digest_of(KEY), frozenset(Scope), own)))
+        settings = Settings.model_validate({"upload_dir": tmp_path, "feedback_dir": tmp_path, **limits})
         parts: Any = MagicMock()
+        parts.keyring = Keyring(file, "" if file else KEY)
         parts.body_room.body.return_value.__enter__.return_value = lambda _size: None
         parts.labels.current_or_none.return_value = None
         parts.usage = Usage(1, lambda: NOON + 20, lambda: 0.0)
@@ -73,18 +81,29 @@ def test_every_answer_says_what_may_be_used_and_what_is_left(client_with):
 
 
 def test_a_request_over_a_limit_is_refused_before_its_body_is_read(client_with):
-    client = client_with(requests_per_minute=1)
-    client.post("/feedback", **form())
+    client = client_with(Limits(), requests_per_minute=1)
+    client.post("/feedback", headers=AS_KEY, **form())
     rules = client.application.url_map
     for rule in [rule for rule in rules.iter_rules() if rule.endpoint in LIMITED]:
         (method,) = (rule.methods or set()) - {"HEAD", "OPTIONS"}
         path = rules.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "0" * 32))
-        refused = client.open(path, method=method, input_stream=Unread(), content_length=10**7)
+        refused = client.open(path, method=method, headers=AS_KEY, input_stream=Unread(), content_length=10**7)
 
         assert refused.status_code == 429, path
         assert refused.get_json()["detail"] == "one sender may send 1 request a minute: try again in 40 s"
         assert refused.headers["Retry-After"] == "40"
         assert refused.headers["RateLimit"] == '"minute";r=0;t=40'
+
+
+def test_a_key_has_its_own_limits_in_place_of_the_settings(client_with):
+    client = client_with(Limits(requests_per_minute=2, mb_per_day=7), requests_per_minute=1, requests_per_day=9)
+    answer = client.post("/feedback", headers=AS_KEY, **form())
+
+    assert answer.headers["RateLimit-Policy"] == (
+        '"minute";q=2;w=60, "day";q=9;w=86400, "day-bytes";q=7000000;w=86400;qu="content-bytes"'
+    )
+    assert client.post("/feedback", headers=AS_KEY, **form()).status_code == 200
+    assert client.post("/feedback", headers=AS_KEY, **form()).status_code == 429
 
 
 def test_whatever_takes_a_body_has_limits(client_with):
@@ -97,7 +116,7 @@ def test_whatever_takes_a_body_has_limits(client_with):
 
 def test_what_costs_nothing_is_not_counted_and_never_refused(client_with):
     client = client_with(requests_per_minute=1)
-    for path in ("/livez", "/health", "/", "/feedback", "/metrics", "/openapi.json", "/static/page.css"):
+    for path in ("/livez", "/health", "/", "/feedback", "/openapi.json", "/static/page.css"):
         with client.get(path) as answer:
             assert "RateLimit" not in answer.headers, path
     assert client.post("/feedback", **form()).status_code == 200
@@ -149,9 +168,8 @@ def test_the_operator_reads_what_was_used_as_a_page_or_as_json(client_with):
     client = client_with()
     today = UsageReport("2026-01-31", (Used("key:<b>", 12, 1_500_000, 3),), ())
     client.application.extensions["services"].usage_reports.today.return_value = today
-    admin = {"Authorization": f"Bearer {KEY}"}
-    page = client.get("/admin/usage", headers=admin | BROWSER)
-    numbers = client.get("/admin/usage", headers=admin | {"Accept": "application/json"})
+    page = client.get("/admin/usage", headers=AS_KEY | BROWSER)
+    numbers = client.get("/admin/usage", headers=AS_KEY | {"Accept": "application/json"})
 
     assert '<th scope="row">key:&lt;b&gt;</th><td>12</td><td>1.5</td><td>3</td>' in page.text
     assert "Nobody without a key has sent anything yet." in page.text

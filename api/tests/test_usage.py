@@ -49,8 +49,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def limits(requests: int | None = None, mb: int | None = None, a_day: int | None = None) -> Quotas:
-    return quotas_of(requests_per_minute=requests, requests_per_day=a_day, mb_per_minute=mb, mb_per_day=None)
+def limits(requests: int = 0, mb: int = 0, a_day: int = 0) -> Quotas:
+    return quotas_of(requests_per_minute=requests, requests_per_day=a_day, mb_per_minute=mb, mb_per_day=0)
 
 
 def process(clock: Clock) -> Usage:
