@@ -64,7 +64,7 @@ def test_four_processes_keep_one_limit_but_for_what_is_on_its_way(api):
         assert b'\r\nRateLimit: "day";r=0;t=' in head
 
     admitted = statuses[200] + more[200]
-    headers = {"Authorization": f"Bearer {ADMIN_KEY}", "Accept": "application/json"}
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
     host, port = api.address
     report = requests.get(f"http://{host}:{port}/admin/usage", headers=headers, timeout=WAIT_S).json()
     (sender,) = report["addresses"]

@@ -1,12 +1,11 @@
-"""``/admin/usage``: what each sender has used today, as a page or as JSON."""
+"""``/admin/usage``: what each sender has used today, as JSON or, for a browser, as a page."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, jsonify, render_template
+from flask import Blueprint, jsonify, render_template, request
 
-from api.http.html import prefers_json
 from api.services import Services
 
 if TYPE_CHECKING:
@@ -28,7 +27,8 @@ def show() -> ResponseReturnValue:
         BackendDown: Redis does not answer.
     """
     report = Services.current().usage_reports.today()
-    if not prefers_json():
+    accepted = request.accept_mimetypes
+    if accepted.quality("text/html") > accepted.quality("application/json"):
         return render_template("admin/usage.html", report=report)
     body: UsageToday = {"day": report.day, "keys": _shown(report.keys), "addresses": _shown(report.addresses)}
     return jsonify(body)
