@@ -1,4 +1,4 @@
-"""One log format for every process, on standard error, and a bound on how much one writes."""
+"""One log format for every process, on standard error: a line for each message, and a bound on how many there are."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+CONTROL = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
+ESCAPED = {code: repr(chr(code))[1:-1] for code in CONTROL}
+
 
 def set_up_logging(level: str, messages_per_s: int) -> None:
     """Log to standard error from ``level`` on, at most ``messages_per_s`` messages a second."""
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    logging.basicConfig(level=level, force=True)
     (handler,) = logging.getLogger().handlers
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(RateLimit(messages_per_s))
 
 
@@ -22,6 +26,16 @@ def log_with_others(name: str) -> None:
     logger = logging.getLogger(name)
     logger.handlers.clear()
     logger.propagate = True
+
+
+class OneLine(logging.Formatter):
+    """Escapes control characters: a sender's line break in a path must not begin a line that looks like the log's own.
+
+    A traceback has its lines below the message.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        return super().formatMessage(record).translate(ESCAPED)
 
 
 class RateLimit(logging.Filter):

@@ -103,6 +103,27 @@ def test_what_is_no_request_is_answered_by_a_problem_document(api, request_bytes
     assert asked(api, request_bytes)[0] == status
 
 
+@pytest.mark.parametrize(
+    ("header", "kind"),
+    [(b"X-API-Key one-of-somebody", "InvalidHeader:"), (b"X-API-Key one-of-somebody: ", "InvalidHeaderName:")],
+)
+def test_a_key_in_a_broken_header_is_not_logged(api, header, kind):
+    def logged() -> str:
+        assert asked(api, b"GET /livez HTTP/1.1\r\nHost: a\r\n" + header + b"\r\n\r\n")[0] == 400
+        return (api.folder / "api.log").read_text()
+
+    eventually(lambda: kind in logged(), "the log has room for it")
+    assert "one-of-somebody" not in logged()
+
+
+def test_a_head_without_end_costs_no_more_of_the_log_than_others(api):
+    """What a connection does not catch, gevent writes at length, whatever the log has room for."""
+    assert asked(api, b"GET /livez HTTP/1.1\r\nX-A: " + b"a" * 200_000)[0] == 431
+    asked(api, b"GET / HTTP/9\r\n\r\n")
+
+    assert "Traceback" not in (api.folder / "api.log").read_text()
+
+
 def test_what_is_no_request_costs_a_line_of_the_log_and_only_so_many_a_second(api):
     log = api.folder / "api.log"
     size = log.stat().st_size

@@ -5,12 +5,17 @@ Without a keys file all that does not need the admin's key is open.
 
 from __future__ import annotations
 
-from flask import request
+from typing import TYPE_CHECKING
+
+from flask import after_this_request, request
 
 from api.core.errors import Closed, KeyNotAllowed
 from api.http.caller import identify
 from api.keys.key import Scope
 from api.services import Services
+
+if TYPE_CHECKING:
+    from flask import Response
 
 OPEN = frozenset[Scope]()  # no key is looked at
 CLASSIFY = frozenset({Scope.CLASSIFY})
@@ -72,6 +77,8 @@ def require_key() -> None:
     always = endpoint in ALWAYS or endpoint.startswith("admin.")
     if not (keyring.shut or always):
         return
+    if request.method != "POST":
+        after_this_request(_keep_nowhere)
     if endpoint in ALWAYS and not keyring.shut:
         raise Closed("jobs are listed for a key, and this service has none")
     if needed == ADMIN and not keyring.has_admin:
@@ -79,3 +86,9 @@ def require_key() -> None:
     caller = identify()
     if not any(caller.may(scope) for scope in needed):
         raise KeyNotAllowed(f"this key does not open this: it needs the scope {' or '.join(sorted(needed))}")
+
+
+def _keep_nowhere(response: Response) -> Response:
+    """A cache of several people does not know that ``X-API-Key`` is a key; refusals too are one caller's own."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

@@ -91,7 +91,10 @@ def _sent_key() -> str:
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip()  # taken as it is: Werkzeug reads a token with "=" in it as a list of parameters
-    basic = request.authorization
+    try:
+        basic = request.authorization
+    except ValueError:  # Werkzeug's, for HTTP Basic with other characters than ASCII
+        return ""
     if basic is not None and basic.type == "basic":
         return basic.password or ""
     return ""

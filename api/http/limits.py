@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from flask import g, request
 
+from api.core.errors import OverLimit
 from api.core.quotas import Unit, quotas_of
 from api.http.caller import current_caller
 from api.keys.limits import Limits
 from api.services import Services
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Response
 
     from api.core.quotas import Quota, Quotas
@@ -51,6 +54,7 @@ def count_request() -> None:
         services = Services.current()
         g.account = services.usage.account(caller.sender, _quotas(limits, services.settings))
         g.account.admit()
+        g.counts_bytes = True
 
 
 def count_received(size_bytes: int) -> None:
@@ -59,9 +63,26 @@ def count_received(size_bytes: int) -> None:
     Raises:
         OverLimit: with it its sender has sent more than he may.
     """
-    account = _account()
-    if account is not None:
-        account.received(size_bytes)
+    try:
+        received_by_sender()(size_bytes)
+    except OverLimit:
+        g.counts_bytes = False
+        raise
+
+
+def received_by_sender() -> Callable[[int], None]:
+    """What counts a piece of the current request's body, also once it is answered; it raises OverLimit.
+
+    Of a request that is not counted, or was refused for a limit, it counts nothing.
+    """
+    if not g.get("counts_bytes", False):
+        return _count_nothing
+    account: Account = g.account
+    return account.received
+
+
+def _count_nothing(_size_bytes: int) -> None:
+    pass
 
 
 def add_limits(response: Response) -> Response:

@@ -15,9 +15,12 @@ from flask import request
 from gevent import Timeout
 from gunicorn.http.errors import ParseException
 
+from api.core.errors import OverLimit
+from api.http.limits import received_by_sender
 from api.http.linger import PIECE_BYTES, linger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from wsgiref.types import WSGIEnvironment
 
     from flask import Response
@@ -31,15 +34,15 @@ def discard_after(response: Response) -> Response:
 
     Otherwise it would be taken for a piece of the next request's head, and count against that one's bounds.
     """
-    response.call_on_close(partial(_discard, request.environ))
+    response.call_on_close(partial(_discard, request.environ, received_by_sender()))
     return response
 
 
-def _discard(environ: WSGIEnvironment) -> None:
+def _discard(environ: WSGIEnvironment, count_received: Callable[[int], None]) -> None:
     if BROKEN not in environ:  # of a broken one gunicorn believes that it has ended
-        with suppress(ParseException, OSError), Timeout(DISCARD_FOR_S, False):  # gevent's word: silently
-            while environ["wsgi.input"].read(PIECE_BYTES):
-                pass
+        with suppress(ParseException, OSError, OverLimit), Timeout(DISCARD_FOR_S, False):  # gevent's word: silently
+            while piece := environ["wsgi.input"].read(PIECE_BYTES):
+                count_received(len(piece))
             return
     connection = environ.get("gunicorn.socket")
     if connection is not None:

@@ -19,6 +19,7 @@ from api.keys.key_file import (
     replace_line,
     scopes_from,
 )
+from api.keys.keyring import ADMIN
 from api.keys.limits import LIMIT_NAMES, Limits
 from contract.file_lock import locked
 
@@ -38,9 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     if asked.file is None:
         return _refuse("say which keys file: set API_KEYS_FILE, or give --file")
+    path = Path(os.path.realpath(asked.file))  # a link's own place would get a file that nobody else reads
     try:
-        with locked(asked.file.with_name(f".{asked.file.name}.lock"), wait_s=LOCKED_FOR_S):
-            asked.act(asked.file, asked)
+        with locked(path.with_name(f".{path.name}.lock"), wait_s=LOCKED_FOR_S):
+            asked.act(path, asked)
     except BadKeyFile as error:
         return _refuse(f"{asked.file}: {error}")
     except Refused as error:
@@ -55,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _new(path: Path, asked: argparse.Namespace) -> None:
     if not NAME.fullmatch(asked.name):
         raise Refused(NAME_RULE)
+    if asked.name == ADMIN:
+        raise Refused(f"the name {ADMIN} is that of ADMIN_API_KEY: beside it the service would not take the file")
     if any(key.name == asked.name for key in _known(path)):
         raise Refused(f"there is a key named {asked.name} already: rotate or revoke it")
     try:

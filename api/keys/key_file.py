@@ -95,7 +95,7 @@ def replace_line(path: Path, name: str, line: str | None) -> None:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:  # Path.open takes no opener
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise BadKeyFile("it is not a file")
@@ -108,6 +108,11 @@ def _text(path: Path) -> str:
         raise BadKeyFile(f"it can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadKeyFile("it is not a text in UTF-8") from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """A pipe would be waited for, and all requests of the process with it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _write(path: Path, text: str) -> None:

@@ -36,6 +36,7 @@ class Keyring:
         self._clock = clock
         self._admin = Key(ADMIN, digest_of(admin_secret), frozenset({Scope.ADMIN})) if admin_secret else None
         self._seen: object = None
+        self._fault = ""  # that was logged last
         self._by_digest: dict[bytes, Key] = {}
         self._look_again_at = float("-inf")
         if path is not None:
@@ -90,8 +91,15 @@ class Keyring:
         try:
             self._by_digest = self._read(self._path)
         except BadKeyFile as error:
-            log.error("the keys file was changed and can't be used, so all stays as it was: %s", error)  # noqa: TRY400  # the line says all
+            if str(error) != self._fault:
+                log.error("the keys file was changed and can't be used, so all stays as it was: %s", error)  # noqa: TRY400  # the line says all
+            self._fault = str(error)
+            if isinstance(
+                error.__cause__, OSError
+            ):  # as for want of descriptors: it is not the file that has to change
+                return
         else:
+            self._fault = ""
             log.info("the keys file was read again: %d keys", len(self._by_digest))
         self._seen = state
 

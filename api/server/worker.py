@@ -42,6 +42,8 @@ STATUS: dict[type[Exception], tuple[HTTPStatus, str]] = {
     errors.ParseException: (HTTPStatus.BAD_REQUEST, "this is not a request as HTTP has it"),
 }
 
+MAY_QUOTE_A_KEY = (errors.InvalidHeader, errors.InvalidHeaderName)  # the whole line, where its colon is missing
+
 
 class SlowHead(Exception):
     """A request's head was not complete in time, or none came."""
@@ -108,9 +110,11 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
                 late = f"the request's head did not arrive within {self.cfg.keepalive} s"
                 _answer(client, HTTPStatus.REQUEST_TIMEOUT, late)
             return
+        client.awaits_head = False  # what still comes of it is thrown away, so it has no bound but time
         for kind, (status, detail) in STATUS.items():
             if isinstance(exc, kind):
-                self.log.warning("not a request: %s: %.*r", type(exc).__name__, SHOWN_CHARACTERS, str(exc))
+                said = "" if isinstance(exc, MAY_QUOTE_A_KEY) else str(exc)
+                self.log.warning("not a request: %s: %.*r", type(exc).__name__, SHOWN_CHARACTERS, said)
                 _answer(client, status, detail)
                 return
         self.log.error("the server failed at a request", exc_info=exc)

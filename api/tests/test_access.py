@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
 
 import pytest
 from pydantic import SecretStr
 
 from api.app import create_app
+from api.core.labels import LabelLookup
 from api.http.access import NEEDED
 from api.keys.key import Key, Scope, digest_of
 from api.keys.key_file import line_of, replace_line
@@ -119,6 +121,27 @@ def test_what_is_refused_is_told_in_the_one_shape(service):
 )
 def test_a_key_is_sent_in_any_of_three_ways(service, headers):
     assert service.get(f"/v1/jobs/{'0' * 32}", headers=headers).status_code == 503  # no Redis is there
+
+
+def test_a_password_with_other_characters_than_ascii_is_no_key(service):
+    assert service.get("/labels", headers={"Authorization": "Basic \xe9\xe9\xe9\xe9"}).status_code == 401
+
+
+def test_no_cache_keeps_what_needs_a_key(service):
+    """To a cache before the service X-API-Key is a header as any other."""
+    for path in ("/stats", "/metrics", "/v1/jobs/" + "0" * 32, "/display/" + "0" * 64, "/admin/feedback"):
+        for headers in ({}, *({"X-API-Key": secret_of(scope)} for scope in Scope)):
+            assert "no-store" in service.get(path, headers=headers).headers["Cache-Control"], path
+
+
+def test_the_open_page_of_reports_tells_the_labels_only_to_who_may_ask_for_them(service, monkeypatch):
+    known = MagicMock(labels=["tench"])
+    monkeypatch.setattr(LabelLookup, "current_or_none", lambda _self: known)
+    form = {"comment": "x" * 100_000}
+    with_key = service.post("/feedback", data=form, headers=BROWSER | bearer(secret_of(Scope.FEEDBACK)))
+
+    assert "tench" in with_key.text
+    assert "tench" not in service.get("/feedback").text
 
 
 def test_a_person_who_may_not_gets_a_page_and_a_program_a_document(service):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from typing import TYPE_CHECKING
@@ -71,6 +72,7 @@ def test_a_revoked_key_is_gone_and_the_others_stay(keys):
     [
         (["new", "a", "--scope", "jobs"], "there is a key named a already: rotate or revoke it"),
         (["new", "Camera 1", "--scope", "jobs"], "a name has 1 to 40 characters"),
+        (["new", "admin", "--scope", "admin"], "the name admin is that of ADMIN_API_KEY"),
         (["new", "b", "--scope", "everything"], "there is no scope 'everything'; there are classify, jobs,"),
         (["rotate", "b"], "there is no key named b"),
         (["revoke", "b"], "there is no key named b"),
@@ -85,6 +87,16 @@ def test_what_the_commands_refuse_is_one_line_and_changes_nothing(keys, capsys, 
     printed = capsys.readouterr()
     assert printed.err.startswith(said)
     assert (printed.out, printed.err.count("\n"), keys.read_text()) == ("", 1, before)
+
+
+def test_a_link_stays_one_and_what_it_leads_to_is_changed(keys, tmp_path):
+    """A service may read the file by its own name: a key revoked through the link must be void there too."""
+    main(["new", "a", "--scope", "jobs"])
+    real = keys.rename(tmp_path / "real")
+    keys.symlink_to(real)
+
+    assert main(["revoke", "a"]) == 0
+    assert (keys.is_symlink(), read_keys(real)) == (True, ())
 
 
 def test_without_a_file_the_commands_say_how_to_name_one(monkeypatch, capsys):
@@ -130,6 +142,8 @@ def test_a_file_that_can_not_be_trusted_is_refused(tmp_path):
     huge.touch(0o600)
     with huge.open("wb") as file:
         file.truncate(10**9)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)  # nobody writes to it, and nobody may wait for that
 
     for path, said in (
         (tmp_path / "missing", "No such file"),
@@ -137,6 +151,7 @@ def test_a_file_that_can_not_be_trusted_is_refused(tmp_path):
         (readable, "others on this machine can read or write it"),
         (binary, "not a text in UTF-8"),
         (huge, "more than"),
+        (pipe, "it is not a file"),
     ):
         with pytest.raises(BadKeyFile, match=said):
             read_keys(path)

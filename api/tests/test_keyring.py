@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -80,6 +82,19 @@ def test_a_file_gone_wrong_changes_nothing_until_it_is_right_again(path, clock, 
 
     assert (keyring.drawn("secret of a"), name_of(keyring.drawn("secret of b"))) == (None, "b")
     assert sum("can't be used" in record.message for record in caplog.records) == 2
+
+
+def test_a_file_that_could_not_be_opened_for_a_moment_is_read_the_next_time(path, clock, monkeypatch):
+    """Otherwise a key that was revoked while the process had no descriptor left would stay good."""
+    keyring = Keyring(path, clock=clock)
+    put(path, "a", "another secret")
+    with monkeypatch.context() as patch:
+        patch.setattr("os.open", MagicMock(side_effect=OSError(errno.EMFILE, "Too many open files")))
+        clock.now_s += LOOKED_AT_EVERY_S
+        assert name_of(keyring.drawn("secret of a")) == "a"
+    clock.now_s += LOOKED_AT_EVERY_S
+
+    assert keyring.drawn("secret of a") is None
 
 
 def test_the_admins_key_has_one_name_and_one_scope(path):

@@ -149,6 +149,28 @@ def test_a_body_over_the_limit_of_bytes_is_refused_while_it_comes(client_with):
     assert client.post("/feedback", **form()).status_code == 429
 
 
+@pytest.mark.parametrize("path", ["/predict", "/v1/jobs", "/infer/batch"])
+def test_a_body_that_no_route_reads_is_counted_as_it_is_thrown_away(client_with, path):
+    client = client_with(mb_per_day=1)
+    body = BytesIO(bytes(3_000_000))
+    first = client.post(path, input_stream=body, content_length=3_000_000, content_type="application/octet-stream")
+    first.close()
+    second = client.post(path, input_stream=Unread(), content_length=3_000_000)
+
+    assert (first.status_code, second.status_code) == (400, 429)
+    assert body.tell() < 3_000_000, "it was read on when its sender had used up what he may"
+
+
+def test_what_is_thrown_away_of_a_refused_request_is_not_counted(client_with):
+    client = client_with(requests_per_minute=1, mb_per_day=1)
+    client.post("/feedback", **form())
+    refused = client.post("/predict", input_stream=BytesIO(bytes(900_000)), content_length=900_000)
+    refused.close()
+
+    assert refused.status_code == 429
+    assert client.post("/feedback", **form()).headers["RateLimit"] == refused.headers["RateLimit"]
+
+
 def test_without_limits_nothing_is_said_of_them_and_nobody_refused(client_with):
     client = client_with()
     answers = [client.post("/feedback", **form()) for _ in range(3)]

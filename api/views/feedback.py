@@ -11,7 +11,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.core.errors import AccessRefused, OverLimit
 from api.feedback.log import MAX_CHARACTERS, Report
-from api.http.caller import current_client
+from api.http.caller import current_caller, current_client
 from api.http.html import answer_as_page, in_words, prefers_json
 from api.services import Services
 from api.views.pages import upload_page
@@ -73,5 +73,7 @@ def _stored() -> bool:
 
 
 def _form(typed: Mapping[str, str], **shown: Any) -> str:
-    known = Services.current().labels.current_or_none()
+    services = Services.current()
+    may_know = not services.keyring.shut or current_caller().key is not None  # as of /labels; the page is open to all
+    known = services.labels.current_or_none() if may_know else None
     return render_template("feedback.html", typed=typed, limits=MAX_CHARACTERS, known=known, **shown)

@@ -1,10 +1,10 @@
-"""A process writes only so much of a log in a second."""
+"""A process writes only so much of a log in a second, and each message in a line."""
 
 from __future__ import annotations
 
 import logging
 
-from contract.logging import RateLimit
+from contract.logging import OneLine, RateLimit
 
 
 def record(text: str) -> logging.LogRecord:
@@ -21,3 +21,11 @@ def test_messages_over_the_rate_are_left_out_and_counted_in_the_next_that_passes
     first, second = record("f"), record("g")
     assert limit.filter(first) and limit.filter(second)  # noqa: PT018
     assert (first.getMessage(), second.getMessage()) == ("(3 messages left out) f", "g")
+
+
+def test_a_line_break_of_a_senders_begins_no_line():
+    forged = record("GET /\n2026-01-01 INFO forged\r\x1b[31m\x85\u2028caf\xe9")
+
+    assert OneLine("%(levelname)s %(message)s").format(forged) == (
+        r"INFO GET /\n2026-01-01 INFO forged\r\x1b[31m\x85\u2028" "caf\xe9"
+    )
