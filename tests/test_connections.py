@@ -108,9 +108,11 @@ def test_what_is_no_request_is_answered_by_a_problem_document(api, request_bytes
     [(b"X-API-Key one-of-somebody", "InvalidHeader:"), (b"X-API-Key one-of-somebody: ", "InvalidHeaderName:")],
 )
 def test_a_key_in_a_broken_header_is_not_logged(api, header, kind):
+    log: Path = api.folder / "api.log"
+
     def logged() -> str:
         assert asked(api, b"GET /livez HTTP/1.1\r\nHost: a\r\n" + header + b"\r\n\r\n")[0] == 400
-        return (api.folder / "api.log").read_text()
+        return log.read_text()
 
     eventually(lambda: kind in logged(), "the log has room for it")
     assert "one-of-somebody" not in logged()
