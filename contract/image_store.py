@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from contract.errors import BackendDown, PictureNotFound
+from contract.private_files import make_folder, write_file
 from contract.store_room import StoreRoom, room_for
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ class ImageStore:
                 _sync(path.parent)
                 _sync(self._folder)
         except OSError as error:
-            raise BackendDown(f"pictures can't be stored: {error.strerror or error}") from error
+            raise BackendDown(
+                f"pictures can't be stored: {error.strerror or 'the disk fails'}", cause=str(error)
+            ) from error
         return name, renewed is not False
 
     def read(self, name: str) -> bytes:
@@ -191,13 +194,11 @@ class ImageStore:
             BackendDown: that failed.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             with tempfile.NamedTemporaryFile(dir=self._folder, prefix=UNFINISHED) as probe:
                 probe.write(b"\0" * 4096)
         except OSError as error:
-            raise BackendDown(
-                f"the upload folder {self._folder} can't be written: {error.strerror or error}"
-            ) from error
+            raise BackendDown("pictures can't be stored: the folder can't be written", cause=str(error)) from error
 
     def _write(self, path: Path, data: bytes, *, durable: bool) -> None:
         """Write a picture of which there is no file, or one of other bytes."""
@@ -310,10 +311,10 @@ def _write(path: Path, data: bytes, *, durable: bool) -> None:
     part = path.with_name(UNFINISHED + uuid4().hex)
     try:
         try:
-            part.write_bytes(data)
+            write_file(part, data)
         except FileNotFoundError:  # the first picture of this subfolder
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
+            make_folder(path.parent)
+            write_file(part, data)
         if durable:  # before the rename: a name must not outlive its bytes
             _sync(part)
         part.replace(path)

@@ -34,6 +34,9 @@ class SharedSettings(PictureSettings):
         description="Redis or Valkey, 7.0 or newer, for queue and answers: redis://, rediss:// or unix:///socket.",
     )
     upload_dir: Path = Field(Path("data/uploads"), description="Folder of the stored pictures, shared by both sides.")
+    copies_dir: Path = Field(
+        Path("data/copies"), description="Folder of the clean copies that are shown, written by workers."
+    )
     top_k_max: int = Field(10, ge=1, le=100, description="Labels computed and kept per picture; the bound of top_k.")
     bulk_share: float = Field(
         0.5,

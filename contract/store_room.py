@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from contract.errors import RETRY_LATER_S, StoreFull
 from contract.file_lock import locked
+from contract.private_files import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,7 +123,7 @@ class StoreRoom:
     def _counts(self, wait_s: float = LOCK_WAIT_S) -> Iterator[tuple[int, tuple[int, ...]]]:
         """The open file and what it holds or, if it holds nothing yet, what the pictures take."""
         if not self._folder.exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
         with locked(self._folder / COUNTS, wait_s=wait_s) as file:
             raw = os.pread(file, FORMAT.size + 1, 0)
             if len(raw) != FORMAT.size:

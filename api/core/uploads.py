@@ -101,7 +101,7 @@ class Uploads:
             try:
                 retry = self._eviction.make_room(len(image))
             except OSError as error:
-                raise BackendDown(f"old pictures can't be deleted: {error.strerror or error}") from error
+                raise BackendDown("old pictures can't be deleted to make room", cause=str(error)) from error
             if not retry:
                 raise
         return put()

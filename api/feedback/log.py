@@ -111,7 +111,7 @@ class FeedbackLog:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         row = csv_row([now, *asdict(report).values()])
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             with locked(self.path, wait_s=LOCK_WAIT_S) as file:
                 size = os.fstat(file).st_size
                 if size + len(row) > self._most_bytes or free_bytes(self.path.parent) < self._reserve_bytes:
