@@ -65,7 +65,8 @@ def _has_few_colours(pixels: MatLike) -> bool:
 def _colours(pixels: MatLike) -> int:
     """How many there are in uint8 pixels of shape (n, 3)."""
     seen = np.zeros(1 << 24, np.bool_)
-    seen[pixels[:, 0].astype(np.uint32) << 16 | pixels[:, 1].astype(np.uint32) << 8 | pixels[:, 2]] = True
+    blue, green, red = (pixels[:, channel].astype(np.uint32) for channel in range(3))
+    seen[blue << 16 | green << 8 | red] = True
     return int(np.count_nonzero(seen))
 
 
