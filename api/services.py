@@ -12,14 +12,19 @@ from api.core.async_jobs import AsyncInference
 from api.core.body_room import BodyRoom
 from api.core.inference import Inference
 from api.core.labels import LabelLookup
+from api.core.link_secret import LinkSecret
 from api.core.live_workers import LiveWorkers
+from api.core.picture_links import PictureLinks
 from api.core.retention import Retention
 from api.core.sender_rate import SenderRate
+from api.core.shown_pictures import ShownPictures
 from api.core.uploads import Uploads
+from api.feedback.deletion import Deletion
 from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
 from contract.async_jobs import AsyncJobs
 from contract.job_queue import JobQueue
+from contract.private_files import tighten
 from contract.redis_clients import connect, connect_for_waiting
 
 if TYPE_CHECKING:
@@ -44,6 +49,9 @@ class Services:
     feedback: FeedbackLog
     feedback_rate: SenderRate
     reported: ReportedPictures
+    shown: ShownPictures
+    links: PictureLinks
+    deletion: Deletion
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -53,7 +61,7 @@ class Services:
         reported = ReportedPictures(
             settings.feedback_dir,
             uploads.store,
-            most_bytes=settings.feedback_pictures_mb * 1_000_000,
+            most_bytes=settings.feedback_pictures_mb * 1_000_000 if settings.store_uploads != "none" else 0,
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
         queue = JobQueue(commands, connect_for_waiting(settings.redis_url))
@@ -78,7 +86,13 @@ class Services:
             settings=settings,
             uploads=uploads,
             store=uploads.store,
-            retention=Retention(uploads, commands, kept_for_s=settings.pictures_kept_for_s, others=(reported.store,)),
+            retention=Retention(
+                uploads,
+                commands,
+                kept_for_s=settings.pictures_kept_for_s,
+                others=(reported.store,),
+                often=settings.store_uploads != "all",
+            ),
             queue=queue,
             live_workers=live_workers,
             body_room=BodyRoom(settings.body_memory_mb * 1_000_000),
@@ -96,7 +110,17 @@ class Services:
                 f"too many reports from this address: at most {settings.feedback_per_hour} an hour",
             ),
             reported=reported,
+            shown=ShownPictures(uploads, queue, live_workers, admission, wait_s=settings.request_timeout_s),
+            links=PictureLinks(
+                LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
+            ),
+            deletion=Deletion(commands, uploads, reported),
         )
+
+    def tighten_folders(self) -> None:
+        """Take from other users of this machine what an older version let them see."""
+        folders = (self.settings.upload_dir, self.settings.copies_dir, self.settings.feedback_dir)
+        tighten((*folders, self.reported.folder))
 
     def install(self, app: Flask) -> None:
         app.extensions["services"] = self

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Network, IPv6Network
+from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
@@ -21,6 +22,10 @@ def _networks(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+BEFORE_SUBMITTING_S = 60.0  # beyond a request's deadline: Redis' own timeouts, clocks that differ, RENEWED_AFTER_S
+REPORTABLE_FOR_S = 600.0  # that a picture stays after its answer, if only reported ones are kept
+SHORTEST_LINK_SECRET = 32
+StoreUploads = Literal["all", "feedback", "none"]
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
@@ -105,6 +110,23 @@ class Settings(SharedSettings):
         ge=1,
         description="Room for stored pictures, in MB; when it is used up, those sent longest ago are deleted.",
     )
+    store_uploads: StoreUploads = Field(
+        "all",
+        description="Pictures that outlive their request: all (for RETENTION_HOURS), feedback (those that are reported "
+        "within 10 minutes) or none.",
+    )
+    link_ttl_s: int = Field(
+        3600, ge=60, le=30 * 86400, description="How long a link to a stored picture is good for, in seconds."
+    )
+    link_secret: SecretStr = Field(
+        SecretStr(""),
+        validate_default=False,
+        description="What signs these links, 32 or more characters. Empty: it is read from LINK_SECRET_FILE.",
+    )
+    link_secret_file: Path | None = Field(
+        None,
+        description="File of LINK_SECRET, made at the first start if it is not there; by default in FEEDBACK_DIR.",
+    )
     disk_reserve_mb: int = Field(
         500, ge=0, description="What uploads and reports leave free on their disk, in MB: Redis' log may share it."
     )
@@ -127,10 +149,35 @@ class Settings(SharedSettings):
             raise ValueError("must be at least 16 printable ASCII characters, without spaces")
         return key
 
+    @field_validator("link_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr) -> SecretStr:
+        if len(secret.get_secret_value()) < SHORTEST_LINK_SECRET:
+            raise ValueError(f"must be at least {SHORTEST_LINK_SECRET} characters")
+        return secret
+
+    @property
+    def link_secret_path(self) -> Path:
+        """Where the secret is, or will be: where workers do not look, and what survives a new container."""
+        return self.link_secret_file or self.feedback_dir / "link-secret"
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether the API can be reached from this machine only."""
+        with suppress(ValueError):
+            return ip_address(self.host).is_loopback
+        return self.host == "localhost"
+
     @property
     def pictures_kept_for_s(self) -> float:
-        """A job's picture is kept for as long as its turn may come."""
-        return max(self.retention_hours * 3600, self.job_ttl_s)
+        """For how long a picture stays that no job needs, from when it was last sent."""
+        match self.store_uploads:
+            case "none":  # of requests whose process died
+                return self.request_timeout_s + BEFORE_SUBMITTING_S
+            case "feedback":
+                return max(REPORTABLE_FOR_S, self.request_timeout_s + BEFORE_SUBMITTING_S)
+            case "all":
+                return max(self.retention_hours * 3600, self.job_ttl_s)
 
     @property
     def max_upload_bytes(self) -> int:

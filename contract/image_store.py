@@ -35,17 +35,32 @@ Held = Callable[[Sequence[str]], Collection[str]]
 
 
 class ImageStore:
-    """A folder of pictures, spread over 256 subfolders by the first two digits of their names."""
+    """A folder of pictures, spread over 256 subfolders by the first two digits of their names.
+
+    Attributes:
+        renewed_after_s: a picture sent again sooner is young enough as it is.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.room: StoreRoom | None = None
+        self.renewed_after_s = RENEWED_AFTER_S
 
     @classmethod
-    def bounded(cls, folder: Path, *, most_bytes: int, reserve_bytes: int) -> Self:
-        """A store of so many bytes at most, which leaves ``reserve_bytes`` free on its disk."""
+    def bounded(
+        cls, folder: Path, *, most_bytes: int, reserve_bytes: int, beside: Callable[[int], int] = lambda _shard: 0
+    ) -> Self:
+        """A store of so many bytes at most, which leaves ``reserve_bytes`` free on its disk.
+
+        Args:
+            beside: what else counts as a subfolder's, in bytes, by its number.
+        """
+
+        def count(shard: int) -> int:
+            return store.shard_bytes(shard) + beside(shard)
+
         store = cls(folder)
-        store.room = StoreRoom(folder, most_bytes=most_bytes, reserve_bytes=reserve_bytes, count=store.shard_bytes)
+        store.room = StoreRoom(folder, most_bytes=most_bytes, reserve_bytes=reserve_bytes, count=count)
         return store
 
     def put(self, data: bytes, *, durable: bool = False) -> str:
@@ -64,11 +79,11 @@ class ImageStore:
         return name
 
     def put_and_tell(self, data: bytes, *, durable: bool = False) -> tuple[str, bool]:
-        """As ``put``; also whether that made the picture younger, by more than ``RENEWED_AFTER_S``."""
+        """As ``put``; also whether that made the picture younger, by more than ``renewed_after_s``."""
         name = hashlib.sha256(data).hexdigest()
         path = self._path(name)
         try:
-            renewed = _renew(path, data, durable=durable)
+            renewed = _renew(path, data, self.renewed_after_s, durable=durable)
             if renewed is None:
                 self._write(path, data, durable=durable)
             if durable:  # the names too: the file's, and its subfolder's
@@ -113,6 +128,31 @@ class ImageStore:
             raise _other_bytes(name)
         file.seek(0)
         return file
+
+    def sent_at_ns(self, name: str) -> int | None:
+        """When a picture was last sent, in Unix nanoseconds, as its file says; None if there is none."""
+        try:
+            return self._path(name).stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def size_bytes(self, name: str) -> int:
+        """Raises PictureNotFound: no picture has this name."""
+        try:
+            return self._path(name).stat().st_size
+        except FileNotFoundError as error:
+            raise PictureNotFound(NOT_FOUND) from error
+
+    def delete(self, name: str) -> int:
+        """Delete a picture whoever needs it, if it is there.
+
+        Returns:
+            The disk space that it took, in bytes.
+
+        Raises:
+            OSError: it can't be moved or deleted.
+        """
+        return self.remove([name], idle_s=float("-inf"), held=lambda _names: ())
 
     def __contains__(self, name: object) -> bool:
         """Whether a picture has this name; False for anything that can't be a name."""
@@ -273,7 +313,7 @@ def _age_s(path: Path) -> float:
     return time.time() - path.stat().st_mtime
 
 
-def _renew(path: Path, data: bytes, *, durable: bool) -> bool | None:
+def _renew(path: Path, data: bytes, after_s: float, *, durable: bool) -> bool | None:
     """Make a stored picture young again, unless it is; None if there is none, or one of other bytes.
 
     A power failure leaves other bytes.
@@ -281,7 +321,7 @@ def _renew(path: Path, data: bytes, *, durable: bool) -> bool | None:
     try:
         if not _holds(path, data):
             return None
-        renew = _age_s(path) >= RENEWED_AFTER_S
+        renew = _age_s(path) >= after_s
         if renew:
             os.utime(path)
         if durable:  # it may have been stored without waiting for the disk

@@ -65,6 +65,15 @@ class StoreRoom:
                 raise StoreFull("the service has no room for another picture", RETRY_LATER_S)
             _write(file, shard, counts[shard] + room)
 
+    def add(self, shard: int, size_bytes: int) -> None:
+        """Count a file that is stored already.
+
+        Raises:
+            OSError: as ``take``.
+        """
+        with self._counts() as (file, counts):
+            _write(file, shard, counts[shard] + room_for(size_bytes))
+
     def give_back(self, shard: int, size_bytes: int) -> None:
         """Count a file no more.
 

@@ -11,6 +11,8 @@ from model.errors import DamagedImage
 from model.opencv import cv2
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cv2.typing import MatLike
 
     from contract.image_header.header import Size
@@ -20,13 +22,14 @@ LONGEST_SIDE_PX = 4096  # a phone's photo stays as large as it is
 JPEG_QUALITY = 90
 FEW_COLOURS = 256  # drawings and screenshots: a PNG is exact, and smaller
 _LOOKED_AT_FIRST = 20_000  # pixels, by which nearly every photo is told from a drawing
+_PIECE = 1 << 20  # pixels that are counted at once
 _LARGEST_REDUCTION = 8
 
 
-def clean_copy(image: bytes, decoder: Decoder) -> bytes:
+def clean_copy(image: bytes, decoder: Decoder, on_progress: Callable[[], None] = lambda: None) -> bytes:
     """A PNG of a picture with few colours, a JPEG of any other; no side is longer than ``LONGEST_SIDE_PX``.
 
-    What is there of a damaged picture is shown.
+    What is there of a damaged picture is shown. ``on_progress`` is called between two tries to decode it.
 
     Raises:
         DamagedImage, UnsupportedImage, TooManyPixels: as ``Decoder.decode`` does.
@@ -35,6 +38,7 @@ def clean_copy(image: bytes, decoder: Decoder) -> bytes:
     try:
         pixels = decode(strict=True)
     except DamagedImage:
+        on_progress()
         pixels = decode(strict=False)
     pixels = _within_bounds(pixels)
     if _has_few_colours(pixels):
@@ -59,15 +63,18 @@ def _within_bounds(pixels: MatLike) -> MatLike:
 
 def _has_few_colours(pixels: MatLike) -> bool:
     flat = pixels.reshape(-1, 3)
-    return _colours(flat[:: max(1, len(flat) // _LOOKED_AT_FIRST)]) <= FEW_COLOURS and _colours(flat) <= FEW_COLOURS
+    colours = _colours(flat[:: max(1, len(flat) // _LOOKED_AT_FIRST)])
+    for start in range(0, len(flat), _PIECE):
+        if len(colours) > FEW_COLOURS:
+            return False
+        colours |= _colours(flat[start : start + _PIECE])
+    return len(colours) <= FEW_COLOURS
 
 
-def _colours(pixels: MatLike) -> int:
-    """How many there are in uint8 pixels of shape (n, 3)."""
-    seen = np.zeros(1 << 24, np.bool_)
+def _colours(pixels: MatLike) -> set[int]:
+    """Of uint8 pixels of shape (n, 3), each as a number."""
     blue, green, red = (pixels[:, channel].astype(np.uint32) for channel in range(3))
-    seen[blue << 16 | green << 8 | red] = True
-    return int(np.count_nonzero(seen))
+    return set(np.unique(blue << 16 | green << 8 | red).tolist())
 
 
 def _encoded(kind: str, pixels: MatLike, options: tuple[int, ...] = ()) -> bytes:

@@ -43,6 +43,14 @@ class Undecodable(InvalidUpload):
     """The file looks like a picture, but can't be read as one."""
 
 
+class LinkNeeded(ServiceError):
+    """A stored picture was asked for without a link to it, or with one that is not ours."""
+
+
+class LinkExpired(ServiceError):
+    """The link to a stored picture was ours, and is good no longer."""
+
+
 class AdminClosed(ServiceError):
     """No admin key is set, so the operator's pages are closed."""
 

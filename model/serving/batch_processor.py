@@ -117,8 +117,7 @@ class BatchProcessor:
         for key, picture in pictures.items():
             if self._copier is None:
                 raise RuntimeError("this worker makes no copies")
-            outcomes[key] = self._copier.copy(picture)
-            self._lease.progress()
+            outcomes[key] = self._copier.copy(picture, self._lease.progress)
         return outcomes
 
 

@@ -11,6 +11,8 @@ from model.clean_copy import clean_copy
 from model.errors import PictureError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from contract.copy_store import CopyStore
     from contract.image_store import ImageStore
     from model.decode import Decoder
@@ -30,10 +32,13 @@ class Copier:
         self._copies = copies
         self._decoder = decoder
 
-    def copy(self, picture: str) -> Copied | Failure | Lost:
-        """Make one copy; ``Lost`` if the picture is gone, or its copy can't be stored."""
+    def copy(self, picture: str, on_progress: Callable[[], None]) -> Copied | Failure | Lost:
+        """Make one copy; ``Lost`` if the picture is gone, or its copy can't be stored.
+
+        ``on_progress`` is called between two tries to decode it.
+        """
         try:
-            copy = clean_copy(self._pictures.read(picture), self._decoder)
+            copy = clean_copy(self._pictures.read(picture), self._decoder, on_progress)
             self._copies.put(picture, copy)
         except PictureNotFound:
             return Lost()

@@ -223,7 +223,7 @@ class Settlement:
             pipe.execute()
 
     def _watch(self, pipe: Pipeline, inflight: list[str], ids: list[str]) -> tuple[list[str], set[str]]:
-        """Of the ``inflight`` keys, those that name one of the jobs ``ids``, and of these the deleted; all are watched."""
+        """Of the ``inflight`` keys those that name one of the jobs ``ids``; and the deleted ones of these. All watched."""
         marks = [keys.deleted(job_id) for job_id in ids]
         pipe.watch(*inflight, *marks)  # type: ignore[no-untyped-call]
         found: Any = pipe.mget([*inflight, *marks])
