@@ -5,11 +5,13 @@ Why gevent: docs/decisions/0001-gevent-for-waiting-requests.md.
 
 from __future__ import annotations
 
+import os
 import resource
 from typing import TYPE_CHECKING
 
 from api.metrics.shared_numbers import SharedNumbers
 from api.settings import Settings
+from contract.private_files import UMASK
 from contract.settings import load_settings
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from gunicorn.http.message import Request
     from gunicorn.workers.base import Worker
 
+os.umask(UMASK)
 _settings = load_settings(Settings)
 
 BODY_SILENCE_S = 30.0
@@ -44,6 +47,7 @@ def pre_request(_worker: Worker, request: Request) -> None:
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_concurrency
+umask = UMASK
 worker_class = "api.server.worker.BoundedWorker"
 worker_connections = (
     2 * _settings.max_in_flight

@@ -54,7 +54,10 @@ def _read(path: Path) -> bytes | None:
 
 
 def _make(path: Path) -> bytes:
-    """A new secret or, if another process was faster, that one's: a complete file appears by a link, which fails then."""
+    """A new secret or, if another process was faster, that one's.
+
+    The complete file appears by a link, which fails if there is one already.
+    """
     make_folder(path.parent)
     part = path.with_name(f".{path.name}-{uuid4().hex}")
     file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)

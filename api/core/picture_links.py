@@ -60,7 +60,7 @@ class PictureLinks:
         if not hmac.compare_digest(ours.encode(), signature.encode("utf-8", "replace")) or not EXPIRES.fullmatch(
             expires
         ):
-            raise LinkNeeded("this picture is shown to who has a link to it, as answers give one in `display`")
+            raise LinkNeeded("this picture is for who has a link to it: answers have one in `display`")
         left_s = int(expires) - int(self._clock())
         if left_s <= 0:
             raise LinkExpired("this link has expired; send the picture again to get another")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from api.core.errors import InvalidParameter
 from contract.errors import RETRY_LATER_S, BackendDown, StoreFull
 from contract.file_lock import locked
+from contract.private_files import make_folder
 from contract.store_room import free_bytes
 
 if TYPE_CHECKING:

@@ -38,6 +38,8 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     api_errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     api_errors.NotAnImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     api_errors.Undecodable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    api_errors.LinkNeeded: HTTPStatus.FORBIDDEN,
+    api_errors.LinkExpired: HTTPStatus.GONE,
     api_errors.AdminClosed: HTTPStatus.FORBIDDEN,
     api_errors.WrongAdminKey: HTTPStatus.UNAUTHORIZED,
     api_errors.ClientGone: HTTPStatus.BAD_REQUEST,
@@ -55,6 +57,7 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     errors.JobEnded: HTTPStatus.CONFLICT,
     errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.PictureNotFound: HTTPStatus.NOT_FOUND,
+    errors.PictureDeleted: HTTPStatus.GONE,
 }
 
 

@@ -52,7 +52,9 @@ export class Card {
     this.#become("done", about.filter(Boolean).join(" · "));
     this.find(".card-title").textContent = words(best.label);
     this.find(".bars").replaceChildren(...answer.predictions.map(bar));
-    this.find(".thumb").href = `display/${answer.image}`;
+    if (answer.display) {
+      this.find(".thumb").href = answer.display; // a link that expires; none if the service keeps no pictures
+    }
     this.find(".thumb img").alt = `${this.name}, full size`;
     const fields = this.find(".report-form").elements;
     fields.filename.value = answer.image;

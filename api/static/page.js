@@ -133,7 +133,9 @@ put(
   remembered().map(({ name, answer }) => {
     const card = new Card(name);
     card.done(answer);
-    card.show(`display/${answer.image}`);
+    if (answer.display) {
+      card.show(answer.display);
+    }
     return card;
   }),
   "append",

@@ -5,7 +5,6 @@ The operator's pages need one key, and are never stored by a browser or proxy.
 
 from __future__ import annotations
 
-import hmac
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,7 +18,9 @@ from api.feedback.filter import ReportFilter
 from api.feedback.log import FeedbackLog, csv_row
 from api.feedback.reader import StoredReport, StoredReports
 from api.feedback.training_set import training_set
+from api.http.admin_key import is_admin
 from api.http.html import in_words
+from api.http.picture_address import address_of
 from api.http.problems import Problems
 from api.http.stored_picture import picture_response
 from api.services import Services
@@ -45,10 +46,9 @@ def _require_key() -> None:
         AdminClosed: no key is set.
         WrongAdminKey: the request has another key, or none.
     """
-    key = Services.current().settings.admin_api_key.get_secret_value()
-    if not key:
+    if not Services.current().settings.admin_api_key.get_secret_value():
         raise AdminClosed("set ADMIN_API_KEY to open the admin pages")
-    if not hmac.compare_digest(_sent_key().encode(), key.encode()):
+    if not is_admin():
         raise WrongAdminKey("this page needs the admin key")
 
 
@@ -140,7 +140,7 @@ def _address(name: str) -> str | None:
     """The picture's address, or None if it is gone."""
     services = Services.current()
     if name in services.store:
-        return url_for("pages.display", name=name)
+        return address_of(name)
     return url_for("admin.picture", name=name) if name in services.reported else None
 
 
@@ -166,11 +166,3 @@ def _download(content: Iterator[bytes], content_type: str, ending: str) -> Respo
     name = f"feedback-{datetime.now(UTC):%Y-%m-%d}.{ending}"
     response.headers.set("Content-Disposition", "attachment", filename=name)
     return response
-
-
-def _sent_key() -> str:
-    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return credentials.strip()  # taken as it is: Werkzeug reads a token with "=" in it as a list of parameters
-    basic = request.authorization
-    return (basic.password or "") if basic is not None and basic.type == "basic" else ""

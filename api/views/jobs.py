@@ -10,6 +10,7 @@ from flask import Blueprint, jsonify, request, url_for
 
 from api.core.errors import InvalidParameter
 from api.http.parameters import Wanted, inferred
+from api.http.picture_address import address_of
 from api.http.sender import current_client
 from api.http.upload import Upload
 from api.services import Services
@@ -98,10 +99,11 @@ def idempotency_key() -> str | None:
 def _shown(job: AsyncJob) -> Response:
     body: Job = {
         "id": job.id,
+        "image": job.request.picture,
         "state": job.state.value,
         "created": job.created.isoformat(),
         "expires": job.expires.isoformat(),
-        "links": {"self": _address(job)},
+        "links": {"self": _address(job), "display": address_of(job.request.picture)},
     }
     if isinstance(job.outcome, Classification):
         found = job.outcome

@@ -223,7 +223,10 @@ class Settlement:
             pipe.execute()
 
     def _watch(self, pipe: Pipeline, inflight: list[str], ids: list[str]) -> tuple[list[str], set[str]]:
-        """Of the ``inflight`` keys those that name one of the jobs ``ids``; and the deleted ones of these. All watched."""
+        """Of the ``inflight`` keys those that name one of the jobs ``ids``, and which of these are deleted.
+
+        All are watched.
+        """
         marks = [keys.deleted(job_id) for job_id in ids]
         pipe.watch(*inflight, *marks)  # type: ignore[no-untyped-call]
         found: Any = pipe.mget([*inflight, *marks])
