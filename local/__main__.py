@@ -12,6 +12,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contract.private_files import UMASK
 from contract.settings import load_settings
 from local.dotenv_file import inherit
 from local.folder import locked, socket_path
@@ -38,13 +39,14 @@ class StopAsked(Exception):
 
 def main() -> int:
     inherit(Path(".env"))
+    os.umask(UMASK)
     settings = load_settings(Settings)
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, _raise_stop)
     try:
         check(settings)
         with locked(settings) as lock, socket_path(settings) as path:
-            return _run(settings, plan(settings, path, lock), path)
+            return _run(settings, plan(settings, path, lock, os.environ), path)
     except CannotStart as error:
         print(f"Can't start: {error}", file=sys.stderr)
         return 1
@@ -55,7 +57,7 @@ def main() -> int:
 def _run(settings: Settings, parts: Sequence[Part], socket: Path) -> int:
     started = time.monotonic()
     logs = LogFiles(settings.logs_dir, settings.log_mb * 1_000_000, len(parts))
-    supervisor = Supervisor(logs, os.environ)
+    supervisor = Supervisor(logs)
     logs.clear()
     print(f"Starting Valkey, {settings.workers} worker(s) and the API ...", flush=True)
     try:

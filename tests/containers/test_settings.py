@@ -11,7 +11,7 @@ from model.settings import Settings as ModelSettings
 from tests.containers.compose import ROOT
 
 # Fixed inside: the service's name, the ends of the published port, the places of the volumes.
-FIXED = {"REDIS_URL", "HOST", "PORT", "UPLOAD_DIR", "FEEDBACK_DIR"}
+FIXED = {"REDIS_URL", "HOST", "PORT", "UPLOAD_DIR", "COPIES_DIR", "FEEDBACK_DIR"}
 OLDER_NAMES = {"TICKET_TTL_S"}  # of JOB_TTL_S
 
 

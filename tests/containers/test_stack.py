@@ -122,7 +122,7 @@ def test_a_worker_can_not_change_the_models_or_the_uploads(compose):
     for worker in compose.containers("model"):
         writable = {mount["Destination"]: mount["RW"] for mount in worker["Mounts"] if mount["Type"] == "volume"}
 
-        assert writable == {"/app/models": False, "/app/data/uploads": False}
+        assert writable == {"/app/models": False, "/app/data/uploads": False, "/app/data/copies": True}
 
 
 def test_only_the_api_can_be_reached_and_the_workers_reach_nothing_outside(compose):

@@ -35,6 +35,7 @@ class Api:
             **os.environ,
             "REDIS_URL": redis_url,
             "UPLOAD_DIR": str(folder / "uploads"),
+            "COPIES_DIR": str(folder / "copies"),
             "FEEDBACK_DIR": str(folder),
             "PORT": str(port),
             "WEB_CONCURRENCY": str(processes),
