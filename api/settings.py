@@ -120,7 +120,6 @@ class Settings(SharedSettings):
     )
     link_secret: SecretStr = Field(
         SecretStr(""),
-        validate_default=False,
         description="What signs these links, 32 or more characters. Empty: it is read from LINK_SECRET_FILE.",
     )
     link_secret_file: Path | None = Field(
@@ -152,7 +151,7 @@ class Settings(SharedSettings):
     @field_validator("link_secret")
     @classmethod
     def _long_enough(cls, secret: SecretStr) -> SecretStr:
-        if len(secret.get_secret_value()) < SHORTEST_LINK_SECRET:
+        if 0 < len(secret.get_secret_value()) < SHORTEST_LINK_SECRET:
             raise ValueError(f"must be at least {SHORTEST_LINK_SECRET} characters")
         return secret
 

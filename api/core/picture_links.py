@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import re
 import time
 from base64 import urlsafe_b64encode
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from api.core.link_secret import LinkSecret
 
 EXPIRES = re.compile(r"[1-9][0-9]{0,10}")  # in just one way, so that a link can't be written in two
+ROUNDED_TO_S = 60
 PURPOSE = b"display"  # so that no other signature with the same secret is one of these
 
 
@@ -44,8 +46,12 @@ class PictureLinks:
         _ = self._secret.key
 
     def sign(self, picture: str) -> Signature:
-        """Raises BackendDown: as ``prepare``."""
-        expires = int(self._clock()) + self._ttl_s
+        """A link for ``ttl_s`` seconds and up to a minute: within one the same, so that a browser asks once.
+
+        Raises:
+            BackendDown: as ``prepare``.
+        """
+        expires = math.ceil((self._clock() + self._ttl_s) / ROUNDED_TO_S) * ROUNDED_TO_S
         return Signature(expires, self._signature(picture, str(expires)))
 
     def left_s(self, picture: str, expires: str, signature: str) -> int:
