@@ -22,6 +22,7 @@ from api.core.uploads import Uploads
 from api.feedback.deletion import Deletion
 from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
+from api.keys.keyring import Keyring
 from contract.async_jobs import AsyncJobs
 from contract.job_queue import JobQueue
 from contract.private_files import tighten
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from api.settings import Settings
     from contract.image_store import ImageStore
 
+WRONG_KEYS = 10  # that one address may send a process in a minute, before others of it are not even compared
 HELD_SHARE = 0.25  # of the room for pictures that those of one sender's unfetched jobs may take
 
 
@@ -48,6 +50,8 @@ class Services:
     labels: LabelLookup
     feedback: FeedbackLog
     feedback_rate: SenderRate
+    keyring: Keyring
+    wrong_key_rate: SenderRate
     reported: ReportedPictures
     shown: ShownPictures
     links: PictureLinks
@@ -115,6 +119,8 @@ class Services:
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),
             deletion=Deletion(commands, uploads, reported),
+            keyring=Keyring(settings.api_keys_file, settings.admin_api_key.get_secret_value()),
+            wrong_key_rate=SenderRate(WRONG_KEYS, 60, "too many wrong keys came from this address"),
         )
 
     def tighten_folders(self) -> None:

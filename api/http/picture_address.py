@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from flask import request, url_for
 
-from api.core.errors import LinkNeeded
-from api.http.admin_key import is_admin
+from api.core.errors import KeyMissing, LinkNeeded
+from api.http.caller import identify
+from api.keys.key import Scope
 from api.services import Services
+from api.settings import is_loopback
 
 LINK_FIELDS = ("expires", "signature")
 
@@ -20,7 +22,8 @@ def address_of(picture: str) -> str | None:
     services = Services.current()
     if services.settings.store_uploads == "none":
         return None
-    return url_for("pages.display", name=picture, **services.links.sign(picture)._asdict())
+    signature = services.links.sign(picture)
+    return url_for("pages.display", name=picture, expires=signature.expires, signature=signature.signature)
 
 
 def good_for(picture: str) -> int | None:
@@ -31,10 +34,13 @@ def good_for(picture: str) -> int | None:
     Raises:
         LinkNeeded: it is no link, or not to this picture.
         LinkExpired: it was one.
+        WrongKey, TooManyWrongKeys: it is no link, and its key is not known.
     """
     if any(field in request.args for field in LINK_FIELDS):
         return _left_s(picture)
-    if is_admin() or Services.current().settings.is_on_loopback:
+    services = Services.current()
+    anybodys_here = is_loopback(services.settings.host) and not services.keyring.shut
+    if anybodys_here or _is_admin():
         return None
     raise LinkNeeded("this picture is for who has a link to it: answers have one in `display`")
 
@@ -44,9 +50,19 @@ def may_delete(picture: str) -> None:
 
     Raises:
         LinkNeeded, LinkExpired: the current request has no link, or no good one, and is no operator's.
+        WrongKey, TooManyWrongKeys: it has no link, and its key is not known.
     """
-    if not is_admin():
+    if any(field in request.args for field in LINK_FIELDS):
         _left_s(picture)
+    elif not _is_admin():
+        raise LinkNeeded("this picture is for who has a link to it: answers have one in `display`")
+
+
+def _is_admin() -> bool:
+    try:
+        return identify().may(Scope.ADMIN)
+    except KeyMissing:
+        return False
 
 
 def _left_s(picture: str) -> int:
