@@ -34,7 +34,7 @@ def good_for(picture: str) -> int | None:
     Raises:
         LinkNeeded: it is no link, or not to this picture.
         LinkExpired: it was one.
-        WrongKey, TooManyWrongKeys: it is no link, and its key is not known.
+        KeyMissing, WrongKey, TooManyWrongKeys: it is no link, and has no key that is known.
     """
     if any(field in request.args for field in LINK_FIELDS):
         return _left_s(picture)
@@ -50,7 +50,7 @@ def may_delete(picture: str) -> None:
 
     Raises:
         LinkNeeded, LinkExpired: the current request has no link, or no good one, and is no operator's.
-        WrongKey, TooManyWrongKeys: it has no link, and its key is not known.
+        KeyMissing, WrongKey, TooManyWrongKeys: it has no link, and no key that is known.
     """
     if any(field in request.args for field in LINK_FIELDS):
         _left_s(picture)
@@ -59,9 +59,12 @@ def may_delete(picture: str) -> None:
 
 
 def _is_admin() -> bool:
+    """Raises KeyMissing: nothing was sent, and the service is shut."""
     try:
         return identify().may(Scope.ADMIN)
     except KeyMissing:
+        if Services.current().keyring.shut:
+            raise
         return False
 
 

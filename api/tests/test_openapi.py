@@ -110,7 +110,12 @@ def application(settings: Settings, act: str = "", error: Exception | None = Non
 def settings(tmp_path: Path) -> Settings:
     keys = tmp_path / "keys"
     replace_line(keys, "all", line_of(Key("all", digest_of(KEY), frozenset(Scope))))
-    return Settings(upload_dir=tmp_path / "uploads", feedback_dir=tmp_path / "feedback", api_keys_file=keys)
+    return Settings(
+        upload_dir=tmp_path / "uploads",
+        copies_dir=tmp_path / "copies",
+        feedback_dir=tmp_path / "feedback",
+        api_keys_file=keys,
+    )
 
 
 @pytest.fixture
