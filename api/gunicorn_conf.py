@@ -10,10 +10,12 @@ import resource
 import sys
 from typing import TYPE_CHECKING
 
+from api.core.link_secret import LinkSecret
 from api.keys.key_file import BadKeyFile
 from api.keys.keyring import Keyring
 from api.metrics.shared_numbers import SharedNumbers
 from api.settings import Settings
+from contract.errors import BackendDown
 from contract.private_files import UMASK
 from contract.settings import EXIT_BAD_SETTINGS, load_settings
 
@@ -29,6 +31,11 @@ try:  # here, because gunicorn would start a process that ends at once again and
     Keyring(_settings.api_keys_file, _settings.admin_api_key.get_secret_value())
 except BadKeyFile as _error:
     print(f"API_KEYS_FILE={_settings.api_keys_file}: {_error}", file=sys.stderr)  # noqa: T201
+    raise SystemExit(EXIT_BAD_SETTINGS) from _error
+try:  # of all its processes only one has to make it
+    _ = LinkSecret(_settings.link_secret.get_secret_value(), _settings.link_secret_path).key
+except BackendDown as _error:
+    print(_error.cause, file=sys.stderr)  # noqa: T201
     raise SystemExit(EXIT_BAD_SETTINGS) from _error
 
 BODY_SILENCE_S = 30.0

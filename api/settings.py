@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
+from api.core.link_secret import SHORTEST
 from contract.settings import SharedSettings
 
 
@@ -31,7 +32,6 @@ def _networks(value: Any) -> Any:
 
 BEFORE_SUBMITTING_S = 60.0  # beyond a request's deadline: Redis' own timeouts, clocks that differ, RENEWED_AFTER_S
 REPORTABLE_FOR_S = 600.0  # that a picture stays after its answer, if only reported ones are kept
-SHORTEST_LINK_SECRET = 32
 StoreUploads = Literal["all", "feedback", "none"]
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
@@ -180,8 +180,8 @@ class Settings(SharedSettings):
     @field_validator("link_secret")
     @classmethod
     def _long_enough(cls, secret: SecretStr) -> SecretStr:
-        if 0 < len(secret.get_secret_value()) < SHORTEST_LINK_SECRET:
-            raise ValueError(f"must be at least {SHORTEST_LINK_SECRET} characters")
+        if 0 < len(secret.get_secret_value()) < SHORTEST:
+            raise ValueError(f"must be at least {SHORTEST} characters")
         return secret
 
     @property

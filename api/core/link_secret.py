@@ -8,13 +8,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from api.settings import SHORTEST_LINK_SECRET
 from contract.errors import RETRY_LATER_S, BackendDown
 from contract.private_files import FILE_MODE, make_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+SHORTEST = 32  # characters
 RANDOM_BYTES = 32
 
 
@@ -48,8 +48,8 @@ def _read(path: Path) -> bytes | None:
         key = path.read_bytes().strip()
     except FileNotFoundError:
         return None
-    if len(key) < SHORTEST_LINK_SECRET:
-        raise ValueError(f"the file holds no secret of {SHORTEST_LINK_SECRET} or more characters")
+    if len(key) < SHORTEST:
+        raise ValueError(f"the file holds no secret of {SHORTEST} or more characters")
     return key
 
 

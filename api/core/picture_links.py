@@ -41,15 +41,11 @@ class PictureLinks:
         self._ttl_s = ttl_s
         self._clock = clock
 
-    def prepare(self) -> None:
-        """Raises BackendDown: there is no secret, and none can be made."""
-        _ = self._secret.key
-
     def sign(self, picture: str) -> Signature:
         """A link for ``ttl_s`` seconds and up to a minute: within one the same, so that a browser asks once.
 
         Raises:
-            BackendDown: as ``prepare``.
+            BackendDown: there is no secret, and none can be made.
         """
         expires = math.ceil((self._clock() + self._ttl_s) / ROUNDED_TO_S) * ROUNDED_TO_S
         return Signature(expires, self._signature(picture, str(expires)))
@@ -60,7 +56,7 @@ class PictureLinks:
         Raises:
             LinkNeeded: it is not one of ours.
             LinkExpired: it was.
-            BackendDown: as ``prepare``.
+            BackendDown: as ``sign``.
         """
         ours = self._signature(picture, expires)
         if not hmac.compare_digest(ours.encode(), signature.encode("utf-8", "replace")) or not EXPIRES.fullmatch(
