@@ -250,7 +250,7 @@ class JobQueue:
         If it is already wanted for longer, that is not shortened.
 
         Returns:
-            Whether the job still exists, and can be waited for.
+            Whether the job still exists, its picture was not deleted, and it can be waited for.
 
         Raises:
             BackendDown: Redis does not answer.
@@ -261,8 +261,9 @@ class JobQueue:
             pipe.pexpire(key, milliseconds, nx=True)
             pipe.pexpire(key, milliseconds, gt=True)
             pipe.exists(keys.rq_job(job_id))
-            counted, *_, exists = pipe.execute(raise_on_error=False)
-        return bool(exists) and not isinstance(counted, Exception)  # otherwise somebody has written on the key
+            pipe.exists(keys.deleted(job_id))
+            counted, *_, exists, deleted = pipe.execute(raise_on_error=False)
+        return bool(exists) and not deleted and not isinstance(counted, Exception)  # else somebody wrote on the key
 
     def leave(self, job_id: str) -> None:
         """Wait for a job no longer. When the last of those who waited has left, it is dropped once its turn comes.
