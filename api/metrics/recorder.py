@@ -39,7 +39,7 @@ REASONS = {
     OverShare: "over_share",
 }
 BULK_FOR: tuple[BulkReason, ...] = ("costly", "crowding")
-DELETED_FOR: tuple[Reason, ...] = ("room", "age", "refused")
+DELETED_FOR: tuple[Reason, ...] = ("room", "age", "refused", "done", "asked")
 
 
 class Metrics:
