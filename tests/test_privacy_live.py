@@ -27,7 +27,7 @@ TURNED_RIGHT = 6  # EXIF's number for a photo to be turned by a quarter
 
 
 def photo(seed: int) -> bytes:
-    """As phones write it: lying on its side, with the place where it was taken. If upright, blue is above, red below."""
+    """As phones write it: on its side, with the place where it was taken. If upright, blue is above, red below."""
     lying = Image.new("RGB", (96, 64), (200, seed, 0))
     lying.paste((0, seed, 200), (0, 0, 48, 64))
     exif = Image.Exif()

@@ -175,12 +175,13 @@ class Inference:
         """
         deadline = self._deadline()
         with self._admission.place(client.sender):
-            stored = [
-                image if isinstance(image, ServiceError) else _attempt(partial(self._store, image, client))
-                for image in images
-            ]
-            pictures = {entry.name: entry for entry in stored if isinstance(entry, _Stored)}
+            stored: list[_Stored | ServiceError] = []
             try:
+                stored.extend(
+                    image if isinstance(image, ServiceError) else _attempt(partial(self._store, image, client))
+                    for image in images
+                )
+                pictures = {entry.name: entry for entry in stored if isinstance(entry, _Stored)}
                 ended = self._answer_all(pictures, client, deadline, strict=strict)
             finally:
                 self._uploads.finished(*(entry.name for entry in stored if isinstance(entry, _Stored)))
