@@ -10,12 +10,11 @@ import resource
 import sys
 from typing import TYPE_CHECKING
 
-from api.core.link_secret import LinkSecret
+from api.core.link_secret import LinkSecret, NoLinkSecret
 from api.keys.key_file import BadKeyFile
 from api.keys.keyring import Keyring
 from api.metrics.shared_numbers import SharedNumbers
 from api.settings import Settings
-from contract.errors import BackendDown
 from contract.private_files import UMASK
 from contract.settings import EXIT_BAD_SETTINGS, load_settings
 
@@ -34,8 +33,8 @@ except BadKeyFile as _error:
     raise SystemExit(EXIT_BAD_SETTINGS) from _error
 try:  # of all its processes only one has to make it
     _ = LinkSecret(_settings.link_secret.get_secret_value(), _settings.link_secret_path).key
-except BackendDown as _error:
-    print(_error.cause, file=sys.stderr)  # noqa: T201
+except NoLinkSecret as _error:
+    print(_error, file=sys.stderr)  # noqa: T201
     raise SystemExit(EXIT_BAD_SETTINGS) from _error
 
 BODY_SILENCE_S = 30.0

@@ -8,14 +8,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from contract.errors import RETRY_LATER_S, BackendDown
+from api.settings import SHORTEST_LINK_SECRET
 from contract.private_files import FILE_MODE, make_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SHORTEST = 32  # characters
 RANDOM_BYTES = 32
+
+
+class NoLinkSecret(Exception):
+    """There is none, and none can be made; the message names the file, and is for an operator."""
 
 
 class LinkSecret:
@@ -32,13 +35,12 @@ class LinkSecret:
 
     @property
     def key(self) -> bytes:
-        """Raises BackendDown: there is none, and none can be made; the cause is for the log."""
+        """Raises NoLinkSecret: there is none, and none can be made."""
         if not self._key:
             try:
                 self._key = _read(self._path) or _make(self._path)
             except (OSError, ValueError) as error:
-                why = "links to pictures can't be signed at the moment"
-                raise BackendDown(why, RETRY_LATER_S, cause=f"LINK_SECRET_FILE={self._path}: {error}") from error
+                raise NoLinkSecret(f"LINK_SECRET_FILE={self._path}: {error}") from error
         return self._key
 
 
@@ -48,8 +50,8 @@ def _read(path: Path) -> bytes | None:
         key = path.read_bytes().strip()
     except FileNotFoundError:
         return None
-    if len(key) < SHORTEST:
-        raise ValueError(f"the file holds no secret of {SHORTEST} or more characters")
+    if len(key) < SHORTEST_LINK_SECRET:
+        raise ValueError(f"the file holds no secret of {SHORTEST_LINK_SECRET} or more characters")
     return key
 
 

@@ -11,6 +11,8 @@ from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, NamedTuple
 
 from api.core.errors import LinkExpired, LinkNeeded
+from api.core.link_secret import NoLinkSecret
+from contract.errors import RETRY_LATER_S, BackendDown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,4 +72,11 @@ class PictureLinks:
 
     def _signature(self, picture: str, expires: str) -> str:
         message = b"\n".join((PURPOSE, picture.encode("utf-8", "replace"), expires.encode("utf-8", "replace")))
-        return urlsafe_b64encode(hmac.digest(self._secret.key, message, hashlib.sha256)).rstrip(b"=").decode()
+        return urlsafe_b64encode(hmac.digest(self._key(), message, hashlib.sha256)).rstrip(b"=").decode()
+
+    def _key(self) -> bytes:
+        try:
+            return self._secret.key
+        except NoLinkSecret as error:
+            why = "links to pictures can't be signed at the moment"
+            raise BackendDown(why, RETRY_LATER_S, cause=str(error)) from error

@@ -40,9 +40,9 @@ def test_what_is_stored_is_for_its_owner_alone_whatever_the_umask(tmp_path):
 def test_folders_that_an_older_version_left_open_are_closed(tmp_path):
     shard = tmp_path / "uploads" / "ab"
     shard.mkdir(parents=True)
-    (tmp_path / "elsewhere").mkdir(mode=0o755)
+    (tmp_path / "elsewhere").mkdir()
     (tmp_path / "uploads" / "cd").symlink_to(tmp_path / "elsewhere")
-    for path in (shard, shard.parent):
+    for path in (shard, shard.parent, tmp_path / "elsewhere"):
         path.chmod(0o755)
     tighten([shard.parent, tmp_path / "missing"])
 
