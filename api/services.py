@@ -19,6 +19,8 @@ from api.core.retention import Retention
 from api.core.sender_rate import SenderRate
 from api.core.shown_pictures import ShownPictures
 from api.core.uploads import Uploads
+from api.core.usage import Usage
+from api.core.usage_report import UsageReports
 from api.feedback.deletion import Deletion
 from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
@@ -56,6 +58,8 @@ class Services:
     shown: ShownPictures
     links: PictureLinks
     deletion: Deletion
+    usage: Usage
+    usage_reports: UsageReports
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -70,6 +74,8 @@ class Services:
         )
         queue = JobQueue(commands, connect_for_waiting(settings.redis_url))
         live_workers = LiveWorkers(commands, queue, bulk_share=settings.bulk_share)
+        usage = Usage(settings.web_concurrency)
+        queue.send_too, live_workers.send_too = usage.send_due, usage.send_all
         admission = Admission(live_workers, max_in_flight=settings.max_in_flight)
         inference = Inference(settings, uploads=uploads, queue=queue, live_workers=live_workers, admission=admission)
         async_inference = AsyncInference(
@@ -119,6 +125,8 @@ class Services:
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),
             deletion=Deletion(commands, uploads, reported),
+            usage=usage,
+            usage_reports=UsageReports(commands, usage.send_all),
             keyring=Keyring(settings.api_keys_file, settings.admin_api_key.get_secret_value()),
             wrong_key_rate=SenderRate(WRONG_KEYS, 60, "too many wrong keys came from this address"),
         )
