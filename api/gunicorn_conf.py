@@ -6,13 +6,17 @@ Why gevent: docs/decisions/0001-gevent-for-waiting-requests.md.
 from __future__ import annotations
 
 import resource
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 from api.metrics.shared_numbers import SharedNumbers
+from api.server.certificate import BadCertificate, Certificate
 from api.settings import Settings
-from contract.settings import load_settings
+from contract.settings import EXIT_BAD_SETTINGS, load_settings
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from gunicorn.arbiter import Arbiter
     from gunicorn.http.message import Request
     from gunicorn.workers.base import Worker
@@ -30,6 +34,33 @@ if _soft < _needed:
     resource.setrlimit(
         resource.RLIMIT_NOFILE, (_needed if _hard == resource.RLIM_INFINITY else min(_hard, _needed), _hard)
     )
+
+_certificate = None
+if _settings.tls_cert_file and _settings.tls_key_file:
+    certfile, keyfile = str(_settings.tls_cert_file), str(_settings.tls_key_file)  # gunicorn knows that it is HTTPS
+    try:
+        _certificate = Certificate(_settings.tls_cert_file, _settings.tls_key_file)
+    except BadCertificate as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        raise SystemExit(EXIT_BAD_SETTINGS) from error
+
+
+def ssl_context(_config: Any, _default: Any) -> SSLContext:
+    """What a new process serves with."""
+    assert _certificate is not None  # gunicorn asks only if there is a certfile
+    return _certificate.context
+
+
+def on_reload(arbiter: Arbiter) -> None:
+    """At a SIGHUP, before the new processes start: these serve with what the files hold by now, if it can be used."""
+    if _certificate is None:
+        return
+    try:
+        _certificate.renew()
+    except BadCertificate as error:
+        arbiter.log.error("the certificate in use stays: %s", error)  # noqa: TRY400  # its message says it all
+    else:
+        arbiter.log.info("the certificate was read again")
 
 
 def pre_fork(arbiter: Arbiter, worker: Worker) -> None:

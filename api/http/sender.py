@@ -29,7 +29,7 @@ def current_client() -> Client:
     connection = request.environ.get("gunicorn.socket")
     if connection is None:
         return Client(sender)
-    return Client(sender, partial(watched, connection.fileno(), Metrics.current().count_abandoned))
+    return Client(sender, partial(watched, connection, Metrics.current().count_abandoned))
 
 
 def sender_of(environ: WSGIEnvironment, trusted_proxies: Networks) -> str:
