@@ -345,7 +345,7 @@ def test_a_new_certificate_is_served_after_a_hang_up_signal_and_one_that_can_not
 def test_make_run_says_https_and_waits_for_it(tmp_path):
     pair = certificate.make(tmp_path)
     with Stack(tmp_path / "data", WORKERS="1", **pair.settings) as stack:
-        health = requests.get(f"{stack.url}/health", timeout=TIMEOUT_S, verify=pair.cert_file)
+        health = requests.get(f"{stack.url}/health", timeout=TIMEOUT_S, verify=str(pair.cert_file))
         healthy = subprocess.run(
             [sys.executable, "-m", "api.healthcheck"], cwd=ROOT, env=stack.environment, check=False, timeout=TIMEOUT_S
         )
