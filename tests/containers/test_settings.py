@@ -10,8 +10,8 @@ from api.settings import Settings as ApiSettings
 from model.settings import Settings as ModelSettings
 from tests.containers.compose import ROOT
 
-# Fixed inside: the service's name, the ends of the published port, the places of the volumes.
-FIXED = {"REDIS_URL", "HOST", "PORT", "UPLOAD_DIR", "FEEDBACK_DIR"}
+# Fixed inside: the service's name, the ends of the published port, the places of the volumes; the proxy has the TLS.
+FIXED = {"REDIS_URL", "HOST", "PORT", "UPLOAD_DIR", "FEEDBACK_DIR", "TLS_CERT_FILE", "TLS_KEY_FILE"}
 OLDER_NAMES = {"TICKET_TTL_S"}  # of JOB_TTL_S
 
 
@@ -20,7 +20,7 @@ def test_each_container_is_given_the_settings_that_it_reads_and_no_others(servic
     """A setting that the compose file forgets would silently keep its default."""
     text = (ROOT / "docker-compose.yml").read_text().partition(f"\n  {service}:\n")[2]
     section = re.split(r"\n(?=  \w+:\n|\S)", text, maxsplit=1)[0]
-    passed = set(re.findall(r"^      - ([A-Z_]+)(?:  #.*)?$", section, re.MULTILINE))
+    passed = set(re.findall(r"^      - ([A-Z_]+)(?:=\$\{\1:-\w+\})?(?:  #.*)?$", section, re.MULTILINE))
 
     wanted = {name.upper() for name in settings.model_fields} - FIXED
     assert passed - OLDER_NAMES == wanted
