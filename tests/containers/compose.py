@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shlex
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from model.export.fetch import RESNET50_PACKAGE, cache_folder
 
@@ -51,6 +52,13 @@ class Compose:
         for file in files:
             self._command += ["-f", file]
 
+    def with_override(self, file: str, **environment: str) -> Self:
+        """The same project with another file on top."""
+        other = copy.copy(self)
+        other._command = [*self._command, "-f", file]  # noqa: SLF001
+        other._environment = self._environment | environment  # noqa: SLF001
+        return other
+
     def run(self, *arguments: str, within_s: float = COMMAND_WITHIN_S) -> str:
         """Run one Compose command; returns what it printed.
 
@@ -78,6 +86,27 @@ def inspect(container: str) -> dict[str, Any]:
 
 def execute(container: dict[str, Any], *command: str) -> str:
     return docker("exec", container["Id"], *command)
+
+
+def processes(container: dict[str, Any]) -> list[dict[str, str]]:
+    """What the kernel says of every process in it (``/proc/PID/status``), as seen from inside."""
+    statuses = execute(container, "sh", "-c", "for file in /proc/[0-9]*/status; do cat $file && echo; done 2>/dev/null")
+    lines = [[line.partition(":") for line in status.splitlines()] for status in statuses.strip().split("\n\n")]
+    return [{name: value.strip() for name, _, value in status} for status in lines]
+
+
+def assert_nobody_can_do_more_than_its_work(container: dict[str, Any], user: str) -> None:
+    """An intruder finds a plain user, no capability or way to one, fewer system calls, and nothing to write to."""
+    found = processes(container)
+
+    assert len(found) > 1, "the service's and the one that looks"
+    for process in found:
+        assert set(process["Uid"].split() + process["Gid"].split()) == {user}, process["Name"]
+        assert {int(process[f"Cap{kind}"], 16) for kind in ("Eff", "Prm", "Inh", "Bnd", "Amb")} == {0}
+        assert process["Seccomp"] == "2", "a filter"
+        assert process["NoNewPrivs"] == "1"
+    mounts = [line.split() for line in execute(container, "cat", "/proc/1/mounts").splitlines()]
+    assert ["ro" in options.split(",") for _, place, _, options, *_ in mounts if place == "/"] == [True]
 
 
 def kill_on_the_host(container: dict[str, Any]) -> None:
