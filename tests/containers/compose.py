@@ -55,8 +55,8 @@ class Compose:
     def with_override(self, file: str, **environment: str) -> Self:
         """The same project with another file on top."""
         other = copy.copy(self)
-        other._command = [*self._command, "-f", file]  # noqa: SLF001
-        other._environment = self._environment | environment  # noqa: SLF001
+        other._command = [*self._command, "-f", file]
+        other._environment = self._environment | environment
         return other
 
     def run(self, *arguments: str, within_s: float = COMMAND_WITHIN_S) -> str:
