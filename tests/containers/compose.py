@@ -16,6 +16,7 @@ from model.export.fetch import RESNET50_PACKAGE, cache_folder
 ROOT = Path(__file__).parents[2]
 # One name for every run, so that a second run finds the images of the first, which `down` leaves.
 PROJECT = "image-classifier-test"
+OURS = ("--filter", f"label=com.docker.compose.project={PROJECT}")
 BUILD_AND_START_WITHIN_S = 1800.0
 COMMAND_WITHIN_S = 180.0
 
@@ -70,8 +71,10 @@ class Compose:
     def up(self, *arguments: str) -> None:
         self.run("up", "-d", *arguments, within_s=BUILD_AND_START_WITHIN_S)
 
-    def ids(self, service: str) -> list[str]:
-        return self.run("ps", "-q", service).split()
+    def ids(self, service: str, *, ended: bool = False) -> list[str]:
+        """Of its containers that run, or of those that have ended too; asked of the engine, as Compose takes a second."""
+        labels = ("--filter", f"label=com.docker.compose.service={service}")
+        return docker("ps", "-q", *(["-a"] if ended else []), "--no-trunc", *OURS, *labels).split()
 
     def containers(self, service: str) -> list[dict[str, Any]]:
         """``docker inspect`` of each container of a service."""
@@ -117,9 +120,13 @@ def kill_on_the_host(container: dict[str, Any]) -> None:
 
 def left_over() -> list[str]:
     """Containers, networks and volumes of the project that still exist."""
-    ours = ("--filter", f"label=com.docker.compose.project={PROJECT}")
     listings = (("ps", "-aq"), ("network", "ls", "-q"), ("volume", "ls", "-q"))
-    return [name for listing in listings for name in docker(*listing, *ours).split()]
+    return [name for listing in listings for name in docker(*listing, *OURS).split()]
+
+
+def log(container: str) -> str:
+    """What its processes have written, to either stream."""
+    return _run(["sh", "-c", f"docker logs {container} 2>&1"], COMMAND_WITHIN_S, None)
 
 
 def docker(*arguments: str) -> str:

@@ -116,7 +116,7 @@ def test_a_container_runs_as_a_plain_user_who_can_change_nothing_in_it(compose, 
 
 def test_the_export_which_has_ended_ran_no_less_bounded(compose):
     """It alone of them reads from the internet."""
-    (export,) = (engine.inspect(name) for name in compose.run("ps", "-a", "-q", "export").split())
+    (export,) = map(engine.inspect, compose.ids("export", ended=True))
     host = export["HostConfig"]
 
     assert export["Config"]["User"] == "classifier"
