@@ -72,7 +72,7 @@ class Compose:
         self.run("up", "-d", *arguments, within_s=BUILD_AND_START_WITHIN_S)
 
     def ids(self, service: str, *, ended: bool = False) -> list[str]:
-        """Of its containers that run, or of those that have ended too; asked of the engine, as Compose takes a second."""
+        """Of its running containers, or of the ended ones too; asked of the engine, as Compose takes a second."""
         labels = ("--filter", f"label=com.docker.compose.service={service}")
         return docker("ps", "-q", *(["-a"] if ended else []), "--no-trunc", *OURS, *labels).split()
 
