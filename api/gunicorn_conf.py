@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from api.keys.key_file import BadKeyFile
 from api.keys.keyring import Keyring
 from api.metrics.shared_numbers import SharedNumbers
-from api.server.certificate import BadCertificate, Certificate
 from api.settings import Settings
 from contract.settings import EXIT_BAD_SETTINGS, load_settings
 
@@ -45,12 +44,14 @@ if _soft < _needed:
 
 _certificate = None
 if _settings.tls_cert_file and _settings.tls_key_file:
+    from api.server.certificate import BadCertificate, Certificate  # a service without one does without its code
+
     certfile, keyfile = str(_settings.tls_cert_file), str(_settings.tls_key_file)  # gunicorn knows that it is HTTPS
     try:
         _certificate = Certificate(_settings.tls_cert_file, _settings.tls_key_file)
-    except BadCertificate as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        raise SystemExit(EXIT_BAD_SETTINGS) from error
+    except BadCertificate as _error:
+        print(_error, file=sys.stderr)  # noqa: T201
+        raise SystemExit(EXIT_BAD_SETTINGS) from _error
 
 
 def ssl_context(_config: Any, _default: Any) -> SSLContext:
@@ -61,14 +62,8 @@ def ssl_context(_config: Any, _default: Any) -> SSLContext:
 
 def on_reload(arbiter: Arbiter) -> None:
     """At a SIGHUP, before the new processes start: these serve with what the files hold by now, if it can be used."""
-    if _certificate is None:
-        return
-    try:
-        _certificate.renew()
-    except BadCertificate as error:
-        arbiter.log.error("the certificate in use stays: %s", error)  # noqa: TRY400  # its message says it all
-    else:
-        arbiter.log.info("the certificate was read again")
+    if _certificate is not None:
+        _certificate.renew(arbiter.log)
 
 
 def pre_fork(arbiter: Arbiter, worker: Worker) -> None:

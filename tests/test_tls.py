@@ -206,8 +206,10 @@ def form(picture: bytes) -> bytes:
 def test_an_answer_is_encrypted_and_whoever_reads_it_can_tell_that_it_was_not_cut_off(api, served_with):
     with connect(api, served_with) as connection:
         connection.sendall(LIVEZ)
+        head, _ = everything(connection)
 
-        assert everything(connection)[0].startswith(b"HTTP/1.1 200")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"Strict-Transport-Security: " in head
 
 
 def test_requests_are_served_one_after_the_other_on_one_connection(api, served_with):

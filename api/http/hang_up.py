@@ -8,34 +8,19 @@ too.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from gevent import get_hub, getcurrent
 
 from api.core.errors import ClientGone
+from api.http.sign import Sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from api.http.sign import Watchable
+
 READABLE = 1  # libev's EV_READ
-
-
-class Sign(Enum):
-    """What a connection's other end does."""
-
-    SILENT = auto()
-    SPEAKS = auto()  # there is a next request
-    GONE = auto()  # nothing will ever come from it
-
-
-class Watchable(Protocol):
-    """A connection as the server has it."""
-
-    def fileno(self) -> int: ...
-
-    def look(self) -> Sign:
-        """What the other end does; it must not wait."""
 
 
 @contextmanager

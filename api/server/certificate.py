@@ -13,6 +13,8 @@ from api.server.tls import TlsContext
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gunicorn.glogging import Logger
+
 TURNS = 2  # of each side, until both have shaken hands
 
 
@@ -31,13 +33,14 @@ class Certificate:
         self._files = cert_file, key_file
         self.context = _context(cert_file, key_file)
 
-    def renew(self) -> None:
-        """Read the files again.
-
-        Raises:
-            BadCertificate: they can't be used; ``context`` is as before.
-        """
-        self.context = _context(*self._files)
+    def renew(self, log: Logger) -> None:
+        """Read the files again; if they can't be used, ``context`` stays, and the log says why."""
+        try:
+            self.context = _context(*self._files)
+        except BadCertificate as error:
+            log.error("the certificate in use stays: %s", error)  # noqa: TRY400  # its message says it all
+        else:
+            log.info("the certificate was read again")
 
 
 def _context(cert_file: Path, key_file: Path) -> TlsContext:

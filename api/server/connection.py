@@ -8,7 +8,7 @@ from typing import Any
 from gevent.socket import socket
 from gunicorn.http import errors
 
-from api.http.hang_up import Sign
+from api.http.sign import Sign
 
 HEAD_BYTES = 32_768  # of one request: many connections may be in the middle of theirs
 

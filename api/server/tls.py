@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gevent.socket import socket
 from gevent.ssl import SSLContext, SSLSocket
 
-from api.http.hang_up import Sign
+from api.http.sign import Sign
 from api.server.connection import Counting
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from api.http.linger import linger
 from api.http.problem_document import CONTENT_TYPE, problem_body
+from api.http.security_headers import DATA_POLICY
 from api.server.connection import Connection
 from api.server.peers import Peers
 
@@ -141,7 +142,8 @@ def _answer(connection: Connection | TlsConnection, status: HTTPStatus, detail: 
     body = json.dumps(problem_body(status, detail)).encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {CONTENT_TYPE}\r\n"
-        f"Content-Length: {len(body)}\r\nX-Content-Type-Options: nosniff\r\n{headers}Connection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nX-Content-Type-Options: nosniff\r\nContent-Security-Policy: {DATA_POLICY}\r\n"
+        f"{headers}Connection: close\r\n\r\n"
     )
     with suppress(OSError):
         connection.sendall(head.encode() + body)

@@ -203,6 +203,7 @@ def test_an_upload_that_is_too_large_is_told_so_by_the_api(public):
     response, body = public.ask("/infer", public.key, bytes(20_200_000), "POST", **{"Content-Type": FORM})
 
     assert (response.status, json.loads(body)["status"]) == (413, 413)
+    assert response.headers["Strict-Transport-Security"], "it knows that it was asked over TLS"
 
 
 def test_a_new_certificate_is_served_without_a_restart(public):
