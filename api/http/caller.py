@@ -43,7 +43,7 @@ def current_client() -> Client:
     connection = request.environ.get("gunicorn.socket")
     if connection is None:
         return Client(caller.sender, private=private)
-    is_there = partial(watched, connection.fileno(), Metrics.current().count_abandoned)
+    is_there = partial(watched, connection, Metrics.current().count_abandoned)
     return Client(caller.sender, is_there, private)
 
 
