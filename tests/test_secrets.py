@@ -1,0 +1,182 @@
+"""No key reaches a log, an answer, a metric, Redis, a file or a command line, wherever in a request it stands."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import subprocess
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import psutil
+import pytest
+import requests
+from redis import Redis
+
+from tests.support.stack import ROOT, Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TIMEOUT_S = 60
+PART_CHARACTERS = 12  # of a secret: what a log has cut off is found as well
+RIGHT = "+Admin/Key.aPjzC3wXo9rTqU5vKsN7dL"
+WRONG = "+Wrong/Key.mBhYt4eWi8uZfGx2cVnR6o"
+ROUTES = ("/admin/feedback", "/admin/feedback.csv", "/admin/feedback.zip", "/admin/nothing", "/stats", "/v1/jobs")
+TARGETED = b"%s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n\r\n"
+
+
+def forms(secret: str) -> set[bytes]:
+    """How the beginning or the end of ``secret`` may be written: as it is, in a URL, in hex, in base64."""
+    found = set()
+    for part in (secret[:PART_CHARACTERS], secret[-PART_CHARACTERS:]):
+        plain = part.encode()
+        found |= {plain, quote(part, safe="").encode(), plain.hex().encode(), plain.hex().upper().encode()}
+        for before in range(3):  # three characters of text are four of base64: it begins at one of three places
+            encoded = base64.b64encode(b"\0" * before + plain)[4 if before else 0 : -4]
+            found |= {encoded, encoded.replace(b"+", b"-").replace(b"/", b"_")}
+    return found
+
+
+def secrets_in(text: bytes) -> list[bytes]:
+    return [form for secret in (RIGHT, WRONG) for form in forms(secret) if form in text]
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def places(key: str) -> list[dict[str, dict[str, str]]]:
+    """Arguments of a request that has ``key`` where people and programs put one."""
+    headers = [
+        {"Authorization": f"Bearer {key}"},
+        {"Authorization": f"bearer  {key}"},
+        {"Authorization": key},
+        {"Authorization": f"Token {key}"},
+        {"Authorization": basic("admin", key)},
+        {"Authorization": basic(key, "")},
+        {"Authorization": f"Basic {key}"},
+        {"X-API-Key": key},
+        {"X-API-Key": f"Bearer {key}", "Accept": "text/html"},
+        {"Proxy-Authorization": f"Bearer {key}"},
+        {"Cookie": f"key={key}"},
+        {"Idempotency-Key": key},
+        {"User-Agent": f"curl {key}"},
+    ]
+    return [*({"headers": one} for one in headers), {"params": {"api_key": key, "access_token": key}}]
+
+
+def malformed(key: bytes) -> list[bytes]:
+    """What is no request, with ``key`` in it."""
+    feedback = b"GET /admin/feedback"
+    return [
+        TARGETED % (feedback, b"Authorization Bearer " + key),
+        TARGETED % (feedback, b"Authorization : Bearer " + key),
+        TARGETED % (feedback, b"Authorization: Bearer\r\n " + key),
+        TARGETED % (feedback, b"Authorization: Bearer \0" + key),
+        TARGETED % (feedback, b"Authorization: Bearer " + key + b"\r\nAuthorization: Bearer " + key),
+        TARGETED % (feedback, b"Authorization: Bearer " + 4000 * key),
+        TARGETED % (feedback, b"Authorization: Basic " + base64.b64encode(b"\xff:" + key)),
+        TARGETED % (feedback, key + b": Bearer"),
+        TARGETED % (feedback + b"?key=" + key + b" spaces", b"Accept: */*"),
+        TARGETED % (key + b" /admin/feedback", b"Accept: */*"),
+        TARGETED % (b"GET /stats", b"X-API-Key: " + key + b"\r\nContent-Length: " + key),
+        TARGETED % (b"GET /stats", b"X-API-Key: " + key + b"\r\nTransfer-Encoding: " + key),
+        TARGETED % (b"GET /stats", b"X-API-Key: " + key + b"\r\nExpect: " + key),
+        b"Authorization: Bearer " + key + b"\r\n\r\n",
+    ]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    settings = {"ADMIN_API_KEY": RIGHT, "LOG_LEVEL": "DEBUG", "WORKERS": "1", "LOG_MESSAGES_PER_S": "100000"}
+    with Stack(tmp_path_factory.mktemp("secrets"), **settings) as stack:
+        assert "Ready in" in stack.printed, stack.printed
+        yield stack
+
+
+def answers(stack: Stack) -> Iterator[tuple[str, bytes]]:
+    """Everything that is asked with a key, and what was answered: head and body."""
+    photo = (ROOT / "tests" / "pictures" / "chelsea.jpg").read_bytes()
+    for key in (RIGHT, WRONG):
+        for place in places(key):
+            for route in ROUTES:
+                got = requests.get(stack.url + route, timeout=TIMEOUT_S, **place)  # type: ignore[arg-type]
+                yield f"{route} {place}", repr(got.headers).encode() + got.content
+            got = requests.post(f"{stack.url}/predict", files={"file": photo}, timeout=TIMEOUT_S, **place)  # type: ignore[arg-type]
+            yield f"/predict {place}", repr(got.headers).encode() + got.content
+        for request in malformed(key.encode()):
+            with socket.create_connection(("127.0.0.1", stack.port), timeout=TIMEOUT_S) as connection:
+                connection.sendall(request)
+                connection.shutdown(socket.SHUT_WR)
+                yield repr(request[:200]), b"".join(iter(partial(connection.recv, 65536), b""))
+    for route in ("/metrics", "/stats", "/health", "/openapi.json"):
+        yield route, requests.get(stack.url + route, timeout=TIMEOUT_S).content
+
+
+def stored(stack: Stack) -> Iterator[tuple[str, bytes]]:
+    """Every file below DATA_DIR, with the logs and the queue's log, and all that Redis holds."""
+    for path in stack.data_dir.rglob("*"):
+        if path.is_file():
+            yield str(path), path.read_bytes()
+    (valkey,) = stack.parts("--unixsocket ")
+    words = valkey.cmdline()
+    with Redis(unix_socket_path=words[words.index("--unixsocket") + 1]) as redis:
+        for name in redis.keys():
+            yield f"key {name}", name + redis.dump(name)
+
+
+def command_lines(stack: Stack) -> Iterator[tuple[str, bytes]]:
+    process = psutil.Process(stack.process.pid)
+    for one in (process, *process.children(recursive=True)):
+        yield f"process {one.pid}", " ".join(one.cmdline()).encode()
+
+
+def test_the_forms_of_a_secret_are_found_wherever_it_begins():
+    """The search itself finds what it is for."""
+    for before in ("", "a", "ab", "admin:"):
+        assert secrets_in(base64.b64encode((before + RIGHT).encode()))
+    assert secrets_in(RIGHT.encode().hex().encode())
+    assert secrets_in(f"key={quote(RIGHT, safe='')}".encode())
+    assert secrets_in(f"... {WRONG[:20]}".encode())
+    assert not secrets_in(b"no key in here")
+
+
+@pytest.mark.long
+def test_no_key_is_in_any_answer_log_file_metric_command_line_or_in_redis(running):
+    told = {}
+    statuses = set()
+    for asked, answer in answers(running):
+        told[asked] = secrets_in(answer)
+        statuses.add(answer[:12])
+    for where, content in (*stored(running), *command_lines(running)):
+        told[where] = secrets_in(content)
+    logged = "".join(path.read_text() for path in running.data_dir.glob("logs/*"))
+
+    assert {where: found for where, found in told.items() if found} == {}
+    assert "DEBUG" in logged  # the level was what it was asked to be
+    assert logged.count("not a request") > len(malformed(b""))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ADMIN_API_KEY", f"{RIGHT} with a space"),
+        ("REDIS_URL", f"http://:{RIGHT}@127.0.0.1/0"),
+        ("REDIS_URL", f"redis:/:{RIGHT}@127.0.0.1/0"),
+        ("REDIS_URL", f"redis://user:{RIGHT}@127.0.0.1/0"),  # the slash in it ends the host, and what follows is no port
+    ],
+)
+def test_a_setting_that_is_wrong_is_named_without_the_secret_in_it(tmp_path, name, value):
+    stack = Stack(tmp_path, **{name: value})
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:api.gunicorn_conf", "api.wsgi:app"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=stack.environment, capture_output=True, timeout=TIMEOUT_S, check=False
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{name}=".encode())
+    assert secrets_in(done.stdout + done.stderr) == []
