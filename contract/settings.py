@@ -52,7 +52,7 @@ class SharedSettings(PictureSettings):
         from redis.connection import parse_url  # noqa: PLC0415  # who classifies without a queue does without it
 
         try:
-            parse_url(url)
+            parse_url(url)  # type: ignore[no-untyped-call]  # redis-py has no type for it
         except ValueError:
             raise ValueError("is no URL of Redis (in a password, write each sign that URLs use as %XX)") from None
         return url

@@ -123,7 +123,7 @@ def stored(stack: Stack) -> Iterator[tuple[str, bytes]]:
             yield str(path), path.read_bytes()
     api, *_ = stack.parts("gunicorn")
     with Redis.from_url(api.environ()["REDIS_URL"]) as redis:
-        for name in redis.keys():
+        for name in redis.scan_iter():
             yield f"key {name}", name + redis.dump(name)
 
 
