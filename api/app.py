@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from api.http.access import require_key
 from api.http.form_parser import FormRequest
 from api.http.problems import Problems
 from api.http.response_headers import add_security_headers
@@ -28,6 +29,7 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
     services.install(app)
     for view in (pages, predict, infer, jobs, feedback, health, stats, admin, openapi):
         app.register_blueprint(view.bp)
+    app.before_request(require_key)
     app.after_request(add_security_headers)
     app.after_request(discard_after)
     metrics = Metrics.install(app, shared_numbers or SharedNumbers())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,14 @@ from contract.settings import SharedSettings
 
 def _switch(value: Any) -> Any:
     return {"on": True, "off": False}.get(value, value) if isinstance(value, str) else value
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there; of a name but ``localhost`` nobody knows."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _networks(value: Any) -> Any:
@@ -39,6 +47,15 @@ class Settings(SharedSettings):
     )
     feedback_per_hour: int = Field(
         60, ge=1, description="Reports that one API process takes from one sender in an hour."
+    )
+    api_keys_file: Path | None = Field(
+        None,
+        description="File of the keys that senders need, made by python -m api.keys. Empty: there are none.",
+    )
+    allow_anonymous: Annotated[bool, BeforeValidator(_switch)] = Field(
+        False,
+        validate_default=True,
+        description="on: without API_KEYS_FILE, all who reach HOST may send; off: that is refused but for loopback.",
     )
     admin_api_key: SecretStr = Field(
         SecretStr(""),
@@ -119,6 +136,19 @@ class Settings(SharedSettings):
         if top_k > most:
             raise ValueError(f"must be at most TOP_K_MAX, which is {most}")
         return top_k
+
+    @field_validator("allow_anonymous")
+    @classmethod
+    def _open_only_on_purpose(cls, allowed: bool, others: ValidationInfo) -> bool:
+        host, keys = others.data.get("host", ""), others.data.get("api_keys_file")
+        if allowed and keys is not None:
+            raise ValueError("nobody is anonymous where API_KEYS_FILE is set: set one of them only")
+        if not (allowed or keys is not None or is_loopback(host)):
+            raise ValueError(
+                f"HOST={host} can be reached from other machines, and everybody there could use the service: "
+                "set API_KEYS_FILE (docs/keys.md), or ALLOW_ANONYMOUS=on if that is what you want"
+            )
+        return allowed
 
     @field_validator("admin_api_key")
     @classmethod
