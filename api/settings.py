@@ -50,7 +50,7 @@ class Settings(SharedSettings):
     )
     api_keys_file: Path | None = Field(
         None,
-        description="File of the keys that senders need, made by python -m api.keys. Empty: there are none.",
+        description="File of the keys that senders need, made by api.keys (docs/keys.md). Empty: there are none.",
     )
     allow_anonymous: Annotated[bool, BeforeValidator(_switch)] = Field(
         False,
