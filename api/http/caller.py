@@ -85,10 +85,13 @@ def _address() -> str:
 
 
 def _sent_key() -> str:
+    own = request.headers.get("X-API-Key", "").strip()
+    if own:  # before the other, which a proxy with passwords of its own may have passed on
+        return own
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip()  # taken as it is: Werkzeug reads a token with "=" in it as a list of parameters
     basic = request.authorization
     if basic is not None and basic.type == "basic":
         return basic.password or ""
-    return request.headers.get("X-API-Key", "").strip()
+    return ""

@@ -112,9 +112,10 @@ def test_what_is_refused_is_told_in_the_one_shape(service):
         bearer(secret_of(Scope.JOBS)),
         {"Authorization": f"bearer   {secret_of(Scope.JOBS)} "},
         {"X-API-Key": secret_of(Scope.JOBS)},
+        {"X-API-Key": secret_of(Scope.JOBS), "Authorization": "Basic b2Y6cHJveHk="},
         {"Authorization": "Basic " + base64.b64encode(f"who:{secret_of(Scope.JOBS)}".encode()).decode()},
     ],
-    ids=["bearer", "bearer with spaces", "header", "basic"],
+    ids=["bearer", "bearer with spaces", "header", "header beside a proxy's password", "basic"],
 )
 def test_a_key_is_sent_in_any_of_three_ways(service, headers):
     assert service.get(f"/v1/jobs/{'0' * 32}", headers=headers).status_code == 503  # no Redis is there
