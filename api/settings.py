@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
+from api.core.host_names import checked_name
+from api.core.web_origins import checked_origin
 from contract.settings import SharedSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _switch(value: Any) -> Any:
@@ -25,11 +30,16 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _networks(value: Any) -> Any:
+def _listed(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _each(check: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(lambda texts: tuple(map(check, texts)))
+
+
 Networks = tuple[IPv4Network | IPv6Network, ...]
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(SharedSettings):
@@ -62,9 +72,20 @@ class Settings(SharedSettings):
         validate_default=False,
         description="Key to /admin, 16 or more printable ASCII characters. Empty: /admin is closed.",
     )
-    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_networks)] = Field(
+    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_listed)] = Field(
         (),
         description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed, commas between.",
+    )
+    allowed_hosts: Annotated[Texts, _each(checked_name)] = Field(
+        (),
+        description=(
+            "Names by which clients call this service, commas between, beside localhost, HOST and addresses; "
+            ".example.org: and all names below it; *: any."
+        ),
+    )
+    cors_origins: Annotated[Texts, _each(checked_origin)] = Field(
+        (),
+        description="Origins whose pages may use the API, as https://app.example.org, commas between; never /admin.",
     )
     request_timeout_s: float = Field(30, gt=0, le=600, description="A request's deadline, in seconds.")
     top_k: int = Field(

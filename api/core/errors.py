@@ -67,6 +67,14 @@ class TooManyWrongKeys(OverShare):
     """So many wrong keys came from this address that another is not even compared for a while."""
 
 
+class WrongHost(ServiceError):
+    """The request is for a name that this service does not answer to."""
+
+
+class CrossOrigin(ServiceError):
+    """A page of another origin had a browser send the request."""
+
+
 class ClientGone(ServiceError):
     """Whoever sent the request has hung up, or has closed his side of the connection, before the answer was there."""
 

@@ -43,6 +43,8 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     api_errors.WrongKey: HTTPStatus.UNAUTHORIZED,
     api_errors.KeyNotAllowed: HTTPStatus.FORBIDDEN,
     api_errors.TooManyWrongKeys: HTTPStatus.TOO_MANY_REQUESTS,
+    api_errors.WrongHost: HTTPStatus.MISDIRECTED_REQUEST,
+    api_errors.CrossOrigin: HTTPStatus.FORBIDDEN,
     api_errors.ClientGone: HTTPStatus.BAD_REQUEST,
     api_errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.OverShare: HTTPStatus.TOO_MANY_REQUESTS,

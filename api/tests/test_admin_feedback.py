@@ -230,7 +230,7 @@ def test_a_strangers_text_stays_text(operator, log):
     assert "&lt;script&gt;" in response.text
     assert "<script>" not in response.text
     assert "<img src=x" not in response.text
-    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+    assert "script-src 'self';" in response.headers["Content-Security-Policy"]
     assert not re.search(r'<style|\s(style|on\w+)="', response.text)
 
 
