@@ -7,11 +7,13 @@ export class Refused extends Error {
    * @param {string} message
    * @param {boolean} lasting whether the same file would be refused again
    * @param {number} retryAfterS when the service says that trying again will help; NaN when it does not
+   * @param {boolean} ownShare whether the sender has had his share, rather than that the service is busy
    */
-  constructor(message, lasting = false, retryAfterS = NaN) {
+  constructor(message, lasting = false, retryAfterS = NaN, ownShare = false) {
     super(message);
     this.lasting = lasting;
     this.retryAfterS = retryAfterS;
+    this.ownShare = ownShare;
   }
 }
 
@@ -100,5 +102,6 @@ function refusal(status, body, retryAfter) {
     problem.detail || problem.title || `The service answered with error ${status}.`,
     status < 500 && status !== 429,
     Number.parseInt(retryAfter, 10),
+    status === 429,
   );
 }

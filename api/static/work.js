@@ -113,7 +113,8 @@ export class Work {
         if (!(error.retryAfterS <= LONGEST_PAUSE_S) || tries === TRIES_WHEN_BUSY) {
           throw error;
         }
-        card.wait("waiting", "The service is busy; trying again shortly");
+        const why = error.ownShare ? "You have had your share for now" : "The service is busy";
+        card.wait("waiting", `${why}; trying again shortly`);
         this.#move(card, 0);
         await pause(Math.max(error.retryAfterS, 1));
       }

@@ -1,12 +1,13 @@
 -- wrk's part: posts photos to a form's field "file", one after the other, and prints what came of it as JSON.
 --
 -- Arguments after wrk's own: distinct | repeated, a word that no other run has, the photos' paths.
+-- The variable BENCH_KEY has the key that is sent, if any.
 -- "distinct": every request's picture has a tail of its own after the JPEG's end, so no two are the same bytes.
 
 local HEAD = '--photo\r\nContent-Disposition: form-data; name="file"; filename="photo.jpg"\r\n'
   .. 'Content-Type: image/jpeg\r\n\r\n'
 local END = '\r\n--photo--\r\n'
-local HEADERS = { ['Content-Type'] = 'multipart/form-data; boundary=photo' }
+local HEADERS = { ['Content-Type'] = 'multipart/form-data; boundary=photo', ['X-API-Key'] = os.getenv('BENCH_KEY') }
 
 local photos, distinct, run = {}, false, ''
 local sent = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -66,19 +67,24 @@ def find_wrk() -> str:
     return found
 
 
-def post(url: str, photos: Sequence[Path], *, concurrency: int, seconds: float, distinct: bool = True) -> Load:
+def post(
+    url: str, photos: Sequence[Path], *, concurrency: int, seconds: float, distinct: bool = True, key: str | None = None
+) -> Load:
     """Post photos to ``url`` for ``seconds`` over ``concurrency`` connections, each the next when it has its answer.
+
+    Args:
+        key: that is sent along.
 
     Raises:
         CannotMeasure: wrk is not there or failed, or nothing was answered.
     """
-    with posting(url, photos, concurrency=concurrency, seconds=seconds, distinct=distinct) as load:
+    with posting(url, photos, concurrency=concurrency, seconds=seconds, distinct=distinct, key=key) as load:
         return load()
 
 
 @contextmanager
 def posting(
-    url: str, photos: Sequence[Path], *, concurrency: int, seconds: float, distinct: bool = True
+    url: str, photos: Sequence[Path], *, concurrency: int, seconds: float, distinct: bool = True, key: str | None = None
 ) -> Iterator[Callable[[], Load]]:
     """Post, at the longest while the context lasts; yields a function that waits for the end and returns the figures.
 
@@ -94,6 +100,7 @@ def posting(
         ],
         stdout=subprocess.PIPE,
         text=True,
+        env=os.environ | ({"BENCH_KEY": key} if key else {}),
         start_new_session=True,  # Ctrl-C reaches only the parent, which then kills this
     )
 
