@@ -33,6 +33,7 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
         app.register_blueprint(view.bp)
     app.before_request(require_key)
     app.before_request(count_request)
+    app.context_processor(lambda: {"keys_needed": services.keyring.shut})  # every page's footer says so
     app.after_request(add_limits)
     app.after_request(discard_after)
     metrics = Metrics.install(app, shared_numbers or SharedNumbers())

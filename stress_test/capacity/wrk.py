@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -13,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stress_test.environment import environment_with
 from stress_test.errors import CannotMeasure
+from stress_test.senders import WITHOUT_KEYS, Senders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,23 +69,34 @@ def find_wrk() -> str:
 
 
 def post(
-    url: str, photos: Sequence[Path], *, concurrency: int, seconds: float, distinct: bool = True, key: str | None = None
+    url: str,
+    photos: Sequence[Path],
+    *,
+    concurrency: int,
+    seconds: float,
+    distinct: bool = True,
+    senders: Senders = WITHOUT_KEYS,
 ) -> Load:
     """Post photos to ``url`` for ``seconds`` over ``concurrency`` connections, each the next when it has its answer.
 
-    Args:
-        key: that is sent along.
+    The senders' keys are used in turns.
 
     Raises:
         CannotMeasure: wrk is not there or failed, or nothing was answered.
     """
-    with posting(url, photos, concurrency=concurrency, seconds=seconds, distinct=distinct, key=key) as load:
+    with posting(url, photos, concurrency=concurrency, seconds=seconds, distinct=distinct, senders=senders) as load:
         return load()
 
 
 @contextmanager
 def posting(
-    url: str, photos: Sequence[Path], *, concurrency: int, seconds: float, distinct: bool = True, key: str | None = None
+    url: str,
+    photos: Sequence[Path],
+    *,
+    concurrency: int,
+    seconds: float,
+    distinct: bool = True,
+    senders: Senders = WITHOUT_KEYS,
 ) -> Iterator[Callable[[], Load]]:
     """Post, at the longest while the context lasts; yields a function that waits for the end and returns the figures.
 
@@ -98,9 +110,9 @@ def posting(
             *("-s", str(SCRIPT), url, "--", "distinct" if distinct else "repeated", uuid.uuid4().hex),
             *map(str, photos),
         ],
+        env=environment_with(**senders.environment),
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | ({"BENCH_KEY": key} if key else {}),
         start_new_session=True,  # Ctrl-C reaches only the parent, which then kills this
     )
 

@@ -22,10 +22,11 @@ from stress_test.capacity.wrk import Load, post
 from stress_test.environment import environment_with
 from stress_test.errors import CannotMeasure
 from stress_test.load import ROOT
+from stress_test.senders import WITHOUT_KEYS, Senders
 from stress_test.service import READY_WITHIN_S, free_port, health
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from local.parts import Part
     from stress_test.capacity.bench import Bench
@@ -92,28 +93,18 @@ def measure(bench: Bench) -> ControlPlane:
 
 
 def cost_of_a_turn(
-    url: str,
-    parts: list[RunningPart],
-    photos: Sequence[Path],
-    seconds: float,
-    *,
-    key: str | None = None,
-    distinct: bool = True,
+    url: str, parts: list[RunningPart], photos: Sequence[Path], seconds: float, senders: Senders = WITHOUT_KEYS
 ) -> Cost:
-    """What posting photos costs, with ``key`` sent along if there is one.
-
-    Raises:
-        CannotMeasure: a part of the service or wrk did not run.
-    """
+    """Raises CannotMeasure: a part of the service or wrk did not run."""
     before = cpu_s_by_role(parts)
-    load = post(f"{url}/predict", photos, concurrency=CONCURRENCY, seconds=seconds, key=key, distinct=distinct)
+    load = post(f"{url}/predict", photos, concurrency=CONCURRENCY, seconds=seconds, senders=senders)
     after = cpu_s_by_role(parts)
     return Cost(load, {role: after[role] - before[role] for role in ROLES})
 
 
 @contextmanager
 def service_with_one_worker(
-    folder: Path, *, tree: Path = ROOT, model: Path | None = None, settings: Mapping[str, str] | None = None
+    folder: Path, *, tree: Path = ROOT, model: Path | None = None, keys: Path | None = None
 ) -> Iterator[tuple[str, list[RunningPart]]]:
     """The service as ``make run`` starts it, while the context lasts, its answer cache off; gives URL and processes.
 
@@ -121,24 +112,24 @@ def service_with_one_worker(
         folder: for its data and logs; not to be there yet.
         tree: the checkout whose code is run, in this environment.
         model: the bundle that the worker serves; without one its classifier answers at once.
-        settings: of the API, beside or in place of that of its answer cache.
+        keys: its keys file; without one it is open.
 
     Raises:
         CannotMeasure: a part did not start.
     """
     path = Path() if model is None else model.resolve()
-    launch = Settings(host="127.0.0.1", port=free_port(), workers=WORKERS, data_dir=folder / "data", model_path=path)
+    settings = Settings(host="127.0.0.1", port=free_port(), workers=WORKERS, data_dir=folder / "data", model_path=path)
     logs = folder / "logs"
     logs.mkdir(parents=True)
-    launch.queue_dir.mkdir(parents=True)
+    settings.queue_dir.mkdir(parents=True)
     supervisor = Supervisor(
-        LogFiles(logs, launch.log_mb * 1_000_000, WORKERS + 2),
-        environment_with(**{"RESULT_CACHE": "off", **(settings or {})}),
+        LogFiles(logs, settings.log_mb * 1_000_000, WORKERS + 2),
+        environment_with(RESULT_CACHE="off", **({} if keys is None else {"API_KEYS_FILE": str(keys)})),
     )
-    url = f"http://{launch.host}:{launch.port}"
-    with locked(launch) as lock, socket_path(launch) as path_of_socket:
+    url = f"http://{settings.host}:{settings.port}"
+    with locked(settings) as lock, socket_path(settings) as path_of_socket:
         try:
-            for part in plan(launch, path_of_socket, lock):
+            for part in plan(settings, path_of_socket, lock):
                 supervisor.start(_of(tree, part if model else _with_null_worker(part)))
             _wait_until_ready(supervisor, url)
             yield url, service_parts(workers=WORKERS)
