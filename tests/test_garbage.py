@@ -17,7 +17,7 @@ from contract.errors import ServiceError
 from contract.job_queue import async_queue_name, queue_name
 from contract.messages import Classification
 from tests.support.scripted_worker import DIGEST, MODEL
-from tests.support.workers import ScriptedWorkers, eventually
+from tests.support.workers import SENDER, ScriptedWorkers, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,7 +113,6 @@ def test_whatever_a_job_holds_costs_no_other_job_anything(workers):
     assert worker.poll() is None
 
 
-@pytest.mark.parametrize("name", ["rq:job:{}", "rq:results:{}", "rq:executions:{}", "wanted:{}"])
 class Attack:
     """What makes a folder when it is unpickled."""
 
@@ -149,12 +148,13 @@ def test_nothing_that_stands_in_redis_runs_as_code(workers, tmp_path):
     assert_answers(workers, "tabby")
     assert_answers(workers, "stored")
     with suppress(ServiceError):
-        workers.async_jobs.read(asked.id)
+        workers.async_jobs.read(asked.id, SENDER)
     eventually(lambda: workers.redis.zcard(f"rq:wip:{QUEUES[0]}") == 0, "nothing is left over")
     assert worker.poll() is None
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("name", ["rq:job:{}", "rq:results:{}", "rq:executions:{}", "wanted:{}"])
 def test_a_key_of_a_job_of_another_type_costs_that_job_alone(workers, name):
     for kind in KINDS:
         for queue in QUEUES:
