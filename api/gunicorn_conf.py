@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from api.keys.key_file import BadKeyFile
 from api.keys.keyring import Keyring
@@ -16,6 +16,8 @@ from api.settings import Settings
 from contract.settings import EXIT_BAD_SETTINGS, load_settings
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from gunicorn.arbiter import Arbiter
     from gunicorn.http.message import Request
     from gunicorn.workers.base import Worker
@@ -39,6 +41,29 @@ if _soft < _needed:
     resource.setrlimit(
         resource.RLIMIT_NOFILE, (_needed if _hard == resource.RLIM_INFINITY else min(_hard, _needed), _hard)
     )
+
+_certificate = None
+if _settings.tls_cert_file and _settings.tls_key_file:
+    from api.server.certificate import BadCertificate, Certificate  # a service without one does without its code
+
+    certfile, keyfile = str(_settings.tls_cert_file), str(_settings.tls_key_file)  # gunicorn knows that it is HTTPS
+    try:
+        _certificate = Certificate(_settings.tls_cert_file, _settings.tls_key_file)
+    except BadCertificate as _error:
+        print(_error, file=sys.stderr)  # noqa: T201
+        raise SystemExit(EXIT_BAD_SETTINGS) from _error
+
+
+def ssl_context(_config: Any, _default: Any) -> SSLContext:
+    """What a new process serves with."""
+    assert _certificate is not None  # noqa: S101  # gunicorn asks only if there is a certfile
+    return _certificate.context
+
+
+def on_reload(arbiter: Arbiter) -> None:
+    """At a SIGHUP, before the new processes start: these serve with what the files hold by now, if it can be used."""
+    if _certificate is not None:
+        _certificate.renew(arbiter.log)
 
 
 def pre_fork(arbiter: Arbiter, worker: Worker) -> None:

@@ -50,6 +50,14 @@ Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 class Settings(SharedSettings):
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on.")
+    tls_cert_file: Path | None = Field(
+        None, description="Certificate to serve HTTPS with, in PEM, and those between it and its root. Empty: HTTP."
+    )
+    tls_key_file: Path | None = Field(
+        None,
+        validate_default=True,
+        description="Key of TLS_CERT_FILE, in PEM, which not everybody on the machine may read.",
+    )
     web_concurrency: int = Field(2, ge=1, description="API processes.")
     requests_per_minute: Annotated[int, NO_LIMIT] = Field(
         0, ge=0, description="Requests that are taken of one sender in a minute. 0: as many as come."
@@ -174,6 +182,13 @@ class Settings(SharedSettings):
         if top_k > most:
             raise ValueError(f"must be at most TOP_K_MAX, which is {most}")
         return top_k
+
+    @field_validator("tls_key_file")
+    @classmethod
+    def _with_its_certificate(cls, key_file: Path | None, others: ValidationInfo) -> Path | None:
+        if (key_file is None) != (others.data.get("tls_cert_file") is None):
+            raise ValueError("TLS_CERT_FILE and TLS_KEY_FILE are set together, or neither is")
+        return key_file
 
     @field_validator("allow_anonymous")
     @classmethod

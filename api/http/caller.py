@@ -42,7 +42,7 @@ def current_client() -> Client:
     connection = request.environ.get("gunicorn.socket")
     if connection is None:
         return Client(sender)
-    return Client(sender, partial(watched, connection.fileno(), Metrics.current().count_abandoned))
+    return Client(sender, partial(watched, connection, Metrics.current().count_abandoned))
 
 
 def identify() -> Caller:

@@ -20,7 +20,8 @@ TIMEOUT_S = 120
 
 def bases(root: Path) -> list[Component]:
     """By tag: an operator who wants the same bytes for ever pins them by digest."""
-    files = [*root.glob("*/Dockerfile"), *root.glob("docker-compose.yml"), *root.glob("deploy/*.yml")]
+    patterns = ("*/Dockerfile", "deploy/*/Dockerfile", "docker-compose.yml", "deploy/*.yml")
+    files = [file for pattern in patterns for file in root.glob(pattern)]
     named = {(found["name"], found["tag"]) for file in files for found in NAMED.finditer(file.read_text())}
     return [
         Component(
