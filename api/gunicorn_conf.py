@@ -65,7 +65,7 @@ if _settings.tls_cert_file and _settings.tls_key_file:
 
 def ssl_context(_config: Any, _default: Any) -> SSLContext:
     """What a new process serves with."""
-    assert _certificate is not None  # gunicorn asks only if there is a certfile
+    assert _certificate is not None  # noqa: S101  # gunicorn asks only if there is a certfile
     return _certificate.context
 
 

@@ -52,7 +52,7 @@ class Uploads:
         if settings.store_uploads == "none":
             self._in_hand = InHand(self.store)
             self.store.renewed_after_s = 0.0  # so that a file tells whether anybody has sent it later
-        assert self.store.room is not None
+        assert self.store.room is not None  # noqa: S101  # a bounded store has one
         self.room = self.store.room
         self.idle_s = settings.request_timeout_s + BEFORE_SUBMITTING_S
         self.count_deleted: Callable[[Reason, int], None] = lambda _reason, _bytes: None

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from api.server.tls import TlsConnection, TlsContext
 
 REFUSED_AT_A_TIME = 50  # connections of one peer over its share that are told why; the others are just closed
-SHOWN_CHARACTERS = 200  # of what a sender wrote, in a log
 RETRY_AFTER_S = 1  # for a connection that is one too many: another one may close at any time
 
 STATUS: dict[type[Exception], tuple[HTTPStatus, str]] = {
@@ -126,7 +125,7 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
             return
         for kind, (status, detail) in STATUS.items():
             if isinstance(exc, kind):
-                self.log.warning("not a request: %s: %.*r", type(exc).__name__, SHOWN_CHARACTERS, str(exc))
+                self.log.warning("not a request: %s", type(exc).__name__)  # in its words there may stand a key
                 _answer(client, status, detail)
                 return
         self.log.error("the server failed at a request", exc_info=exc)

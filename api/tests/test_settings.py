@@ -71,7 +71,7 @@ def test_a_wrong_address_is_shown_without_its_password(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         load_settings(Settings)
 
-    assert capsys.readouterr().err.startswith("REDIS_URL='reds://:***@queue/0': ")
+    assert capsys.readouterr().err.startswith("REDIS_URL='reds://***@queue/0': ")
 
 
 @pytest.mark.parametrize("name", ["JOB_TTL_S", "TICKET_TTL_S"])
