@@ -105,7 +105,7 @@ def test_what_is_no_request_is_answered_by_a_problem_document(api, request_bytes
 
 @pytest.mark.parametrize(
     ("header", "kind"),
-    [(b"X-API-Key one-of-somebody", "InvalidHeader:"), (b"X-API-Key one-of-somebody: ", "InvalidHeaderName:")],
+    [(b"X-API-Key one-of-somebody", "InvalidHeader\n"), (b"X-API-Key one-of-somebody: ", "InvalidHeaderName\n")],
 )
 def test_a_key_in_a_broken_header_is_not_logged(api, header, kind):
     log: Path = api.folder / "api.log"

@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse("say which keys file: set API_KEYS_FILE, or give --file")
     path = Path(os.path.realpath(asked.file))  # a link's own place would get a file that nobody else reads
     try:
+        if asked.act is _new:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys may be made before the first start
         with locked(path.with_name(f".{path.name}.lock"), wait_s=LOCKED_FOR_S):
             asked.act(path, asked)
     except BadKeyFile as error:

@@ -47,7 +47,11 @@ def service(tmp_path: Path) -> FlaskClient:
 
 def client_of(folder: Path, **settings: Any) -> FlaskClient:
     made = Settings(
-        redis_url=f"unix://{folder}/no-redis", upload_dir=folder / "uploads", feedback_dir=folder, **settings
+        redis_url=f"unix://{folder}/no-redis",
+        upload_dir=folder / "uploads",
+        copies_dir=folder / "copies",
+        feedback_dir=folder,
+        **settings,
     )
     return create_app(Services.connect(made)).test_client()
 
@@ -129,7 +133,7 @@ def test_a_password_with_other_characters_than_ascii_is_no_key(service):
 
 def test_no_cache_keeps_what_needs_a_key(service):
     """To a cache before the service X-API-Key is a header as any other."""
-    for path in ("/stats", "/metrics", "/v1/jobs/" + "0" * 32, "/display/" + "0" * 64, "/admin/feedback"):
+    for path in ("/stats", "/metrics", "/v1/jobs/" + "0" * 32, "/admin/feedback"):
         for headers in ({}, *({"X-API-Key": secret_of(scope)} for scope in Scope)):
             assert "no-store" in service.get(path, headers=headers).headers["Cache-Control"], path
 

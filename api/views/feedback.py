@@ -76,4 +76,6 @@ def _form(typed: Mapping[str, str], **shown: Any) -> str:
     services = Services.current()
     may_know = not services.keyring.shut or current_caller().key is not None  # as of /labels; the page is open to all
     known = services.labels.current_or_none() if may_know else None
-    return render_template("feedback.html", typed=typed, limits=MAX_CHARACTERS, known=known, **shown)
+    return render_template(
+        "feedback.html", settings=services.settings, typed=typed, limits=MAX_CHARACTERS, known=known, **shown
+    )
