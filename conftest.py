@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,11 @@ SERVERS = {"valkey": str(get_binary_path()), "redis": shutil.which("redis-server
 # A shell starts what runs in its background with SIGINT ignored, which our processes would inherit: Ctrl-C would do
 # nothing in the tests of Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A shell that forbids keeping compiled modules would have each of the hundreds of interpreters that tests start, and
+# each run of pytest, compile the project anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shell's settings are for its own service: tests are of the defaults. And no proxy leads to what tests start here.
 for name in [name for name in os.environ if name.upper() in SETTINGS]:

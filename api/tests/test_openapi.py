@@ -7,6 +7,7 @@ import re
 import tomllib
 from dataclasses import fields
 from io import BytesIO
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import MagicMock
@@ -79,12 +80,12 @@ RAISED_BY: dict[str, list[Exception]] = {
 }
 NOT_FOR_VIEWS = {"settings", "uploads", "retention"}  # what they raise, inference.classify does
 ANSWERED_OTHERWISE = {"queue.depth"}  # /health and /metrics say what they know
+Request = tuple[str, str, str]  # method, path, Accept
 TROUBLES = [(act, error) for act, raised in RAISED_BY.items() for error in raised]
 
 
-def application(settings: Settings, act: str = "", error: Exception | None = None) -> Flask:
-    """The application with parts that do nothing, except for ``act``, a part and its method, which raises ``error``."""
-    parts = MagicMock(**({f"{act}.side_effect": error} if act else {}))
+def application(settings: Settings, parts: MagicMock) -> Flask:
+    """The application with parts that do nothing."""
     return create_app(
         Services(**{field.name: getattr(parts, field.name) for field in fields(Services)} | {"settings": settings})
     )
@@ -99,7 +100,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def app(settings: Settings) -> Flask:
-    return application(settings)
+    return application(settings, MagicMock())
 
 
 @pytest.fixture
@@ -151,20 +152,47 @@ def test_every_part_that_the_views_use_is_tried_below():
     assert {act.partition(".")[0] for act in RAISED_BY} == {field.name for field in fields(Services)} - NOT_FOR_VIEWS
 
 
+class Troubled:
+    """An application whose parts do nothing, until a test lets one raise an error."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.parts = MagicMock()
+        self._app = application(settings, self.parts)
+        self.concerned = self._concerned()
+
+    def send(self, request: Request) -> int:
+        """The answer's status; conftest compares the whole with the document."""
+        method, path, accept = request
+        data = {"file": (BytesIO(PICTURE), "cat.jpg"), "comment": "wrong"} if method == "POST" else None
+        with self._app.test_client() as client:
+            return client.open(path, method=method, data=data, headers=AS_ADMIN | {"Accept": accept}).status_code
+
+    def _concerned(self) -> dict[str, list[Request]]:
+        """Of every route, asked by a program and by a person, those that call a part's method."""
+        concerned: dict[str, list[Request]] = {act: [] for act in RAISED_BY}
+        for rule, method in routes(self._app):
+            path = self._app.url_map.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "0" * 64))
+            for accept in ("application/json", "text/html"):
+                self.parts.reset_mock()
+                self.send((method, path, accept))
+                for act in concerned.keys() & {name for name, _, _ in self.parts.mock_calls}:
+                    concerned[act].append((method, path, accept))
+        return concerned
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> Troubled:
+    folder = tmp_path_factory.mktemp("troubled")
+    return Troubled(Settings(upload_dir=folder, feedback_dir=folder, admin_api_key=SecretStr(ADMIN_KEY)))
+
+
 @pytest.mark.parametrize(
     ("act", "error"), TROUBLES, ids=lambda value: value if isinstance(value, str) else type(value).__name__
 )
-def test_whatever_a_part_raises_ends_in_a_documented_status(settings, act, error, caplog):
-    """The table of errors says what an error becomes; here each is raised under each route, and none is a bug."""
-    app = application(settings, act, error)
-    seen = set()
-    with app.test_client() as client:
-        for rule, method in routes(app):
-            for accept in ("application/json", "text/html"):
-                data = {"file": (BytesIO(PICTURE), "cat.jpg"), "comment": "wrong"} if method == "POST" else None
-                path = app.url_map.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "0" * 64))
-                answer = client.open(path, method=method, data=data, headers=AS_ADMIN | {"Accept": accept})
-                seen.add(answer.status_code)  # conftest compares the whole with the document
+def test_whatever_a_part_raises_ends_in_a_documented_status(troubled, act, error, caplog, monkeypatch):
+    """The table of errors says what an error becomes; here each is raised under each route that may meet it."""
+    monkeypatch.setattr(attrgetter(act)(troubled.parts), "side_effect", error)
+    seen = {troubled.send(request) for request in troubled.concerned[act]}
 
     assert STATUS[cast("Any", type(error))] in seen or act in ANSWERED_OTHERWISE
     assert [record.getMessage() for record in caplog.records if record.exc_info and record.exc_info[1] is error] == []
