@@ -17,6 +17,7 @@ from PIL import Image
 
 from model.tests import networks
 from tests.pictures import odd
+from tests.support import forks
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,15 +38,8 @@ def classify(write_bundle):
     bundle = write_bundle()
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "model.classify", *map(str, arguments)],
-            cwd=ROOT,
-            env={**os.environ, "MODEL_PATH": str(bundle), **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        settings = {**os.environ, "MODEL_PATH": str(bundle), **environment}
+        return forks.run("model.classify", *map(str, arguments), environment=settings, within_s=120)
 
     return run
 

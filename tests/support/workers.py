@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from redis import Redis
@@ -20,16 +16,17 @@ from contract.image_store import ImageStore
 from contract.job_queue import JobQueue
 from contract.messages import ClassifyJob
 from contract.redis_clients import connect, connect_for_waiting
+from tests.support.forks import ForkedProgram
 from tests.support.scripted_worker import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from contract.async_jobs import AsyncJob
     from contract.job_queue import Submission
     from contract.messages import Outcome
 
-ROOT = Path(__file__).parents[2]
 WAIT_S = 60.0  # a bound for busy machines; nothing here takes more than seconds
 JOB_TTL_S = 3600
 JOBS_PER_SENDER = 1000
@@ -63,22 +60,20 @@ class ScriptedWorkers:
             "REDIS_URL": redis_url,
             "UPLOAD_DIR": str(folder / "uploads"),
             "JOURNAL": str(self._journal),
-            "PYTHONPATH": str(ROOT),
         }
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self._workers: list[ForkedProgram] = []
         self._waiters = ThreadPoolExecutor(32)
 
-    def start(self, **settings: str) -> subprocess.Popen[bytes]:
+    def start(self, **settings: str) -> ForkedProgram:
         """Start one more worker and wait until it is ready, or until the first picture that it took has killed it.
 
         ``settings`` are added to its environment.
         """
         before = self._registered()
         with self._log.open("ab") as log:
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.scripted_worker"],
-                env=self._environment | settings, cwd=ROOT, stdout=log, stderr=log,
-            )  # fmt: skip
+            worker = ForkedProgram(
+                "tests.support.scripted_worker", environment=self._environment | settings, stdout=log, stderr=log
+            )
         self._workers.append(worker)
         eventually(lambda: self._registered() - before or worker.poll() is not None, f"work begins: {self._log}")
         return worker
@@ -126,8 +121,7 @@ class ScriptedWorkers:
 
     def close(self) -> None:
         for worker in self._workers:
-            if worker.poll() is None:
-                worker.send_signal(signal.SIGKILL)
+            worker.kill()
             worker.wait()
         self._waiters.shutdown(cancel_futures=True)
         self.queue.close()
