@@ -5,6 +5,7 @@ It has imported what MODULE needs; an interpreter that starts anew takes longer 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -35,6 +36,7 @@ class Program:
 def main(module: str) -> None:
     importlib.import_module(module)
     del sys.modules[module]  # it runs as __main__
+    gc.freeze()
     control = socket.socket(fileno=os.dup(sys.stdin.fileno()))
     program = _serve(control)
     if program is not None:
