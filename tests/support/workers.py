@@ -119,6 +119,9 @@ class ScriptedWorkers:
         """The batches computed, one a line: their pictures' scripts in alphabetical order."""
         return self._journal.read_text().splitlines() if self._journal.exists() else []
 
+    def forget_batches(self) -> None:
+        self._journal.unlink(missing_ok=True)
+
     def close(self) -> None:
         for worker in self._workers:
             worker.kill()
