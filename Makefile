@@ -11,7 +11,7 @@ SIDE_BY_SIDE := -n auto --dist loadfile
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run repair model example test test-all lint bench stress chaos fuzz soak costly classify pictures docs screenshots system-packages lock clean
+.PHONY: help run repair model example test test-all test-long lint bench stress chaos fuzz soak costly classify pictures docs screenshots system-packages lock clean
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,7 +31,9 @@ example: $(VENV)/.run-ready $(BUNDLES)  ## Fetch and convert a second network, E
 test: $(VENV)/.test-ready model system-packages  ## Set up what the tests need and run all but the long ones
 	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not long"
 
-test-all: test  ## The same, and then the long ones: browser, benches, the second Redis, the second network, make run
+test-all: test test-long  ## The same, and then the long ones
+
+test-long: $(VENV)/.test-ready model system-packages  ## Browser, benches, the second Redis, the second network, make run
 	@$(PY) -m pytest $(SIDE_BY_SIDE) -m long
 
 lint: $(VENV)/.test-ready  ## Style, types and import rules

@@ -49,59 +49,12 @@ def all_healthy(compose: Compose) -> bool:
     )
 
 
-def test_every_container_becomes_healthy(compose):
-    """What ``docker ps`` shows an operator, and what other containers can wait for."""
-    eventually(lambda: all_healthy(compose), "every container is healthy")
-
-    assert len(compose.containers("model")) == 2
-
-
 def test_both_workers_serve_and_a_photo_gets_its_label(compose):
     """The whole path in containers: upload volume, queue and models volume included."""
     eventually(lambda: answers(compose) and workers(compose) == 2, "two workers")
     response = predict(compose)
 
     assert response.json()["prediction"] == "Egyptian_cat"
-
-
-def test_a_worker_killed_in_the_middle_of_requests_costs_no_answer_and_comes_back(compose):
-    """Neither a crash nor the kernel's memory killer asks first."""
-    before, other = compose.containers("model")
-    enough = threading.Event()
-    numbers = itertools.count()  # a tail of its own makes each a new picture
-
-    def send_until_enough() -> Iterator[requests.Response]:
-        while not enough.is_set():
-            yield predict(compose, CHELSEA + f"{next(numbers):08}".encode())
-
-    with ThreadPoolExecutor(SENDERS) as senders:
-        sending = [senders.submit(list, send_until_enough()) for _ in range(SENDERS)]
-        try:
-            eventually(lambda: next(numbers) > 2 * SENDERS, "the first answers")
-            engine.kill_on_the_host(before)
-            eventually(lambda: engine.inspect(before["Id"])["RestartCount"] == 1, "the engine restarts the worker")
-        finally:
-            enough.set()
-    responses = [response for sender in sending for response in sender.result()]
-
-    assert {(response.status_code, response.json().get("prediction")) for response in responses} == {
-        (200, "Egyptian_cat")
-    }
-    eventually(lambda: workers(compose) == 2, "two workers again")
-    assert engine.inspect(other["Id"])["RestartCount"] == 0
-
-
-def test_a_report_survives_a_new_api_container(compose):
-    """An upgrade replaces containers; what users wrote is in a volume."""
-    report = {"filename": "cat.jpg", "prediction": "lynx", "score": "0.5", "correct_label": "Egyptian cat"}
-    assert requests.post(f"{compose.url}/feedback", data=report, timeout=TIMEOUT_S).ok
-    (old,) = compose.ids("api")
-    compose.up("--no-deps", "--force-recreate", "api")
-    eventually(lambda: answers(compose), "the new API answers")
-    (new,) = compose.containers("api")
-
-    assert new["Id"] != old
-    assert "Egyptian_cat" in engine.execute(new, "cat", "data/feedback/feedback.csv")
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -160,6 +113,53 @@ def test_an_image_contains_what_runs_and_nothing_else(compose, service):
     assert rooms == {service, "contract", "data"} | ({"models"} if service == "model" else set())
     assert inside.isdisjoint({"tests", "export", "Dockerfile", "requirements.txt"})
     assert engine.execute(container, "sh", "-c", "command -v gcc cc npm || true") == ""
+
+
+def test_every_container_becomes_healthy(compose):
+    """What ``docker ps`` shows an operator, and what other containers can wait for; so far down as it takes a while."""
+    eventually(lambda: all_healthy(compose), "every container is healthy")
+
+    assert len(compose.containers("model")) == 2
+
+
+def test_a_worker_killed_in_the_middle_of_requests_costs_no_answer_and_comes_back(compose):
+    """Neither a crash nor the kernel's memory killer asks first."""
+    before, other = compose.containers("model")
+    enough = threading.Event()
+    numbers = itertools.count()  # a tail of its own makes each a new picture
+
+    def send_until_enough() -> Iterator[requests.Response]:
+        while not enough.is_set():
+            yield predict(compose, CHELSEA + f"{next(numbers):08}".encode())
+
+    with ThreadPoolExecutor(SENDERS) as senders:
+        sending = [senders.submit(list, send_until_enough()) for _ in range(SENDERS)]
+        try:
+            eventually(lambda: next(numbers) > 2 * SENDERS, "the first answers")
+            engine.kill_on_the_host(before)
+            eventually(lambda: engine.inspect(before["Id"])["RestartCount"] == 1, "the engine restarts the worker")
+        finally:
+            enough.set()
+    responses = [response for sender in sending for response in sender.result()]
+
+    assert {(response.status_code, response.json().get("prediction")) for response in responses} == {
+        (200, "Egyptian_cat")
+    }
+    eventually(lambda: workers(compose) == 2, "two workers again")
+    assert engine.inspect(other["Id"])["RestartCount"] == 0
+
+
+def test_a_report_survives_a_new_api_container(compose):
+    """An upgrade replaces containers; what users wrote is in a volume."""
+    report = {"filename": "cat.jpg", "prediction": "lynx", "score": "0.5", "correct_label": "Egyptian cat"}
+    assert requests.post(f"{compose.url}/feedback", data=report, timeout=TIMEOUT_S).ok
+    (old,) = compose.ids("api")
+    compose.up("--no-deps", "--force-recreate", "api")
+    eventually(lambda: answers(compose), "the new API answers")
+    (new,) = compose.containers("api")
+
+    assert new["Id"] != old
+    assert "Egyptian_cat" in engine.execute(new, "cat", "data/feedback/feedback.csv")
 
 
 def test_down_leaves_nothing_behind(compose):
