@@ -18,6 +18,7 @@ from api.core.sender_rate import SenderRate
 from api.core.uploads import Uploads
 from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
+from api.keys.keyring import Keyring
 from contract.async_jobs import AsyncJobs
 from contract.job_queue import JobQueue
 from contract.redis_clients import connect, connect_for_waiting
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from api.settings import Settings
     from contract.image_store import ImageStore
 
+WRONG_KEYS = 10  # that one address may send a process in a minute, before others of it are not even compared
 HELD_SHARE = 0.25  # of the room for pictures that those of one sender's unfetched jobs may take
 
 
@@ -43,6 +45,8 @@ class Services:
     labels: LabelLookup
     feedback: FeedbackLog
     feedback_rate: SenderRate
+    keyring: Keyring
+    wrong_key_rate: SenderRate
     reported: ReportedPictures
 
     @classmethod
@@ -96,6 +100,8 @@ class Services:
                 f"too many reports from this address: at most {settings.feedback_per_hour} an hour",
             ),
             reported=reported,
+            keyring=Keyring(settings.api_keys_file, settings.admin_api_key.get_secret_value()),
+            wrong_key_rate=SenderRate(WRONG_KEYS, 60, "too many wrong keys came from this address"),
         )
 
     def install(self, app: Flask) -> None:

@@ -19,9 +19,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from api.core.errors import BrokenForm
+from api.http.caller import current_caller
 from api.http.file_names import field_name, file_name
 from api.http.received_body import READ_BYTES, ReceivedBody
-from api.http.sender import sender_of
 from api.metrics.recorder import Metrics
 from api.services import Services
 
@@ -59,8 +59,7 @@ class FormParser(FormDataParser):
             Overloaded: other bodies take the memory for it.
         """
         services, metrics = Services.current(), Metrics.current()
-        sender = sender_of(self._environ, services.settings.trusted_proxies)
-        with services.body_room.body(sender) as take, metrics.holding_body() as hold:
+        with services.body_room.body(current_caller().sender) as take, metrics.holding_body() as hold:
 
             def took(size_bytes: int) -> None:
                 hold(size_bytes)

@@ -93,6 +93,12 @@ class Job(TypedDict):
     error: NotRequired[JobError]
 
 
+class JobList(TypedDict):
+    jobs: list[Job]
+    page: int
+    more: bool
+
+
 class Shown(TypedDict):
     image: str
     model: str

@@ -7,6 +7,7 @@ import re
 import tomllib
 from dataclasses import fields
 from io import BytesIO
+from itertools import product
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,12 +15,14 @@ from unittest.mock import MagicMock
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from pydantic import SecretStr
 
 from api import VERSION
 from api.app import create_app
 from api.core import errors as api_errors
 from api.http.problems import STATUS
+from api.keys.key import Key, Scope, digest_of
+from api.keys.key_file import line_of, replace_line
+from api.keys.keyring import Keyring
 from api.openapi.document import load
 from api.services import Services
 from api.settings import Settings
@@ -32,8 +35,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from werkzeug.routing import Rule
 
-ADMIN_KEY = "the-admin-key-of-this-test"
-AS_ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
+KEY = "the-key-of-this-test"
 ROOT = Path(__file__).parents[2]
 FILES = {"static", "openapi.asset"}
 PICTURE = (ROOT / "tests" / "pictures" / "chelsea.jpg").read_bytes()
@@ -63,6 +65,8 @@ RAISED_BY: dict[str, list[Exception]] = {
         api_errors.ClientGone("-"),
     ],
     "inference.classify_all": [api_errors.Overloaded("-"), errors.OverShare("-")],
+    "wrong_key_rate.check": [api_errors.TooManyWrongKeys("-")],
+    "async_inference.listed": [errors.BackendDown("-")],
     "feedback_rate.count": [errors.OverShare("-")],
     "feedback.append": [errors.BackendDown("-"), errors.StoreFull("-")],
     "labels.current": [api_errors.NoWorker("-"), errors.BackendDown("-")],
@@ -78,24 +82,27 @@ RAISED_BY: dict[str, list[Exception]] = {
     "async_inference.read": JOB,
     "async_inference.cancel": [*JOB, errors.JobEnded("-")],
 }
-NOT_FOR_VIEWS = {"settings", "uploads", "retention"}  # what they raise, inference.classify does
+NOT_FOR_VIEWS = {"settings", "uploads", "retention", "keyring"}  # what they raise, inference.classify does
 ANSWERED_OTHERWISE = {"queue.depth"}  # /health and /metrics say what they know
-Request = tuple[str, str, str]  # method, path, Accept
+Request = tuple[str, str, str, str]  # method, path, key, Accept
 TROUBLES = [(act, error) for act, raised in RAISED_BY.items() for error in raised]
 
 
 def application(settings: Settings, parts: MagicMock) -> Flask:
-    """The application with parts that do nothing."""
-    return create_app(
-        Services(**{field.name: getattr(parts, field.name) for field in fields(Services)} | {"settings": settings})
-    )
+    """The application with parts that do nothing, but with real keys."""
+    real = {"settings": settings, "keyring": Keyring(settings.api_keys_file)}
+    return create_app(Services(**{field.name: getattr(parts, field.name) for field in fields(Services)} | real))
+
+
+def settings_in(folder: Path) -> Settings:
+    keys = folder / "keys"
+    replace_line(keys, "all", line_of(Key("all", digest_of(KEY), frozenset(Scope))))
+    return Settings(upload_dir=folder / "uploads", feedback_dir=folder / "feedback", api_keys_file=keys)
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(
-        upload_dir=tmp_path / "uploads", feedback_dir=tmp_path / "feedback", admin_api_key=SecretStr(ADMIN_KEY)
-    )
+    return settings_in(tmp_path)
 
 
 @pytest.fixture
@@ -162,28 +169,28 @@ class Troubled:
 
     def send(self, request: Request) -> int:
         """The answer's status; conftest compares the whole with the document."""
-        method, path, accept = request
+        method, path, key, accept = request
         data = {"file": (BytesIO(PICTURE), "cat.jpg"), "comment": "wrong"} if method == "POST" else None
         with self._app.test_client() as client:
-            return client.open(path, method=method, data=data, headers=AS_ADMIN | {"Accept": accept}).status_code
+            headers = {"Authorization": f"Bearer {key}", "Accept": accept}
+            return client.open(path, method=method, data=data, headers=headers).status_code
 
     def _concerned(self) -> dict[str, list[Request]]:
-        """Of every route, asked by a program and by a person, those that call a part's method."""
+        """Of every route, asked by a program and by a person, with a key and with a wrong one: what calls a part."""
         concerned: dict[str, list[Request]] = {act: [] for act in RAISED_BY}
         for rule, method in routes(self._app):
             path = self._app.url_map.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "0" * 64))
-            for accept in ("application/json", "text/html"):
+            for key, accept in product((KEY, "wrong"), ("application/json", "text/html")):
                 self.parts.reset_mock()
-                self.send((method, path, accept))
+                self.send(request := (method, path, key, accept))
                 for act in concerned.keys() & {name for name, _, _ in self.parts.mock_calls}:
-                    concerned[act].append((method, path, accept))
+                    concerned[act].append(request)
         return concerned
 
 
 @pytest.fixture(scope="module")
 def troubled(tmp_path_factory: pytest.TempPathFactory) -> Troubled:
-    folder = tmp_path_factory.mktemp("troubled")
-    return Troubled(Settings(upload_dir=folder, feedback_dir=folder, admin_api_key=SecretStr(ADMIN_KEY)))
+    return Troubled(settings_in(tmp_path_factory.mktemp("troubled")))
 
 
 @pytest.mark.parametrize(
@@ -239,7 +246,7 @@ def test_every_json_answer_has_an_example(document):
 
 def test_bounds_are_those_of_the_settings(settings):
     """An operator who raises TOP_K_MAX changes what clients may ask for."""
-    document = load(Settings(**{**settings.model_dump(), "top_k_max": 42, "top_k": 1, "max_batch_files": 7}))
+    document = load(settings.model_copy(update={"top_k_max": 42, "max_batch_files": 7}))
 
     assert document["components"]["schemas"]["TopK"]["maximum"] == 42
     assert document["components"]["schemas"]["BatchForm"]["properties"]["files"]["maxItems"] == 7
