@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 BUNDLES := models/resnet50-int8/model.json
 # As RECIPE_FILES in model/export/bundles.py: when one of these changes, the model may have to be made anew.
 RECIPE := $(addprefix model/export/,fetch.py keras_weights.py graph.py quantise.py calibration.json bundles.py golden.jpg)
-SIDE_BY_SIDE := -n auto --dist loadfile
+SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 .DEFAULT_GOAL := help

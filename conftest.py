@@ -39,6 +39,32 @@ for name in ("no_proxy", "NO_PROXY"):
     os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
 
 
+# By how long they take: with `--no-loadscope-reorder` these are begun first, so that the last file to be begun does not
+# keep one core busy long after the other has nothing left to do.
+LONGEST_FILES = (
+    "tests/test_chaos_and_fuzz.py",
+    "tests/test_make_run.py",
+    "model/evaluation/tests/test_accuracy.py",
+    "tests/test_openapi.py",
+    "stress_test/tests/test_capacity_scenarios.py",
+    "examples/efficientnet_lite0/tests/test_bundles.py",
+    "tests/test_browser_origins.py",
+    "tests/test_accessibility.py",
+    "tests/test_browser.py",
+    "tests/test_stats.py",
+    "tests/test_stress.py",
+    "tests/test_request_states.py",
+    "tests/test_async_job_states.py",
+    "tests/test_integration.py",
+    "stress_test/tests/test_crowd.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    ranks = {config.rootpath / file: rank for rank, file in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(str(get_binary_path()), tmp_path_factory.mktemp("valkey")) as server:
