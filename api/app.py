@@ -31,6 +31,7 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
     for view in (pages, predict, infer, jobs, feedback, health, stats, admin, openapi):
         app.register_blueprint(view.bp)
     app.before_request(require_key)
+    app.context_processor(lambda: {"keys_needed": services.keyring.shut})  # every page's footer says so
     app.after_request(discard_after)
     metrics = Metrics.install(app, shared_numbers or SharedNumbers())
     services.uploads.count_deleted = metrics.count_deleted

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from api.keys.__main__ import main
+from classifier_client import Client, Forbidden, Unauthorized
 from stress_test.environment import environment_with
 from tests.support.api import Api
 from tests.support.scripted_worker import GIF
@@ -83,6 +84,24 @@ def test_keys_are_made_rotated_and_revoked_while_the_service_runs(api, keys):
 def answers(api: Api, path: str, secret: str) -> set[int]:
     """The statuses of several requests in a row: any process may answer each."""
     return {ask(api, "GET", path, secret).status_code for _ in range(4 * PROCESSES)}
+
+
+@pytest.mark.long
+def test_the_client_is_told_apart_what_is_wrong_with_its_key(api, keys):
+    """No key, and one that is for something else; with the right one it classifies, now and later."""
+    office = keys("new", "office", "--scope", "classify", "--scope", "jobs")
+    reporter = keys("new", "reporter", "--scope", "feedback")
+    eventually(lambda: answers(api, "/v1/jobs", office) == {200}, "both processes know the new keys")
+    host, port = api.address
+    clients = {key: Client(f"http://{host}:{port}", key=key) for key in ("", reporter, office)}
+
+    with pytest.raises(Unauthorized, match="needs a key"):
+        clients[""].classify(GIF + b"tabby")
+    with pytest.raises(Forbidden, match="scope classify"):
+        clients[reporter].classify(GIF + b"tabby")
+    assert clients[office].classify(GIF + b"tabby").best == clients[office].submit(GIF + b"tabby").result().best
+    for client in clients.values():
+        client.close()
 
 
 def test_a_key_of_64_kilobytes_is_refused_in_words(api):

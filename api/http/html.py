@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import render_template, request
 
+from api.core.errors import KeyMissing, WrongKey
 from api.http.problems import Problems
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ def answer_as_page(error: ServiceError) -> Response:
     """The problem document or, for a client that prefers pages, such as a browser, the same as a page."""
     accepted = request.accept_mimetypes
     if accepted.quality("text/html") > accepted.quality("application/problem+json"):
-        return in_words(error, render_template("error.html", error=error))
+        needs_key = isinstance(error, KeyMissing | WrongKey)
+        return in_words(error, render_template("error.html", error=error, needs_key=needs_key))
     return Problems.current().answer(error)
 
 

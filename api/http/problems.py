@@ -64,9 +64,14 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
 
 
 def _challenges() -> list[str]:
-    """A browser asks its user for a password at the second, so the page's own script must not get that one."""
-    scripted = request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
-    return [BEARER] if scripted else [BEARER, BASIC]
+    """A browser asks its user for a password at the second, so a page's script and its pictures must not get that one.
+
+    Over plain http browsers send ``Sec-Fetch-Mode`` to this machine only. What they accept tells as much: of a picture
+    or a script's request it is less than a page, or none.
+    """
+    mode, accepted = request.headers.get("Sec-Fetch-Mode"), request.accept_mimetypes
+    for_a_page = mode == "navigate" if mode else not accepted or accepted.quality("text/html") == 1
+    return [BEARER, BASIC] if for_a_page else [BEARER]
 
 
 def problem(status: HTTPStatus, detail: str) -> Response:

@@ -61,6 +61,9 @@ class Keyring:
         """
         self._read_if_changed()
         digest = digest_of(secret)
+        if digest not in self._by_digest:  # it may have been made a moment ago
+            self._look_again_at = float("-inf")
+            self._read_if_changed()
         key = self._by_digest.get(digest)
         return key if key is not None and hmac.compare_digest(key.digest, digest) else None
 

@@ -123,11 +123,17 @@ def test_a_key_is_sent_in_any_of_three_ways(service, headers):
 
 def test_a_person_who_may_not_gets_a_page_and_a_program_a_document(service):
     person = service.post("/", headers=BROWSER, data={"file": (BytesIO(b"x"), "a.jpg")})
+    program = service.post("/predict", headers={"Accept": "*/*"})
     script = service.post("/", headers=BROWSER | {"Sec-Fetch-Mode": "cors"})
+    script_over_http = service.post("/", headers={"Accept": "application/json"})
+    picture_over_http = service.get(f"/display/{'0' * 64}", headers={"Accept": "image/avif,image/*,*/*;q=0.8"})
 
     assert (person.status_code, person.mimetype) == (401, "text/html")
-    assert [challenge.split()[0] for challenge in challenges(person)] == ["Bearer", "Basic"]
-    assert [challenge.split()[0] for challenge in challenges(script)] == ["Bearer"]  # its page asks for the key
+    assert "it is the password, and any user name will do" in person.text
+    for one in (person, program):
+        assert [challenge.split()[0] for challenge in challenges(one)] == ["Bearer", "Basic"]
+    for one in (script, script_over_http, picture_over_http):  # their page asks for the key
+        assert [challenge.split()[0] for challenge in challenges(one)] == ["Bearer"]
 
 
 def challenges(answer: TestResponse) -> list[str]:

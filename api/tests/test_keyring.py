@@ -49,14 +49,21 @@ def test_a_key_is_found_by_its_secret_alone(path):
         assert keyring.drawn(wrong) is None
 
 
-def test_a_changed_file_counts_within_a_second(path, clock):
+def test_a_revoked_key_is_void_within_a_second(path, clock):
     keyring = Keyring(path, clock=clock)
     put(path, "a", "another")
-    put(path, "b", "secret of b")
     clock.now_s += LOOKED_AT_EVERY_S
 
     assert keyring.drawn("secret of a") is None
-    assert (name_of(keyring.drawn("another")), name_of(keyring.drawn("secret of b"))) == ("a", "b")
+    assert name_of(keyring.drawn("another")) == "a"
+
+
+def test_a_new_key_opens_at_once(path, clock):
+    """Whoever is handed one tries it."""
+    keyring = Keyring(path, clock=clock)
+    put(path, "b", "secret of b")
+
+    assert name_of(keyring.drawn("secret of b")) == "b"
 
 
 def test_a_file_gone_wrong_changes_nothing_until_it_is_right_again(path, clock, caplog):
