@@ -78,10 +78,17 @@ class ForkedProgram:
 def run(
     module: str, *arguments: str, environment: Mapping[str, str], within_s: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run it to its end, with what it prints."""
+    """Run it to its end, with what it prints.
+
+    Raises:
+        TimeoutError: it did not end, and was killed.
+    """
     with TemporaryFile() as stdout, TemporaryFile() as stderr:
         program = ForkedProgram(module, *arguments, environment=environment, stdout=stdout, stderr=stderr)
-        code = program.wait(within_s)
+        try:
+            code = program.wait(within_s)
+        finally:
+            program.kill()
         for printed in (stdout, stderr):
             printed.seek(0)
         return subprocess.CompletedProcess([module, *arguments], code, stdout.read().decode(), stderr.read().decode())
