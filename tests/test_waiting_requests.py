@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from gunicorn.util import load_class
 from gunicorn.workers.ggevent import GeventWorker
+from redis import Redis
 
 from api import gunicorn_conf
 from contract import keys
@@ -25,8 +26,6 @@ from tests.support.workers import ScriptedWorkers, eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from redis import Redis
 
     from tests.support.server import Server
 
@@ -44,20 +43,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("service")
 
 
+def register_on_paper(redis: Redis) -> None:
+    """No worker process runs yet, but one is registered, with an entry that does not expire."""
+    register(redis, MODEL)
+    heartbeat(redis, PAPER)
+    redis.zadd(keys.workers(MODEL), {PAPER.worker_id: inf})
+    redis.persist(keys.worker(MODEL, PAPER.worker_id))
+
+
 @pytest.fixture(scope="module")
 def api(valkey: Server, folder: Path) -> Iterator[Api]:
     """One for all: none of its requests is left when a test ends."""
+    with Redis.from_url(valkey.url) as redis:
+        register_on_paper(redis)  # without a worker it is not ready
     with Api(valkey.url, folder, processes=1, REQUEST_TIMEOUT_S=str(DEADLINE_S)) as api:
         yield api
 
 
 @pytest.fixture
 def workers(valkey: Server, redis: Redis, folder: Path) -> Iterator[ScriptedWorkers]:
-    """No worker process runs yet, but one is registered, with an entry that does not expire."""
-    register(redis, MODEL)
-    heartbeat(redis, PAPER)
-    redis.zadd(keys.workers(MODEL), {PAPER.worker_id: inf})
-    redis.persist(keys.worker(MODEL, PAPER.worker_id))
+    register_on_paper(redis)
     workers = ScriptedWorkers(valkey.url, folder)
     yield workers
     workers.close()
