@@ -34,10 +34,15 @@ def _listed(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _no_limit(value: Any) -> Any:
+    return 0 if isinstance(value, str) and not value.strip() else value
+
+
 def _each(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda texts: tuple(map(check, texts)))
 
 
+NO_LIMIT = BeforeValidator(_no_limit)  # empty is none
 Networks = tuple[IPv4Network | IPv6Network, ...]
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
@@ -46,6 +51,18 @@ class Settings(SharedSettings):
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on.")
     web_concurrency: int = Field(2, ge=1, description="API processes.")
+    requests_per_minute: Annotated[int, NO_LIMIT] = Field(
+        0, ge=0, description="Requests that are taken of one sender in a minute. 0: as many as come."
+    )
+    requests_per_day: Annotated[int, NO_LIMIT] = Field(
+        0, ge=0, description="Requests that are taken of one sender in a day, in UTC. 0: as many as come."
+    )
+    mb_per_minute: Annotated[int, NO_LIMIT] = Field(
+        0, ge=0, description="MB that are received of one sender in a minute. 0: as many as come."
+    )
+    mb_per_day: Annotated[int, NO_LIMIT] = Field(
+        0, ge=0, description="MB that are received of one sender in a day, in UTC. 0: as many as come."
+    )
     feedback_dir: Path = Field(Path("data/feedback"), description="Folder of feedback.csv and the reported pictures.")
     feedback_pictures_mb: int = Field(
         2000,

@@ -83,6 +83,10 @@ class Overloaded(TemporarilyUnavailable):
     """The request would not be answered before its deadline, so it is not started."""
 
 
+class OverLimit(TemporarilyUnavailable):
+    """The sender has used up what it may use in a minute or in a day."""
+
+
 class NoWorker(TemporarilyUnavailable):
     """No worker is alive."""
 

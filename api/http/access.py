@@ -42,6 +42,7 @@ NEEDED = {
     "admin.download_csv": ADMIN,
     "admin.download_training_set": ADMIN,
     "admin.picture": ADMIN,
+    "admin.usage.show": ADMIN,
     "openapi.document": OPEN,
     "openapi.docs": OPEN,
     "openapi.redoc": OPEN,

@@ -48,6 +48,7 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     api_errors.ClientGone: HTTPStatus.BAD_REQUEST,
     api_errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.OverShare: HTTPStatus.TOO_MANY_REQUESTS,
+    api_errors.OverLimit: HTTPStatus.TOO_MANY_REQUESTS,
     api_errors.NoWorker: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BackendDown: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreFull: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -118,6 +118,19 @@ class FeedbackTaken(TypedDict):
     stored: bool
 
 
+class SenderUsage(TypedDict):
+    name: str
+    requests: int
+    bytes: int
+    refused: int
+
+
+class UsageToday(TypedDict):
+    day: str
+    keys: list[SenderUsage]
+    addresses: list[SenderUsage]
+
+
 class Alive(TypedDict):
     status: Literal["ok"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from flask import Flask, current_app, request
 
-from api.core.errors import NoWorker, Overloaded
+from api.core.errors import NoWorker, OverLimit, Overloaded
 from api.metrics.instruments import Counter, Distribution, Gauge, Histogram, Row
 from contract.errors import BackendDown, OverShare, StoreFull, TemporarilyUnavailable
 
@@ -37,6 +37,7 @@ REASONS = {
     BackendDown: "backend_down",
     StoreFull: "store_full",
     OverShare: "over_share",
+    OverLimit: "over_limit",
 }
 BULK_FOR: tuple[BulkReason, ...] = ("costly", "crowding")
 DELETED_FOR: tuple[Reason, ...] = ("room", "age", "refused")

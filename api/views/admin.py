@@ -21,6 +21,7 @@ from api.http.html import answer_as_page
 from api.http.parameters import page_number
 from api.http.stored_picture import picture_response
 from api.services import Services
+from api.views import usage
 from contract.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
+bp.register_blueprint(usage.bp)
 
 PAGE_REPORTS = 20
 CHUNK_BYTES = 64 * 1024

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, jsonify, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from api.core.errors import AccessRefused, MissingFile
+from api.core.errors import AccessRefused, MissingFile, OverLimit
 from api.feedback.log import MAX_CHARACTERS
 from api.http.caller import current_client
 from api.http.html import answer_as_page, in_words, prefers_json
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 bp = Blueprint("pages", __name__)
 bp.register_error_handler(AccessRefused, answer_as_page)
+bp.register_error_handler(OverLimit, answer_as_page)
 
 LABELS_SHOWN = 5
 YEAR_S = 31_536_000
