@@ -186,7 +186,8 @@ class Troubled:
             for key, accept in product((KEY, "wrong"), ("application/json", "text/html")):
                 self.parts.reset_mock()
                 self.send(request := (method, path, key, accept))
-                for act in concerned.keys() & {name for name, _, _ in self.parts.mock_calls}:
+                called = {name.replace("()", ".return_value") for name, _, _ in self.parts.mock_calls}
+                for act in concerned.keys() & called:
                     concerned[act].append(request)
         return concerned
 
