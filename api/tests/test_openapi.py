@@ -44,7 +44,6 @@ PICTURE = (ROOT / "tests" / "pictures" / "chelsea.jpg").read_bytes()
 NOT_NOW: list[Exception] = [api_errors.Overloaded("-"), api_errors.NoWorker("-"), errors.BackendDown("-")]
 JOB: list[Exception] = [errors.JobNotFound("-"), errors.UnknownOutcome("-"), errors.BackendDown("-")]
 RAISED_BY: dict[str, list[Exception]] = {
-    "store.open": [errors.PictureNotFound("-")],
     "store.check_writable": [errors.BackendDown("-")],
     "queue.ping": [errors.BackendDown("-")],
     "queue.depth": [errors.BackendDown("-")],
@@ -63,8 +62,23 @@ RAISED_BY: dict[str, list[Exception]] = {
         errors.WorkerFault("-"),
         errors.UnknownOutcome("-"),
         api_errors.ClientGone("-"),
+        errors.PictureDeleted("-"),
     ],
     "inference.classify_all": [api_errors.Overloaded("-"), errors.OverShare("-")],
+    "shown.open": [
+        *NOT_NOW,
+        errors.PictureNotFound("-"),
+        errors.PictureDeleted("-"),
+        errors.OverShare("-"),
+        errors.StoreFull("-"),
+        errors.JobLost("-"),
+        errors.UnknownOutcome("-"),
+        api_errors.Undecodable("-"),
+        api_errors.ClientGone("-"),
+    ],
+    "links.left_s": [api_errors.LinkNeeded("-"), api_errors.LinkExpired("-"), errors.BackendDown("-")],
+    "links.sign": [errors.BackendDown("-")],
+    "deletion.delete": [errors.BackendDown("-")],
     "usage.account.return_value.admit": [api_errors.OverLimit("-")],
     "usage.account.return_value.received": [api_errors.OverLimit("-")],
     "usage_reports.today": [errors.BackendDown("-")],
@@ -100,7 +114,12 @@ def application(settings: Settings, parts: MagicMock) -> Flask:
 def settings_in(folder: Path) -> Settings:
     keys = folder / "keys"
     replace_line(keys, "all", line_of(Key("all", digest_of(KEY), frozenset(Scope))))
-    return Settings(upload_dir=folder / "uploads", feedback_dir=folder / "feedback", api_keys_file=keys)
+    return Settings(
+        upload_dir=folder / "uploads",
+        copies_dir=folder / "copies",
+        feedback_dir=folder / "feedback",
+        api_keys_file=keys,
+    )
 
 
 @pytest.fixture
@@ -183,6 +202,7 @@ class Troubled:
         concerned: dict[str, list[Request]] = {act: [] for act in RAISED_BY}
         for rule, method in routes(self._app):
             path = self._app.url_map.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "0" * 64))
+            path += "?expires=1&signature=x" if rule.endpoint == "pages.display" else ""
             for key, accept in product((KEY, "wrong"), ("application/json", "text/html")):
                 self.parts.reset_mock()
                 self.send(request := (method, path, key, accept))
