@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LIMITED = {
     "pages.classify",
+    "pages.delete",
     "predict.predict",
     "infer.infer",
     "infer.infer_batch",
