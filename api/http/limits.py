@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 LIMITED = {
     "pages.classify",
-    "pages.delete",
     "predict.predict",
     "infer.infer",
     "infer.infer_batch",
