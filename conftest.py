@@ -52,7 +52,7 @@ def any_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def redis(valkey: Server) -> Iterator[Redis]:
     """An empty Valkey."""
-    client = Redis.from_url(valkey.url)
+    client = Redis.from_url(valkey.operator_url)
     client.flushall()
     yield client
     client.close()

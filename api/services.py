@@ -48,7 +48,7 @@ class Services:
     @classmethod
     def connect(cls, settings: Settings) -> Self:
         """Build all of them. Nothing is connected yet: the first request opens the first connection to Redis."""
-        commands = connect(settings.redis_url)
+        commands = connect(settings.redis_address)
         uploads = Uploads(settings, commands)
         reported = ReportedPictures(
             settings.feedback_dir,
@@ -56,7 +56,7 @@ class Services:
             most_bytes=settings.feedback_pictures_mb * 1_000_000,
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
-        queue = JobQueue(commands, connect_for_waiting(settings.redis_url))
+        queue = JobQueue(commands, connect_for_waiting(settings.redis_address))
         live_workers = LiveWorkers(commands, queue, bulk_share=settings.bulk_share)
         admission = Admission(live_workers, max_in_flight=settings.max_in_flight)
         inference = Inference(settings, uploads=uploads, queue=queue, live_workers=live_workers, admission=admission)

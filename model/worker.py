@@ -45,7 +45,7 @@ def main() -> int:
         log.info("%s %s (%s) verified in %.1f s", bundle.name, bundle.precision, bundle.digest[:12], took_s)
         try:
             Worker(
-                connect(settings.redis_url),
+                connect(settings.redis_address),
                 ImageStore(settings.upload_dir),
                 classifier,
                 batch_max=settings.batch_max,

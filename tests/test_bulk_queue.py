@@ -31,7 +31,7 @@ MODEL = "m"
 
 @pytest.fixture
 def redis(any_server: Server) -> Iterator[Redis]:
-    client = Redis.from_url(any_server.url)
+    client = Redis.from_url(any_server.operator_url)
     client.flushall()
     yield client
     client.close()

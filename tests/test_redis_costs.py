@@ -90,7 +90,7 @@ class StepwiseWorker:
 
 @pytest.fixture
 def worker(any_server: Server, workers: ScriptedWorkers) -> Iterator[StepwiseWorker]:
-    worker = StepwiseWorker(any_server.url, workers)
+    worker = StepwiseWorker(any_server.worker_url, workers)
     yield worker
     worker.close()
 
@@ -100,7 +100,7 @@ def services(any_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """Those of an API process that has just read who is at work, and does so no more."""
     monkeypatch.setattr(live_workers, "HELD_FOR_S", inf)
     services = Services.connect(
-        Settings(redis_url=any_server.url, upload_dir=tmp_path / "uploads", feedback_dir=tmp_path)
+        Settings(redis_url=any_server.api_url, upload_dir=tmp_path / "uploads", feedback_dir=tmp_path)
     )
     yield services
     services.queue.close()

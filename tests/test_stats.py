@@ -37,9 +37,9 @@ KILLS = 12
 @pytest.fixture
 def api(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Api]:
     redis.flushall()
-    workers = ScriptedWorkers(valkey.url, tmp_path)
+    workers = ScriptedWorkers(valkey, tmp_path)
     workers.start()
-    with Api(valkey.url, tmp_path, processes=PROCESSES) as api:
+    with Api(valkey.api_url, tmp_path, processes=PROCESSES) as api:
         yield api
     workers.close()
 

@@ -210,7 +210,7 @@ def test_a_request_that_waits_for_an_outcome_of_a_kind_to_come_gets_an_error_of_
 
 @pytest.fixture
 def client(any_server: Server, tmp_path: Path) -> Iterator[FlaskClient]:
-    settings = Settings(redis_url=any_server.url, upload_dir=tmp_path / "uploads", feedback_dir=tmp_path)
+    settings = Settings(redis_url=any_server.api_url, upload_dir=tmp_path / "uploads", feedback_dir=tmp_path)
     services = Services.connect(settings)
     yield create_app(services).test_client()
     services.queue.close()

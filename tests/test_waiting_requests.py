@@ -45,14 +45,14 @@ def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWo
     heartbeat(redis, PAPER)
     redis.zadd(keys.workers(MODEL), {PAPER.worker_id: inf})
     redis.persist(keys.worker(MODEL, PAPER.worker_id))
-    workers = ScriptedWorkers(valkey.url, tmp_path)
+    workers = ScriptedWorkers(valkey, tmp_path)
     yield workers
     workers.close()
 
 
 @pytest.fixture
 def api(valkey: Server, workers: ScriptedWorkers, tmp_path: Path) -> Iterator[Api]:  # noqa: ARG001  # it is the workers' server
-    with Api(valkey.url, tmp_path, processes=1, REQUEST_TIMEOUT_S=str(DEADLINE_S)) as api:
+    with Api(valkey.api_url, tmp_path, processes=1, REQUEST_TIMEOUT_S=str(DEADLINE_S)) as api:
         yield api
 
 
@@ -177,7 +177,7 @@ def test_the_connection_to_redis_of_a_request_that_was_left_serves_no_other(work
 @pytest.mark.long
 def test_the_jobs_of_an_api_process_that_dies_end_with_their_deadline(workers, valkey, tmp_path):
     """It can't say any more that nobody waits."""
-    with Api(valkey.url, tmp_path, processes=1, REQUEST_TIMEOUT_S="2") as api:
+    with Api(valkey.api_url, tmp_path, processes=1, REQUEST_TIMEOUT_S="2") as api:
         send(api, "left").close()
         with closing(send(api, "cut off")):
             eventually(lambda: waiting_for(workers) == [1], "the second waits")

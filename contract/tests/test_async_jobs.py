@@ -35,7 +35,7 @@ ASYNC_QUEUE = f"rq:queue:{async_queue_name(MODEL)}"
 
 @pytest.fixture
 def commands(any_server: Server) -> Iterator[Redis]:
-    client = connect(any_server.url)
+    client = connect(any_server.api_url)
     client.flushall()
     yield client
     client.close()
@@ -43,7 +43,7 @@ def commands(any_server: Server) -> Iterator[Redis]:
 
 @pytest.fixture
 def queue(commands: Redis, any_server: Server) -> JobQueue:
-    return JobQueue(commands, connect_for_waiting(any_server.url))
+    return JobQueue(commands, connect_for_waiting(any_server.api_url))
 
 
 @pytest.fixture
