@@ -102,3 +102,10 @@ if _os.environ.get("TRACE_REDIS"):
         return _pcs(self, commands)
 
     _c.AbstractConnection.pack_command, _c.AbstractConnection.pack_commands = pack_command, pack_commands
+    _sc = _c.AbstractConnection.send_command
+
+    def send_command(self, *args, **kw):
+        _note(self, args)
+        return _sc(self, *args, **kw)
+
+    _c.AbstractConnection.send_command = send_command

@@ -8,7 +8,6 @@ Redis, it enters.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -17,56 +16,119 @@ if TYPE_CHECKING:
 
 API, WORKER, OPERATOR, HEALTH = "api", "worker", "operator", "health"
 
-
-class Access(StrEnum):
-    """What a line's commands may do to its keys, as Redis writes it before a pattern."""
-
-    READ = "%R~"
-    WRITE = "%W~"
-    BOTH = "~"
+_SHARED = (
+    "models refused-pictures workers:* bulk-workers:* worker:* labels:* rq:worker:* rq:workers rq:workers:* rq:queues "
+    "rq:queue:* rq:wip:* rq:finished:* rq:failed:*"
+)  # by all jobs: model/serving/garbage.py
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a user's table.
+    """One line of a user's table, each list as words.
 
     Attributes:
         commands: in small letters; a subcommand as ``client|list``, a first argument as ``info|memory``.
-        keys: patterns of keys; none for commands that name no key.
+        reads, writes: patterns of the keys whose values they may read, and of those that they may change or delete;
+            both empty for commands without keys.
         purpose: what it is for.
     """
 
-    commands: tuple[str, ...]
-    keys: tuple[tuple[Access, str], ...]
+    commands: str
+    reads: str
+    writes: str
     purpose: str
 
     @property
     def rules(self) -> str:
-        words = [f"+{command}" for command in self.commands] + [f"{access}{pattern}" for access, pattern in self.keys]
-        return f"({' '.join(words)})" if self.keys else " ".join(words)
+        """As Redis writes them: a selector, if there are keys."""
+        reads, writes = self.reads.split(), self.writes.split()
+        words = [f"+{command}" for command in self.commands.split()]
+        words += [f"~{pattern}" for pattern in reads if pattern in writes]
+        words += [f"%R~{pattern}" for pattern in reads if pattern not in writes]
+        words += [f"%W~{pattern}" for pattern in writes if pattern not in reads]
+        return f"({' '.join(words)})" if reads or writes else " ".join(words)
 
 
-def _read(commands: str, keys: str, purpose: str) -> Line:
-    return Line(tuple(commands.split()), tuple((Access.READ, key) for key in keys.split()), purpose)
-
-
-def _write(commands: str, keys: str, purpose: str) -> Line:
-    return Line(tuple(commands.split()), tuple((Access.WRITE, key) for key in keys.split()), purpose)
-
-
-def _both(commands: str, keys: str, purpose: str) -> Line:
-    return Line(tuple(commands.split()), tuple((Access.BOTH, key) for key in keys.split()), purpose)
-
-
-API_LINES: tuple[Line, ...] = (
-    _both("get set del incr decr expire pexpire pttl exists watch llen rpush sadd hset hget hgetall zadd zrem zcount zcard zrange zrevrange zrangebyscore zremrangebyscore xread xrevrange type mget", "*", "all"),
-    Line(tuple("ping multi exec unwatch time info".split()), (), "all"),
+# WATCH, MULTI and EXEC make a compare-and-set; UNWATCH is what redis-py ends one with that changes nothing.
+_API = (
+    Line("ping time info|memory multi exec unwatch", "", "", "readiness, how full Redis is, transactions"),
+    Line("zrevrange", "models", "", "which model is served"),
+    Line("zrangebyscore", "workers:*", "", "who serves it"),
+    Line("hgetall", "worker:*", "", "what each worker says of itself"),
+    Line("get", "labels:* answer:*", "", "the labels; an answer that is known already"),
+    Line("get watch set", "inflight:*", "inflight:*", "joining a computation, and beginning one"),
+    Line("get watch set incrby decrby pexpire", "wanted:*", "wanted:*", "how many wait for a job"),
+    Line("zcount", "holders:*", "", "whether a picture may be deleted"),
+    Line("zadd zrem expire", "", "holders:*", "that a job needs its picture"),
+    Line("zrangebyscore zrem", "refused-pictures", "refused-pictures", "pictures to delete that nobody could read"),
+    Line("llen rpush", "rq:queue:*", "rq:queue:*", "queuing a job, and how many wait"),
+    Line("sadd", "", "rq:queues", "RQ's list of queues"),
+    Line("exists hget", "rq:job:*", "", "whether a job still exists, and how far it is"),
+    Line("hset expire", "", "rq:job:*", "RQ's record of a new job; it goes when a job of /v1/jobs was fetched"),
+    Line("xread xrevrange watch", "rq:results:*", "", "a job's outcome"),
+    Line("expire", "", "rq:results:*", "it goes when a job of /v1/jobs was fetched"),
+    Line("hgetall pttl watch", "ticket:*", "", "a job of /v1/jobs"),
+    Line("hset expire", "", "ticket:*", "creating, cancelling, fetching one"),
+    Line("get watch", "idempotency:*", "", "the job that a key was sent with before"),
+    Line("set expire", "", "idempotency:*", "the job that a key stands for"),
+    Line(
+        "zcard zrange zremrangebyscore zadd zrem expire",
+        "jobs:* ended-jobs:*",
+        "jobs:* ended-jobs:*",
+        "what a sender has of /v1/jobs",
+    ),
+    Line(
+        "del",
+        "",
+        "answer:* inflight:* wanted:* rq:job:* rq:results:* ticket:* idempotency:* jobs:* ended-jobs:*",
+        "jobs that could not be queued or are kept no longer, and what is not of our form",
+    ),
 )
-WORKER_LINES: tuple[Line, ...] = (
-    _both("llen lmove blmove lpush lrem lrange get getex set mget del exists type rename expire pexpire persist watch hset hgetall hmget hget hdel hexists hincrby hincrbyfloat sadd srem smembers zadd zrem zcard zrange zrevrange zrangebyscore zremrangebyscore xadd", "*", "all"),
-    Line(tuple("ping multi exec unwatch time info client|setname client|list".split()), (), "all"),
+_WORKER = (
+    Line("time info|memory multi exec unwatch", "", "", "leases, how full Redis is, transactions"),
+    Line("client|setname client|list", "", "", "RQ's record of a worker names its address"),
+    Line("zadd zrevrange", "models", "models", "which model is served; the health check"),
+    Line(
+        "zadd zrem zremrangebyscore zcard zrange zrangebyscore",
+        "workers:* bulk-workers:*",
+        "workers:* bulk-workers:*",
+        "who serves it; the health check",
+    ),
+    Line("hset expire del hgetall", "worker:*", "worker:*", "what this worker says of itself; the health check"),
+    Line("getex set", "labels:*", "labels:*", "the labels"),
+    Line("hset hincrby exists hexists hmget hdel expire del", "rq:worker:*", "rq:worker:*", "RQ's record of a worker"),
+    Line("sadd srem smembers", "rq:workers rq:workers:*", "rq:workers rq:workers:*", "RQ's lists of workers"),
+    Line("llen lmove blmove lpush lrem lrange", "rq:queue:*", "rq:queue:*", "taking jobs, and putting them back"),
+    Line("hgetall", "rq:job:*", "", "a job"),
+    Line("hset hdel expire persist del", "", "rq:job:*", "its state, tries and end"),
+    Line("exists", "wanted:*", "", "whether anybody waits for it"),
+    Line("hset expire del", "", "rq:execution:*", "the lease on a job in hand"),
+    Line("zadd zrem expire del", "", "rq:executions:*", "RQ's list of a job's leases"),
+    Line("zadd zrem zrangebyscore", "rq:wip:*", "rq:wip:*", "RQ's list of running jobs, where lost leases are found"),
+    Line(
+        "zadd zrem zrangebyscore zremrangebyscore",
+        "rq:finished:* rq:failed:*",
+        "rq:finished:* rq:failed:*",
+        "RQ's lists of ended jobs",
+    ),
+    Line("xadd expire persist", "", "rq:results:*", "a job's outcome"),
+    Line("set", "", "answer:*", "an answer for later requests"),
+    Line("watch mget", "inflight:*", "", "whether others may still join a job that ends"),
+    Line("zrem", "", "holders:*", "that a job needs its picture no more"),
+    Line("zadd", "", "refused-pictures", "that nobody can read a picture"),
+    Line("zrem zadd expire", "", "jobs:* ended-jobs:*", "that a failed job of /v1/jobs counts no more"),
+    Line("set pexpire", "", "recovery:*", "one worker at a time looks for lost jobs"),
+    Line(
+        "del",
+        "",
+        "inflight:* wanted:* rq:job:* rq:results:* rq:executions:*",
+        "that others may join a job that has ended; records that are not of our form",
+    ),
+    Line("type", _SHARED, "", "whether somebody has written something else into a key that all jobs need"),
+    Line("rename", _SHARED, f"{_SHARED} garbage:*", "then it is put aside"),
+    Line("expire", "", "garbage:*", "for a week"),
 )
-LINES: Mapping[str, tuple[Line, ...]] = {API: API_LINES, WORKER: WORKER_LINES}
+LINES: Mapping[str, tuple[Line, ...]] = {API: _API, WORKER: _WORKER}
 _EVERYTHING = "allkeys allchannels +@all"
 _NOTHING = "resetkeys resetchannels -@all"
 
@@ -83,7 +145,7 @@ def users_file(hashes: Mapping[str, str]) -> str:
         f"user {OPERATOR} reset on #{hashes[OPERATOR]} {_EVERYTHING}",
     ]
     for user, lines in LINES.items():
-        rules = " ".join(line.rules for line in sorted(lines, key=lambda line: bool(line.keys)))
+        rules = " ".join(line.rules for line in lines)
         users.append(f"user {user} reset on #{hashes[user]} {_NOTHING} {rules}")
     return "\n".join(users) + "\n"
 

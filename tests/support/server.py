@@ -53,7 +53,9 @@ class Server:
         users = self._folder / "users.acl"
         users.write_text(users_file({user: password_hash(password_of(user)) for user in (API, WORKER, OPERATOR)}))
         with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen([self._binary, *options, *persistence, "--aclfile", str(users)], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [self._binary, *options, *persistence, "--aclfile", str(users)], stdout=log, stderr=log
+            )
         deadline = time.monotonic() + START_WITHIN_S
         while True:
             try:
@@ -65,8 +67,9 @@ class Server:
             else:
                 return
 
-    def url_of(self, user: str) -> str:
-        return with_password(f"unix://{user}@{self._socket}", password_of(user))
+    def url_of(self, user: str, password: str | None = None) -> str:
+        """Its address for a user, with the right password or with another."""
+        return with_password(f"unix://{user}@{self._socket}", password_of(user) if password is None else password)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
