@@ -73,39 +73,3 @@ def redis_errors(what_fails: str = "Redis does not answer") -> Iterator[None]:
         raise
     except RedisError as error:
         raise BackendDown(what_fails, cause=str(error)) from error
-
-
-import os as _os  # TEMPORARY
-
-if _os.environ.get("TRACE_REDIS"):
-    from redis import connection as _c
-
-    _seen = set()
-
-    def _note(self, args):
-        user = self.username or "-"
-        line = " ".join(a.decode(errors="replace") if isinstance(a, bytes) else str(a) for a in args[:4])[:150]
-        key = (user, args[0], line[:60])
-        with open(_os.environ["TRACE_REDIS"] + "." + str(_os.getpid()), "a") as f:
-            f.write(user + " " + line + "\n")
-
-    _pc, _pcs = _c.AbstractConnection.pack_command, _c.AbstractConnection.pack_commands
-
-    def pack_command(self, *args):
-        _note(self, args)
-        return _pc(self, *args)
-
-    def pack_commands(self, commands):
-        commands = list(commands)
-        for args in commands:
-            _note(self, args)
-        return _pcs(self, commands)
-
-    _c.AbstractConnection.pack_command, _c.AbstractConnection.pack_commands = pack_command, pack_commands
-    _sc = _c.AbstractConnection.send_command
-
-    def send_command(self, *args, **kw):
-        _note(self, args)
-        return _sc(self, *args, **kw)
-
-    _c.AbstractConnection.send_command = send_command
