@@ -104,15 +104,16 @@ def test_of_all_that_redis_can_do_a_user_may_do_what_the_lines_say(asked, user):
 @pytest.mark.parametrize("user", LINES)
 def test_what_a_user_has_written_is_there_after_a_restart(any_server, user):
     """Redis 7.0 reads its log as the default user: what that one may not do, it drops, a whole transaction at a time."""
-    key = {API: "wanted:kept", WORKER: "answer:kept"}[user]
+    names = {API: ("wanted:kept", "inflight:kept"), WORKER: ("answer:kept", "labels:kept")}[user]
     with connect(any_server.url_of(user)) as client, client.pipeline() as pipe:
-        pipe.set(key, user)
+        for name in names:
+            pipe.set(name, user)
         pipe.execute()
     any_server.stop()
     any_server.start()
 
     with Redis.from_url(any_server.operator_url) as client:
-        assert client.get(key) == user.encode()
+        assert client.mget(names) == [user.encode()] * 2
 
 
 def test_the_health_check_needs_no_password_and_may_only_ask_whether_redis_answers(any_server):

@@ -10,8 +10,8 @@ from api.settings import Settings as ApiSettings
 from model.settings import Settings as ModelSettings
 from tests.containers.compose import ROOT
 
-# Fixed inside: the service's name, the ends of the published port, the places of the volumes.
-FIXED = {"REDIS_URL", "HOST", "PORT", "UPLOAD_DIR", "FEEDBACK_DIR"}
+# Fixed inside: the service's name, the password's place, the ends of the published port, the places of the volumes.
+FIXED = {"REDIS_URL", "REDIS_PASSWORD", "REDIS_PASSWORD_FILE", "HOST", "PORT", "UPLOAD_DIR", "FEEDBACK_DIR"}
 OLDER_NAMES = {"TICKET_TTL_S"}  # of JOB_TTL_S
 
 
