@@ -67,7 +67,7 @@ class SharedSettings(PictureSettings):
             return None
         given = others.data.get("redis_password")
         if (given is not None and given.get_secret_value()) or has_password(others.data.get("redis_url", "")):
-            raise ValueError("the password is given by REDIS_URL or REDIS_PASSWORD already")
+            raise ValueError("there is a password already")
         try:
             read_password(path)
         except OSError as error:

@@ -15,12 +15,12 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "redis.md"
 USERS_FILE = ROOT / "deploy" / "redis" / "users.acl"
 
-TABLE = re.compile(r"(?<=<!-- (api|worker) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- (api|worker) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def page(text: str) -> str:
     """The page with the tables as they are now."""
-    return TABLE.sub(lambda found: _table(LINES[found[1]]), text)
+    return TABLE.sub(lambda found: found[1] + _table(LINES[found[2]]), text)
 
 
 def users_template() -> str:

@@ -48,5 +48,5 @@ def test_gunicorns_main_process_holds_no_code_that_a_reload_is_to_replace():
 
     assert run.stdout.split() == [
         *("api", "api.gunicorn_conf", "api.metrics", "api.metrics.shared_numbers", "api.settings"),
-        *("contract", "contract.limits", "contract.settings"),
+        *("contract", "contract.limits", "contract.redis_address", "contract.settings"),
     ]

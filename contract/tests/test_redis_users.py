@@ -103,7 +103,7 @@ def test_of_all_that_redis_can_do_a_user_may_do_what_the_lines_say(asked, user):
 
 @pytest.mark.parametrize("user", LINES)
 def test_what_a_user_has_written_is_there_after_a_restart(any_server, user):
-    """Redis 7.0 reads its log as the default user: what that one may not do, it drops, a whole transaction at a time."""
+    """Redis 7.0 reads its log as the default user: what that one may not do is lost, by whole transactions."""
     names = {API: ("wanted:kept", "inflight:kept"), WORKER: ("answer:kept", "labels:kept")}[user]
     with connect(any_server.url_of(user)) as client, client.pipeline() as pipe:
         for name in names:
