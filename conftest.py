@@ -37,6 +37,7 @@ for name in ("no_proxy", "NO_PROXY"):
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(str(get_binary_path()), tmp_path_factory.mktemp("valkey")) as server:
         yield server
+        assert server.refused() == [], "contract/redis_users.py lacks what some test above needed"
 
 
 @pytest.fixture(scope="session", params=["valkey", pytest.param("redis", marks=pytest.mark.long)])
@@ -47,6 +48,7 @@ def any_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         skip_or_fail("no redis-server here: install Debian's package of that name")
     with Server(binary, tmp_path_factory.mktemp(request.param)) as server:
         yield server
+        assert server.refused() == [], "contract/redis_users.py lacks what some test above needed"
 
 
 @pytest.fixture

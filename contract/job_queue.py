@@ -21,7 +21,7 @@ from contract import keys, picture_holders
 from contract.deadline import SHORTEST_WAIT_S
 from contract.errors import JobLost, UnknownOutcome, WorkerFault
 from contract.messages import UNKNOWN, Classification, Outcome, outcome_from_json
-from contract.redis_clients import LONGEST_BLOCK_S, redis_errors
+from contract.redis_clients import LONGEST_BLOCK_S, raise_refusals, redis_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,6 +129,7 @@ class JobQueue:
             pipe.get(keys.inflight(model, computation))
             pipe.llen(self._queue(queue_name(model)).key)
             answer, job_id, depth = pipe.execute(raise_on_error=False)
+            raise_refusals((answer, job_id))
             if isinstance(depth, Exception):
                 raise depth
             if isinstance(answer, Exception) or isinstance(job_id, Exception):  # of another type: not ours

@@ -1,4 +1,4 @@
-"""Redis' address, and the password that is kept apart from it: health checks read both, so nothing heavy is imported."""
+"""Redis' address, and the password that is kept apart from it. Health checks read both: nothing heavy is imported."""
 
 from __future__ import annotations
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, WatchError
+from redis.exceptions import NoPermissionError, RedisError, WatchError
 from redis.retry import Retry
 
 from contract.errors import BackendDown
 from contract.shrinking_pool import ShrinkingPool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 COMMAND_TIMEOUT_S = 5.0
 LONGEST_BLOCK_S = 5.0  # longer waits are split, with a check between the parts whether the job still exists
@@ -73,3 +73,14 @@ def redis_errors(what_fails: str = "Redis does not answer") -> Iterator[None]:
         raise
     except RedisError as error:
         raise BackendDown(what_fails, cause=str(error)) from error
+
+
+def raise_refusals(replies: Iterable[object]) -> None:
+    """Raise the first refusal among a pipeline's replies; other errors there are what somebody has written into a key.
+
+    Raises:
+        NoPermissionError: Redis does not let this side see a key, which says nothing about what it holds.
+    """
+    for reply in replies:
+        if isinstance(reply, NoPermissionError):
+            raise reply

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from contract import keys
 from contract.errors import OverShare
-from contract.redis_clients import redis_errors
+from contract.redis_clients import raise_refusals, redis_errors
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -94,6 +94,7 @@ class SenderJobs:
             pipe.zcard(ended)
             pipe.zrange(ended, 0, FORGOTTEN_AT_ONCE - 1)
             replies: list[Any] = pipe.execute(raise_on_error=False)
+            raise_refusals(replies)
         if any(isinstance(reply, Exception) for reply in replies):  # somebody has written something else there
             with redis_errors():
                 self._redis.delete(counted, ended)

@@ -8,8 +8,12 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
+from contract import picture_holders
+from contract.errors import BackendDown
+from contract.job_queue import JobQueue
 from contract.redis_clients import connect
 from contract.redis_users import API, HEALTH, LINES, OPERATOR, WORKER, Line
+from contract.sender_jobs import SenderJobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,6 +118,24 @@ def test_what_a_user_has_written_is_there_after_a_restart(any_server, user):
 
     with Redis.from_url(any_server.operator_url) as client:
         assert client.mget(names) == [user.encode()] * 2
+
+
+def test_what_a_side_may_not_see_it_does_not_take_for_garbage(any_server):
+    """As with the rules of an older version: pictures that jobs need, and senders' jobs, would be deleted."""
+    with Redis.from_url(any_server.operator_url) as client:
+        client.acl_setuser("older", enabled=True, nopass=True, keys=["*"], commands=["+del"])
+        client.set("inflight:m:c", "job")
+    with connect(any_server.url_of("older")) as older:
+        with pytest.raises(BackendDown):
+            picture_holders.held(older, ["picture"])
+        with pytest.raises(BackendDown):
+            SenderJobs(older, most=1, most_bytes=1, ttl_s=60).check("192.0.2.1", 1)
+        with pytest.raises(BackendDown):
+            JobQueue(older, older).look("m", "d", "c")
+
+    with Redis.from_url(any_server.operator_url) as client:
+        assert client.get("inflight:m:c") == b"job"
+        client.acl_deluser("older")
 
 
 def test_the_health_check_needs_no_password_and_may_only_ask_whether_redis_answers(any_server):

@@ -144,7 +144,7 @@ def test_only_the_api_can_be_reached_and_the_workers_reach_nothing_outside(compo
 def test_redis_keeps_accepted_jobs_and_never_evicts_one(compose):
     """A queue is not a cache."""
     (redis,) = compose.containers("redis")
-    settings = as_operator(redis, "config get append* maxmemory-policy").split()
+    settings = as_operator(redis, "config get 'append*' maxmemory-policy").split()
 
     assert settings[settings.index("appendonly") + 1] == "yes"
     assert settings[settings.index("appendfsync") + 1] == "everysec"

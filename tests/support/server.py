@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -23,7 +23,7 @@ START_WITHIN_S = 30
 
 
 class Server:
-    """Runs ``binary`` while the context lasts.
+    """Runs ``binary`` while the context lasts; with ``has_users`` false for everybody, as version 0.1 did.
 
     Attributes:
         api_url, worker_url: its address for what stands for a side of the service: as in operation, each may do what
@@ -31,8 +31,9 @@ class Server:
         operator_url: its address for the test itself, which looks into every key.
     """
 
-    def __init__(self, binary: str, folder: Path) -> None:
+    def __init__(self, binary: str, folder: Path, *, has_users: bool = True) -> None:
         self._binary = binary
+        self._has_users = has_users
         self._folder = folder
         self._socket_folder = tempfile.TemporaryDirectory(prefix="test-")  # socket paths must be short
         self._socket = f"{self._socket_folder.name}/server.sock"
@@ -50,12 +51,13 @@ class Server:
     def start(self) -> None:
         options = ["--port", "0", "--unixsocket", self._socket, "--dir", str(self._folder)]
         persistence = ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"]
-        users = self._folder / "users.acl"
-        users.write_text(users_file({user: password_hash(password_of(user)) for user in (API, WORKER, OPERATOR)}))
+        users = []
+        if self._has_users:
+            file = self._folder / "users.acl"
+            file.write_text(users_file({user: password_hash(password_of(user)) for user in (API, WORKER, OPERATOR)}))
+            users = ["--aclfile", str(file)]
         with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._binary, *options, *persistence, "--aclfile", str(users)], stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen([self._binary, *options, *persistence, *users], stdout=log, stderr=log)
         deadline = time.monotonic() + START_WITHIN_S
         while True:
             try:
@@ -69,7 +71,16 @@ class Server:
 
     def url_of(self, user: str, password: str | None = None) -> str:
         """Its address for a user, with the right password or with another."""
+        if not self._has_users:
+            return f"unix://{self._socket}"
         return with_password(f"unix://{user}@{self._socket}", password_of(user) if password is None else password)
+
+    def refused(self) -> list[dict[str, Any]]:
+        """What it has not let the service's two sides do since its start."""
+        with Redis.from_url(self.operator_url) as client:
+            entries: Any = client.acl_log()
+        sides = {API, WORKER}
+        return [entry for entry in entries if entry["username"] in sides and entry["reason"] != "auth"]
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
