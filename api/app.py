@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from api.http.access import require_key
+from api.http.browsers import guard_against_browsers
 from api.http.form_parser import FormRequest
+from api.http.limits import add_limits, count_request
 from api.http.problems import Problems
-from api.http.response_headers import add_security_headers
 from api.http.unread_body import discard_after
 from api.metrics.recorder import Metrics
 from api.metrics.shared_numbers import SharedNumbers
@@ -26,9 +28,13 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_upload_bytes
     app.json.sort_keys = False  # type: ignore[attr-defined]  # bodies keep the documented order
     services.install(app)
+    guard_against_browsers(app, services.settings)
     for view in (pages, predict, infer, jobs, feedback, health, stats, admin, openapi):
         app.register_blueprint(view.bp)
-    app.after_request(add_security_headers)
+    app.before_request(require_key)
+    app.before_request(count_request)
+    app.context_processor(lambda: {"keys_needed": services.keyring.shut})  # every page's footer says so
+    app.after_request(add_limits)
     app.after_request(discard_after)
     metrics = Metrics.install(app, shared_numbers or SharedNumbers())
     services.uploads.count_deleted = metrics.count_deleted

@@ -6,11 +6,14 @@ Why gevent: docs/decisions/0001-gevent-for-waiting-requests.md.
 from __future__ import annotations
 
 import resource
+import sys
 from typing import TYPE_CHECKING
 
+from api.keys.key_file import BadKeyFile
+from api.keys.keyring import Keyring
 from api.metrics.shared_numbers import SharedNumbers
 from api.settings import Settings
-from contract.settings import load_settings
+from contract.settings import EXIT_BAD_SETTINGS, load_settings
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
     from gunicorn.workers.base import Worker
 
 _settings = load_settings(Settings)
+
+try:  # here, because gunicorn would start a process that ends at once again and again
+    Keyring(_settings.api_keys_file, _settings.admin_api_key.get_secret_value())
+except BadKeyFile as _error:
+    print(f"API_KEYS_FILE={_settings.api_keys_file}: {_error}", file=sys.stderr)  # noqa: T201
+    raise SystemExit(EXIT_BAD_SETTINGS) from _error
 
 BODY_SILENCE_S = 30.0
 

@@ -16,8 +16,11 @@ from api.core.live_workers import LiveWorkers
 from api.core.retention import Retention
 from api.core.sender_rate import SenderRate
 from api.core.uploads import Uploads
+from api.core.usage import Usage
+from api.core.usage_report import UsageReports
 from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
+from api.keys.keyring import Keyring
 from contract.async_jobs import AsyncJobs
 from contract.job_queue import JobQueue
 from contract.redis_clients import connect, connect_for_waiting
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from api.settings import Settings
     from contract.image_store import ImageStore
 
+WRONG_KEYS = 10  # that one address may send a process in a minute, before others of it are not even compared
 HELD_SHARE = 0.25  # of the room for pictures that those of one sender's unfetched jobs may take
 
 
@@ -43,7 +47,11 @@ class Services:
     labels: LabelLookup
     feedback: FeedbackLog
     feedback_rate: SenderRate
+    keyring: Keyring
+    wrong_key_rate: SenderRate
     reported: ReportedPictures
+    usage: Usage
+    usage_reports: UsageReports
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -58,6 +66,8 @@ class Services:
         )
         queue = JobQueue(commands, connect_for_waiting(settings.redis_address))
         live_workers = LiveWorkers(commands, queue, bulk_share=settings.bulk_share)
+        usage = Usage(settings.web_concurrency)
+        queue.send_too, live_workers.send_too = usage.send_due, usage.send_all
         admission = Admission(live_workers, max_in_flight=settings.max_in_flight)
         inference = Inference(settings, uploads=uploads, queue=queue, live_workers=live_workers, admission=admission)
         async_inference = AsyncInference(
@@ -96,6 +106,10 @@ class Services:
                 f"too many reports from this address: at most {settings.feedback_per_hour} an hour",
             ),
             reported=reported,
+            usage=usage,
+            usage_reports=UsageReports(commands, usage.send_all),
+            keyring=Keyring(settings.api_keys_file, settings.admin_api_key.get_secret_value()),
+            wrong_key_rate=SenderRate(WRONG_KEYS, 60, "too many wrong keys came from this address"),
         )
 
     def install(self, app: Flask) -> None:

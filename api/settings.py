@@ -3,31 +3,66 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
+from api.core.host_names import checked_name
+from api.core.web_origins import checked_origin
 from contract.settings import SharedSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _switch(value: Any) -> Any:
     return {"on": True, "off": False}.get(value, value) if isinstance(value, str) else value
 
 
-def _networks(value: Any) -> Any:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there; of a name but ``localhost`` nobody knows."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _listed(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _no_limit(value: Any) -> Any:
+    return 0 if isinstance(value, str) and not value.strip() else value
+
+
+def _each(check: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(lambda texts: tuple(map(check, texts)))
+
+
+NO_LIMIT = BeforeValidator(_no_limit)  # empty is none
 Networks = tuple[IPv4Network | IPv6Network, ...]
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(SharedSettings):
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on.")
     web_concurrency: int = Field(2, ge=1, description="API processes.")
+    requests_per_minute: Annotated[int, NO_LIMIT] = Field(
+        0, ge=0, description="Requests that are taken of one sender in a minute. 0: as many as come."
+    )
+    requests_per_day: Annotated[int, NO_LIMIT] = Field(
+        0, ge=0, description="Requests that are taken of one sender in a day, in UTC. 0: as many as come."
+    )
+    mb_per_minute: Annotated[int, NO_LIMIT] = Field(
+        0, ge=0, description="MB that are received of one sender in a minute. 0: as many as come."
+    )
+    mb_per_day: Annotated[int, NO_LIMIT] = Field(
+        0, ge=0, description="MB that are received of one sender in a day, in UTC. 0: as many as come."
+    )
     feedback_dir: Path = Field(Path("data/feedback"), description="Folder of feedback.csv and the reported pictures.")
     feedback_pictures_mb: int = Field(
         2000,
@@ -40,14 +75,34 @@ class Settings(SharedSettings):
     feedback_per_hour: int = Field(
         60, ge=1, description="Reports that one API process takes from one sender in an hour."
     )
+    api_keys_file: Path | None = Field(
+        None,
+        description="File of the keys that senders need, made by api.keys (docs/keys.md). Empty: there are none.",
+    )
+    allow_anonymous: Annotated[bool, BeforeValidator(_switch)] = Field(
+        False,
+        validate_default=True,
+        description="on: without API_KEYS_FILE, all who reach HOST may send; off: that is refused but for loopback.",
+    )
     admin_api_key: SecretStr = Field(
         SecretStr(""),
         validate_default=False,
         description="Key to /admin, 16 or more printable ASCII characters. Empty: /admin is closed.",
     )
-    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_networks)] = Field(
+    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_listed)] = Field(
         (),
         description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed, commas between.",
+    )
+    allowed_hosts: Annotated[Texts, _each(checked_name)] = Field(
+        (),
+        description=(
+            "Names by which clients call this service, commas between, beside localhost, HOST and addresses; "
+            ".example.org: and all names below it; *: any."
+        ),
+    )
+    cors_origins: Annotated[Texts, _each(checked_origin)] = Field(
+        (),
+        description="Origins whose pages may use the API, as https://app.example.org, commas between; never /admin.",
     )
     request_timeout_s: float = Field(30, gt=0, le=600, description="A request's deadline, in seconds.")
     top_k: int = Field(
@@ -119,6 +174,19 @@ class Settings(SharedSettings):
         if top_k > most:
             raise ValueError(f"must be at most TOP_K_MAX, which is {most}")
         return top_k
+
+    @field_validator("allow_anonymous")
+    @classmethod
+    def _open_only_on_purpose(cls, allowed: bool, others: ValidationInfo) -> bool:
+        host, keys = others.data.get("host", ""), others.data.get("api_keys_file")
+        if allowed and keys is not None:
+            raise ValueError("nobody is anonymous where API_KEYS_FILE is set: set one of them only")
+        if not (allowed or keys is not None or is_loopback(host)):
+            raise ValueError(
+                f"HOST={host} can be reached from other machines, and everybody there could use the service: "
+                "set API_KEYS_FILE (docs/keys.md), or ALLOW_ANONYMOUS=on if that is what you want"
+            )
+        return allowed
 
     @field_validator("admin_api_key")
     @classmethod

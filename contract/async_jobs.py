@@ -30,8 +30,8 @@ from contract import keys, picture_holders
 from contract.errors import BackendDown, JobEnded, JobLost, JobNotFound, KeyReused, UnknownOutcome, WorkerFault
 from contract.job_queue import Stage, async_queue_name, bulk_async_queue_name
 from contract.messages import Classification, ClassifyJob, Dropped, Failure, Lost, outcome_from_json
-from contract.redis_clients import redis_errors
-from contract.sender_jobs import Origin, SenderJobs, count_no_more
+from contract.redis_clients import raise_refusals, redis_errors
+from contract.sender_jobs import OF_A_KEY, Origin, SenderJobs, belongs_to_another, count_no_more
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,10 +207,11 @@ class AsyncJobs:
             BackendDown: Redis does not answer or refuses to write.
         """
         places = self._shares.places(size_bytes)
-        holder = keys.idempotency(hashlib.sha256(key.encode()).hexdigest()) if key is not None else None
+        holders = _idempotency_keys(sender, key) if key is not None else []
+        holder = holders[0] if holders else None
 
         def create(pipe: Pipeline) -> str:
-            known = self._known(pipe, holder, request) if holder else None
+            known = self._known(pipe, holders, request, sender) if holders else None
             if known is not None:
                 return known
             forgotten = self._shares.check(sender, places)
@@ -235,28 +236,58 @@ class AsyncJobs:
                 raise
             return job_id
 
-        job, _ = self._current(self._compare_and_set(create))
+        job, _ = self._current(self._compare_and_set(create), sender)
         return job
 
-    def read(self, job_id: str) -> AsyncJob:
+    def read(self, job_id: str, sender: str) -> AsyncJob:
         """The job in its current state. If its queued job has vanished, another is queued, once.
 
         Who reads the end of a job has fetched it: it counts no more against its sender's share, and expires soon.
 
         Raises:
-            JobNotFound: no job has this ID (any more).
+            JobNotFound: ``sender`` has no job with this ID (any more).
             UnknownOutcome: its result is of a kind that this version does not know.
             BackendDown: Redis does not answer.
         """
-        job, record = self._current(job_id)
+        job, record = self._current(job_id, sender)
         return self._fetched(job, record) if job.state in ENDED and not record.fetched else job
 
-    def cancel(self, job_id: str) -> AsyncJob:
+    def listed(self, sender: str, first: int, count: int) -> tuple[list[AsyncJob], bool]:
+        """Up to ``count`` of the sender's jobs from number ``first`` on, the latest first, and whether there are more.
+
+        Looking at the list fetches none of them. One that has vanished from the queue is shown as queued: who reads it
+        queues it again.
+
+        Raises:
+            BackendDown: Redis does not answer.
+        """
+        names = [name for name in self._shares.listed(sender) if ID.fullmatch(name)]
+        shown = names[first : first + count]
+        with redis_errors(), self._redis.pipeline(transaction=False) as pipe:
+            for name in shown:
+                pipe.hgetall(keys.async_job(name))
+            replies: list[Any] = pipe.execute(raise_on_error=False)
+            raise_refusals(replies)
+        records = []
+        for name, fields in zip(shown, replies, strict=True):
+            with suppress(JobNotFound):  # it expires before the set that names it
+                records.append(_Record.read(name, fields if isinstance(fields, dict) else {}))
+        return [self._listed(record) for record in records], len(names) > first + count
+
+    def _listed(self, record: _Record) -> AsyncJob:
+        try:
+            return self._look(record)
+        except JobLost:
+            return record.job(JobState.QUEUED)
+        except UnknownOutcome:
+            return record.job(JobState.DONE)
+
+    def cancel(self, job_id: str, sender: str) -> AsyncJob:
         """Cancel a job that has not ended: it is not computed, or its result is ignored. A second time changes nothing.
 
         Raises:
             JobEnded: it is done or has failed, and stays so.
-            JobNotFound: no job has this ID (any more).
+            JobNotFound: ``sender`` has no job with this ID (any more).
             UnknownOutcome: it has ended with a result of a kind that this version does not know.
             BackendDown: Redis does not answer.
         """
@@ -264,6 +295,8 @@ class AsyncJobs:
         def cancel(pipe: Pipeline) -> None:
             pipe.watch(keys.async_job(job_id))  # type: ignore[no-untyped-call]
             record = self._record(pipe, job_id)
+            if belongs_to_another(record.sender, sender):
+                raise JobNotFound(NOT_FOUND)
             pipe.watch(self._queue.result_key(record.queued_id))  # type: ignore[no-untyped-call]
             with suppress(JobLost):
                 state = self._look(record).state
@@ -276,10 +309,12 @@ class AsyncJobs:
             pipe.execute()
 
         self._compare_and_set(cancel)
-        return self.read(job_id)
+        return self.read(job_id, sender)
 
-    def _current(self, job_id: str) -> tuple[AsyncJob, _Record]:
+    def _current(self, job_id: str, sender: str) -> tuple[AsyncJob, _Record]:
         record = self._record(self._redis, job_id)
+        if belongs_to_another(record.sender, sender):
+            raise JobNotFound(NOT_FOUND)
         try:
             return self._look(record), record
         except JobLost:
@@ -322,19 +357,19 @@ class AsyncJobs:
             names += [keys.rq_job(record.queued_id), self._queue.result_key(record.queued_id)]
         return names
 
-    def _known(self, pipe: Pipeline, holder: str, request: JobRequest) -> str | None:
-        """The ID of the job created with the idempotency key ``holder``, if any; the key is watched."""
-        pipe.watch(holder)  # type: ignore[no-untyped-call]
-        known: Any = pipe.get(holder)
-        if known is None:
-            return None
-        try:
-            record = self._record(pipe, known.decode(errors="replace"))
-        except JobNotFound:
-            return None
-        if not request.same_as(record.request):
-            raise KeyReused("this Idempotency-Key was sent before with another picture or other parameters")
-        return record.id
+    def _known(self, pipe: Pipeline, holders: list[str], request: JobRequest, sender: str) -> str | None:
+        """The ID of the job created with the idempotency key, if any; its names in Redis are watched."""
+        pipe.watch(*holders)  # type: ignore[no-untyped-call]
+        found: Any = pipe.mget(holders)
+        for known in filter(None, found):
+            with suppress(JobNotFound):
+                record = self._record(pipe, known.decode(errors="replace"))
+                if belongs_to_another(record.sender, sender):
+                    continue
+                if not request.same_as(record.request):
+                    raise KeyReused("this Idempotency-Key was sent before with another picture or other parameters")
+                return record.id
+        return None
 
     def _write(
         self, pipe: Pipeline, job_id: str, model: str, request: JobRequest, *, sender: str, places: int,
@@ -457,6 +492,18 @@ class AsyncJobs:
             with suppress(WatchError), redis_errors("Redis does not take the job"), self._redis.pipeline() as pipe:
                 return change(pipe)
         raise BackendDown("others change this job all the time")
+
+
+def _idempotency_keys(sender: str, key: str) -> list[str]:
+    """Redis' names of a sender's idempotency key, that of a new job first.
+
+    It belongs to the API key's name; all senders without one share one namespace. The second is of a job that was sent
+    before its sender had a key. ``key`` has no line break, so the two can't be taken for one another.
+    """
+    anonymous = keys.idempotency(hashlib.sha256(key.encode()).hexdigest())
+    if not sender.startswith(OF_A_KEY):
+        return [anonymous]
+    return [keys.idempotency(hashlib.sha256(f"{sender}\n{key}".encode()).hexdigest()), anonymous]
 
 
 def _request(text: dict[str, str]) -> JobRequest:

@@ -22,6 +22,7 @@ from contract.deadline import SHORTEST_WAIT_S
 from contract.errors import JobLost, UnknownOutcome, WorkerFault
 from contract.messages import UNKNOWN, Classification, Outcome, outcome_from_json
 from contract.redis_clients import LONGEST_BLOCK_S, raise_refusals, redis_errors
+from contract.send_too import nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from contract.deadline import Deadline
     from contract.messages import ClassifyJob
+    from contract.send_too import SendToo
 
 SERIALIZER = JSONSerializer()  # RQ checks it for every object; an instance takes half the time of the class
 TASK = "model.classify"  # a name on the workers' allow-list, never an import path
@@ -110,6 +112,9 @@ class JobQueue:
         commands: a client for commands that return at once.
         waiting: a client whose socket timeout is longer than ``LONGEST_BLOCK_S``.
         reconnect_for_s: how long ``wait`` tolerates an absence of Redis, in seconds.
+
+    Attributes:
+        send_too: adds what goes along with a look.
     """
 
     def __init__(self, commands: Redis, waiting: Redis, reconnect_for_s: float = RECONNECT_FOR_S) -> None:
@@ -117,6 +122,7 @@ class JobQueue:
         self._waiting = waiting
         self._reconnect_for_s = reconnect_for_s
         self._queues: dict[str, Queue] = {}
+        self.send_too: SendToo = nothing
 
     def look(self, model: str, digest: str, computation: str) -> Sighting:
         """What Redis has for ``ClassifyJob.computation``, read in one round trip.
@@ -128,7 +134,11 @@ class JobQueue:
             pipe.get(keys.answer(model, digest, computation))
             pipe.get(keys.inflight(model, computation))
             pipe.llen(self._queue(queue_name(model)).key)
-            answer, job_id, depth = pipe.execute(raise_on_error=False)
+            told, replies = self.send_too(pipe), []
+            try:
+                answer, job_id, depth, *replies = pipe.execute(raise_on_error=False)
+            finally:
+                told(replies)
             raise_refusals((answer, job_id))
             if isinstance(depth, Exception):
                 raise depth

@@ -65,5 +65,10 @@ def holders(picture: str) -> str:
     return f"holders:{picture}"
 
 
+def usage(senders: str, window: str, unit: str) -> str:
+    """``senders`` is ``keys`` or ``addresses``; ``window`` names a minute or a day; ``unit`` says what was counted."""
+    return f"usage:{senders}:{window}:{unit}"
+
+
 MODELS = "models"
 REFUSED_PICTURES = "refused-pictures"

@@ -69,10 +69,11 @@ _API = (
     Line("expire", "", "rq:results:*", "it goes when a job of /v1/jobs was fetched"),
     Line("hgetall pttl watch", "ticket:*", "", "a job of /v1/jobs"),
     Line("hset expire", "", "ticket:*", "creating, cancelling, fetching one"),
-    Line("get watch", "idempotency:*", "", "the job that a key was sent with before"),
+    Line("mget watch", "idempotency:*", "", "the job that a key was sent with before"),
     Line("set expire", "", "idempotency:*", "the job that a key stands for"),
     Line("zremrangebyscore zcard zrange zadd zrem expire", "jobs:*", "jobs:*", "the jobs of a sender that count"),
     Line("zcard zrange zadd zrem expire", "ended-jobs:*", "ended-jobs:*", "those that count no more"),
+    Line("zincrby expire zremrangebyrank zrevrange zmscore", "usage:*", "usage:*", "what senders have used"),
     Line(
         "del",
         "",

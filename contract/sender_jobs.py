@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.client import Pipeline
 
+OF_A_KEY = "key:"  # how the sender is named who has a key; all others are addresses
 FORGOTTEN_AT_ONCE = 20  # more than one job creates
 MOST_PLACES = 10_000  # that one job takes: all of them are named when it ends
-LONGEST_NAMES = 128  # characters of an async job's ID, which are 32, and of an address
+LONGEST_NAMES = 128  # characters of an async job's ID, which are 32, and of a sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,23 @@ class SenderJobs:
         surplus = max(0, count_ended - self._most)
         return [job_id.decode(errors="replace") for job_id in oldest[:surplus]]
 
+    def listed(self, sender: str) -> list[str]:
+        """The IDs of the sender's jobs that Redis knows, the latest first; one round trip.
+
+        Those that count come by the time when they were created, the others by the time when they ended.
+
+        Raises:
+            BackendDown: Redis does not answer.
+        """
+        with redis_errors(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.zrange(keys.sender_jobs(sender), 0, -1, withscores=True)
+            pipe.zrange(keys.sender_ended_jobs(sender), 0, -1, withscores=True)
+            replies: list[Any] = pipe.execute(raise_on_error=False)
+            raise_refusals(replies)
+        counted, ended = ([] if isinstance(reply, Exception) else reply for reply in replies)
+        moments = {name: expires - self._ttl_s for name, expires in counted if b"/" not in name} | dict(ended)
+        return [name.decode(errors="replace") for name in sorted(moments, key=moments.__getitem__, reverse=True)]
+
     def add(self, pipe: Pipeline, job: Origin) -> None:
         """Add to a MULTI that a job counts against its sender's share."""
         pipe.zadd(keys.sender_jobs(job.sender), dict.fromkeys(_members(job), time.time() + self._ttl_s))
@@ -118,6 +136,14 @@ class SenderJobs:
     def forget(self, pipe: Pipeline, sender: str, job_id: str) -> None:
         """Add to a MULTI that a job is deleted."""
         pipe.zrem(keys.sender_ended_jobs(sender), job_id)
+
+
+def belongs_to_another(owner: str, sender: str) -> bool:
+    """Whether a job of ``owner`` is not for ``sender`` to see.
+
+    One that was sent without a key belongs to whoever knows its ID: nobody can tell more of who that is.
+    """
+    return owner.startswith(OF_A_KEY) and owner != sender
 
 
 def count_no_more(pipe: Pipeline, job: Origin, kept_for_s: int) -> None:

@@ -13,11 +13,14 @@ from redis.exceptions import ResponseError
 
 from contract import keys
 from contract.decoding_cost import bounded
+from contract.send_too import hear_nothing, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from redis import Redis
+
+    from contract.send_too import SendToo
 
 ALIVE_FOR_S = 5  # a worker that has sent no heartbeat for this long counts as gone
 LARGEST_BATCH = 256  # of the setting BATCH_MAX
@@ -114,8 +117,12 @@ def deregister(redis: Redis, entry: WorkerEntry) -> None:
         pipe.execute()
 
 
-def live_workers(redis: Redis) -> list[WorkerEntry]:
-    """The live workers of the last registered model that has any; empty if no worker of any model is alive."""
+def live_workers(redis: Redis, send_too: SendToo = nothing) -> list[WorkerEntry]:
+    """The live workers of the last registered model that has any; empty if no worker of any model is alive.
+
+    Args:
+        send_too: adds what goes along with the workers' entries.
+    """
     names: Any = redis.zrevrange(keys.MODELS, 0, -1)
     for raw_name in names:
         model = raw_name.decode(errors="replace")
@@ -123,7 +130,12 @@ def live_workers(redis: Redis) -> list[WorkerEntry]:
         with redis.pipeline(transaction=False) as pipe:
             for worker_id in ids:
                 pipe.hgetall(keys.worker(model, worker_id.decode(errors="replace")))
-            hashes = pipe.execute(raise_on_error=False)
+            told, replies = send_too(pipe) if ids else hear_nothing, []
+            try:
+                replies = pipe.execute(raise_on_error=False)
+            finally:
+                told(replies[len(ids) :])
+        hashes = replies[: len(ids)]
         read = (
             _entry(model, worker_id.decode(errors="replace"), fields)
             for worker_id, fields in zip(ids, hashes, strict=True)

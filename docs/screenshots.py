@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,11 @@ def main() -> None:
             choose(page, notes)
             expect_cards(page, "failed", 1)
             save(page, "error")
+        with opened(browser, url, DESKTOP) as page:
+            page.route("**/", lambda route: route.fulfill(status=HTTPStatus.UNAUTHORIZED))
+            choose(page, CAT)
+            page.get_by_role("dialog").wait_for()
+            save(page, "key", whole=False)  # what is below the window is not behind the dialog
         with opened(browser, url, DARK) as page:
             choose(page, CUP)
             expect_cards(page, "done", 1)
@@ -91,10 +97,10 @@ def opened(browser: Browser, url: str, look: Mapping[str, object]) -> Iterator[P
     context.close()
 
 
-def save(page: Page, name: str) -> None:
+def save(page: Page, name: str, *, whole: bool = True) -> None:
     page.evaluate("Promise.all([...document.images].map(image => image.decode().catch(() => {})))")
     page.evaluate("scrollTo(0, 0)")
-    shot = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+    shot = Image.open(io.BytesIO(page.screenshot(full_page=whole))).convert("RGB")
     reduced(shot).save(IMAGES / f"{name}.png", optimize=True)
 
 

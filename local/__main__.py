@@ -58,7 +58,7 @@ def _run(settings: Settings, parts: Sequence[Part], socket: Path) -> int:
     logs = LogFiles(settings.logs_dir, settings.log_mb * 1_000_000, len(parts))
     supervisor = Supervisor(logs, os.environ)
     logs.clear()
-    print(f"Starting Valkey, {settings.workers} worker(s) and the API ...", flush=True)
+    print(f"Starting Valkey, {settings.workers} worker(s) and the API, {_for_whom(settings)} ...", flush=True)
     try:
         for part in parts:
             supervisor.start(part)
@@ -97,10 +97,18 @@ def _workers_ready(settings: Settings) -> int:
         return 0
 
 
+def _for_whom(settings: Settings) -> str:
+    """Said first, before anybody can get in."""
+    if settings.api_keys_file is None:
+        return f"open without a key to whoever reaches {settings.host}:{settings.port}"
+    return f"for those who have a key of {settings.api_keys_file}"
+
+
 def _greet(settings: Settings, elapsed_s: float) -> None:
     url = _url(settings)
+    key = "" if settings.api_keys_file is None else '-H "Authorization: Bearer $KEY" '
     print(f"\nReady in {elapsed_s:.1f} s. Open {url} and drop a picture, or try:\n")
-    print(f"    curl -F file=@tests/pictures/chelsea.jpg {url}/predict\n")
+    print(f"    curl {key}-F file=@tests/pictures/chelsea.jpg {url}/predict\n")
     print(f"Logs: {settings.logs_dir}    Ctrl-C stops everything.", flush=True)
 
 

@@ -20,6 +20,7 @@ class Settings(BaseSettings):
     log_mb: int = Field(100, ge=1, le=100_000, description="Room for all log files of `make run` together, in MB.")
     disk_reserve_mb: int = Field(500, ge=0, description="As in the API's settings.")
     request_timeout_s: float = Field(30, gt=0, le=600, description="As in the API's settings.")
+    api_keys_file: Path | None = Field(None, description="As in the API's settings.")
     model_path: Path = Field(Path("models"), description="As in the worker's settings.")
 
     @property

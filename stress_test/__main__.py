@@ -81,7 +81,7 @@ def _measure() -> Figures:
                 series[workers] += (seen,)
                 print(
                     f"{users:4} users, {workers} worker(s): {seen.predictions_per_s:6.1f} predictions/s,"
-                    f" p99 {seen.p99_ms:5.0f} ms, {seen.failed} failures, {seen.refused} 503s",
+                    f" p99 {seen.p99_ms:5.0f} ms, {seen.failed} failures, {seen.refused} refused",
                     flush=True,
                 )
                 wait_for_empty_queue(url)
@@ -92,7 +92,7 @@ def _measure() -> Figures:
             seconds=GREAT_CROWD_S,
             known_share=GREAT_CROWD_KNOWN_SHARE,
         )
-        print(f"{GREAT_CROWD} users: {great_crowd.failed} failures, {great_crowd.refused} 503s", flush=True)
+        print(f"{GREAT_CROWD} users: {great_crowd.failed} failures, {great_crowd.refused} refused", flush=True)
     return Figures(
         day=datetime.now(UTC).date(),
         machine=machine,

@@ -7,10 +7,12 @@ import os
 from api.settings import Settings as ApiSettings
 from local.settings import Settings as LocalSettings
 from model.settings import Settings as WorkerSettings
+from stress_test.senders import KEYS_VARIABLE
 
 SETTINGS = {
     *(name.upper() for kind in (ApiSettings, WorkerSettings, LocalSettings) for name in kind.model_fields),
     "GUNICORN_CMD_ARGS",  # gunicorn's own, which overrides the API's
+    KEYS_VARIABLE,  # of another service than the one that is measured, which would refuse it
 }
 
 

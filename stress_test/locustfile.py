@@ -4,12 +4,18 @@ By hand, with Locust's own page on http://127.0.0.1:8089, against a service that
 
     locust -f stress_test/locustfile.py --host http://127.0.0.1:8000
 
-A new picture is one that the service has not seen: it is not answered from its memory. A known one is. A 503 that says
-when to come again is no failure; it is counted under a name of its own, and its user waits as long as it asks.
+A service that needs a key gets it from the environment, where several users may have several senders' keys:
+
+    CLASSIFIER_KEY="$KEY $ANOTHER" locust -f ...
+
+A new picture is one that the service has not seen: it is not answered from its memory. A known one is. A refusal, 503
+or 429, that says when to come again is no failure; it is counted under a name of its own, and its user waits
+as long as it asks.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -20,6 +26,8 @@ from typing import TYPE_CHECKING
 import gevent
 from locust import FastHttpUser, between, task
 
+from stress_test.senders import Senders
+
 if TYPE_CHECKING:
     from locust.contrib.fasthttp import ResponseContextManager
 
@@ -29,6 +37,7 @@ PHOTOS = {name: (PICTURES / name).read_bytes() for name in LABELS}
 
 PAGE, PREDICT = "/", "/predict"
 KNOWN, REFUSED = "/predict (known)", "/predict (refused)"  # as Locust's statistics name these, apart from the others
+BUSY = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
 THINK_S = (0.5, 2.0)
 NEW_PICTURE_BYTES = 8  # nothing after a JPEG's end is decoded, but it changes the picture's hash
 
@@ -38,10 +47,15 @@ class Visitor(FastHttpUser):
 
     wait_time = between(*THINK_S)
     known_share = 0.5
+    numbers = itertools.count()
+
+    def on_start(self) -> None:
+        """Each has a sender of its own, for as long as there are so many."""
+        self.headers = Senders.of_environment().headers(next(self.numbers))
 
     @task(1)
     def look_at_the_page(self) -> None:
-        with self.client.get(PAGE, catch_response=True) as response:
+        with self.client.get(PAGE, headers=self.headers, catch_response=True) as response:
             if response.status_code != HTTPStatus.OK:
                 response.failure(_unexpected(response))
             elif 'type="file"' not in str(response.text):
@@ -53,7 +67,11 @@ class Visitor(FastHttpUser):
         known = random.random() < self.known_share  # noqa: S311
         photo = PHOTOS[name] if known else PHOTOS[name] + os.urandom(NEW_PICTURE_BYTES)
         with self.client.post(
-            PREDICT, files={"file": (name, photo, "image/jpeg")}, name=KNOWN if known else PREDICT, catch_response=True
+            PREDICT,
+            files={"file": (name, photo, "image/jpeg")},
+            headers=self.headers,
+            name=KNOWN if known else PREDICT,
+            catch_response=True,
         ) as response:
             pause_s = _retry_after_s(response)
             if pause_s is not None:
@@ -68,8 +86,8 @@ class Visitor(FastHttpUser):
 
 
 def _retry_after_s(response: ResponseContextManager) -> int | None:
-    """The pause that a refusal (503 with Retry-After) asks for, or None for any other answer."""
-    if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE or response.headers is None:
+    """The pause that a refusal (503 or 429 with Retry-After) asks for, or None for any other answer."""
+    if response.status_code not in BUSY or response.headers is None:
         return None
     pause = str(response.headers.get("Retry-After", ""))
     return int(pause) if pause.isascii() and pause.isdigit() else None

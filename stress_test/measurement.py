@@ -13,7 +13,7 @@ class Measurement:
 
     Attributes:
         pages, predictions, known: right answers: pages, labels of new pictures, labels of known ones.
-        refused: 503s that said when to come again.
+        refused: 503s and 429s that said when to come again.
         failures: everything else, counted by reason.
         p50_ms, p95_ms, p99_ms: response times for new pictures, rounded by Locust to two digits; 0 where there was no
             answer.

@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from requests.structures import CaseInsensitiveDict
 
 from api.openapi.document import load
 from api.settings import Settings
+from stress_test.senders import Senders
 from tests.support.browser import WAIT_MS, NoBrowser, chromium
 from tests.support.conformance import Conformance
 from tests.support.missing import skip_or_fail
@@ -31,10 +33,16 @@ PICTURES = Path(__file__).parent / "pictures"
 
 @pytest.fixture(autouse=True)
 def _every_answer_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a test here asks of a service by ``requests``, the answer has to be one that OpenAPI tells of."""
+    """Whatever a test here asks of a service by ``requests``, the answer has to be one that OpenAPI tells of.
+
+    A service that BASE_URL names is asked with the key in CLASSIFIER_KEY, if there is one.
+    """
+    key = Senders.of_environment().headers(0)
     plain_send = requests.Session.send
 
     def checked_send(session: requests.Session, asked: requests.PreparedRequest, **how: Any) -> requests.Response:
+        if key and str(asked.url).startswith(os.environ["BASE_URL"]):
+            asked.headers = CaseInsensitiveDict({**key, **asked.headers})
         response = plain_send(session, asked, **how)
         if not how.get("stream"):
             answered = response.request  # after a redirect another than was asked first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,15 @@ def feedback(page: Page, _notes: Path) -> None:
     page.get_by_role("option", name="tiger cat").wait_for()
 
 
-STATES = (empty, result, several, under_way, error, report, reported, feedback)
+def asked_for_a_key(page: Page, _notes: Path) -> None:
+    page.route("**/", lambda route: route.fulfill(status=HTTPStatus.UNAUTHORIZED))
+    choose(page, CAT)
+    page.get_by_label("Your key").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("does not know this key")).to_be_visible()
+
+
+STATES = (empty, result, several, under_way, error, report, reported, feedback, asked_for_a_key)
 
 
 @pytest.mark.parametrize("page", [DESKTOP, DARK, PHONE], indirect=True, ids=["desktop", "dark", "phone"])

@@ -15,7 +15,7 @@ from contract.job_queue import async_queue_name
 from contract.messages import Classification, Failure, FailureKind
 from model.serving.priority_queues import ASYNC_TURN
 from tests.support.scripted_worker import DIGEST, MODEL
-from tests.support.workers import eventually
+from tests.support.workers import SENDER, eventually
 
 if TYPE_CHECKING:
     from contract.async_jobs import AsyncJob
@@ -35,7 +35,7 @@ def test_a_job_is_queued_then_running_then_done(workers):
     assert job.state is JobState.QUEUED
 
     workers.start()
-    eventually(lambda: workers.async_jobs.read(job.id).state is JobState.RUNNING, "the job runs")
+    eventually(lambda: workers.async_jobs.read(job.id, SENDER).state is JobState.RUNNING, "the job runs")
 
     assert label_of(workers.ended(job)) == "slow"
     (result,) = workers.redis.keys("rq:results:*")
@@ -44,7 +44,7 @@ def test_a_job_is_queued_then_running_then_done(workers):
 
 def test_a_job_without_a_worker_waits_for_one(workers):
     job = workers.create("tabby")
-    assert workers.async_jobs.read(job.id).state is JobState.QUEUED
+    assert workers.async_jobs.read(job.id, SENDER).state is JobState.QUEUED
 
     workers.start()
     assert label_of(workers.ended(job)) == "tabby"
@@ -81,8 +81,8 @@ def test_a_dead_letter_that_an_operator_requeues_can_still_be_done(workers, tmp_
     letters = FailedJobRegistry(async_queue_name(MODEL), connection=workers.redis, serializer=JSONSerializer)
     letters.requeue(letters.get_job_ids()[0])
 
-    eventually(lambda: workers.async_jobs.read(job.id).state is JobState.DONE, "the job is done")
-    assert label_of(workers.async_jobs.read(job.id)) == "fault"
+    eventually(lambda: workers.async_jobs.read(job.id, SENDER).state is JobState.DONE, "the job is done")
+    assert label_of(workers.async_jobs.read(job.id, SENDER)) == "fault"
 
 
 def test_the_job_of_a_killed_worker_is_done_by_another(workers):
@@ -151,11 +151,11 @@ def test_jobs_get_their_turn_beside_requests_that_never_end(workers):
 
 def test_a_cancelled_job_is_never_computed(workers):
     job = workers.create("tabby")
-    workers.async_jobs.cancel(job.id)
+    workers.async_jobs.cancel(job.id, SENDER)
     workers.start()
     eventually(lambda: not workers.redis.exists(QUEUE), "its turn comes")
 
-    assert workers.async_jobs.read(job.id).state is JobState.CANCELLED
+    assert workers.async_jobs.read(job.id, SENDER).state is JobState.CANCELLED
     assert workers.batches() == []
 
 
@@ -164,10 +164,10 @@ def test_a_job_cancelled_while_it_runs_stays_cancelled(workers):
     workers.start()
     job = workers.create("slow")
     eventually(workers.batches, "it runs")
-    workers.async_jobs.cancel(job.id)
+    workers.async_jobs.cancel(job.id, SENDER)
     eventually(lambda: workers.redis.keys("rq:results:*"), "its result comes")
 
-    assert workers.async_jobs.read(job.id).state is JobState.CANCELLED
+    assert workers.async_jobs.read(job.id, SENDER).state is JobState.CANCELLED
 
 
 @pytest.mark.parametrize("script", ["tabby", "bad"])
@@ -177,8 +177,8 @@ def test_an_ended_job_cannot_be_cancelled(workers, script):
     ended = workers.ended(workers.create(script))
 
     with pytest.raises(JobEnded):
-        workers.async_jobs.cancel(ended.id)
-    assert workers.async_jobs.read(ended.id) == ended
+        workers.async_jobs.cancel(ended.id, SENDER)
+    assert workers.async_jobs.read(ended.id, SENDER) == ended
 
 
 def test_a_job_dropped_by_mistake_is_computed_after_all(workers):
@@ -196,7 +196,7 @@ def test_a_restart_of_the_server_loses_no_job(workers, any_server):
     workers.start()
     workers.ended(done)
     running, queued = workers.create("slow"), workers.create("late")
-    eventually(lambda: workers.async_jobs.read(running.id).state is JobState.RUNNING, "it runs")
+    eventually(lambda: workers.async_jobs.read(running.id, SENDER).state is JobState.RUNNING, "it runs")
     any_server.stop()
     any_server.start()
 

@@ -46,7 +46,13 @@ def connect(api: Api) -> socket.socket:
 
 
 def head(path: str, *lines: bytes) -> bytes:
-    return b"POST " + path.encode() + b" HTTP/1.1\r\nHost: here\r\n" + TYPE + b"".join(line + b"\r\n" for line in lines)
+    return (
+        b"POST "
+        + path.encode()
+        + b" HTTP/1.1\r\nHost: localhost\r\n"
+        + TYPE
+        + b"".join(line + b"\r\n" for line in lines)
+    )
 
 
 def answer(connection: socket.socket) -> tuple[int, bytes]:
@@ -137,7 +143,7 @@ def test_a_large_stored_picture_is_sent_in_pieces_to_whoever_reads_it(api):
         for _ in range(30):
             connection = unread.enter_context(closing(connect(api)))
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            connection.sendall(f"GET /display/{name} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
+            connection.sendall(f"GET /display/{name} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert connection.recv(12) == b"HTTP/1.1 200"
         grown = process.memory_info().rss - before
         eventually(lambda: api.get("/livez").status_code == 200, "others are answered")

@@ -32,7 +32,12 @@ def api(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ap
     folder = tmp_path_factory.mktemp("api")
     workers = ScriptedWorkers(valkey, folder)
     workers.start()
-    settings = {"CONNECTIONS_PER_PEER": str(PER_PEER), "TRUSTED_PROXIES": PROXY, "LOG_MESSAGES_PER_S": "2"}
+    settings = {
+        "CONNECTIONS_PER_PEER": str(PER_PEER),
+        "TRUSTED_PROXIES": PROXY,
+        "LOG_MESSAGES_PER_S": "2",
+        "ALLOWED_HOSTS": "here",
+    }
     with Api(valkey.api_url, folder, processes=1, **settings) as api:
         yield api
     workers.close()
@@ -184,6 +189,20 @@ def test_only_a_trusted_proxy_says_how_a_request_came(api, source, status):
         head, _ = everything(connection)
 
     assert head.split()[1] == status
+
+
+@pytest.mark.parametrize(("source", "status"), [("127.0.0.1", b"403"), (PROXY, b"200")], ids=["stranger", "proxy"])
+def test_behind_a_trusted_proxy_with_tls_the_services_own_pages_are_of_its_own_origin(api, source, status):
+    """The proxy speaks HTTP to the service, and the page that its browser shows is https."""
+    with closing(connect(api, source)) as connection:
+        connection.sendall(
+            b"POST /feedback HTTP/1.1\r\nHost: here\r\nX-Forwarded-Proto: https\r\nOrigin: https://here\r\n"
+            b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        head, _ = everything(connection)
+
+    assert head.split()[1] == status
+    assert (b"Strict-Transport-Security" in head) == (source == PROXY)
 
 
 def test_requests_are_served_one_after_the_other_on_one_connection(api):

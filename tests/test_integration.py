@@ -1,6 +1,7 @@
 """Any running stack, seen from outside: ``BASE_URL=http://host:8000 .venv/bin/python tests/test_integration.py``.
 
-Without BASE_URL, under pytest, it checks a stack that it starts itself.
+A stack that needs a key gets the one in CLASSIFIER_KEY. Without BASE_URL, under pytest, it checks a stack that it
+starts itself.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def test_a_picture_of_an_async_job_is_kept_until_it_is_done(workers, uploads):
 def test_a_picture_of_a_cancelled_async_job_is_not_kept(workers, uploads):
     job = workers.create("tabby")
     name = picture_of(workers, uploads, "tabby")
-    workers.async_jobs.cancel(job.id)
+    workers.async_jobs.cancel(job.id, SENDER)
 
     assert not is_kept(uploads, name)
 

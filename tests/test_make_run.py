@@ -51,6 +51,7 @@ def test_it_says_where_the_page_is_and_what_to_try_first(one_worker):
     """The newcomer's first minute."""
     assert f"Open {one_worker.url}" in one_worker.printed
     assert f"curl -F file=@tests/pictures/chelsea.jpg {one_worker.url}/predict" in one_worker.printed
+    assert f"open without a key to whoever reaches 127.0.0.1:{one_worker.port}" in one_worker.printed.splitlines()[0]
 
 
 def test_a_worker_killed_in_the_middle_of_requests_costs_no_answer(one_worker):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from api.core import live_workers
+from api.core import live_workers, usage
 from api.core.client import Client
+from api.core.quotas import quotas_of
 from api.services import Services
 from api.settings import Settings
 from contract import keys
@@ -99,6 +100,7 @@ def worker(any_server: Server, workers: ScriptedWorkers) -> Iterator[StepwiseWor
 def services(any_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     """Those of an API process that has just read who is at work, and does so no more."""
     monkeypatch.setattr(live_workers, "HELD_FOR_S", inf)
+    monkeypatch.setattr(usage, "PACE_S", inf)
     services = Services.connect(
         Settings(redis_url=any_server.api_url, upload_dir=tmp_path / "uploads", feedback_dir=tmp_path)
     )
@@ -135,6 +137,24 @@ def test_a_hit_costs_one_look(workers, worker, services):
 
     assert commands == {"get": 2, "llen": 1}
     assert pieces == 1
+
+
+def test_what_a_sender_has_used_costs_no_round_trip_of_its_own(workers, worker, services):
+    """His first request in a minute tells Redis of him, in the look that is made anyway; those after it seldom do."""
+    quotas = quotas_of(requests_per_minute=1_000_000, requests_per_day=0, mb_per_minute=0, mb_per_day=0)
+
+    def ask() -> None:
+        services.usage.account("192.0.2.1", quotas).admit()
+        services.inference.classify(b"tabby", Client("192.0.2.1"))
+
+    workers.submit("tabby")
+    worker.work()
+    services.inference.classify(b"tabby", Client("192.0.2.1"))
+    first, second = asked_of(workers.redis, ask), asked_of(workers.redis, ask)
+
+    look = {"get": 2, "llen": 1}
+    assert first == ({**look, "zincrby": 2, "expire": 2, "zremrangebyrank": 2}, 1)
+    assert second == (look, 1)
 
 
 def test_a_batch_is_settled_with_as_many_transactions_as_one_picture(workers, worker):

@@ -80,6 +80,6 @@ def test_the_pages_policy_is_widened_as_little_as_possible(page, service_url, ad
     answer = page.goto(f"{service_url}{address}")
     policy = answer.headers["content-security-policy"]
 
-    assert policy.startswith("default-src 'self';")
+    assert policy.startswith("default-src 'none'; script-src 'self'; connect-src 'self';")
     assert "unsafe" not in policy
     assert "http" not in policy

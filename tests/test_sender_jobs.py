@@ -78,7 +78,7 @@ def test_a_job_of_a_large_picture_counts_as_several(workers, few, create):
         create("as large", size_bytes=2 * MB)
     create("small")
 
-    few.cancel(large.id)
+    few.cancel(large.id, SENDER)
     assert counted(workers) == 1
 
 
@@ -106,7 +106,7 @@ def test_a_job_sent_again_with_its_key_is_answered_all_the_same(create):
 def test_a_job_that_was_fetched_counts_no_more(workers, few, create):
     first, *_ = fill(create)
     workers.start()
-    eventually(lambda: few.read(first.id).state is JobState.DONE, "it is done, and fetched")
+    eventually(lambda: few.read(first.id, SENDER).state is JobState.DONE, "it is done, and fetched")
 
     create("one more")
     with pytest.raises(OverShare):
@@ -115,10 +115,10 @@ def test_a_job_that_was_fetched_counts_no_more(workers, few, create):
 
 def test_a_job_that_is_only_looked_at_while_it_waits_still_counts(few, create):
     first, *_ = fill(create)
-    before = few.read(first.id)
+    before = few.read(first.id, SENDER)
 
     assert before.state is JobState.QUEUED
-    assert few.read(first.id).expires == before.expires
+    assert few.read(first.id, SENDER).expires == before.expires
     with pytest.raises(OverShare):
         create("one more")
 
@@ -134,7 +134,7 @@ def test_a_job_that_failed_counts_no_more_though_nobody_has_fetched_it(workers, 
 
 def test_a_cancelled_job_counts_no_more(few, create):
     first, *_ = fill(create)
-    few.cancel(first.id)
+    few.cancel(first.id, SENDER)
 
     create("one more")
 
@@ -151,13 +151,13 @@ def test_a_fetched_job_is_kept_for_ten_minutes_and_says_so(workers, few, create)
     job = create("tabby", key="order-7")
     workers.start()
     eventually(lambda: workers.queue.peek(_queued(workers, job)) != "queued", "the worker has it")
-    fetched = eventually(lambda: (now := few.read(job.id)).state is JobState.DONE and now, "it is done")
+    fetched = eventually(lambda: (now := few.read(job.id, SENDER)).state is JobState.DONE and now, "it is done")
 
     left_s = (fetched.expires - datetime.now(UTC)).total_seconds()
     assert KEPT_AFTER_FETCH_S - 60 < left_s <= KEPT_AFTER_FETCH_S
     for name in _names(workers, job):
         assert 0 < workers.redis.ttl(name) <= KEPT_AFTER_FETCH_S
-    assert few.read(job.id) == fetched  # a second fetch makes it neither longer nor shorter
+    assert few.read(job.id, SENDER) == fetched  # a second fetch makes it neither longer nor shorter
     assert create("tabby", key="order-7").id == job.id
 
 
@@ -175,7 +175,7 @@ def test_fetching_never_makes_a_job_live_longer(workers):
     short = AsyncJobs(workers.redis, workers.queue, 60, per_sender=MOST, bytes_per_sender=10**9)
     job = short.create(MODEL, workers.request("tabby"), sender=SENDER, size_bytes=1, cache=True)
     workers.start()
-    done = eventually(lambda: (now := short.read(job.id)).state is JobState.DONE and now, "it is done")
+    done = eventually(lambda: (now := short.read(job.id, SENDER)).state is JobState.DONE and now, "it is done")
 
     assert done.expires == job.expires
     assert workers.redis.ttl(keys.async_job(job.id)) <= 60
@@ -205,18 +205,18 @@ def test_what_is_kept_for_lost_responses_is_bounded_too(workers, few, create):
     kept = [bool(workers.redis.exists(keys.async_job(job.id))) for job in jobs]
     assert kept == [False] * MOST + [True] * MOST
     with pytest.raises(JobNotFound):
-        few.read(jobs[0].id)
+        few.read(jobs[0].id, SENDER)
     assert workers.redis.zcard(keys.sender_ended_jobs(SENDER)) == kept.count(True)
 
 
 def _is_done(jobs: AsyncJobs, job: AsyncJob) -> bool:
-    return jobs.read(job.id).state is JobState.DONE
+    return jobs.read(job.id, SENDER).state is JobState.DONE
 
 
 def test_a_dead_letter_of_an_async_job_stays_for_an_operator_though_it_was_fetched(workers, few, create):
     job = create("fault")
     workers.start()
-    failed = eventually(lambda: (now := few.read(job.id)).state is JobState.FAILED and now, "it is given up")
+    failed = eventually(lambda: (now := few.read(job.id, SENDER)).state is JobState.FAILED and now, "it is given up")
     dead_letter = f"rq:job:{_queued(workers, job)}"
 
     assert failed.expires == job.expires
@@ -242,9 +242,9 @@ def test_a_dropped_job_leaves_no_result_for_a_day(workers, few, create):
     """Cancelling is cheap: what is left of it must not fill Redis."""
     job = create("tabby")
     queued = _queued(workers, job)
-    few.cancel(job.id)
+    few.cancel(job.id, SENDER)
     workers.start()
 
     eventually(lambda: workers.redis.exists(f"rq:results:{queued}"), "the worker has dropped it")
     assert workers.redis.ttl(f"rq:results:{queued}") <= 60
-    assert few.read(job.id).state is JobState.CANCELLED
+    assert few.read(job.id, SENDER).state is JobState.CANCELLED

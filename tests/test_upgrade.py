@@ -68,7 +68,7 @@ def test_what_the_old_api_accepted_is_answered_by_todays_workers(workers):
     results = f"rq:results:{OLD_JOB}"
     eventually(lambda: workers.redis.exists(results), "the request is answered")
     job = eventually(
-        lambda: (now := workers.async_jobs.read(OLD_ASYNC_JOB)).state is JobState.DONE and now, "it is done"
+        lambda: (now := workers.async_jobs.read(OLD_ASYNC_JOB, SENDER)).state is JobState.DONE and now, "it is done"
     )
     assert job.outcome.labels == (Label(recording.ASYNC, 1.0),)
     assert job.request.top_k == 5
@@ -155,7 +155,7 @@ def test_what_an_old_worker_answers_is_understood(workers):
         answer_as_the_old_worker_did(workers, job_id)
 
     assert isinstance(workers.outcome(submission), Classification)
-    assert workers.async_jobs.read(job.id).state is JobState.DONE
+    assert workers.async_jobs.read(job.id, SENDER).state is JobState.DONE
 
 
 # Damaged pictures that are wanted all the same: version 0.1 knew nothing of them
@@ -170,7 +170,7 @@ def test_a_job_without_a_word_of_it_is_strict(workers):
     task = read_claimed_job(workers.redis, queue_name(MODEL), job_id, fields).task
     assert task is not None
     assert task.strict
-    assert workers.async_jobs.read(OLD_ASYNC_JOB).request.strict
+    assert workers.async_jobs.read(OLD_ASYNC_JOB, SENDER).request.strict
 
 
 @pytest.mark.parametrize("queue", ["classify", "tickets"])
@@ -200,7 +200,7 @@ def test_what_an_old_worker_answers_to_a_lenient_job_is_understood(workers):
     for job_id in (submission.job_id, queued_id):
         answer_as_the_old_worker_did(workers, job_id)
     late = workers.submit(recording.REQUEST, strict=False)
-    seen = [workers.outcome(submission), workers.outcome(late), workers.async_jobs.read(job.id).outcome]
+    seen = [workers.outcome(submission), workers.outcome(late), workers.async_jobs.read(job.id, SENDER).outcome]
 
     assert (late.joined, late.job_id) == (True, submission.job_id)
     assert [outcome.damaged for outcome in seen] == [False] * 3

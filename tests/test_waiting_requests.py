@@ -151,7 +151,7 @@ def test_a_client_that_closes_its_sending_side_counts_as_gone(workers, api):
 def test_a_client_that_sends_its_next_request_early_is_still_there(workers, api):
     with closing(send(api, "tabby")) as connection:
         eventually(lambda: waiting_for(workers) == [1], "it waits")
-        connection.sock.sendall(b"GET /livez HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        connection.sock.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         workers.start()
         received = b"".join(iter(partial(connection.sock.recv, 65536), b""))
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from contract.async_jobs import AsyncJob, AsyncJobs
     from contract.job_queue import JobQueue
 
+PAGE_JOBS = 50  # of a list
+PAGE_JOBS = 50  # of a list
 LONGEST_RETRY_S = 30  # the expected wait is that of a job created now: an older one is done sooner
 
 
@@ -97,13 +99,17 @@ class AsyncInference:
             bulk=bulk,
         )
 
-    def read(self, job_id: str) -> AsyncJob:
+    def read(self, job_id: str, sender: str) -> AsyncJob:
         """Raises JobNotFound, UnknownOutcome, BackendDown."""
-        return self._jobs.read(job_id)
+        return self._jobs.read(job_id, sender)
 
-    def cancel(self, job_id: str) -> AsyncJob:
+    def listed(self, sender: str, page: int) -> tuple[list[AsyncJob], bool]:
+        """A page of the sender's jobs, the latest first, and whether there are more. Raises BackendDown."""
+        return self._jobs.listed(sender, (page - 1) * PAGE_JOBS, PAGE_JOBS)
+
+    def cancel(self, job_id: str, sender: str) -> AsyncJob:
         """Raises JobEnded (done or failed, and it stays so), JobNotFound, UnknownOutcome, BackendDown."""
-        return self._jobs.cancel(job_id)
+        return self._jobs.cancel(job_id, sender)
 
     def retry_after_s(self, job: AsyncJob) -> int | None:
         """When to ask for the job again, in seconds; None once it has ended."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from contract.errors import ServiceError, TemporarilyUnavailable
+from contract.errors import OverShare, ServiceError, TemporarilyUnavailable
 
 
 class InvalidUpload(ServiceError):
@@ -43,12 +43,36 @@ class Undecodable(InvalidUpload):
     """The file looks like a picture, but can't be read as one."""
 
 
-class AdminClosed(ServiceError):
-    """No admin key is set, so the operator's pages are closed."""
+class AccessRefused(ServiceError):
+    """The sender may not do this, at least not with what it has sent."""
 
 
-class WrongAdminKey(ServiceError):
-    """The request has no admin key, or not the one that is set."""
+class Closed(AccessRefused):
+    """No key that the service knows opens this."""
+
+
+class KeyMissing(AccessRefused):
+    """The request has no key where one is needed."""
+
+
+class WrongKey(AccessRefused):
+    """The service does not know the request's key (any more)."""
+
+
+class KeyNotAllowed(AccessRefused):
+    """The request's key opens other routes, and not this one."""
+
+
+class TooManyWrongKeys(OverShare):
+    """So many wrong keys came from this address that another is not even compared for a while."""
+
+
+class WrongHost(ServiceError):
+    """The request is for a name that this service does not answer to."""
+
+
+class CrossOrigin(ServiceError):
+    """A page of another origin had a browser send the request."""
 
 
 class ClientGone(ServiceError):
@@ -57,6 +81,10 @@ class ClientGone(ServiceError):
 
 class Overloaded(TemporarilyUnavailable):
     """The request would not be answered before its deadline, so it is not started."""
+
+
+class OverLimit(TemporarilyUnavailable):
+    """The sender has used up what it may use in a minute or in a day."""
 
 
 class NoWorker(TemporarilyUnavailable):

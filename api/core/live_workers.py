@@ -14,6 +14,7 @@ from contract.decoding_cost import bounded
 from contract.errors import BackendDown
 from contract.redis_clients import redis_errors
 from contract.redis_memory import RedisMemory, read_redis_memory
+from contract.send_too import nothing
 from contract.worker_registry import ALIVE_FOR_S, WorkerEntry
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from contract.decoding_cost import DecodingCost
     from contract.job_queue import JobQueue
+    from contract.send_too import SendToo
 
 HELD_FOR_S = 1.0
 STALE_FOR_S = 3.0  # a pool may be this old while it is being read again: in a burst of requests that takes a while
@@ -84,7 +86,11 @@ class Destination:
 
 
 class LiveWorkers:
-    """The pool, at most ``HELD_FOR_S`` old (``STALE_FOR_S`` while it is being read again)."""
+    """The pool, at most ``HELD_FOR_S`` old (``STALE_FOR_S`` while it is being read again).
+
+    Attributes:
+        send_too: adds what goes along when the registry is read.
+    """
 
     def __init__(self, redis: Redis, queue: JobQueue, *, bulk_share: float = 0.5) -> None:
         self._redis = redis
@@ -95,6 +101,7 @@ class LiveWorkers:
         self._pool: WorkerPool | None = None
         self._failure: BackendDown | None = None
         self._looked_at = float("-inf")
+        self.send_too: SendToo = nothing
 
     def pool(self) -> WorkerPool:
         """The workers that a request can rely on.
@@ -158,7 +165,7 @@ class LiveWorkers:
         pool, failure = None, None
         try:
             with redis_errors():
-                workers = worker_registry.live_workers(self._redis)
+                workers = worker_registry.live_workers(self._redis, self.send_too)
                 memory = read_redis_memory(self._redis)
             if workers:
                 newest = max(workers, key=lambda worker: worker.digest)

@@ -45,17 +45,30 @@ class SenderRate:
             OverShare: the sender has had its share; it is told when there is room.
         """
         now = self._clock()
-        self._forget(now)
-        name = sender if sender in self._totals or len(self._totals) < MOST_SENDERS else OTHERS
-        had = self._totals.get(name, 0)
-        if had and had + amount > self._most:
-            raise OverShare(self._refusal, max(1, math.ceil(self._room_at(name, had, amount) - now)))
+        name, had = self._room_for(sender, amount, now)
         if not self._steps or self._steps[-1][0] <= now + self._window_s:
             self._steps.append((now + self._window_s * (1 + 1 / STEPS), {}))
         counts = self._steps[-1][1]
         counts[name] = counts.get(name, 0) + amount
         self._totals[name] = had + amount
         return partial(self._take_back, counts, name, amount)
+
+    def check(self, sender: str) -> None:
+        """Count nothing, but refuse what would be refused.
+
+        Raises:
+            OverShare: as ``count`` does.
+        """
+        self._room_for(sender, 1, self._clock())
+
+    def _room_for(self, sender: str, amount: int, now: float) -> tuple[str, int]:
+        """Under which name the sender is counted, and how much it has had. Raises OverShare."""
+        self._forget(now)
+        name = sender if sender in self._totals or len(self._totals) < MOST_SENDERS else OTHERS
+        had = self._totals.get(name, 0)
+        if had and had + amount > self._most:
+            raise OverShare(self._refusal, max(1, math.ceil(self._room_at(name, had, amount) - now)))
+        return name, had
 
     def _take_back(self, counts: dict[str, int], name: str, amount: int) -> None:
         if name in counts:  # its step still counts

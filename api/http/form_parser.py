@@ -19,9 +19,10 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from api.core.errors import BrokenForm
+from api.http.caller import current_caller
 from api.http.file_names import field_name, file_name
+from api.http.limits import count_received
 from api.http.received_body import READ_BYTES, ReceivedBody
-from api.http.sender import sender_of
 from api.metrics.recorder import Metrics
 from api.services import Services
 
@@ -57,10 +58,10 @@ class FormParser(FormDataParser):
                 long headers.
             RequestEntityTooLarge: the body has too much text.
             Overloaded: other bodies take the memory for it.
+            OverLimit: its sender has sent more than he may.
         """
         services, metrics = Services.current(), Metrics.current()
-        sender = sender_of(self._environ, services.settings.trusted_proxies)
-        with services.body_room.body(sender) as take, metrics.holding_body() as hold:
+        with services.body_room.body(current_caller().sender) as take, metrics.holding_body() as hold:
 
             def took(size_bytes: int) -> None:
                 hold(size_bytes)
@@ -72,6 +73,7 @@ class FormParser(FormDataParser):
                 size_bytes=content_length,
                 least_bytes_per_s=services.settings.least_upload_kb_per_s * 1000,
                 take=took,
+                count_received=count_received,
                 count_slow=metrics.count_slow_upload,
             )
             body = cast("IO[bytes]", received)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from contract.messages import Classification
 
 SCORE_DECIMALS = 4
+LAST_PAGE = 1_000_000
 
 _STRICT = {"true": True, "false": False}
 _WHOLE = re.compile(r"[0-9]{1,3}")
@@ -68,6 +69,18 @@ class Wanted:
     def labels_sent(self) -> bool:
         """Whether the request says which labels are shown."""
         return self.top_k_sent or self.min_score_sent
+
+
+def page_number(request: Request) -> int:
+    """Which page of a list is wanted, 1 to ``LAST_PAGE``; the first unless the query's ``page`` says another.
+
+    Raises:
+        InvalidParameter: it is no such number.
+    """
+    text = request.args.get("page", "1")
+    if not re.fullmatch("[0-9]{1,7}", text) or not 1 <= int(text) <= LAST_PAGE:
+        raise InvalidParameter(f"page must be a whole number from 1 to {LAST_PAGE}")
+    return int(text)
 
 
 def labels_of(found: Classification, wanted: Wanted | JobRequest) -> list[Label]:

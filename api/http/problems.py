@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 REFUSALS_LOGGED_EVERY_S = 1.0  # an overloaded service must not spend its time on logs
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # no space, or no descriptors, left
 
-# A browser asks its user for the first; a program sees the second.
-ADMIN_CHALLENGES = ('Basic realm="admin", charset="UTF-8"', 'Bearer realm="admin"')
+BEARER = 'Bearer realm="classifier"'
+BASIC = 'Basic realm="classifier", charset="UTF-8"'
 
 STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     api_errors.MissingFile: HTTPStatus.BAD_REQUEST,
@@ -38,11 +38,17 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     api_errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     api_errors.NotAnImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     api_errors.Undecodable: HTTPStatus.UNPROCESSABLE_ENTITY,
-    api_errors.AdminClosed: HTTPStatus.FORBIDDEN,
-    api_errors.WrongAdminKey: HTTPStatus.UNAUTHORIZED,
+    api_errors.Closed: HTTPStatus.FORBIDDEN,
+    api_errors.KeyMissing: HTTPStatus.UNAUTHORIZED,
+    api_errors.WrongKey: HTTPStatus.UNAUTHORIZED,
+    api_errors.KeyNotAllowed: HTTPStatus.FORBIDDEN,
+    api_errors.TooManyWrongKeys: HTTPStatus.TOO_MANY_REQUESTS,
+    api_errors.WrongHost: HTTPStatus.MISDIRECTED_REQUEST,
+    api_errors.CrossOrigin: HTTPStatus.FORBIDDEN,
     api_errors.ClientGone: HTTPStatus.BAD_REQUEST,
     api_errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.OverShare: HTTPStatus.TOO_MANY_REQUESTS,
+    api_errors.OverLimit: HTTPStatus.TOO_MANY_REQUESTS,
     api_errors.NoWorker: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BackendDown: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreFull: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -56,6 +62,17 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.PictureNotFound: HTTPStatus.NOT_FOUND,
 }
+
+
+def _challenges() -> list[str]:
+    """A browser asks its user for a password at the second, so a page's script and its pictures must not get that one.
+
+    Over plain http browsers send ``Sec-Fetch-Mode`` to this machine only. What they accept tells as much: of a picture
+    or a script's request it is less than a page, or none.
+    """
+    mode, accepted = request.headers.get("Sec-Fetch-Mode"), request.accept_mimetypes
+    for_a_page = mode == "navigate" if mode else not accepted or accepted.quality("text/html") == 1
+    return [BEARER, BASIC] if for_a_page else [BEARER]
 
 
 def problem(status: HTTPStatus, detail: str) -> Response:
@@ -103,8 +120,8 @@ class Problems:
             self._count_refusal(error)
             self._log_refusal(error)
             response.headers["Retry-After"] = str(error.retry_after_s)
-        elif isinstance(error, api_errors.WrongAdminKey):
-            for challenge in ADMIN_CHALLENGES:
+        elif status == HTTPStatus.UNAUTHORIZED:
+            for challenge in _challenges():
                 response.headers.add("WWW-Authenticate", challenge)
         elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.warning("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)

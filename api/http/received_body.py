@@ -31,6 +31,7 @@ class ReceivedBody:
         size_bytes: the size announced, or None if it comes in chunks.
         least_bytes_per_s: the least rate, on the whole, after ``GRACE_S`` seconds.
         take: called with the size of each piece before it is read, and with what of it did not come.
+        count_received: called with the size of each piece that has come.
         count_slow: called if it comes too slowly.
     """
 
@@ -42,6 +43,7 @@ class ReceivedBody:
         size_bytes: int | None,
         least_bytes_per_s: int,
         take: Callable[[int], None],
+        count_received: Callable[[int], None],
         count_slow: Callable[[], None],
     ) -> None:
         self._stream = stream
@@ -49,6 +51,7 @@ class ReceivedBody:
         self._size_bytes = size_bytes
         self._least_bytes_per_s = least_bytes_per_s
         self._take = take
+        self._count_received = count_received
         self._count_slow = count_slow
         self._received = 0
         self._started = time.monotonic()
@@ -59,6 +62,7 @@ class ReceivedBody:
         Raises:
             BrokenForm: they come too slowly, or are not a body as HTTP has it.
             Overloaded: there is no memory for them.
+            OverLimit: with them the sender has sent more than he may.
             RequestEntityTooLarge: Werkzeug's.
         """
         if size < 0:
@@ -83,6 +87,7 @@ class ReceivedBody:
         self._received += len(data)
         if len(data) < size:
             self._take(len(data) - size)
+        self._count_received(len(data))
         return data
 
     def _time_for(self, size: int) -> float:

@@ -1,4 +1,4 @@
-"""The headers of every response, and those of an answer with labels: which model, and where the time went."""
+"""The headers of an answer with labels: which model, and where the time went."""
 
 from __future__ import annotations
 
@@ -14,20 +14,6 @@ if TYPE_CHECKING:
 
     from api.core.inference import Answer
     from api.http.form_parser import FormRequest
-
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' blob:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-
-
-def add_security_headers(response: Response) -> Response:
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response
 
 
 def elapsed_ms() -> float:

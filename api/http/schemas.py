@@ -93,6 +93,12 @@ class Job(TypedDict):
     error: NotRequired[JobError]
 
 
+class JobList(TypedDict):
+    jobs: list[Job]
+    page: int
+    more: bool
+
+
 class Shown(TypedDict):
     image: str
     model: str
@@ -110,6 +116,19 @@ class Labels(TypedDict):
 
 class FeedbackTaken(TypedDict):
     stored: bool
+
+
+class SenderUsage(TypedDict):
+    name: str
+    requests: int
+    bytes: int
+    refused: int
+
+
+class UsageToday(TypedDict):
+    day: str
+    keys: list[SenderUsage]
+    addresses: list[SenderUsage]
 
 
 class Alive(TypedDict):

@@ -1,35 +1,19 @@
-"""Who sends a request, for the bounds that hold for each sender: an address, as far as this machine can tell.
+"""From which address a request comes, as far as this machine can tell.
 
 Whoever writes an ``X-Forwarded-For`` can write anything into it. It is read only as far as trusted proxies wrote it.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from flask import request
-
-from api.core.client import Client
 from api.core.sender_names import is_trusted, name_of
-from api.http.hang_up import watched
-from api.metrics.recorder import Metrics
-from api.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from wsgiref.types import WSGIEnvironment
 
     from api.settings import Networks
-
-
-def current_client() -> Client:
-    """The client of the current request."""
-    sender = sender_of(request.environ, Services.current().settings.trusted_proxies)
-    connection = request.environ.get("gunicorn.socket")
-    if connection is None:
-        return Client(sender)
-    return Client(sender, partial(watched, connection.fileno(), Metrics.current().count_abandoned))
 
 
 def sender_of(environ: WSGIEnvironment, trusted_proxies: Networks) -> str:

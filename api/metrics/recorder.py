@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from flask import Flask, current_app, request
 
-from api.core.errors import NoWorker, Overloaded
+from api.core.errors import NoWorker, OverLimit, Overloaded
 from api.metrics.instruments import Counter, Distribution, Gauge, Histogram, Row
 from contract.errors import BackendDown, OverShare, StoreFull, TemporarilyUnavailable
 
@@ -37,6 +37,7 @@ REASONS = {
     BackendDown: "backend_down",
     StoreFull: "store_full",
     OverShare: "over_share",
+    OverLimit: "over_limit",
 }
 BULK_FOR: tuple[BulkReason, ...] = ("costly", "crowding")
 DELETED_FOR: tuple[Reason, ...] = ("room", "age", "refused")
@@ -110,6 +111,9 @@ class Metrics:
             ("reason",),
             [(reason,) for reason in BULK_FOR],
         )
+        self._wrong_keys = Counter(
+            row, "classifier_wrong_keys", "Requests refused for a key that nobody has.", (), [()]
+        )
         row.open()
         self._in_flight.clear()
         self._connections.clear()
@@ -173,6 +177,10 @@ class Metrics:
         """An upload has been refused because it came too slowly."""
         self._slow_uploads.add()
 
+    def count_wrong_key(self) -> None:
+        """A request had a key that the service does not know."""
+        self._wrong_keys.add()
+
     @contextmanager
     def connection_open(self) -> Iterator[None]:
         """Count one more connection while the context lasts."""
@@ -217,7 +225,7 @@ class Metrics:
         instruments = (
             self._requests, self._in_flight, self._classifying, self._answers, self._stages, self._refusals,
             self._abandoned, self._body_bytes, self._slow_uploads, self._connections, self._refused_connections,
-            self._deleted_bytes, self._bulk,
+            self._deleted_bytes, self._bulk, self._wrong_keys,
         )  # fmt: skip
         return [instrument.family(sums) for instrument in instruments]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
 from werkzeug.exceptions import NotFound
 
+from api.http.security_headers import CLOSED
 from api.openapi.document import load
 from api.services import Services
 
@@ -44,13 +45,13 @@ def document() -> ResponseReturnValue:
 @bp.get("/docs")
 def docs() -> ResponseReturnValue:
     """The routes, to read and to try out (Swagger UI)."""
-    return _page("docs.html", "img-src 'self' data:")
+    return _page("docs.html", "style-src 'self'")
 
 
 @bp.get("/redoc")
 def redoc() -> ResponseReturnValue:
     """The routes, to read (Redoc)."""
-    return _page("redoc.html", f"img-src 'self' data:; style-src 'self' {REDOCS_STYLES}; worker-src blob:")
+    return _page("redoc.html", f"style-src {REDOCS_STYLES}; worker-src blob:")
 
 
 @bp.get("/docs/<name>")
@@ -74,9 +75,10 @@ def _asset(name: str) -> bytes:
     return content.replace(REDOCS_LOGO, url_for("static", filename="empty.svg").encode())
 
 
-def _page(template: str, widened: str) -> Response:
+def _page(template: str, own_policy: str) -> Response:
     response = make_response(render_template(template))
     response.headers["Content-Security-Policy"] = (
-        f"default-src 'self'; {widened}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        f"{own_policy}; form-action 'none'; {CLOSED}"
     )
     return response

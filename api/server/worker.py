@@ -14,6 +14,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from api.http.linger import linger
 from api.http.problem_document import CONTENT_TYPE, problem_body
+from api.http.security_headers import DATA_POLICY
 from api.server.peers import Peers
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ def _answer(connection: socket, status: HTTPStatus, detail: str, headers: str = 
     body = json.dumps(problem_body(status, detail)).encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {CONTENT_TYPE}\r\n"
-        f"Content-Length: {len(body)}\r\nX-Content-Type-Options: nosniff\r\n{headers}Connection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nX-Content-Type-Options: nosniff\r\nContent-Security-Policy: {DATA_POLICY}\r\n"
+        f"{headers}Connection: close\r\n\r\n"
     )
     with suppress(OSError):
         connection.sendall(head.encode() + body)

@@ -1,5 +1,5 @@
-// The feedback page's form stays a plain form; a script only lets it search the labels.
+// The feedback page's form: it searches the labels, and is sent in the background, with the key if one is needed.
 
-import { chooseLabel } from "./report.js";
+import { listenForReport } from "./report.js";
 
-chooseLabel(document.querySelector(".report-form"));
+listenForReport(document.querySelector(".report-form"));

@@ -1,6 +1,7 @@
 // Turns the plain upload form into one that takes several pictures, chosen, dropped or pasted, and shows the progress of each.
 
-import { Card } from "./card.js";
+import { Card, pictureOf } from "./card.js";
+import { allowAsking } from "./key.js";
 import { listenForReport } from "./report.js";
 import { forget, remember, remembered } from "./visit.js";
 import { Work } from "./work.js";
@@ -38,6 +39,7 @@ function say(text) {
 }
 
 function take(files) {
+  allowAsking();
   const taken = Array.from(files, (file) => {
     const card = new Card(file.name);
     card.show(URL.createObjectURL(file));
@@ -133,7 +135,7 @@ put(
   remembered().map(({ name, answer }) => {
     const card = new Card(name);
     card.done(answer);
-    card.show(`display/${answer.image}`);
+    card.show(pictureOf(answer));
     return card;
   }),
   "append",

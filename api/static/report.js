@@ -8,19 +8,25 @@ const inOrder = new Intl.Collator("en", { caseFirst: "upper" }).compare;
 
 /** Send a result's report form in the background and show the outcome in the form. */
 export function listenForReport(form) {
-  chooseLabel(form, () => Array.from(form.closest(".card").querySelectorAll(".bar-label"), (entry) => entry.textContent));
+  const guesses = () => form.closest(".card")?.querySelectorAll(".bar-label") ?? []; // none on a page without a result
+  chooseLabel(form, () => Array.from(guesses(), (entry) => entry.textContent));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const button = form.querySelector("button");
     const said = form.querySelector(".report-said");
     button.disabled = true; // one click, one row
     try {
-      await report(Object.fromEntries(new FormData(form)));
-      form.replaceChildren(said);
+      const stored = await report(Object.fromEntries(new FormData(form)));
       said.classList.remove("failed");
-      said.textContent = "Thank you. Your report is stored.";
-      said.tabIndex = -1;
-      said.focus(); // the button that had it is gone
+      if (stored) {
+        form.replaceChildren(said);
+        said.textContent = "Thank you. Your report is stored.";
+        said.tabIndex = -1;
+        said.focus(); // the button that had it is gone
+      } else {
+        said.textContent = "The report was empty, so nothing was stored.";
+        button.disabled = false;
+      }
     } catch (error) {
       said.classList.add("failed");
       said.textContent = error.message;
@@ -30,7 +36,7 @@ export function listenForReport(form) {
 }
 
 /** Let a form's field for the right label search all labels; ``guesses`` are offered before the rest. */
-export function chooseLabel(form, guesses = () => []) {
+function chooseLabel(form, guesses) {
   combobox(form.elements.correct_label, async () => {
     const likely = guesses().slice(1); // the first is the one that is wrong
     const all = Array.from(await labels(), words).sort(inOrder);

@@ -1,5 +1,8 @@
 // The page's calls to the service. All fail with a Refused whose message tells a person what to do.
 
+import { allowAsking, hasKey, withKey } from "./key.js";
+import { when } from "./words.js";
+
 const UPLOAD_TIME_MS = 90_000; // before the service's own deadline begins; only a dead connection lasts longer
 
 export class Refused extends Error {
@@ -7,11 +10,13 @@ export class Refused extends Error {
    * @param {string} message
    * @param {boolean} lasting whether the same file would be refused again
    * @param {number} retryAfterS when the service says that trying again will help; NaN when it does not
+   * @param {boolean} overLimit whether the reason is what this visitor has sent, not what others have
    */
-  constructor(message, lasting = false, retryAfterS = NaN) {
+  constructor(message, lasting = false, retryAfterS = NaN, overLimit = false) {
     super(message);
     this.lasting = lasting;
     this.retryAfterS = retryAfterS;
+    this.overLimit = overLimit;
   }
 }
 
@@ -24,18 +29,23 @@ export class Refused extends Error {
  * @param {(share: number) => void} onProgress gets the share sent, 0 to 1
  */
 export async function classify(file, deadlineMs, signal, onProgress) {
-  const response = await sent(file, deadlineMs, signal, onProgress);
+  const response = await withKey((headers) => {
+    signal.throwIfAborted();
+    return sent(file, headers, deadlineMs, signal, onProgress);
+  });
   if (response.status !== 200) {
     throw refusal(response.status, response.responseText, response.getResponseHeader("Retry-After"));
   }
   return JSON.parse(response.responseText);
 }
 
-function sent(file, deadlineMs, signal, onProgress) {
+function sent(file, headers, deadlineMs, signal, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", "./");
-    request.setRequestHeader("Accept", "application/json");
+    for (const [name, value] of Object.entries({ Accept: "application/json", ...headers })) {
+      request.setRequestHeader(name, value);
+    }
     request.timeout = UPLOAD_TIME_MS + deadlineMs;
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     request.upload.onload = () => onProgress(1);
@@ -52,18 +62,11 @@ function sent(file, deadlineMs, signal, onProgress) {
   });
 }
 
-/** Send one report; resolves when it is stored. */
+/** Send one report; resolves to whether it is stored, which an empty one is not. */
 export async function report(fields) {
-  const response = await fetch("feedback", {
-    method: "POST",
-    headers: { Accept: "application/json" },
-    body: new URLSearchParams({ report: JSON.stringify(fields) }),
-  }).catch(() => {
-    throw unreachable();
-  });
-  if (!response.ok) {
-    throw refusal(response.status, await response.text(), response.headers.get("Retry-After"));
-  }
+  allowAsking();
+  const answer = await json("feedback", { method: "POST", body: new URLSearchParams({ report: JSON.stringify(fields) }) });
+  return answer.stored;
 }
 
 let asked = null; // the promise of the labels: one request a page, however many forms
@@ -78,13 +81,19 @@ export function labels() {
 }
 
 async function gotLabels() {
-  const response = await fetch("labels", { headers: { Accept: "application/json" } }).catch(() => {
-    throw unreachable();
-  });
+  return (await json("labels")).labels;
+}
+
+async function json(route, request = {}) {
+  const response = await withKey((headers) =>
+    fetch(route, { ...request, headers: { Accept: "application/json", ...headers } }).catch(() => {
+      throw unreachable();
+    }),
+  );
   if (!response.ok) {
     throw refusal(response.status, await response.text(), response.headers.get("Retry-After"));
   }
-  return (await response.json()).labels;
+  return response.json();
 }
 
 const unreachable = () => new Refused("The service can't be reached. Check the connection and try again.");
@@ -96,9 +105,20 @@ function refusal(status, body, retryAfter) {
   } catch {
     // a proxy's own error page: only the status is known
   }
-  return new Refused(
-    problem.detail || problem.title || `The service answered with error ${status}.`,
-    status < 500 && status !== 429,
-    Number.parseInt(retryAfter, 10),
-  );
+  const retryAfterS = Number.parseInt(retryAfter, 10);
+  const said = problem.detail || problem.title || `The service answered with error ${status}.`;
+  return new Refused(forPeople(status, said, retryAfterS), isLasting(status), retryAfterS, status === 429);
+}
+
+/** What the service said; in other words where that is for programs, with more where it leaves out the time. */
+function forPeople(status, said, retryAfterS) {
+  if (status === 401) {
+    return hasKey() ? "The service does not know your key." : "This service needs a key.";
+  }
+  return status === 429 && retryAfterS > 0 ? `${said}. Try again ${when(retryAfterS)}.` : said;
+}
+
+/** Whether the same file would be refused again; with another key, or later, it may not be. */
+function isLasting(status) {
+  return status < 500 && status !== 401 && status !== 429 && !(status === 403 && hasKey());
 }

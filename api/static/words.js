@@ -1,4 +1,16 @@
-// How labels and scores are written for people.
+// How labels, scores and times are written for people.
 
 export const words = (label) => label.replaceAll("_", " ");
 export const percent = (score) => (score > 0 && score < 0.001 ? "< 0.1%" : `${(score * 100).toFixed(1)}%`);
+
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const clockAndDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+/** When so many seconds are over: soon by their number, later by the clock, since the text may be read later too. */
+export function when(seconds) {
+  if (seconds < 100) {
+    return seconds === 1 ? "in a second" : `in ${seconds} seconds`;
+  }
+  const then = new Date(Date.now() + seconds * 1000 + 59_999); // the clock shows full minutes, and none too early
+  return then.toDateString() === new Date().toDateString() ? `at ${clock.format(then)}` : `on ${clockAndDay.format(then)}`;
+}

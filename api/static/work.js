@@ -1,6 +1,8 @@
 // The pictures in progress: a few at a time, a busy service is asked again, and all can be cancelled.
 
+import { allowAsking } from "./key.js";
 import { classify, Refused } from "./service.js";
+import { when } from "./words.js";
 
 const AT_ONCE = 3; // enough to keep the workers busy, few enough to leave room for other visitors
 const TRIES_WHEN_BUSY = 3;
@@ -96,10 +98,15 @@ export class Work {
         return;
       }
       const message = error instanceof Refused ? error.message : "Something went wrong on this page. Please try again.";
-      card.fail(message, error.lasting ? null : () => this.add(card, file));
+      card.fail(message, error.lasting ? null : () => this.#retry(card, file));
       this.#listener.failed(card, message);
       this.#move(card, "failed");
     }
+  }
+
+  #retry(card, file) {
+    allowAsking();
+    this.add(card, file);
   }
 
   /** The service's answer; a busy service is asked again after its Retry-After. */
@@ -113,9 +120,11 @@ export class Work {
         if (!(error.retryAfterS <= LONGEST_PAUSE_S) || tries === TRIES_WHEN_BUSY) {
           throw error;
         }
-        card.wait("waiting", "The service is busy; trying again shortly");
+        const pauseS = Math.max(error.retryAfterS, 1);
+        const why = error.overLimit ? "That was much at once" : "The service is busy";
+        card.wait("waiting", `${why}; trying again ${when(pauseS)}`);
         this.#move(card, 0);
-        await pause(Math.max(error.retryAfterS, 1));
+        await pause(pauseS);
       }
     }
   }

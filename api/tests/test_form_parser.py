@@ -28,7 +28,7 @@ PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\
 def services() -> Iterator[Services]:
     """The form belongs to a request of the application, which bounds the bodies that it reads at a time."""
     services = Services.connect(Settings())
-    with create_app(services).app_context():
+    with create_app(services).test_request_context():
         yield services
 
 

@@ -62,7 +62,7 @@ class SlowRedis:
     def __init__(self) -> None:
         self.asked, self.answer = Event(), Event()
 
-    def __call__(self, _redis: object) -> list[WorkerEntry]:
+    def __call__(self, _redis: object, _send_too: object) -> list[WorkerEntry]:
         self.asked.set()
         self.answer.wait()
         return []

@@ -13,12 +13,14 @@ from unittest.mock import MagicMock
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from pydantic import SecretStr
 
 from api import VERSION
 from api.app import create_app
 from api.core import errors as api_errors
 from api.http.problems import STATUS
+from api.keys.key import Key, Scope, digest_of
+from api.keys.key_file import line_of, replace_line
+from api.keys.keyring import Keyring
 from api.openapi.document import load
 from api.services import Services
 from api.settings import Settings
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from werkzeug.routing import Rule
 
-ADMIN_KEY = "the-admin-key-of-this-test"
-AS_ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
+KEY = "the-key-of-this-test"
 ROOT = Path(__file__).parents[2]
 FILES = {"static", "openapi.asset"}
 PICTURE = (ROOT / "tests" / "pictures" / "chelsea.jpg").read_bytes()
@@ -62,6 +63,11 @@ RAISED_BY: dict[str, list[Exception]] = {
         api_errors.ClientGone("-"),
     ],
     "inference.classify_all": [api_errors.Overloaded("-"), errors.OverShare("-")],
+    "usage.account.return_value.admit": [api_errors.OverLimit("-")],
+    "usage.account.return_value.received": [api_errors.OverLimit("-")],
+    "usage_reports.today": [errors.BackendDown("-")],
+    "wrong_key_rate.check": [api_errors.TooManyWrongKeys("-")],
+    "async_inference.listed": [errors.BackendDown("-")],
     "feedback_rate.count": [errors.OverShare("-")],
     "feedback.append": [errors.BackendDown("-"), errors.StoreFull("-")],
     "labels.current": [api_errors.NoWorker("-"), errors.BackendDown("-")],
@@ -77,7 +83,7 @@ RAISED_BY: dict[str, list[Exception]] = {
     "async_inference.read": JOB,
     "async_inference.cancel": [*JOB, errors.JobEnded("-")],
 }
-NOT_FOR_VIEWS = {"settings", "uploads", "retention"}  # what they raise, inference.classify does
+NOT_FOR_VIEWS = {"settings", "uploads", "retention", "keyring"}  # what they raise, inference.classify does
 ANSWERED_OTHERWISE = {"queue.depth"}  # /health and /metrics say what they know
 TROUBLES = [(act, error) for act, raised in RAISED_BY.items() for error in raised]
 
@@ -85,16 +91,15 @@ TROUBLES = [(act, error) for act, raised in RAISED_BY.items() for error in raise
 def application(settings: Settings, act: str = "", error: Exception | None = None) -> Flask:
     """The application with parts that do nothing, except for ``act``, a part and its method, which raises ``error``."""
     parts = MagicMock(**({f"{act}.side_effect": error} if act else {}))
-    return create_app(
-        Services(**{field.name: getattr(parts, field.name) for field in fields(Services)} | {"settings": settings})
-    )
+    real = {"settings": settings, "keyring": Keyring(settings.api_keys_file)}
+    return create_app(Services(**{field.name: getattr(parts, field.name) for field in fields(Services)} | real))
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(
-        upload_dir=tmp_path / "uploads", feedback_dir=tmp_path / "feedback", admin_api_key=SecretStr(ADMIN_KEY)
-    )
+    keys = tmp_path / "keys"
+    replace_line(keys, "all", line_of(Key("all", digest_of(KEY), frozenset(Scope))))
+    return Settings(upload_dir=tmp_path / "uploads", feedback_dir=tmp_path / "feedback", api_keys_file=keys)
 
 
 @pytest.fixture
@@ -157,13 +162,15 @@ def test_every_part_that_the_views_use_is_tried_below():
 def test_whatever_a_part_raises_ends_in_a_documented_status(settings, act, error, caplog):
     """The table of errors says what an error becomes; here each is raised under each route, and none is a bug."""
     app = application(settings, act, error)
+    sent = "wrong" if act.startswith("wrong_key_rate") else KEY
     seen = set()
     with app.test_client() as client:
         for rule, method in routes(app):
             for accept in ("application/json", "text/html"):
                 data = {"file": (BytesIO(PICTURE), "cat.jpg"), "comment": "wrong"} if method == "POST" else None
                 path = app.url_map.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "0" * 64))
-                answer = client.open(path, method=method, data=data, headers=AS_ADMIN | {"Accept": accept})
+                headers = {"Authorization": f"Bearer {sent}", "Accept": accept}
+                answer = client.open(path, method=method, data=data, headers=headers)
                 seen.add(answer.status_code)  # conftest compares the whole with the document
 
     assert STATUS[cast("Any", type(error))] in seen or act in ANSWERED_OTHERWISE
@@ -211,7 +218,7 @@ def test_every_json_answer_has_an_example(document):
 
 def test_bounds_are_those_of_the_settings(settings):
     """An operator who raises TOP_K_MAX changes what clients may ask for."""
-    document = load(Settings(**{**settings.model_dump(), "top_k_max": 42, "top_k": 1, "max_batch_files": 7}))
+    document = load(settings.model_copy(update={"top_k_max": 42, "max_batch_files": 7}))
 
     assert document["components"]["schemas"]["TopK"]["maximum"] == 42
     assert document["components"]["schemas"]["BatchForm"]["properties"]["files"]["maxItems"] == 7

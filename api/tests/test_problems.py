@@ -27,7 +27,7 @@ def family(kind: type[errors.ServiceError]) -> list[type[errors.ServiceError]]:
 
 def test_every_error_that_is_raised_has_a_status():
     """The base classes are only caught; all others are raised."""
-    branches = {errors.ServiceError, errors.TemporarilyUnavailable, api_errors.InvalidUpload}
+    branches = {errors.ServiceError, errors.TemporarilyUnavailable, api_errors.InvalidUpload, api_errors.AccessRefused}
 
     assert set(STATUS) == set(family(errors.ServiceError)) - branches
 

@@ -44,6 +44,7 @@ def test_a_body_that_comes_too_slowly_is_given_up(monkeypatch, body):
         size_bytes=100_000,
         least_bytes_per_s=1_000_000,
         take=received.append,
+        count_received=received.append,
         count_slow=lambda: slow_ones.append(1),
     )
 
@@ -54,16 +55,18 @@ def test_a_body_that_comes_too_slowly_is_given_up(monkeypatch, body):
 
 def test_a_body_that_keeps_the_rate_may_take_as_long_as_it_needs(monkeypatch):
     monkeypatch.setattr(received_body, "GRACE_S", 0.0)
+    taken: list[int] = []
     received: list[int] = []
     steady = ReceivedBody(
         cast("IO[bytes]", Dripping(0.001)),
         {},
         size_bytes=None,
         least_bytes_per_s=1,
-        take=received.append,
+        take=taken.append,
+        count_received=received.append,
         count_slow=lambda: None,
     )
 
     for _ in range(50):
         assert steady.read(10) == b"x" * 10
-    assert sum(received) == 500
+    assert sum(taken) == sum(received) == 500

@@ -1,11 +1,10 @@
 """``/admin``: the reports as a page, as CSV, and as a set of labelled pictures to train with.
 
-The operator's pages need one key, and are never stored by a browser or proxy.
+The operator's pages need a key with the scope ``admin``, and are never stored by a browser or proxy.
 """
 
 from __future__ import annotations
 
-import hmac
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, render_template, request, url_for
 
-from api.core.errors import AdminClosed, InvalidParameter, WrongAdminKey
 from api.feedback.filter import ReportFilter
 from api.feedback.log import FeedbackLog, csv_row
 from api.feedback.reader import StoredReport, StoredReports
 from api.feedback.training_set import training_set
-from api.http.html import in_words
-from api.http.problems import Problems
+from api.http.html import answer_as_page
+from api.http.parameters import page_number
 from api.http.stored_picture import picture_response
 from api.services import Services
+from api.views import usage
 from contract.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -31,25 +30,10 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
+bp.register_blueprint(usage.bp)
 
 PAGE_REPORTS = 20
-LAST_PAGE = 1_000_000
 CHUNK_BYTES = 64 * 1024
-
-
-@bp.before_request
-def _require_key() -> None:
-    """Require the key, as a Bearer token or, for browsers, as the password of HTTP Basic.
-
-    Raises:
-        AdminClosed: no key is set.
-        WrongAdminKey: the request has another key, or none.
-    """
-    key = Services.current().settings.admin_api_key.get_secret_value()
-    if not key:
-        raise AdminClosed("set ADMIN_API_KEY to open the admin pages")
-    if not hmac.compare_digest(_sent_key().encode(), key.encode()):
-        raise WrongAdminKey("this page needs the admin key")
 
 
 @bp.after_request
@@ -58,19 +42,13 @@ def _keep_nowhere(response: Response) -> Response:
     return response
 
 
-@bp.errorhandler(ServiceError)
-def _answer_error(error: ServiceError) -> Response:
-    """The problem document or, for a client that prefers pages, such as a browser, the same as a page."""
-    accepted = request.accept_mimetypes
-    if accepted.quality("text/html") > accepted.quality("application/problem+json"):
-        return in_words(error, render_template("admin/error.html", error=error))
-    return Problems.current().answer(error)
+bp.register_error_handler(ServiceError, answer_as_page)
 
 
 @bp.get("/feedback")
 def show_feedback() -> ResponseReturnValue:
     """A page of reports, newest first."""
-    wanted, number = ReportFilter.from_query(request.args), _page_number()
+    wanted, number = ReportFilter.from_query(request.args), page_number(request)
     first = (number - 1) * PAGE_REPORTS
     found = list(islice(_reports(wanted), first, first + PAGE_REPORTS + 1))
     return render_template(
@@ -112,13 +90,6 @@ def picture(name: str) -> ResponseReturnValue:
 def _reports(wanted: ReportFilter) -> Iterator[StoredReport]:
     stored = StoredReports.at(Services.current().feedback.path)
     return (report for report in stored.newest_first() if wanted.matches(report))
-
-
-def _page_number() -> int:
-    text = request.args.get("page", "1")
-    if not re.fullmatch("[0-9]{1,7}", text) or not 1 <= int(text) <= LAST_PAGE:
-        raise InvalidParameter(f"page must be a whole number from 1 to {LAST_PAGE}")
-    return int(text)
 
 
 def _shown(report: StoredReport) -> dict[str, Any]:
@@ -166,11 +137,3 @@ def _download(content: Iterator[bytes], content_type: str, ending: str) -> Respo
     name = f"feedback-{datetime.now(UTC):%Y-%m-%d}.{ending}"
     response.headers.set("Content-Disposition", "attachment", filename=name)
     return response
-
-
-def _sent_key() -> str:
-    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return credentials.strip()  # taken as it is: Werkzeug reads a token with "=" in it as a list of parameters
-    basic = request.authorization
-    return (basic.password or "") if basic is not None and basic.type == "basic" else ""

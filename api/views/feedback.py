@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, jsonify, render_template, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from api.core.errors import AccessRefused, OverLimit
 from api.feedback.log import MAX_CHARACTERS, Report
-from api.http.html import in_words, prefers_json
-from api.http.sender import current_client
+from api.http.caller import current_client
+from api.http.html import answer_as_page, in_words, prefers_json
 from api.services import Services
 from api.views.pages import upload_page
 from contract.errors import ServiceError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from api.http.schemas import FeedbackTaken
 
 bp = Blueprint("feedback", __name__)
+bp.register_error_handler(AccessRefused, answer_as_page)
+bp.register_error_handler(OverLimit, answer_as_page)
 
 THANKS = "Thank you. Your report is stored."
 NOTHING_TO_STORE = "The report was empty, so nothing was stored."

@@ -11,9 +11,9 @@ from flask import Blueprint, jsonify, request
 
 from api.core.errors import ClientGone, InvalidUpload, TooManyPictures, without_frames
 from api.core.inference import Answer
+from api.http.caller import current_client
 from api.http.parameters import Wanted, inferred
 from api.http.response_headers import describe, elapsed_ms
-from api.http.sender import current_client
 from api.http.upload import Upload, files_of
 from api.services import Services
 from contract.errors import DeadlineExceeded, ServiceError, TemporarilyUnavailable

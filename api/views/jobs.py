@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, jsonify, request, url_for
 
 from api.core.errors import InvalidParameter
-from api.http.parameters import Wanted, inferred
-from api.http.sender import current_client
+from api.http.caller import current_caller, current_client
+from api.http.parameters import Wanted, inferred, page_number
 from api.http.upload import Upload
 from api.services import Services
 from contract.messages import Classification
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flask import Response
     from flask.typing import ResponseReturnValue
 
-    from api.http.schemas import Job
+    from api.http.schemas import Job, JobList
     from contract.async_jobs import AsyncJob
 
 bp = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
@@ -56,6 +56,22 @@ def submit() -> ResponseReturnValue:
     return response
 
 
+@bp.get("")
+def list_own() -> ResponseReturnValue:
+    """A page of the key's jobs, the latest first, without their results: to look at the list is not to fetch them.
+
+    Raises:
+        Closed: there are no keys, so nobody can tell whose jobs are whose.
+        InvalidParameter: ``page`` is not valid.
+    """
+    page = page_number(request)
+    jobs, more = Services.current().async_inference.listed(current_caller().sender, page)
+    body: JobList = {"jobs": [_head(job) for job in jobs], "page": page, "more": more}
+    response = jsonify(body)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 @bp.get("/<job_id>")
 def show(job_id: str) -> ResponseReturnValue:
     """The job in its current state; while it is queued or running, ``Retry-After`` says when to ask again.
@@ -63,7 +79,7 @@ def show(job_id: str) -> ResponseReturnValue:
     Raises:
         JobNotFound: there is no such job, or it has expired.
     """
-    return _shown(Services.current().async_inference.read(job_id))
+    return _shown(Services.current().async_inference.read(job_id, current_caller().sender))
 
 
 @bp.delete("/<job_id>")
@@ -74,7 +90,7 @@ def cancel(job_id: str) -> ResponseReturnValue:
         JobEnded: it is done or has failed, and stays so.
         JobNotFound: there is no such job, or it has expired.
     """
-    return _shown(Services.current().async_inference.cancel(job_id))
+    return _shown(Services.current().async_inference.cancel(job_id, current_caller().sender))
 
 
 def idempotency_key() -> str | None:
@@ -95,14 +111,18 @@ def idempotency_key() -> str | None:
     return key
 
 
-def _shown(job: AsyncJob) -> Response:
-    body: Job = {
+def _head(job: AsyncJob) -> Job:
+    return {
         "id": job.id,
         "state": job.state.value,
         "created": job.created.isoformat(),
         "expires": job.expires.isoformat(),
         "links": {"self": _address(job)},
     }
+
+
+def _shown(job: AsyncJob) -> Response:
+    body = _head(job)
     if isinstance(job.outcome, Classification):
         found = job.outcome
         body["result"] = {"model": found.model, "digest": found.digest, **inferred(found, job.request)}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, jsonify, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from api.core.errors import MissingFile
+from api.core.errors import AccessRefused, MissingFile, OverLimit
 from api.feedback.log import MAX_CHARACTERS
-from api.http.html import in_words, prefers_json
+from api.http.caller import current_client
+from api.http.html import answer_as_page, in_words, prefers_json
 from api.http.parameters import SCORE_DECIMALS
 from api.http.response_headers import describe, elapsed_ms
-from api.http.sender import current_client
 from api.http.stored_picture import picture_response
 from api.http.upload import Upload
 from api.services import Services
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from api.http.schemas import Shown
 
 bp = Blueprint("pages", __name__)
+bp.register_error_handler(AccessRefused, answer_as_page)
+bp.register_error_handler(OverLimit, answer_as_page)
 
 LABELS_SHOWN = 5
 YEAR_S = 31_536_000

@@ -9,10 +9,10 @@ from flask import Blueprint, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from api.core.errors import ClientGone, InvalidUpload
+from api.http.caller import current_client
 from api.http.parameters import SCORE_DECIMALS, Wanted, labels_of
 from api.http.problems import detail_of
 from api.http.response_headers import describe
-from api.http.sender import current_client
 from api.http.upload import Upload
 from api.services import Services
 

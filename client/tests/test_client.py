@@ -20,13 +20,16 @@ import pytest
 from classifier_client import (
     Client,
     DeadlineExceeded,
+    Forbidden,
     InvalidPicture,
     JobCancelled,
     NoSuchJob,
+    OverLimit,
     Overloaded,
     Prediction,
     Result,
     ServiceFault,
+    Unauthorized,
     UnexpectedAnswer,
     Unreachable,
 )
@@ -162,6 +165,17 @@ def test_a_wait_longer_than_the_time_that_is_left_is_not_begun(header):
         assert len(service.requests) == 1
 
 
+def test_a_sender_over_its_limit_is_told_for_how_long():
+    """It may wait for that itself; a program that knows only ``Overloaded`` goes on as before."""
+    with ScriptedService(problem(429, "1000 requests a day", Retry_After="7200")) as service:
+        with Client(service.url) as client, pytest.raises(OverLimit, match="1000 requests a day") as error:
+            client.classify(PHOTO)
+
+        assert (error.value.status, error.value.retry_after_s) == (429, 7200.0)
+        assert isinstance(error.value, Overloaded)
+        assert len(service.requests) == 1
+
+
 @pytest.mark.parametrize("header", ["soon", "-5", ""])
 def test_an_unreadable_retry_after_counts_as_none(header):
     """A proxy's header must neither break a program nor make it hammer the service."""
@@ -177,7 +191,7 @@ def test_an_unreadable_retry_after_counts_as_none(header):
     ("status", "error"),
     [
         (400, InvalidPicture), (413, InvalidPicture), (415, InvalidPicture), (422, InvalidPicture),
-        (401, UnexpectedAnswer), (404, UnexpectedAnswer), (405, UnexpectedAnswer),
+        (401, Unauthorized), (403, Forbidden), (404, UnexpectedAnswer), (405, UnexpectedAnswer),
         (500, ServiceFault), (502, ServiceFault), (504, DeadlineExceeded),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
@@ -107,7 +108,7 @@ def test_an_id_of_no_job_is_not_found(async_jobs, job_id):
     """What can't be an ID never reaches Redis; what can be one is answered the same way."""
     for ask in (async_jobs.read, async_jobs.cancel):
         with pytest.raises(JobNotFound):
-            ask(job_id)
+            ask(job_id, SENDER)
 
 
 def test_a_job_that_cannot_be_read_is_not_found(async_jobs, redis):
@@ -116,7 +117,7 @@ def test_a_job_that_cannot_be_read_is_not_found(async_jobs, redis):
     redis.hset(keys.async_job(job.id), "top_k", "many")
 
     with pytest.raises(JobNotFound):
-        async_jobs.read(job.id)
+        async_jobs.read(job.id, SENDER)
 
 
 def test_a_job_with_an_answer_of_a_kind_to_come_is_not_lost(async_jobs, redis):
@@ -124,7 +125,7 @@ def test_a_job_with_an_answer_of_a_kind_to_come_is_not_lost(async_jobs, redis):
     job = async_jobs.create(MODEL, REQUEST, sender=SENDER, size_bytes=1, cache=True, answer=ANSWER, key="order-7")
     redis.hset(keys.async_job(job.id), "answer", '{"outcome": "of a kind to come"}')
 
-    for ask in (lambda: async_jobs.read(job.id), lambda: create(async_jobs, key="order-7")):
+    for ask in (lambda: async_jobs.read(job.id, SENDER), lambda: create(async_jobs, key="order-7")):
         with pytest.raises(UnknownOutcome):
             ask()
 
@@ -181,7 +182,7 @@ def test_a_lenient_job_is_known_again_by_its_key(async_jobs):
     lenient = replace(REQUEST, strict=False)
     job = create(async_jobs, lenient, key="order-7")
 
-    assert async_jobs.read(job.id).request == lenient
+    assert async_jobs.read(job.id, SENDER).request == lenient
     assert create(async_jobs, lenient, key="order-7").id == job.id
     with pytest.raises(KeyReused):
         create(async_jobs, REQUEST, key="order-7")
@@ -225,17 +226,17 @@ def test_many_at_once_with_the_same_key_get_one_job(async_jobs, redis):
 
 def test_a_cancelled_job_stays_cancelled_and_is_no_longer_wanted(async_jobs, redis):
     job = create(async_jobs)
-    cancelled = async_jobs.cancel(job.id)
+    cancelled = async_jobs.cancel(job.id, SENDER)
 
     assert cancelled.state is JobState.CANCELLED
     assert redis.keys("wanted:*") == []
-    assert async_jobs.cancel(job.id) == async_jobs.read(job.id) == cancelled
+    assert async_jobs.cancel(job.id, SENDER) == async_jobs.read(job.id, SENDER) == cancelled
 
 
 def test_the_key_of_a_cancelled_job_still_returns_that_job(async_jobs):
     """A late retry must not undo the cancellation."""
     job = create(async_jobs, key="order-7")
-    async_jobs.cancel(job.id)
+    async_jobs.cancel(job.id, SENDER)
 
     assert create(async_jobs, key="order-7").state is JobState.CANCELLED
 
@@ -247,8 +248,8 @@ def test_an_async_job_whose_queued_job_was_deleted_gets_another_once(async_jobs,
         (queued_id,) = (entry.decode() for entry in redis.lrange(ASYNC_QUEUE, 0, -1))
         redis.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
 
-        assert async_jobs.read(job.id).state is state
-    outcome = async_jobs.read(job.id).outcome
+        assert async_jobs.read(job.id, SENDER).state is state
+    outcome = async_jobs.read(job.id, SENDER).outcome
     assert isinstance(outcome, Fault)
     assert outcome.kind == "lost"
     assert not redis.exists(ASYNC_QUEUE)
@@ -258,7 +259,7 @@ def test_the_job_queued_in_place_of_a_lost_one_is_as_lenient(async_jobs, redis):
     job = create(async_jobs, replace(REQUEST, strict=False))
     (lost_id,) = (entry.decode() for entry in redis.lrange(ASYNC_QUEUE, 0, -1))
     redis.delete(f"rq:job:{lost_id}", ASYNC_QUEUE)
-    async_jobs.read(job.id)
+    async_jobs.read(job.id, SENDER)
     (queued_id,) = (entry.decode() for entry in redis.lrange(ASYNC_QUEUE, 0, -1))
 
     assert meta(redis, queued_id) == {"strict": False, "async_job": job.id, "sender": SENDER, "places": 1}
@@ -269,7 +270,7 @@ def test_simultaneous_readers_of_a_lost_job_submit_one(async_jobs, redis):
     (queued_id,) = (entry.decode() for entry in redis.lrange(ASYNC_QUEUE, 0, -1))
     redis.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
     with ThreadPoolExecutor(8) as readers:
-        states = set(readers.map(lambda _: async_jobs.read(job.id).state, range(8)))
+        states = set(readers.map(lambda _: async_jobs.read(job.id, SENDER).state, range(8)))
 
     assert states == {JobState.QUEUED}
     assert redis.llen(ASYNC_QUEUE) == 1
@@ -281,7 +282,7 @@ def test_an_async_job_whose_queued_job_vanished_can_be_cancelled(async_jobs, red
     (queued_id,) = (entry.decode() for entry in redis.lrange(ASYNC_QUEUE, 0, -1))
     redis.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
 
-    assert async_jobs.cancel(job.id).state is JobState.CANCELLED
+    assert async_jobs.cancel(job.id, SENDER).state is JobState.CANCELLED
     assert not redis.exists(ASYNC_QUEUE)
 
 
@@ -295,6 +296,68 @@ def test_an_absent_redis_is_reported_as_such(tmp_path):
         bytes_per_sender=10**9,
     )
 
-    for ask in (lambda: create(jobs), lambda: jobs.read("0" * 32), lambda: jobs.cancel("0" * 32)):
+    for ask in (lambda: create(jobs), lambda: jobs.read("0" * 32, SENDER), lambda: jobs.cancel("0" * 32, SENDER)):
         with pytest.raises(BackendDown):
             ask()
+
+
+# Whose they are
+
+
+A, B = "key:a", "key:b"
+
+
+def of(async_jobs: AsyncJobs, sender: str, key: str | None = None, request: JobRequest = REQUEST) -> AsyncJob:
+    return async_jobs.create(MODEL, request, sender=sender, size_bytes=1, cache=True, key=key)
+
+
+def test_a_job_of_a_key_is_there_for_that_key_alone(async_jobs):
+    job = of(async_jobs, A)
+
+    for another in (B, SENDER):
+        with pytest.raises(JobNotFound):
+            async_jobs.read(job.id, another)
+        with pytest.raises(JobNotFound):
+            async_jobs.cancel(job.id, another)
+    assert async_jobs.read(job.id, A).state is JobState.QUEUED
+
+
+def test_a_job_that_was_sent_without_a_key_is_there_for_whoever_knows_its_id(async_jobs):
+    """As before there were keys: its sender may have one by now."""
+    job = of(async_jobs, SENDER)
+
+    assert async_jobs.read(job.id, A) == async_jobs.read(job.id, "192.0.2.99") == job
+
+
+def test_an_idempotency_key_belongs_to_the_name_of_the_key(async_jobs):
+    """Two who happen to number their orders alike get their own jobs; one who rotates its secret keeps its own."""
+    jobs = {sender: of(async_jobs, sender, "order-7").id for sender in (A, B, SENDER)}
+
+    assert len(set(jobs.values())) == 3
+    assert {sender: of(async_jobs, sender, "order-7").id for sender in (A, B, SENDER)} == jobs
+    assert of(async_jobs, "192.0.2.99", "order-7").id == jobs[SENDER]  # all without a key share one namespace
+
+
+def test_an_idempotency_key_that_was_sent_before_its_sender_had_a_key_is_honoured(async_jobs):
+    """Otherwise a sender who repeats a request over the upgrade would have two jobs."""
+    before = of(async_jobs, SENDER, "order-7")
+
+    assert of(async_jobs, A, "order-7").id == before.id
+    with pytest.raises(KeyReused):
+        of(async_jobs, A, "order-7", JobRequest("b" * 64, top_k=3, min_score=0.25, top_k_sent=True))
+
+
+def test_a_sender_lists_its_own_jobs_the_latest_first(async_jobs, redis):
+    jobs = [of(async_jobs, A).id for _ in range(3)]
+    of(async_jobs, B)
+    for age, job_id in enumerate(reversed(jobs)):
+        redis.zadd(f"jobs:{A}", {job_id: time.time() + TTL_S - 10 * age})  # created some seconds apart
+    async_jobs.cancel(jobs[1], A)
+    listed, more = async_jobs.listed(A, 0, 2)
+    rest, end = async_jobs.listed(A, 2, 2)
+
+    assert ([job.id for job in listed], more) == ([jobs[1], jobs[2]], True)  # it was cancelled just now
+    assert ([job.id for job in rest], end) == ([jobs[0]], False)
+    assert [job.state for job in listed] == [JobState.CANCELLED, JobState.QUEUED]
+    redis.delete(f"ticket:{jobs[2]}")
+    assert [job.id for job in async_jobs.listed(A, 0, 2)[0]] == [jobs[1]]

@@ -2,7 +2,8 @@
 
 A generator that waits for answers offers an overloaded service no more than it takes. This one sends each request at
 its time, over connections that it keeps open and as many as that needs, every picture different. Prints the answers as
-JSON: when each was sent and came (seconds from the start), its status (0: no answer) and its Retry-After.
+JSON: when each was sent and came (seconds from the start), its status (0: no answer) and its Retry-After. The keys in
+CLASSIFIER_KEY, if there are any, are sent in turns.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
+
+from stress_test.senders import WITHOUT_KEYS, Senders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,12 +98,12 @@ def _parse(head: bytes) -> tuple[int, dict[str, str]]:
 
 
 class Generator:
-    """Sends to one address; ``photos`` are encoded."""
+    """Sends to one address; ``photos`` are encoded, and the senders' keys are used in turns."""
 
-    def __init__(self, url: str, photos: Sequence[bytes]) -> None:
+    def __init__(self, url: str, photos: Sequence[bytes], senders: Senders = WITHOUT_KEYS) -> None:
         address = urlsplit(url)
         self._host, self._port, self._path = address.hostname or "", address.port or 80, address.path
-        self._photos = photos
+        self._photos, self._senders = photos, senders
         self._run = uuid.uuid4().hex
         self._idle: list[_Connection] = []
         self._began = 0.0
@@ -132,8 +135,9 @@ class Generator:
         photo = self._photos[number % len(self._photos)]
         tail = f"{self._run}-{number}".encode() + END
         length = len(HEAD) + len(photo) + len(tail)
+        own = "".join(f"{name}: {value}\r\n" for name, value in self._senders.headers(number).items())
         head = (
-            f"POST {self._path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
+            f"POST {self._path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n{own}"
             f"Content-Type: multipart/form-data; boundary=photo\r\nContent-Length: {length}\r\n\r\n"
         )
         try:
@@ -159,7 +163,7 @@ class Generator:
 
 def main() -> int:
     url, rate, seconds, *photos = sys.argv[1:]
-    generator = Generator(url, [Path(photo).read_bytes() for photo in photos])
+    generator = Generator(url, [Path(photo).read_bytes() for photo in photos], Senders.of_environment())
     responses = asyncio.run(generator.offer(float(rate), float(seconds)))
     rows = [[round(seen.sent_s, 4), round(seen.came_s, 4), seen.status, seen.retry_after] for seen in responses]
     print(json.dumps({"cpu_s": time.process_time(), "responses": rows}))

@@ -15,17 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stress_test.capacity.collection import find_photos
-from stress_test.capacity.figures import Spread, ratios
+from stress_test.capacity.cost_table import cost_table
 from stress_test.capacity.rounds import take_turns
 from stress_test.capacity.scenarios.control_plane import Cost, cost_of_a_turn, service_with_one_worker
 from stress_test.errors import CannotMeasure
 from stress_test.load import ROOT
-from stress_test.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from stress_test.capacity.processes import Role
 
 ROUNDS, TURN_S, WARM_UP_S = 7, 8.0, 3.0
 PAUSE_S = 5.0  # what clients of the warm-up did not wait for is computed before the turn, or never
@@ -57,32 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CannotMeasure as error:
         print(f"Bench failed: {error}", file=sys.stderr)
         return 1
-    print(_markdown(ours, theirs))
+    print(cost_table("this tree", "the other", ours, theirs))
     return 0
-
-
-def _markdown(ours: list[Cost], theirs: list[Cost]) -> str:
-    rows = [
-        _row(name, *([cost.ms_per_picture(*roles) for cost in costs] for costs in (ours, theirs)))
-        for name, roles in _ROWS.items()
-    ]
-    head = "| CPU ms per picture | this tree | the other | this ÷ the other |\n|---|--:|--:|--:|"
-    machine, failed = Machine.this(), sum(cost.load.failed for cost in (*ours, *theirs))
-    where = f"{machine.processor}, {machine.cores} cores, load {machine.load:.1f}, Python {machine.software['Python']}"
-    return "\n".join([head, *rows, "", f"{where}; {len(ours)} rounds in turns; {failed} requests failed."])
-
-
-_ROWS: dict[str, tuple[Role, ...]] = {
-    "API": ("api",),
-    "worker": ("worker",),
-    "API and worker": ("api", "worker"),
-    "queue": ("queue",),
-}
-
-
-def _row(name: str, ours: Sequence[float], theirs: Sequence[float]) -> str:
-    quotient = ratios(ours, theirs).text(3)
-    return f"| {name} | {Spread.of(ours).text(2)} | {Spread.of(theirs).text(2)} | {quotient} |"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stress_test.environment import environment_with
 from stress_test.errors import CannotMeasure
+from stress_test.senders import WITHOUT_KEYS, Senders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -66,19 +68,35 @@ def find_wrk() -> str:
     return found
 
 
-def post(url: str, photos: Sequence[Path], *, concurrency: int, seconds: float, distinct: bool = True) -> Load:
+def post(
+    url: str,
+    photos: Sequence[Path],
+    *,
+    concurrency: int,
+    seconds: float,
+    distinct: bool = True,
+    senders: Senders = WITHOUT_KEYS,
+) -> Load:
     """Post photos to ``url`` for ``seconds`` over ``concurrency`` connections, each the next when it has its answer.
+
+    The senders' keys are used in turns.
 
     Raises:
         CannotMeasure: wrk is not there or failed, or nothing was answered.
     """
-    with posting(url, photos, concurrency=concurrency, seconds=seconds, distinct=distinct) as load:
+    with posting(url, photos, concurrency=concurrency, seconds=seconds, distinct=distinct, senders=senders) as load:
         return load()
 
 
 @contextmanager
 def posting(
-    url: str, photos: Sequence[Path], *, concurrency: int, seconds: float, distinct: bool = True
+    url: str,
+    photos: Sequence[Path],
+    *,
+    concurrency: int,
+    seconds: float,
+    distinct: bool = True,
+    senders: Senders = WITHOUT_KEYS,
 ) -> Iterator[Callable[[], Load]]:
     """Post, at the longest while the context lasts; yields a function that waits for the end and returns the figures.
 
@@ -92,6 +110,7 @@ def posting(
             *("-s", str(SCRIPT), url, "--", "distinct" if distinct else "repeated", uuid.uuid4().hex),
             *map(str, photos),
         ],
+        env=environment_with(**senders.environment),
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # Ctrl-C reaches only the parent, which then kills this

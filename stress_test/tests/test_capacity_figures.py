@@ -119,7 +119,7 @@ def test_a_label_after_the_deadline_is_late_and_not_goodput():
     assert (flood.in_time_per_s, flood.late, flood.others) == (0.1, 2, {})
     assert flood.accepted_p99_ms == 2500.0
     assert targets["overload: goodput (answers in time) ÷ peak"].reached == Spread.of([0.1])
-    assert targets["overload: answers other than 200 in time and 503 with Retry-After"].reached == Spread.of([2])
+    assert targets["overload: answers other than 200 in time and refusals with Retry-After"].reached == Spread.of([2])
 
 
 def test_the_time_of_refusals_is_not_measured_where_nothing_was_refused():
@@ -127,7 +127,7 @@ def test_the_time_of_refusals_is_not_measured_where_nothing_was_refused():
     flood = Flood.of([Response(3.0, 4.0, 200, None)], load(1), rate=4.0, seconds=12.0, cpu_s=0.0)
     met = {target.what: target.met for target in Overload((flood,)).targets}
 
-    assert met["overload: p99 of the time to a 503, ms"] is None
+    assert met["overload: p99 of the time to a refusal, ms"] is None
     assert met["overload: p99 of the accepted, ms (deadline 2 s)"] is True
 
 

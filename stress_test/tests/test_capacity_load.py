@@ -18,6 +18,7 @@ from model.export.graph import CENTRED, INPUT
 from stress_test.capacity.open_loop import Generator
 from stress_test.capacity.stock_model import float_input
 from stress_test.capacity.wrk import post
+from stress_test.senders import Senders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,13 +29,17 @@ PHOTO = b"\xff\xd8 a photo \xff\xd9"
 
 
 @contextmanager
-def server(status: int, headers: dict[str, str], uploads: list[bytes]) -> Iterator[str]:
+def server(
+    status: int, headers: dict[str, str], uploads: list[bytes], keys: set[str | None] | None = None
+) -> Iterator[str]:
     """Answers every upload in the same way, over connections that stay open."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
+            if keys is not None:
+                keys.add(self.headers["Authorization"])
             uploads.append(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(status)
             for name, value in {**headers, "Content-Length": "2"}.items():
@@ -77,6 +82,23 @@ def test_wrk_sends_whole_photos_distinct_only_where_that_is_asked_for(tmp_path, 
     assert seen.failed == 0
     assert all(picture.startswith(PHOTO) for picture in sent)
     assert len(set(sent)) == (len(sent) if distinct else 1)
+
+
+@pytest.mark.usefixtures("wrk")
+def test_both_generators_send_the_keys_in_turns(tmp_path, monkeypatch):
+    """Of one key, the service would refuse most of it, and what it costs would be that of refusals."""
+    monkeypatch.setenv("CLASSIFIER_KEY", "of-the-shell")
+    (tmp_path / "photo.jpg").write_bytes(PHOTO)
+    seen: dict[str, set[str | None]] = {"wrk": set(), "the other": set(), "without": set()}
+    senders = Senders(("one", "two"))
+    with server(200, {}, [], seen["wrk"]) as url:
+        post(url, [tmp_path / "photo.jpg"], concurrency=2, seconds=1, senders=senders)
+    with server(200, {}, [], seen["the other"]) as url:
+        asyncio.run(Generator(url, [PHOTO], senders).offer(rate=20, seconds=0.2))
+    with server(200, {}, [], seen["without"]) as url:
+        post(url, [tmp_path / "photo.jpg"], concurrency=2, seconds=1)
+
+    assert seen == {"wrk": {"Bearer one", "Bearer two"}, "the other": {"Bearer one", "Bearer two"}, "without": {None}}
 
 
 def test_the_generator_of_overload_sends_at_its_rate_whatever_the_answers():

@@ -93,7 +93,7 @@ def row(text: str, start: str) -> str:
         ("one at a time", "3.0", "yes"),
         ("a repeated photo, requests/s", "1400", "yes"),
         ("overload: goodput", "0.84", "**no**"),
-        ("overload: p99 of the time to a 503", "60", "**no**"),
+        ("overload: p99 of the time to a refusal", "60", "**no**"),
         ("overload: answers other than 200 in time", "5", "**no**"),
         ("control plane, CPU ms", "2.40", "yes"),
         ("worker, most memory", "206", "yes"),

@@ -40,9 +40,11 @@ def test_the_control_plane_has_a_cost_in_every_role(tmp_path, imagenet_sample):
 
 
 @pytest.mark.usefixtures("wrk")
-def test_two_checkouts_are_compared_in_turns(imagenet_sample):
-    """This one with itself: whoever changes the hot path needs the command to work."""
-    command = [sys.executable, "-m", "stress_test.capacity.two_trees", str(ROOT), "--rounds", "1", "--seconds", "1"]
+@pytest.mark.parametrize("compared", [("two_trees", str(ROOT)), ("with_keys",)], ids=lambda words: words[0])
+def test_two_ways_are_compared_in_turns(imagenet_sample, compared):
+    """This checkout with itself, and with keys: whoever changes the hot path needs the commands to work."""
+    module, *arguments = compared
+    command = [sys.executable, "-m", f"stress_test.capacity.{module}", *arguments, "--rounds", "1", "--seconds", "1"]
     environment = {**os.environ, "IMAGENET_SAMPLE": str(imagenet_sample)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
 

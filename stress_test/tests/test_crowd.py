@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stress_test.load import send_crowd
+from stress_test.senders import WITHOUT_KEYS, Senders
 from tests.support.stack import ROOT, free_port
 
 if TYPE_CHECKING:
@@ -25,14 +26,17 @@ PICTURES = ROOT / "tests" / "pictures"
 
 
 @contextmanager
-def server(status: int, body: object, headers: dict[str, str], uploads: list[bytes]) -> Iterator[str]:
-    """Answers every upload with ``body``, and notes it in ``uploads``; its page is as expected."""
+def server(
+    status: int, body: object, headers: dict[str, str], uploads: list[bytes], keys: list[str | None]
+) -> Iterator[str]:
+    """Answers every upload with ``body``, and notes it in ``uploads`` and ``keys``; its page is as expected."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.answer(200, b'<input type="file">', {})
 
         def do_POST(self) -> None:
+            keys.append(self.headers["Authorization"])
             uploads.append(self.rfile.read(int(self.headers["Content-Length"])))
             self.answer(status, json.dumps(body).encode(), headers)
 
@@ -59,11 +63,15 @@ def visit(
     status: int,
     body: object,
     headers: dict[str, str] | None = None,
+    *,
     uploads: list[bytes] | None = None,
     known_share: float = 0.0,
+    senders: Senders = WITHOUT_KEYS,
+    keys: list[str | None] | None = None,
 ) -> Measurement:
-    with server(status, body, headers or {}, [] if uploads is None else uploads) as url:
-        return send_crowd(url, USERS, warm_up_s=0, seconds=2, known_share=known_share)
+    noted = [] if uploads is None else uploads
+    with server(status, body, headers or {}, noted, [] if keys is None else keys) as url:
+        return send_crowd(url, USERS, warm_up_s=0, seconds=2, known_share=known_share, senders=senders)
 
 
 def photos_in(uploads: list[bytes]) -> list[bytes]:
@@ -79,9 +87,10 @@ def test_a_wrong_label_is_a_failure_whatever_the_status_says():
     assert all("but the answer was toaster" in reason for reason in seen.failures)
 
 
-def test_a_refusal_that_says_when_to_try_again_is_counted_apart():
+@pytest.mark.parametrize("status", [503, 429])
+def test_a_refusal_that_says_when_to_try_again_is_counted_apart(status):
     """An honest refusal is not a failure, and its short times must not improve those of the answers."""
-    seen = visit(503, {"title": "Service Unavailable"}, {"Retry-After": "60"})
+    seen = visit(status, {"title": "not now"}, {"Retry-After": "60"})
 
     assert 0 < seen.refused <= USERS  # each waits as long as it was asked to
     assert seen.failures == {}
@@ -93,6 +102,18 @@ def test_a_refusal_that_does_not_say_when_is_a_failure():
 
     assert seen.refused == 0
     assert list(seen.failures) == ["POST /predict: status 503"]
+
+
+def test_the_users_have_the_keys_in_turns(monkeypatch):
+    """Limits are by key, so users who share one are one sender. A shell's key is for another service than ours."""
+    monkeypatch.setenv("CLASSIFIER_KEY", "of-the-shell")
+    keys: list[str | None] = []
+    visit(503, {}, {"Retry-After": "60"}, keys=keys, senders=Senders(("one", "two")))
+    none: list[str | None] = []
+    visit(503, {}, {"Retry-After": "60"}, keys=none)
+
+    assert set(keys) == {"Bearer one", "Bearer two"}
+    assert set(none) == {None}
 
 
 def test_every_upload_is_a_new_picture():

@@ -14,7 +14,9 @@ from stress_test.load import ROOT
 pytestmark = pytest.mark.long
 
 
-@pytest.mark.parametrize("name", ["BATCH_MAX", "NUM_THREADS", "WEB_CONCURRENCY", "REQUEST_TIMEOUT_S", "WORKERS"])
+@pytest.mark.parametrize(
+    "name", ["BATCH_MAX", "NUM_THREADS", "WEB_CONCURRENCY", "REQUEST_TIMEOUT_S", "WORKERS", "CLASSIFIER_KEY"]
+)
 def test_a_setting_of_the_shell_does_not_reach_what_is_measured(monkeypatch, name):
     """A person who tried BATCH_MAX=1 an hour ago must not publish its figures."""
     monkeypatch.setenv(name, "3")

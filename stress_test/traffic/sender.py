@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stress_test.errors import CannotMeasure
+from stress_test.senders import WITHOUT_KEYS, Senders
 from stress_test.traffic.fates import (
     ACCEPTED,
     NOT_FOUND,
@@ -31,7 +32,6 @@ TOP_K = 5
 ANSWER_WITHIN_S = 40.0  # the service's deadline, and a margin for a machine that the load and the faults share
 JOB_WITHIN_S = 200.0  # requests go first: on a machine that others slow down it waits until they have been answered
 LOOK_EVERY_S = 0.3
-SENDERS = 50  # addresses of loopback; a bound that counts by sender must not see the whole load as one
 TRUTH_TRIES = 20
 
 
@@ -41,15 +41,16 @@ class Sender:
     Args:
         url: of the service, on loopback.
         run: distinguishes this run's pictures from those of others, ASCII.
+        senders: whom its requests come from, in turns; a job is followed by whoever has sent it.
 
     Raises:
         CannotMeasure: the undisturbed service gave no labels.
     """
 
-    def __init__(self, url: str, run: str) -> None:
+    def __init__(self, url: str, run: str, senders: Senders = WITHOUT_KEYS) -> None:
         address = urlsplit(url)
         self._host, self._port = address.hostname or "", address.port or 80
-        self._run = run
+        self._run, self._senders = run, senders
         self._photos = list(base_photos().values())
         self._truths = [self._truth(number) for number in range(len(self._photos))]
 
@@ -107,9 +108,9 @@ class Sender:
         return self._exchange("POST", f"{route}?top_k={TOP_K}", number, body)
 
     def _exchange(self, method: str, path: str, number: int, body: bytes | None = None) -> Answer:
-        source = (f"127.0.1.{1 + number % SENDERS}", 0)
+        source = self._senders.address(number)
         connection = http.client.HTTPConnection(self._host, self._port, ANSWER_WITHIN_S, source_address=source)
-        headers = {"Connection": "close"}
+        headers = {"Connection": "close", **self._senders.headers(number)}
         if body is not None:
             headers["Content-Type"] = "multipart/form-data; boundary=photo"
         try:

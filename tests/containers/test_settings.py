@@ -20,7 +20,7 @@ def test_each_container_is_given_the_settings_that_it_reads_and_no_others(servic
     """A setting that the compose file forgets would silently keep its default."""
     text = (ROOT / "docker-compose.yml").read_text().partition(f"\n  {service}:\n")[2]
     section = re.split(r"\n(?=  \w+:\n|\S)", text, maxsplit=1)[0]
-    passed = set(re.findall(r"^      - ([A-Z_]+)(?:  #.*)?$", section, re.MULTILINE))
+    passed = set(re.findall(r"^      - ([A-Z_]+)(?:=\$\{\1:-\w+\})?(?:  #.*)?$", section, re.MULTILINE))
 
     wanted = {name.upper() for name in settings.model_fields} - FIXED
     assert passed - OLDER_NAMES == wanted

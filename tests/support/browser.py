@@ -35,8 +35,8 @@ class NoBrowser(Exception):
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A running browser.
+def chromium(*arguments: str) -> Iterator[Browser]:
+    """A running browser; ``arguments`` are added to those that it always has.
 
     Raises:
         NoBrowser: no browser is found.
@@ -45,6 +45,6 @@ def chromium() -> Iterator[Browser]:
     if found is None:
         raise NoBrowser("no browser here: install Debian's chromium, or name one in CHROMIUM")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=found, args=[*ARGUMENTS, *arguments])
         yield browser
         browser.close()

@@ -112,7 +112,9 @@ class ScriptedWorkers:
         unended = {JobState.QUEUED, JobState.RUNNING}
         return cast(
             "AsyncJob",
-            eventually(lambda: (now := self.async_jobs.read(job.id)).state not in unended and now, "the job ends"),
+            eventually(
+                lambda: (now := self.async_jobs.read(job.id, SENDER)).state not in unended and now, "the job ends"
+            ),
         )
 
     @contextmanager

@@ -5,6 +5,7 @@
     with Client("http://127.0.0.1:8000") as client:
         print(client.classify("cat.jpg").best.label)
 
+A service that needs a key gets it from ``Client(url, key=...)``, or from the environment variable ``CLASSIFIER_KEY``.
 When the service is busy, the client waits for as long as the service asks and tries again. Whatever goes wrong with the
 service or with a picture is a ``ClassifierError``; a file that can't be read is an ordinary ``OSError``.
 """
@@ -14,16 +15,19 @@ from ._job import Job
 from ._models import (
     ClassifierError,
     DeadlineExceeded,
+    Forbidden,
     InvalidPicture,
     JobCancelled,
     JobState,
     NoSuchJob,
     Outcome,
+    OverLimit,
     Overloaded,
     Picture,
     Prediction,
     Result,
     ServiceFault,
+    Unauthorized,
     UnexpectedAnswer,
     Unreachable,
 )
@@ -33,17 +37,20 @@ __all__ = [
     "ClassifierError",
     "Client",
     "DeadlineExceeded",
+    "Forbidden",
     "InvalidPicture",
     "Job",
     "JobCancelled",
     "JobState",
     "NoSuchJob",
     "Outcome",
+    "OverLimit",
     "Overloaded",
     "Picture",
     "Prediction",
     "Result",
     "ServiceFault",
+    "Unauthorized",
     "UnexpectedAnswer",
     "Unreachable",
     "__version__",

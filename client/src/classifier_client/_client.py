@@ -26,17 +26,23 @@ BEGUN_PER_THREAD = 2  # pictures begun before the first result is taken, so that
 class Client:
     """Talks to one service. Safe to share between threads; keeps its connections open until ``close``."""
 
-    def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
-        """Check the address; the first call opens the first connection.
+    def __init__(
+        self, url: str, *, key: str | None = None, timeout_s: float = 60.0, allow_plain_http: bool = False
+    ) -> None:
+        """Check the address and the key; the first call opens the first connection.
 
         Args:
             url: where the service is, such as ``http://127.0.0.1:8000``; a path in it is put before every route.
+            key: for a service that needs one. None means the environment's ``CLASSIFIER_KEY``, as it is now, and ``""``
+                none at all. It goes to the host in ``url`` only, and is never in an error's text.
             timeout_s: the longest that one picture may take, in seconds, with all its tries and the waits between them.
+            allow_plain_http: send the key unencrypted to another machine too, where everybody on the way can read it:
+                for a network that is yours alone, as that between containers.
 
         Raises:
-            ValueError: ``url`` is not an http or https address.
+            ValueError: ``url`` is not an http or https address or holds a password, or the key can't be sent there.
         """
-        self._service = Service(url)
+        self._service = Service(url, key, allow_plain_http=allow_plain_http)
         self._timeout_s = timeout_s
 
     def __enter__(self) -> Self:
@@ -64,6 +70,9 @@ class Client:
         Raises:
             InvalidPicture: the service can't read the picture, or a parameter is out of range.
             Overloaded: the service is busy, and asks for a longer wait than ``timeout_s`` leaves time for.
+            OverLimit: the same, because this key, or this address, has sent enough for now.
+            Unauthorized: the service needs a key, or does not know this one.
+            Forbidden: the key may not do this.
             DeadlineExceeded: the answer did not arrive in time.
             ServiceFault: the service failed.
             Unreachable: the connection could not be made, or broke, even after several tries.
@@ -134,8 +143,9 @@ class Client:
         Args:
             picture: as for ``classify``.
             top_k, min_score, strict: as for ``classify``.
-            key: 1 to 255 printable ASCII characters. The same key with the same picture and parameters returns the same
-                job, even from another run of the program. Without a key, each call creates a new job.
+            key: 1 to 255 printable ASCII characters that name the job; not the client's key, which lets it in. The same
+                one with the same picture and parameters returns the same job, even from another run of the program.
+                Without one, each call creates a new job.
 
         Raises:
             InvalidPicture: as for ``classify``, or ``key`` was used before with another picture or other parameters.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import time
@@ -14,14 +15,18 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 from urllib3.exceptions import ClosedPoolError, HTTPError, ReadTimeoutError
 
+from ._key import authorization
 from ._models import (
     ClassifierError,
     DeadlineExceeded,
+    Forbidden,
     InvalidPicture,
+    OverLimit,
     Overloaded,
     Prediction,
     Result,
     ServiceFault,
+    Unauthorized,
     UnexpectedAnswer,
     Unreachable,
 )
@@ -37,14 +42,21 @@ RECONNECT_PAUSES_S = (0.25, 0.5, 1.0, 2.0)  # a restarting service is back by th
 DEFAULT_RETRY_AFTER_S = 1.0
 DIGEST_DIGITS = 12
 
+HIDDEN = b"***"
+
 ERROR_BY_STATUS: dict[int, type[ClassifierError]] = {
     HTTPStatus.BAD_REQUEST: InvalidPicture,
+    HTTPStatus.UNAUTHORIZED: Unauthorized,
+    HTTPStatus.FORBIDDEN: Forbidden,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: InvalidPicture,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: InvalidPicture,
     HTTPStatus.UNPROCESSABLE_ENTITY: InvalidPicture,
     HTTPStatus.GATEWAY_TIMEOUT: DeadlineExceeded,
 }
-BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+BUSY: dict[int, type[Overloaded]] = {
+    HTTPStatus.TOO_MANY_REQUESTS: OverLimit,
+    HTTPStatus.SERVICE_UNAVAILABLE: Overloaded,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +69,34 @@ class Request:
     body: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer; ``headers`` are looked up in any case, and ``body`` never holds the key, whoever wrote it."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class Service:
     """The connections to one service: takes a request, returns the successful answer."""
 
-    def __init__(self, url: str) -> None:
-        """Check the address; the first request opens the first connection.
+    def __init__(self, url: str, key: str | None = None, *, allow_plain_http: bool = False) -> None:
+        """Check the address and the key; the first request opens the first connection.
+
+        Args:
+            url, key, allow_plain_http: as for ``Client``.
 
         Raises:
-            ValueError: ``url`` is not an http or https address.
+            ValueError: ``url`` is not an http or https address, or the key can't be sent there.
         """
         parts = urllib3.util.parse_url(url)
+        if parts.auth is not None:
+            raise ValueError("the address holds a user name or a password: name the key in key=, not in the address")
         if parts.scheme not in {"http", "https"} or not parts.host:
             raise ValueError(f"not an http or https address: {url!r}")
+        self._authorization = authorization(key, parts.scheme, parts.host, allow_plain_http=allow_plain_http)
         self._url = url.rstrip("/")
         self._prefix = (parts.path or "").rstrip("/")
         self._connections = urllib3.connection_from_url(url, maxsize=KEPT_CONNECTIONS)
@@ -83,7 +111,7 @@ class Service:
         *,
         pause: Callable[[float], None] = time.sleep,
         reconnect_pauses_s: Iterable[float] = RECONNECT_PAUSES_S,
-    ) -> urllib3.BaseHTTPResponse:
+    ) -> Answer:
         """Send the request, again if need be, until it succeeds, fails for good, or has no time for another try.
 
         Sending twice does no harm: a picture's answer stays the same, and a job has its idempotency key.
@@ -117,7 +145,7 @@ class Service:
                 raise trouble
             pause(pause_s)
 
-    def _send_once(self, request: Request, deadline: float) -> urllib3.BaseHTTPResponse:
+    def _send_once(self, request: Request, deadline: float) -> Answer:
         """Send the request a single time.
 
         Raises:
@@ -128,6 +156,8 @@ class Service:
         headers = {"Accept": "application/json", "User-Agent": f"image-classifier-client/{__version__}"}
         if request.body:
             headers["Content-Length"] = str(len(request.body))
+        if self._authorization is not None:
+            headers["Authorization"] = self._authorization
         try:
             response = self._connections.urlopen(
                 request.method,
@@ -135,7 +165,7 @@ class Service:
                 body=self._chunks(request.body, deadline) if request.body else None,
                 headers=headers | dict(request.headers),
                 retries=False,
-                redirect=False,
+                redirect=False,  # another host has no business with the picture, nor with the key
                 timeout=urllib3.Timeout(total=left_s, connect=CONNECT_TIMEOUT_S),
             )
         except ClosedPoolError as error:
@@ -144,9 +174,16 @@ class Service:
             raise self._too_late() from error
         except HTTPError as error:
             raise Unreachable(f"{self._url} can't be reached: {error}") from error
-        if response.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
-            raise _error(response)
-        return response
+        answer = Answer(response.status, response.reason or "", response.headers, self._without_key(response.data))
+        if answer.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
+            raise _error(answer)
+        return answer
+
+    def _without_key(self, body: bytes) -> bytes:
+        """For errors that quote what answered: something at a wrong address may answer with what it was sent."""
+        if self._authorization is None:
+            return body
+        return body.replace(self._authorization.removeprefix("Bearer ").encode(), HIDDEN)
 
     def _chunks(self, body: bytes, deadline: float) -> Iterator[bytes]:
         """Cut the body up, because a socket's timeout covers each write: too short for a whole photo on a slow line.
@@ -163,18 +200,18 @@ class Service:
         return DeadlineExceeded(f"{self._url} gave no answer in time")
 
 
-def json_object(response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+def json_object(answer: Answer) -> dict[str, Any]:
     """The answer's body.
 
     Raises:
         UnexpectedAnswer: it is not a JSON object.
     """
     try:
-        body = response.json()
+        body = json.loads(answer.body)
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise unexpected_answer(response.data)
+        raise unexpected_answer(answer.body)
     return body
 
 
@@ -203,13 +240,13 @@ def unexpected_answer(answer: Any) -> UnexpectedAnswer:
     return UnexpectedAnswer(f"not an answer from an image classifier: {answer!r:.200}")
 
 
-def retry_after_s(response: urllib3.BaseHTTPResponse) -> float | None:
+def retry_after_s(answer: Answer) -> float | None:
     """The header ``Retry-After``, a number of seconds or a date (RFC 9110), as seconds from now, 0 or more.
 
     Returns:
         None if the header is missing or unreadable.
     """
-    header = response.headers.get("Retry-After", "")
+    header = answer.headers.get("Retry-After", "")
     if header.isdecimal():
         return float(header)
     try:
@@ -231,18 +268,17 @@ def jittered(pause_s: float | None, left_s: float) -> float:
     return pause_s + random.uniform(0.0, 0.2) * (1 + min(pause_s, max(left_s, 0.0)))  # noqa: S311  # no secret
 
 
-def _error(response: urllib3.BaseHTTPResponse) -> ClassifierError:
-    status = response.status
-    detail = _detail(response)
+def _error(answer: Answer) -> ClassifierError:
+    status, detail = answer.status, _detail(answer)
     if status in BUSY:
-        return Overloaded(detail, status, retry_after_s(response))
+        return BUSY[status](detail, status, retry_after_s(answer))
     others = ServiceFault if status >= HTTPStatus.INTERNAL_SERVER_ERROR else UnexpectedAnswer
     return ERROR_BY_STATUS.get(status, others)(detail, status)
 
 
-def _detail(response: urllib3.BaseHTTPResponse) -> str:
+def _detail(answer: Answer) -> str:
     """The service's own explanation (RFC 9457), or the bare status if something else answered."""
     try:
-        return str(response.json()["detail"])
+        return str(json.loads(answer.body)["detail"])
     except (KeyError, TypeError, ValueError):
-        return f"HTTP status {response.status} {response.reason or ''}".rstrip()
+        return f"HTTP status {answer.status} {answer.reason}".rstrip()

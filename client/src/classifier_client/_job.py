@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from ._http import (
     RECONNECT_PAUSES_S,
+    Answer,
     Request,
     Service,
     jittered,
@@ -33,8 +34,6 @@ from ._models import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import urllib3
-
 SHORTEST_TIMEOUT_S = 5.0  # for one request, even if its caller has less time left
 
 
@@ -42,7 +41,8 @@ SHORTEST_TIMEOUT_S = 5.0  # for one request, even if its caller has less time le
 class Job:
     """A picture that was submitted to be classified later. Get one from ``Client.submit`` or ``Client.job``.
 
-    Anyone who knows the ID can ask for the result and cancel the job.
+    Anyone who knows the ID can ask for the result and cancel the job; of a service that needs keys, only with a key of
+    the same name.
 
     Attributes:
         id: names the job to the service, from any program, until the job expires.
@@ -84,8 +84,8 @@ class Job:
         deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
         while True:
             left_s = max(deadline - time.monotonic(), SHORTEST_TIMEOUT_S)
-            response = self._ask("GET", left_s, chain(RECONNECT_PAUSES_S, repeat(RECONNECT_PAUSES_S[-1])))
-            match json_object(response):
+            answer = self._ask("GET", left_s, chain(RECONNECT_PAUSES_S, repeat(RECONNECT_PAUSES_S[-1])))
+            match json_object(answer):
                 case {"state": "done", "result": result}:
                     return result_of(result)
                 case {"state": "failed", "error": {"kind": "undecodable" | "too_many_pixels", "detail": detail}}:
@@ -101,7 +101,7 @@ class Job:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise DeadlineExceeded(f"job {self.id} is still {state}")
-            time.sleep(min(left_s, jittered(retry_after_s(response), left_s)))
+            time.sleep(min(left_s, jittered(retry_after_s(answer), left_s)))
 
     def cancel(self) -> bool:
         """Cancel the job, unless it is done or has failed.
@@ -121,9 +121,7 @@ class Job:
             raise
         return True
 
-    def _ask(
-        self, method: str, timeout_s: float, reconnect_pauses_s: Iterable[float] = RECONNECT_PAUSES_S
-    ) -> urllib3.BaseHTTPResponse:
+    def _ask(self, method: str, timeout_s: float, reconnect_pauses_s: Iterable[float] = RECONNECT_PAUSES_S) -> Answer:
         """Send a request about this job.
 
         Raises:

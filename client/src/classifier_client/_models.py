@@ -77,7 +77,7 @@ class InvalidPicture(ClassifierError):
 
 
 class Overloaded(ClassifierError):
-    """The service is too busy for this picture, and the client's time runs out before it may try again (503, 429).
+    """The service can't take this picture now, and the client's time runs out before it may try again (503, 429).
 
     Attributes:
         retry_after_s: how long the service asked to wait, in seconds, 0 or more; None if it did not say.
@@ -86,6 +86,21 @@ class Overloaded(ClassifierError):
     def __init__(self, message: str, status: int | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(message, status)
         self.retry_after_s = retry_after_s
+
+
+class OverLimit(Overloaded):
+    """The key, or without one the address, has sent more than it may for now (429).
+
+    It is waited for as any other ``Overloaded``, and is one: a program that need not tell them apart catches that.
+    """
+
+
+class Unauthorized(ClassifierError):
+    """The service needs a key and none was sent, or it does not know the one that was (401)."""
+
+
+class Forbidden(ClassifierError):
+    """The service knows the key, but the key may not do this (403)."""
 
 
 class DeadlineExceeded(ClassifierError):

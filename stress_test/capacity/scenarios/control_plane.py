@@ -23,6 +23,7 @@ from stress_test.capacity.wrk import Load, post
 from stress_test.environment import environment_with
 from stress_test.errors import CannotMeasure
 from stress_test.load import ROOT
+from stress_test.senders import WITHOUT_KEYS, Senders
 from stress_test.service import READY_WITHIN_S, free_port, health
 
 if TYPE_CHECKING:
@@ -92,17 +93,19 @@ def measure(bench: Bench) -> ControlPlane:
     return ControlPlane(tuple(seen))
 
 
-def cost_of_a_turn(url: str, parts: list[RunningPart], photos: Sequence[Path], seconds: float) -> Cost:
+def cost_of_a_turn(
+    url: str, parts: list[RunningPart], photos: Sequence[Path], seconds: float, senders: Senders = WITHOUT_KEYS
+) -> Cost:
     """Raises CannotMeasure: a part of the service or wrk did not run."""
     before = cpu_s_by_role(parts)
-    load = post(f"{url}/predict", photos, concurrency=CONCURRENCY, seconds=seconds)
+    load = post(f"{url}/predict", photos, concurrency=CONCURRENCY, seconds=seconds, senders=senders)
     after = cpu_s_by_role(parts)
     return Cost(load, {role: after[role] - before[role] for role in ROLES})
 
 
 @contextmanager
 def service_with_one_worker(
-    folder: Path, *, tree: Path = ROOT, model: Path | None = None
+    folder: Path, *, tree: Path = ROOT, model: Path | None = None, keys: Path | None = None
 ) -> Iterator[tuple[str, list[RunningPart]]]:
     """The service as ``make run`` starts it, while the context lasts, its answer cache off; gives URL and processes.
 
@@ -110,6 +113,7 @@ def service_with_one_worker(
         folder: for its data and logs; not to be there yet.
         tree: the checkout whose code is run, in this environment.
         model: the bundle that the worker serves; without one its classifier answers at once.
+        keys: its keys file; without one it is open.
 
     Raises:
         CannotMeasure: a part did not start.
@@ -120,7 +124,8 @@ def service_with_one_worker(
     logs.mkdir(parents=True)
     settings.queue_dir.mkdir(parents=True)
     supervisor = Supervisor(
-        LogFiles(logs, settings.log_mb * 1_000_000, WORKERS + 2), environment_with(RESULT_CACHE="off")
+        LogFiles(logs, settings.log_mb * 1_000_000, WORKERS + 2),
+        environment_with(RESULT_CACHE="off", **({} if keys is None else {"API_KEYS_FILE": str(keys)})),
     )
     url = f"http://{settings.host}:{settings.port}"
     with locked(settings) as lock, socket_path(settings) as path_of_socket:

@@ -1,0 +1,81 @@
+"""Which key each route needs, in one table: a route that is not in it needs one that nobody has.
+
+Without a keys file all that does not need the admin's key is open.
+"""
+
+from __future__ import annotations
+
+from flask import request
+
+from api.core.errors import Closed, KeyNotAllowed
+from api.http.caller import identify
+from api.keys.key import Scope
+from api.services import Services
+
+OPEN = frozenset[Scope]()  # no key is looked at
+CLASSIFY = frozenset({Scope.CLASSIFY})
+JOBS = frozenset({Scope.JOBS})
+FEEDBACK = frozenset({Scope.FEEDBACK})
+ADMIN = frozenset({Scope.ADMIN})
+
+NEEDED = {
+    "static": OPEN,
+    "pages.show": OPEN,  # what the page does needs a key, for which it asks
+    "pages.classify": CLASSIFY,
+    "pages.display": CLASSIFY | ADMIN,
+    "predict.predict": CLASSIFY,
+    "infer.infer": CLASSIFY,
+    "infer.infer_batch": CLASSIFY,
+    "infer.labels": CLASSIFY | FEEDBACK,  # the page of reports offers them
+    "jobs.submit": JOBS,
+    "jobs.list_own": JOBS,
+    "jobs.show": JOBS,
+    "jobs.cancel": JOBS,
+    "feedback.show": OPEN,
+    "feedback.send": FEEDBACK,
+    "health.livez": OPEN,
+    "health.readyz": OPEN,
+    "health.health": OPEN,
+    "stats.show_stats": ADMIN,
+    "stats.show_metrics": ADMIN,
+    "admin.show_feedback": ADMIN,
+    "admin.download_csv": ADMIN,
+    "admin.download_training_set": ADMIN,
+    "admin.picture": ADMIN,
+    "admin.usage.show": ADMIN,
+    "openapi.document": OPEN,
+    "openapi.docs": OPEN,
+    "openapi.redoc": OPEN,
+    "openapi.asset": OPEN,
+}
+"""By endpoint, the scopes of which a key needs one."""
+
+ALWAYS = frozenset({"jobs.list_own"})
+"""Beside what is under /admin, the routes that need a key even where there is no keys file."""
+
+
+def require_key() -> None:
+    """Let the current request in, or refuse it before anything of its body is read.
+
+    Raises:
+        KeyMissing, WrongKey, TooManyWrongKeys: as ``identify`` does.
+        KeyNotAllowed: its key opens other routes.
+        Closed: no key opens this one.
+    """
+    endpoint = request.endpoint
+    if endpoint is None or request.method == "OPTIONS":  # no route, which is told later; a question about a route
+        return
+    needed = NEEDED[endpoint]
+    if not needed:
+        return
+    keyring = Services.current().keyring
+    always = endpoint in ALWAYS or endpoint.startswith("admin.")
+    if not (keyring.shut or always):
+        return
+    if endpoint in ALWAYS and not keyring.shut:
+        raise Closed("jobs are listed for a key, and this service has none")
+    if needed == ADMIN and not keyring.has_admin:
+        raise Closed("set ADMIN_API_KEY, or make a key with the scope admin, to open this")
+    caller = identify()
+    if not any(caller.may(scope) for scope in needed):
+        raise KeyNotAllowed(f"this key does not open this: it needs the scope {' or '.join(sorted(needed))}")
