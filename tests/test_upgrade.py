@@ -93,7 +93,9 @@ def test_what_was_accepted_before_redis_had_users_is_answered_after(tmp_path, na
         before = ScriptedWorkers(old, tmp_path)
         jobs = [before.create("slow-lynx"), before.create("tabby")]
         worker = before.start()
-        eventually(lambda: before.async_jobs.read(jobs[0].id).state is JobState.RUNNING, "a worker has it in hand")
+        eventually(
+            lambda: before.async_jobs.read(jobs[0].id, SENDER).state is JobState.RUNNING, "a worker has it in hand"
+        )
         worker.kill()
         before.close()
     with Server(binary, tmp_path / "server") as new:
