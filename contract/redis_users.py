@@ -27,7 +27,7 @@ class Line:
     """One line of a user's table, each list as words.
 
     Attributes:
-        commands: in small letters; a subcommand as ``client|list``, a first argument as ``info|memory``.
+        commands: in small letters; a subcommand as ``client|list``.
         reads, writes: patterns of the keys whose values they may read, and of those that they may change or delete;
             both empty for commands without keys.
         purpose: what it is for.
@@ -51,7 +51,7 @@ class Line:
 
 # WATCH, MULTI and EXEC make a compare-and-set; UNWATCH is what redis-py ends one with that changes nothing.
 _API = (
-    Line("ping time info|memory multi exec unwatch", "", "", "readiness, how full Redis is, transactions"),
+    Line("ping time info multi exec unwatch", "", "", "readiness, how full Redis is, transactions"),
     Line("zrevrange", "models", "", "which model is served"),
     Line("zrangebyscore", "workers:*", "", "who serves it"),
     Line("hgetall", "worker:*", "", "what each worker says of itself"),
@@ -82,7 +82,7 @@ _API = (
     ),
 )
 _WORKER = (
-    Line("time info|memory multi exec unwatch", "", "", "leases, how full Redis is, transactions"),
+    Line("time info multi exec unwatch", "", "", "leases, how full Redis is, transactions"),
     Line("client|setname client|list", "", "", "RQ's record of a worker names its address"),
     Line("zadd zrevrange", "models", "models", "which model is served; the health check"),
     Line(
