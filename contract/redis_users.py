@@ -51,7 +51,7 @@ class Line:
 
 # WATCH, MULTI and EXEC make a compare-and-set; UNWATCH is what redis-py ends one with that changes nothing.
 _API = (
-    Line("ping time info multi exec unwatch", "", "", "readiness, how full Redis is, transactions"),
+    Line("ping time info multi exec unwatch", "", "", "readiness, how full Redis is, its version (RQ), transactions"),
     Line("zrevrange", "models", "", "which model is served"),
     Line("zrangebyscore", "workers:*", "", "who serves it"),
     Line("hgetall", "worker:*", "", "what each worker says of itself"),
