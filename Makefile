@@ -11,7 +11,7 @@ SIDE_BY_SIDE := -n auto --dist loadfile
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run repair model example test test-all lint bench stress chaos fuzz soak costly classify pictures docs screenshots system-packages lock clean
+.PHONY: help run repair model example test test-all lint bench stress chaos fuzz soak costly classify pictures docs sbom screenshots system-packages lock clean
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -69,6 +69,9 @@ docs: $(VENV)/.test-ready $(BUNDLES)  ## Write .env.example and docs/configurati
 	@$(PY) -m docs.settings_reference
 	@$(PY) -m docs.redis_reference
 	@$(PY) -m docs.routes_reference
+
+sbom: $(VENV)/.test-ready  ## Write sbom.cdx.json, what this is made of (IMAGES="api model" adds the packages of built images)
+	@$(PY) -m docs.sbom $(IMAGES)
 
 screenshots: $(VENV)/.test-ready $(BUNDLES) system-packages  ## Take the pictures of docs/page.md anew from a running service (needs Chromium)
 	@$(PY) -m docs.screenshots

@@ -5,27 +5,38 @@ Why gevent: docs/decisions/0001-gevent-for-waiting-requests.md.
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from api.core.link_secret import LinkSecret, NoLinkSecret
 from api.keys.key_file import BadKeyFile
 from api.keys.keyring import Keyring
 from api.metrics.shared_numbers import SharedNumbers
 from api.settings import Settings
+from contract.private_files import UMASK
 from contract.settings import EXIT_BAD_SETTINGS, load_settings
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from gunicorn.arbiter import Arbiter
     from gunicorn.http.message import Request
     from gunicorn.workers.base import Worker
 
+os.umask(UMASK)
 _settings = load_settings(Settings)
 
 try:  # here, because gunicorn would start a process that ends at once again and again
     Keyring(_settings.api_keys_file, _settings.admin_api_key.get_secret_value())
 except BadKeyFile as _error:
     print(f"API_KEYS_FILE={_settings.api_keys_file}: {_error}", file=sys.stderr)  # noqa: T201
+    raise SystemExit(EXIT_BAD_SETTINGS) from _error
+try:  # of all its processes only one has to make it
+    _ = LinkSecret(_settings.link_secret.get_secret_value(), _settings.link_secret_path).key
+except NoLinkSecret as _error:
+    print(_error, file=sys.stderr)  # noqa: T201
     raise SystemExit(EXIT_BAD_SETTINGS) from _error
 
 BODY_SILENCE_S = 30.0
@@ -40,6 +51,29 @@ if _soft < _needed:
         resource.RLIMIT_NOFILE, (_needed if _hard == resource.RLIM_INFINITY else min(_hard, _needed), _hard)
     )
 
+_certificate = None
+if _settings.tls_cert_file and _settings.tls_key_file:
+    from api.server.certificate import BadCertificate, Certificate  # a service without one does without its code
+
+    certfile, keyfile = str(_settings.tls_cert_file), str(_settings.tls_key_file)  # gunicorn knows that it is HTTPS
+    try:
+        _certificate = Certificate(_settings.tls_cert_file, _settings.tls_key_file)
+    except BadCertificate as _error:
+        print(_error, file=sys.stderr)  # noqa: T201
+        raise SystemExit(EXIT_BAD_SETTINGS) from _error
+
+
+def ssl_context(_config: Any, _default: Any) -> SSLContext:
+    """What a new process serves with."""
+    assert _certificate is not None  # noqa: S101  # gunicorn asks only if there is a certfile
+    return _certificate.context
+
+
+def on_reload(arbiter: Arbiter) -> None:
+    """At a SIGHUP, before the new processes start: these serve with what the files hold by now, if it can be used."""
+    if _certificate is not None:
+        _certificate.renew(arbiter.log)
+
 
 def pre_fork(arbiter: Arbiter, worker: Worker) -> None:
     """A new process counts where one that is no more left off."""
@@ -53,6 +87,7 @@ def pre_request(_worker: Worker, request: Request) -> None:
 
 bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.web_concurrency
+umask = UMASK
 worker_class = "api.server.worker.BoundedWorker"
 worker_connections = (
     2 * _settings.max_in_flight

@@ -12,17 +12,22 @@ from api.core.async_jobs import AsyncInference
 from api.core.body_room import BodyRoom
 from api.core.inference import Inference
 from api.core.labels import LabelLookup
+from api.core.link_secret import LinkSecret
 from api.core.live_workers import LiveWorkers
+from api.core.picture_links import PictureLinks
 from api.core.retention import Retention
 from api.core.sender_rate import SenderRate
+from api.core.shown_pictures import ShownPictures
 from api.core.uploads import Uploads
 from api.core.usage import Usage
 from api.core.usage_report import UsageReports
+from api.feedback.deletion import Deletion
 from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
 from api.keys.keyring import Keyring
 from contract.async_jobs import AsyncJobs
 from contract.job_queue import JobQueue
+from contract.private_files import tighten
 from contract.redis_clients import connect, connect_for_waiting
 
 if TYPE_CHECKING:
@@ -50,6 +55,9 @@ class Services:
     keyring: Keyring
     wrong_key_rate: SenderRate
     reported: ReportedPictures
+    shown: ShownPictures
+    links: PictureLinks
+    deletion: Deletion
     usage: Usage
     usage_reports: UsageReports
 
@@ -61,7 +69,7 @@ class Services:
         reported = ReportedPictures(
             settings.feedback_dir,
             uploads.store,
-            most_bytes=settings.feedback_pictures_mb * 1_000_000,
+            most_bytes=settings.feedback_pictures_mb * 1_000_000 if settings.store_uploads != "none" else 0,
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
         queue = JobQueue(commands, connect_for_waiting(settings.redis_address))
@@ -88,7 +96,13 @@ class Services:
             settings=settings,
             uploads=uploads,
             store=uploads.store,
-            retention=Retention(uploads, commands, kept_for_s=settings.pictures_kept_for_s, others=(reported.store,)),
+            retention=Retention(
+                uploads,
+                commands,
+                kept_for_s=settings.pictures_kept_for_s,
+                others=(reported.store,),
+                often=settings.store_uploads != "all",
+            ),
             queue=queue,
             live_workers=live_workers,
             body_room=BodyRoom(settings.body_memory_mb * 1_000_000),
@@ -106,11 +120,21 @@ class Services:
                 f"too many reports from this address: at most {settings.feedback_per_hour} an hour",
             ),
             reported=reported,
+            shown=ShownPictures(uploads, queue, live_workers, admission, wait_s=settings.request_timeout_s),
+            links=PictureLinks(
+                LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
+            ),
+            deletion=Deletion(commands, uploads, reported),
             usage=usage,
             usage_reports=UsageReports(commands, usage.send_all),
             keyring=Keyring(settings.api_keys_file, settings.admin_api_key.get_secret_value()),
             wrong_key_rate=SenderRate(WRONG_KEYS, 60, "too many wrong keys came from this address"),
         )
+
+    def tighten_folders(self) -> None:
+        """Take from other users of this machine what an older version let them see."""
+        folders = (self.settings.upload_dir, self.settings.copies_dir, self.settings.feedback_dir)
+        tighten((*folders, self.reported.folder))
 
     def install(self, app: Flask) -> None:
         app.extensions["services"] = self
@@ -119,5 +143,5 @@ class Services:
     def current(cls) -> Self:
         """Those of the application that answers the current request."""
         found = current_app.extensions["services"]
-        assert isinstance(found, cls)
+        assert isinstance(found, cls)  # noqa: S101  # we have put it there
         return found

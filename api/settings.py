@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
@@ -34,6 +34,12 @@ def _listed(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+BEFORE_SUBMITTING_S = 60.0  # beyond a request's deadline: Redis' own timeouts, clocks that differ, RENEWED_AFTER_S
+REPORTABLE_FOR_S = 600.0  # that a picture stays after its answer, if only reported ones are kept
+SHORTEST_LINK_SECRET = 32  # characters
+StoreUploads = Literal["all", "feedback", "none"]
+
+
 def _no_limit(value: Any) -> Any:
     return 0 if isinstance(value, str) and not value.strip() else value
 
@@ -50,6 +56,14 @@ Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 class Settings(SharedSettings):
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on.")
+    tls_cert_file: Path | None = Field(
+        None, description="Certificate to serve HTTPS with, in PEM, and those between it and its root. Empty: HTTP."
+    )
+    tls_key_file: Path | None = Field(
+        None,
+        validate_default=True,
+        description="Key of TLS_CERT_FILE, in PEM, which not everybody on the machine may read.",
+    )
     web_concurrency: int = Field(2, ge=1, description="API processes.")
     requests_per_minute: Annotated[int, NO_LIMIT] = Field(
         0, ge=0, description="Requests that are taken of one sender in a minute. 0: as many as come."
@@ -160,6 +174,22 @@ class Settings(SharedSettings):
         ge=1,
         description="Room for stored pictures, in MB; when it is used up, those sent longest ago are deleted.",
     )
+    store_uploads: StoreUploads = Field(
+        "all",
+        description="Pictures that outlive their request: all (for RETENTION_HOURS), feedback (those that are reported "
+        "within 10 minutes) or none.",
+    )
+    link_ttl_s: int = Field(
+        3600, ge=60, le=30 * 86400, description="How long a link to a stored picture is good for, in seconds."
+    )
+    link_secret: SecretStr = Field(
+        SecretStr(""),
+        description="What signs these links, 32 or more characters. Empty: it is read from LINK_SECRET_FILE.",
+    )
+    link_secret_file: Path | None = Field(
+        None,
+        description="File of LINK_SECRET, made at the first start if it is not there; by default in FEEDBACK_DIR.",
+    )
     disk_reserve_mb: int = Field(
         500, ge=0, description="What uploads and reports leave free on their disk, in MB: Redis' log may share it."
     )
@@ -174,6 +204,13 @@ class Settings(SharedSettings):
         if top_k > most:
             raise ValueError(f"must be at most TOP_K_MAX, which is {most}")
         return top_k
+
+    @field_validator("tls_key_file")
+    @classmethod
+    def _with_its_certificate(cls, key_file: Path | None, others: ValidationInfo) -> Path | None:
+        if (key_file is None) != (others.data.get("tls_cert_file") is None):
+            raise ValueError("TLS_CERT_FILE and TLS_KEY_FILE are set together, or neither is")
+        return key_file
 
     @field_validator("allow_anonymous")
     @classmethod
@@ -195,10 +232,28 @@ class Settings(SharedSettings):
             raise ValueError("must be at least 16 printable ASCII characters, without spaces")
         return key
 
+    @field_validator("link_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr) -> SecretStr:
+        if 0 < len(secret.get_secret_value()) < SHORTEST_LINK_SECRET:
+            raise ValueError(f"must be at least {SHORTEST_LINK_SECRET} characters")
+        return secret
+
+    @property
+    def link_secret_path(self) -> Path:
+        """Where the secret is, or will be: where workers do not look, and what survives a new container."""
+        return self.link_secret_file or self.feedback_dir / "link-secret"
+
     @property
     def pictures_kept_for_s(self) -> float:
-        """A job's picture is kept for as long as its turn may come."""
-        return max(self.retention_hours * 3600, self.job_ttl_s)
+        """For how long a picture stays that no job needs, from when it was last sent."""
+        match self.store_uploads:
+            case "none":  # of requests whose process died
+                return self.request_timeout_s + BEFORE_SUBMITTING_S
+            case "feedback":
+                return max(REPORTABLE_FOR_S, self.request_timeout_s + BEFORE_SUBMITTING_S)
+            case "all":
+                return max(self.retention_hours * 3600, self.job_ttl_s)
 
     @property
     def max_upload_bytes(self) -> int:

@@ -6,7 +6,7 @@ created ─┬─ answer known ────────────────�
               ▲ ▲   │    │ │    └─ bad picture, or given up ► failed
               │ └───┼────┘ │ worker died
               │     └──────┴─ cancelled by its sender ─────► cancelled
-              └─ queued job vanished: once, and then ──────► failed
+              └─ queued job vanished: once, and then ──────► failed (as when its picture is deleted)
 ```
 The states queued, running, done and failed are read from the job on the queue, never stored separately.
 """
@@ -29,7 +29,17 @@ from redis.exceptions import ResponseError, WatchError
 from contract import keys, picture_holders
 from contract.errors import BackendDown, JobEnded, JobLost, JobNotFound, KeyReused, UnknownOutcome, WorkerFault
 from contract.job_queue import Stage, async_queue_name, bulk_async_queue_name
-from contract.messages import Classification, ClassifyJob, Dropped, Failure, Lost, outcome_from_json
+from contract.messages import (
+    UNKNOWN,
+    Classification,
+    ClassifyJob,
+    Copied,
+    Deleted,
+    Dropped,
+    Failure,
+    Lost,
+    outcome_from_json,
+)
 from contract.redis_clients import raise_refusals, redis_errors
 from contract.sender_jobs import OF_A_KEY, Origin, SenderJobs, belongs_to_another, count_no_more
 
@@ -62,6 +72,7 @@ class FaultKind(StrEnum):
     """Why a job has no answer although its picture may be valid: our fault."""
 
     GIVEN_UP = "given_up"  # every try failed; RQ's failed registry keeps the queued job
+    DELETED = "deleted"  # its picture was deleted, by its sender or an operator
     LOST = "lost"  # its picture is gone, or the queued job vanished twice: somebody deletes them by hand
 
 
@@ -77,6 +88,7 @@ ENDED = {JobState.DONE, JobState.FAILED, JobState.CANCELLED}
 GIVEN_UP = Fault(FaultKind.GIVEN_UP, "the workers could not classify this picture; it was given up")
 PICTURE_LOST = Fault(FaultKind.LOST, "the stored picture was lost before its turn came; it has to be sent again")
 LOST = Fault(FaultKind.LOST, "the job was removed from the queue")
+DELETED = Fault(FaultKind.DELETED, "the picture was deleted before the job had ended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,6 +477,10 @@ class AsyncJobs:
             found = self._queue.peek(record.queued_id)
             if isinstance(found, Lost):
                 return PICTURE_LOST
+            if isinstance(found, Deleted):
+                return DELETED
+            if isinstance(found, Copied):
+                raise UnknownOutcome(UNKNOWN)  # the outcome of another kind of job
             if not isinstance(found, Dropped):  # otherwise "wanted" was deleted, and not by the sender
                 return found
         except WorkerFault:

@@ -75,3 +75,7 @@ class KeyReused(ServiceError):
 
 class PictureNotFound(ServiceError):
     """No stored picture has this name."""
+
+
+class PictureDeleted(ServiceError):
+    """The picture was deleted by its sender or an operator before its job had ended."""

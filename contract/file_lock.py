@@ -8,6 +8,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from contract.private_files import FILE_MODE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -23,7 +25,7 @@ def locked(path: Path, *, wait_s: float) -> Iterator[int]:
         TimeoutError: others held the lock for ``wait_s`` seconds.
         OSError: the file can't be opened.
     """
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     try:
         take_lock(file, fcntl.LOCK_EX, wait_s=wait_s)
         yield file

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from contract.errors import BackendDown, PictureNotFound
+from contract.private_files import make_folder, write_file
 from contract.store_room import StoreRoom, room_for
 
 if TYPE_CHECKING:
@@ -34,17 +35,32 @@ Held = Callable[[Sequence[str]], Collection[str]]
 
 
 class ImageStore:
-    """A folder of pictures, spread over 256 subfolders by the first two digits of their names."""
+    """A folder of pictures, spread over 256 subfolders by the first two digits of their names.
+
+    Attributes:
+        renewed_after_s: a picture sent again sooner is young enough as it is.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.room: StoreRoom | None = None
+        self.renewed_after_s = RENEWED_AFTER_S
 
     @classmethod
-    def bounded(cls, folder: Path, *, most_bytes: int, reserve_bytes: int) -> Self:
-        """A store of so many bytes at most, which leaves ``reserve_bytes`` free on its disk."""
+    def bounded(
+        cls, folder: Path, *, most_bytes: int, reserve_bytes: int, beside: Callable[[int], int] = lambda _shard: 0
+    ) -> Self:
+        """A store of so many bytes at most, which leaves ``reserve_bytes`` free on its disk.
+
+        Args:
+            beside: what else counts as a subfolder's, in bytes, by its number.
+        """
+
+        def count(shard: int) -> int:
+            return store.shard_bytes(shard) + beside(shard)
+
         store = cls(folder)
-        store.room = StoreRoom(folder, most_bytes=most_bytes, reserve_bytes=reserve_bytes, count=store.shard_bytes)
+        store.room = StoreRoom(folder, most_bytes=most_bytes, reserve_bytes=reserve_bytes, count=count)
         return store
 
     def put(self, data: bytes, *, durable: bool = False) -> str:
@@ -63,18 +79,20 @@ class ImageStore:
         return name
 
     def put_and_tell(self, data: bytes, *, durable: bool = False) -> tuple[str, bool]:
-        """As ``put``; also whether that made the picture younger, by more than ``RENEWED_AFTER_S``."""
+        """As ``put``; also whether that made the picture younger, by more than ``renewed_after_s``."""
         name = hashlib.sha256(data).hexdigest()
         path = self._path(name)
         try:
-            renewed = _renew(path, data, durable=durable)
+            renewed = _renew(path, data, self.renewed_after_s, durable=durable)
             if renewed is None:
                 self._write(path, data, durable=durable)
             if durable:  # the names too: the file's, and its subfolder's
                 _sync(path.parent)
                 _sync(self._folder)
         except OSError as error:
-            raise BackendDown(f"pictures can't be stored: {error.strerror or error}") from error
+            raise BackendDown(
+                f"pictures can't be stored: {error.strerror or 'the disk fails'}", cause=str(error)
+            ) from error
         return name, renewed is not False
 
     def read(self, name: str) -> bytes:
@@ -110,6 +128,31 @@ class ImageStore:
             raise _other_bytes(name)
         file.seek(0)
         return file
+
+    def sent_at_ns(self, name: str) -> int | None:
+        """When a picture was last sent, in Unix nanoseconds, as its file says; None if there is none."""
+        try:
+            return self._path(name).stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def size_bytes(self, name: str) -> int:
+        """Raises PictureNotFound: no picture has this name."""
+        try:
+            return self._path(name).stat().st_size
+        except FileNotFoundError as error:
+            raise PictureNotFound(NOT_FOUND) from error
+
+    def delete(self, name: str) -> int:
+        """Delete a picture whoever needs it, if it is there.
+
+        Returns:
+            The disk space that it took, in bytes.
+
+        Raises:
+            OSError: it can't be moved or deleted.
+        """
+        return self.remove([name], idle_s=float("-inf"), held=lambda _names: ())
 
     def __contains__(self, name: object) -> bool:
         """Whether a picture has this name; False for anything that can't be a name."""
@@ -191,13 +234,11 @@ class ImageStore:
             BackendDown: that failed.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             with tempfile.NamedTemporaryFile(dir=self._folder, prefix=UNFINISHED) as probe:
                 probe.write(b"\0" * 4096)
         except OSError as error:
-            raise BackendDown(
-                f"the upload folder {self._folder} can't be written: {error.strerror or error}"
-            ) from error
+            raise BackendDown("pictures can't be stored: the folder can't be written", cause=str(error)) from error
 
     def _write(self, path: Path, data: bytes, *, durable: bool) -> None:
         """Write a picture of which there is no file, or one of other bytes."""
@@ -272,7 +313,7 @@ def _age_s(path: Path) -> float:
     return time.time() - path.stat().st_mtime
 
 
-def _renew(path: Path, data: bytes, *, durable: bool) -> bool | None:
+def _renew(path: Path, data: bytes, after_s: float, *, durable: bool) -> bool | None:
     """Make a stored picture young again, unless it is; None if there is none, or one of other bytes.
 
     A power failure leaves other bytes.
@@ -280,7 +321,7 @@ def _renew(path: Path, data: bytes, *, durable: bool) -> bool | None:
     try:
         if not _holds(path, data):
             return None
-        renew = _age_s(path) >= RENEWED_AFTER_S
+        renew = _age_s(path) >= after_s
         if renew:
             os.utime(path)
         if durable:  # it may have been stored without waiting for the disk
@@ -310,10 +351,10 @@ def _write(path: Path, data: bytes, *, durable: bool) -> None:
     part = path.with_name(UNFINISHED + uuid4().hex)
     try:
         try:
-            part.write_bytes(data)
+            write_file(part, data)
         except FileNotFoundError:  # the first picture of this subfolder
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
+            make_folder(path.parent)
+            write_file(part, data)
         if durable:  # before the rename: a name must not outlive its bytes
             _sync(part)
         part.replace(path)

@@ -20,7 +20,7 @@ from rq.serializers import JSONSerializer
 from contract import keys, picture_holders
 from contract.deadline import SHORTEST_WAIT_S
 from contract.errors import JobLost, UnknownOutcome, WorkerFault
-from contract.messages import UNKNOWN, Classification, Outcome, outcome_from_json
+from contract.messages import UNKNOWN, Classification, CopyJob, Deleted, Outcome, outcome_from_json
 from contract.redis_clients import LONGEST_BLOCK_S, raise_refusals, redis_errors
 from contract.send_too import nothing
 
@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
 
     from contract.deadline import Deadline
-    from contract.messages import ClassifyJob
+    from contract.messages import Task
     from contract.send_too import SendToo
 
 SERIALIZER = JSONSerializer()  # RQ checks it for every object; an instance takes half the time of the class
-TASK = "model.classify"  # a name on the workers' allow-list, never an import path
+# Names on the workers' allow-list, never import paths.
+TASK = "model.classify"
+COPY_TASK = "model.copy"
 RESULT_TTL_S = 60  # at least: the time that a waiting request may take to read it
 FAILURE_TTL_S = 7 * 86400  # a dead letter is kept for a week, for an operator to look at
 JOB_TIMEOUT_S = 60  # for RQ's tools to show; a worker whose batch hangs ends itself sooner (model/serving/lease.py)
@@ -98,6 +100,11 @@ def bulk_queue_name(model: str) -> str:
 def async_queue_name(model: str) -> str:
     """The queue of async jobs, named when they were called tickets (docs/decisions/0014)."""
     return f"tickets-{model}"
+
+
+def copies_queue_name(model: str) -> str:
+    """The queue of pictures that are to be shown, for which somebody waits; a share of the workers serves it."""
+    return f"copies-{model}"
 
 
 def bulk_async_queue_name(model: str) -> str:
@@ -171,19 +178,20 @@ class JobQueue:
         """
         return self._length(async_queue_name(model)) + self._length(bulk_async_queue_name(model))
 
-    def submit(self, model: str, job: ClassifyJob, wanted_for_s: float, *, bulk: bool = False) -> Submission:
+    def submit(self, model: str, job: Task, wanted_for_s: float, *, bulk: bool = False) -> Submission:
         """Queue a job in one MULTI, or join the one in progress for the same computation.
 
         Args:
             wanted_for_s: the job is dropped without being run if its turn comes later than this, in seconds.
-            bulk: whether it goes on the bulk queue, of which ``Submission.depth`` then is the length.
+            bulk: whether it goes on the bulk queue, of which ``Submission.depth`` then is the length. Jobs for copies
+                have a queue of their own.
 
         Raises:
             BackendDown: Redis does not answer or refuses to write.
         """
         job_id = uuid4().hex
         outlives_s = int(wanted_for_s) + INFLIGHT_GRACE_S
-        queue = bulk_queue_name(model) if bulk else queue_name(model)
+        queue = copies_queue_name(model) if isinstance(job, CopyJob) else _requests_queue_name(model, bulk=bulk)
         with redis_errors("Redis does not take the job"), self._commands.pipeline() as pipe:
             pipe.multi()  # otherwise RQ would begin its own in the middle of ours
             if job.cache:
@@ -207,7 +215,7 @@ class JobQueue:
         pipe: Pipeline,
         queue: str,
         job_id: str,
-        job: ClassifyJob,
+        job: Task,
         *,
         wanted_for_s: float,
         result_ttl_s: int,
@@ -222,15 +230,16 @@ class JobQueue:
         """
         pipe.set(keys.wanted(job_id), 1, px=int(wanted_for_s * 1000))
         picture_holders.hold(pipe, job.picture, job_id, wanted_for_s)
+        copy = isinstance(job, CopyJob)
         self._queue(queue).enqueue_call(
-            TASK,
+            COPY_TASK if copy else TASK,
             args=tuple(job.to_args()),
             meta={**job.to_meta(), **(extra_meta or {})},
             job_id=job_id,
             timeout=JOB_TIMEOUT_S,
             result_ttl=result_ttl_s,
             failure_ttl=max(FAILURE_TTL_S, result_ttl_s),
-            description=f"classify {job.picture[:12]}",
+            description=f"{'copy' if copy else 'classify'} {job.picture[:12]}",
             retry=RETRY,
             pipeline=pipe,
         )
@@ -252,7 +261,7 @@ class JobQueue:
         If it is already wanted for longer, that is not shortened.
 
         Returns:
-            Whether the job still exists, and can be waited for.
+            Whether the job still exists, its picture was not deleted, and it can be waited for.
 
         Raises:
             BackendDown: Redis does not answer.
@@ -263,8 +272,9 @@ class JobQueue:
             pipe.pexpire(key, milliseconds, nx=True)
             pipe.pexpire(key, milliseconds, gt=True)
             pipe.exists(keys.rq_job(job_id))
-            counted, *_, exists = pipe.execute(raise_on_error=False)
-        return bool(exists) and not isinstance(counted, Exception)  # otherwise somebody has written on the key
+            pipe.exists(keys.deleted(job_id))
+            counted, *_, exists, deleted = pipe.execute(raise_on_error=False)
+        return bool(exists) and not deleted and not isinstance(counted, Exception)  # else somebody wrote on the key
 
     def leave(self, job_id: str) -> None:
         """Wait for a job no longer. When the last of those who waited has left, it is dropped once its turn comes.
@@ -306,6 +316,8 @@ class JobQueue:
     def wait(self, job_id: str, deadline: Deadline) -> Outcome:
         """Block until the job has a result, without polling. A restart of Redis is tolerated.
 
+        That its picture was deleted is noticed within ``LONGEST_BLOCK_S`` if no worker says so before.
+
         A result that is already there is read even after the deadline: in a batch, others may have used up the time.
 
         Raises:
@@ -323,8 +335,8 @@ class JobQueue:
                     record = self._read_result(job_id, min(left_s, LONGEST_BLOCK_S))
                     if record is not None:
                         return _outcome(record)
-                    if not self._waiting.exists(keys.rq_job(job_id)):
-                        raise JobLost("Redis lost this request's job")
+                    if self._is_deleted(job_id):
+                        return Deleted()
                     away_since = None
                 except RedisConnectionError:
                     away_since = away_since or time.monotonic()
@@ -346,10 +358,13 @@ class JobQueue:
         with redis_errors(), self._commands.pipeline() as pipe:
             pipe.xrevrange(self.result_key(job_id), count=1)
             pipe.hget(keys.rq_job(job_id), "status")
-            entries, status = pipe.execute()
+            pipe.exists(keys.deleted(job_id))
+            entries, status, deleted = pipe.execute()
         if entries:
             ((_, record),) = entries
             return _outcome(record)
+        if deleted:
+            return Deleted()
         known = status.decode(errors="replace") if status else ""
         if known in _ENDED_BY_HAND:
             raise WorkerFault(GIVEN_UP)
@@ -379,6 +394,20 @@ class JobQueue:
         with redis_errors():
             return self._commands.llen(self._queue(queue).key)
 
+    def _is_deleted(self, job_id: str) -> bool:
+        """Whether a job without an outcome has lost its picture to somebody who deleted it.
+
+        Raises:
+            JobLost: Redis does not know the job.
+        """
+        with self._waiting.pipeline(transaction=False) as pipe:
+            pipe.exists(keys.rq_job(job_id))
+            pipe.exists(keys.deleted(job_id))
+            exists, deleted = pipe.execute()
+        if not (exists or deleted):
+            raise JobLost("Redis lost this request's job")
+        return bool(deleted)
+
     def _read_result(self, job_id: str, block_s: float) -> dict[bytes, bytes] | None:
         key = self.result_key(job_id)
         reply: Any = self._waiting.xread({key: "0-0"}, block=max(1, int(block_s * 1000)), count=1)
@@ -391,6 +420,10 @@ class JobQueue:
         if name not in self._queues:
             self._queues[name] = Queue(name, connection=self._commands, serializer=SERIALIZER)
         return self._queues[name]
+
+
+def _requests_queue_name(model: str, *, bulk: bool) -> str:
+    return bulk_queue_name(model) if bulk else queue_name(model)
 
 
 def _outcome(record: dict[bytes, bytes]) -> Outcome:

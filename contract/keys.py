@@ -18,6 +18,10 @@ def wanted(job_id: str) -> str:
     return f"wanted:{job_id}"
 
 
+def deleted(job_id: str) -> str:
+    return f"deleted:{job_id}"
+
+
 def async_job(job_id: str) -> str:
     """Named when async jobs were called tickets; it stays, so that old and new processes can share one Redis."""
     return f"ticket:{job_id}"

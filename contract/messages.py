@@ -64,6 +64,48 @@ class ClassifyJob:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyJob:
+    """Make a clean copy of a picture, to be shown: upright, and with nothing in it but its pixels.
+
+    Attributes:
+        picture: its name in the image store, and its copy's.
+    """
+
+    picture: str
+
+    @property
+    def cache(self) -> bool:
+        """Whoever asks meanwhile waits for the same copy."""
+        return True
+
+    @property
+    def computation(self) -> str:
+        """As of a ``ClassifyJob``."""
+        return f"{self.picture}:copy"
+
+    def to_args(self) -> list[Any]:
+        return [self.picture]
+
+    def to_meta(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_wire(cls, args: Any) -> Self:
+        """Read what ``to_args`` wrote.
+
+        Raises:
+            ValueError: it is not that of such a job.
+        """
+        match args:
+            case [str(picture)]:
+                return cls(picture)
+        raise ValueError(f"not a job for a copy: {args!r:.100}")
+
+
+Task = ClassifyJob | CopyJob
+
+
+@dataclass(frozen=True, slots=True)
 class Label:
     """One class and its score; ``score`` is a probability, 0 to 1."""
 
@@ -130,7 +172,25 @@ class Lost:
         return {"outcome": "lost"}
 
 
-Outcome = Classification | Failure | Dropped | Lost
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The picture was deleted, with all that is known of it, before the job had ended."""
+
+    def to_wire(self) -> dict[str, Any]:
+        return {"outcome": "deleted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """There is a copy now, of so many bytes."""
+
+    size_bytes: int
+
+    def to_wire(self) -> dict[str, Any]:
+        return {"outcome": "copied", "size_bytes": self.size_bytes}
+
+
+Outcome = Classification | Failure | Dropped | Lost | Deleted | Copied
 
 
 def outcome_from_json(text: bytes | str) -> Outcome:
@@ -169,6 +229,10 @@ def outcome_from_wire(wire: Any) -> Outcome:
                 return Dropped()
             case {"outcome": "lost"}:
                 return Lost()
+            case {"outcome": "deleted"}:
+                return Deleted()
+            case {"outcome": "copied", "size_bytes": int(size_bytes)} if size_bytes >= 0:
+                return Copied(size_bytes)
     except (TypeError, ValueError, OverflowError) as error:
         raise UnknownOutcome(UNKNOWN) from error
     raise UnknownOutcome(UNKNOWN)

@@ -58,8 +58,9 @@ _API = (
     Line("get", "labels:* answer:*", "", "the labels; an answer that is known already"),
     Line("get watch set", "inflight:*", "inflight:*", "joining a computation, and beginning one"),
     Line("get watch set incrby decrby pexpire", "wanted:*", "wanted:*", "how many wait for a job"),
-    Line("zcount", "holders:*", "", "whether a picture may be deleted"),
+    Line("zcount zrangebyscore watch", "holders:*", "", "whether a picture may be deleted, and which jobs need it"),
     Line("zadd zrem expire", "", "holders:*", "that a job needs its picture"),
+    Line("set exists", "deleted:*", "deleted:*", "that a job's picture was deleted"),
     Line("zrangebyscore zrem", "refused-pictures", "refused-pictures", "pictures to delete that nobody could read"),
     Line("llen rpush", "rq:queue:*", "rq:queue:*", "queuing a job, and how many wait"),
     Line("sadd", "", "rq:queues", "RQ's list of queues"),
@@ -77,8 +78,8 @@ _API = (
     Line(
         "del",
         "",
-        "answer:* inflight:* wanted:* rq:job:* rq:results:* ticket:* idempotency:* jobs:* ended-jobs:*",
-        "jobs that could not be queued or are kept no longer, and what is not of our form",
+        "answer:* inflight:* wanted:* holders:* rq:job:* rq:results:* ticket:* idempotency:* jobs:* ended-jobs:*",
+        "what there is of deleted pictures, of jobs that are kept no longer or could not be queued, and garbage",
     ),
 )
 _WORKER = (
@@ -107,7 +108,12 @@ _WORKER = (
     Line("zadd zremrangebyscore", "", "rq:finished:* rq:failed:*", "RQ's lists of ended jobs"),
     Line("xadd expire", "", "rq:results:*", "a job's outcome"),
     Line("set", "", "answer:*", "an answer for later requests"),
-    Line("watch mget", "inflight:*", "", "whether others may still join a job that ends"),
+    Line(
+        "watch mget",
+        "inflight:* deleted:*",
+        "",
+        "whether others may join a job that ends; whether its picture is deleted",
+    ),
     Line("zrem", "", "holders:*", "that a job needs its picture no more"),
     Line("zadd", "", "refused-pictures", "that nobody can read a picture"),
     Line("zrem", "", "jobs:*", "that a failed job of /v1/jobs counts no more"),

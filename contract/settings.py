@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,7 +16,8 @@ from contract.limits import DEFAULT_MAX_PIXELS
 from contract.redis_address import has_password, read_password, with_password
 
 EXIT_BAD_SETTINGS = 2
-PASSWORD = re.compile(r"(//[^@/]*:)[^@/]*@")  # in a URL
+# Up to the last @ of what should be a URL: who mistypes one may leave out any of the signs that mark its parts.
+CREDENTIALS = re.compile(r"^('?\w*:?/*).*@", re.DOTALL)
 
 
 class PictureSettings(BaseSettings):
@@ -43,6 +45,9 @@ class SharedSettings(PictureSettings):
         None, description="File whose first line is that password, instead of REDIS_PASSWORD."
     )
     upload_dir: Path = Field(Path("data/uploads"), description="Folder of the stored pictures, shared by both sides.")
+    copies_dir: Path = Field(
+        Path("data/copies"), description="Folder of the clean copies that are shown, written by workers."
+    )
     top_k_max: int = Field(10, ge=1, le=100, description="Labels computed and kept per picture; the bound of top_k.")
     bulk_share: float = Field(
         0.5,
@@ -53,6 +58,16 @@ class SharedSettings(PictureSettings):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR.")
     log_messages_per_s: int = Field(100, ge=1, description="Most messages that a process logs in a second.")
 
+    @field_validator("redis_url")
+    @classmethod
+    def _readable(cls, url: str) -> str:
+        """Found out later, it would be told by a stack trace with a part of the password in it."""
+        try:
+            _ = urlsplit(url).port
+        except ValueError:
+            raise ValueError("is no URL of Redis (in a password, write each sign that URLs use as %XX)") from None
+        return url
+
     @field_validator("redis_password")
     @classmethod
     def _one_password(cls, password: SecretStr, others: ValidationInfo) -> SecretStr:
@@ -62,7 +77,7 @@ class SharedSettings(PictureSettings):
 
     @field_validator("redis_password_file")
     @classmethod
-    def _readable(cls, path: Path | None, others: ValidationInfo) -> Path | None:
+    def _password_readable(cls, path: Path | None, others: ValidationInfo) -> Path | None:
         if path is None:
             return None
         given = others.data.get("redis_password")
@@ -98,7 +113,7 @@ def load_settings(kind: type[AnySettings]) -> AnySettings:
             name = ".".join(str(part) for part in problem["loc"])
             field = kind.model_fields.get(name)
             secret = field is not None and field.annotation is SecretStr
-            value = "(not shown)" if secret else PASSWORD.sub(r"\1***@", repr(problem.get("input")))
+            value = "(not shown)" if secret else CREDENTIALS.sub(r"\1***@", repr(problem.get("input")))
             print(f"{_variable(kind, name)}={value}: {problem['msg']}", file=sys.stderr)  # noqa: T201
         raise SystemExit(EXIT_BAD_SETTINGS) from error
 

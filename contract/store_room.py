@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from contract.errors import RETRY_LATER_S, StoreFull
 from contract.file_lock import locked
+from contract.private_files import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,6 +64,15 @@ class StoreRoom:
             if sum(counts) + room > self._most_bytes:
                 raise StoreFull("the service has no room for another picture", RETRY_LATER_S)
             _write(file, shard, counts[shard] + room)
+
+    def add(self, shard: int, size_bytes: int) -> None:
+        """Count a file that is stored already.
+
+        Raises:
+            OSError: as ``take``.
+        """
+        with self._counts() as (file, counts):
+            _write(file, shard, counts[shard] + room_for(size_bytes))
 
     def give_back(self, shard: int, size_bytes: int) -> None:
         """Count a file no more.
@@ -122,7 +132,7 @@ class StoreRoom:
     def _counts(self, wait_s: float = LOCK_WAIT_S) -> Iterator[tuple[int, tuple[int, ...]]]:
         """The open file and what it holds or, if it holds nothing yet, what the pictures take."""
         if not self._folder.exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
         with locked(self._folder / COUNTS, wait_s=wait_s) as file:
             raw = os.pread(file, FORMAT.size + 1, 0)
             if len(raw) != FORMAT.size:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ALIVE_FOR_S = 5  # a worker that has sent no heartbeat for this long counts as gone
 LARGEST_BATCH = 256  # of the setting BATCH_MAX
 LONGEST_SERVICE_MS = 3_600_000.0
+MOST_MODELS = 100  # of which answers are looked for
 MOST_KINDS = 32  # of pictures, of which a worker has learned what they cost
 LABELS_KEPT_FOR_S = 60  # longer than a worker's entry, so that a reader of the entry finds its labels
 
@@ -40,6 +41,7 @@ class WorkerEntry:
         service_ms: moving median of its time per picture, in milliseconds; 0 until it has served one.
         bulk_ms: mean time of the latest jobs of the bulk queues, in milliseconds; 0 until it has served one, None for a
             worker that does not know these queues.
+        makes_copies: whether it makes clean copies of pictures; older workers do not.
         cost_factors: by kind of picture, what decoding took of what was expected (contract/decoding_cost.py).
     """
 
@@ -51,6 +53,7 @@ class WorkerEntry:
     service_ms: float
     bulk_ms: float | None = None
     cost_factors: Mapping[str, float] = field(default_factory=dict)
+    makes_copies: bool = False
 
 
 def most_bulk_workers(live: int, share: float) -> int:
@@ -92,6 +95,8 @@ def heartbeat(redis: Redis, entry: WorkerEntry, *, bulk_share: float = 0.5) -> R
     if entry.bulk_ms is not None:
         fields["bulk_ms"] = round(entry.bulk_ms, 3)
         fields["cost_factors"] = json.dumps({kind: round(factor, 3) for kind, factor in entry.cost_factors.items()})
+    if entry.makes_copies:
+        fields["copies"] = 1
     with redis.pipeline() as pipe:
         pipe.zadd(keys.MODELS, {entry.model: now_s}, nx=True)  # again after Redis has lost everything
         pipe.zadd(keys.workers(entry.model), {entry.worker_id: now_s})
@@ -125,31 +130,43 @@ def live_workers(redis: Redis, send_too: SendToo = nothing) -> list[WorkerEntry]
     """
     names: Any = redis.zrevrange(keys.MODELS, 0, -1)
     for raw_name in names:
-        model = raw_name.decode(errors="replace")
-        ids: Any = redis.zrangebyscore(keys.workers(model), _now_s(redis) - ALIVE_FOR_S, "+inf")
-        with redis.pipeline(transaction=False) as pipe:
-            for worker_id in ids:
-                pipe.hgetall(keys.worker(model, worker_id.decode(errors="replace")))
-            told, replies = send_too(pipe) if ids else hear_nothing, []
-            try:
-                replies = pipe.execute(raise_on_error=False)
-            finally:
-                told(replies[len(ids) :])
-        hashes = replies[: len(ids)]
-        read = (
-            _entry(model, worker_id.decode(errors="replace"), fields)
-            for worker_id, fields in zip(ids, hashes, strict=True)
-        )
-        entries = [entry for entry in read if entry is not None]
+        entries = _live_of(redis, raw_name.decode(errors="replace"), send_too)
         if entries:
             return entries
     return []
+
+
+def _live_of(redis: Redis, model: str, send_too: SendToo = nothing) -> list[WorkerEntry]:
+    ids: Any = redis.zrangebyscore(keys.workers(model), _now_s(redis) - ALIVE_FOR_S, "+inf")
+    with redis.pipeline(transaction=False) as pipe:
+        for worker_id in ids:
+            pipe.hgetall(keys.worker(model, worker_id.decode(errors="replace")))
+        told, replies = send_too(pipe) if ids else hear_nothing, []
+        try:
+            replies = pipe.execute(raise_on_error=False)
+        finally:
+            told(replies[len(ids) :])
+    hashes = replies[: len(ids)]
+    read = (
+        _entry(model, worker_id.decode(errors="replace"), fields) for worker_id, fields in zip(ids, hashes, strict=True)
+    )
+    return [entry for entry in read if entry is not None]
 
 
 def newest_model(redis: Redis) -> str | None:
     """The model registered last, whether or not any of its workers is alive; None if no worker ever registered."""
     names: Any = redis.zrevrange(keys.MODELS, 0, 0)
     return names[0].decode(errors="replace") if names else None
+
+
+def known_digests(redis: Redis) -> dict[str, set[str]]:
+    """The digests that the live workers of each model serve, by the model's name; of models without any, none."""
+    names: Any = redis.zrevrange(keys.MODELS, 0, MOST_MODELS - 1)
+    found: dict[str, set[str]] = {}
+    for raw_name in names:
+        model = raw_name.decode(errors="replace")
+        found[model] = {entry.digest for entry in _live_of(redis, model)}
+    return found
 
 
 def publish_labels(redis: Redis, model: str, digest: str, labels: Sequence[str]) -> None:
@@ -197,6 +214,7 @@ def _entry(model: str, worker_id: str, fields: dict[bytes, bytes] | Exception) -
             service_ms=float(fields[b"service_ms"]),
             bulk_ms=_bulk_ms(fields.get(b"bulk_ms")),
             cost_factors=_cost_factors(fields.get(b"cost_factors")),
+            makes_copies=fields.get(b"copies") == b"1",
         )
     except (KeyError, ValueError):
         return None

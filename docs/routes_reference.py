@@ -59,6 +59,7 @@ VARYING: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(r"^(classifier_.* )\S+$", re.MULTILINE), r"\1<number>"),
     (re.compile(r"\([\d,]+ bytes\)"), "(<number> bytes)"),
     (re.compile(r"Retry-After: \d+"), "Retry-After: <s>"),
+    (re.compile(r"expires=\d+&signature=[\w-]+"), "<signature>"),
     (re.compile(r'"state": "(queued|running)"'), '"state": "<waiting>"'),  # the worker may be faster than the answer
     (IDENTIFIERS, "<id>"),
 ]

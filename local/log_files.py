@@ -7,8 +7,11 @@ microseconds between the two is lost; the supervisor, which reads nothing of wha
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
+
+from contract.private_files import FILE_MODE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +51,7 @@ class LogFiles:
         Raises:
             OSError: it can't be written.
         """
-        return self._path(part).open("ab")
+        return _private(self._path(part), os.O_APPEND)
 
     def read(self, part: str) -> str:
         """What is in a part's log; empty if there is none."""
@@ -67,7 +70,7 @@ class LogFiles:
     def _cut(self, path: Path) -> None:
         with path.open("rb+") as log:
             try:
-                with path.with_name(f"{path.name}.1").open("wb") as kept:
+                with _private(path.with_name(f"{path.name}.1"), os.O_TRUNC) as kept:
                     self._copy_end(log, kept)
             except OSError as error:  # the disk is full: all the more must the log be cut
                 print(f"what {path.name} held can't be kept: {error}", flush=True)
@@ -83,3 +86,9 @@ class LogFiles:
 
     def _path(self, part: str) -> Path:
         return self._folder / f"{part}.log"
+
+
+def _private(path: Path, flag: int) -> IO[bytes]:
+    """Open a file for writing that is for its owner alone if it is made."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flag, FILE_MODE)
+    return open(file, "ab" if flag == os.O_APPEND else "wb")  # noqa: PTH123  a descriptor has no path

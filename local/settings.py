@@ -15,6 +15,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="IPv4 address or host name that the API listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port that the API listens on.")
+    tls_cert_file: Path | None = Field(None, description="As in the API's settings.")
     workers: int = Field(default_factory=usable_cpus, ge=1, le=256, description="Workers; by default one per core.")
     data_dir: Path = Field(Path("data"), description="Folder for the queue's log, uploads, feedback and log files.")
     log_mb: int = Field(100, ge=1, le=100_000, description="Room for all log files of `make run` together, in MB.")

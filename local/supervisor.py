@@ -15,9 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from contract.private_files import UMASK
 
+if TYPE_CHECKING:
     from local.log_files import LogFiles
     from local.parts import Part
 
@@ -49,12 +49,10 @@ class Supervisor:
 
     Args:
         logs: where the parts write; they are cut at every look.
-        environment: what every part inherits; a part's own environment takes precedence.
     """
 
-    def __init__(self, logs: LogFiles, environment: Mapping[str, str]) -> None:
+    def __init__(self, logs: LogFiles) -> None:
         self._logs = logs
-        self._environment = environment
         self._running: list[_Running] = []
 
     def start(self, part: Part) -> None:
@@ -113,9 +111,10 @@ class Supervisor:
 
     def _spawn(self, part: Part) -> subprocess.Popen[bytes]:
         with self._logs.open(part.name) as log:
-            return subprocess.Popen(
+            return subprocess.Popen(  # noqa: S603  # our own commands
                 part.command,
-                env={**self._environment, **part.environment},
+                env=part.environment,
+                umask=UMASK,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -53,7 +53,7 @@ class Classifier:
 
     def __init__(self, bundle: Bundle, decoder: Decoder, *, num_threads: int = 1, top_k: int = 10) -> None:
         self.bundle = bundle
-        self._decoder = decoder
+        self.decoder = decoder
         self._session = Session(bundle, num_threads)
         self._top_k = top_k
 
@@ -112,7 +112,7 @@ class Classifier:
 
     def _read(self, picture: Picture, on_progress: Callable[[], None]) -> tuple[NDArray[np.float32 | np.uint8], bool]:
         """A network input, and whether the picture is damaged: only then is it decoded twice."""
-        decode = partial(preprocess, picture.data, self._decoder, self.bundle.preprocess, self.bundle.input)
+        decode = partial(preprocess, picture.data, self.decoder, self.bundle.preprocess, self.bundle.input)
         try:
             return decode(strict=True), False
         except DamagedImage:

@@ -71,7 +71,7 @@ def _reduction(size: Size, spec: PreprocessSpec, target: InputSpec) -> int:
 
 
 def _crop(pixels: MatLike, spec: PreprocessSpec, target: InputSpec) -> MatLike:
-    assert spec.shorter_side is not None, "the manifest is checked"
+    assert spec.shorter_side is not None  # noqa: S101  # the manifest is checked
     height, width = pixels.shape[:2]
     pixels = _middle(pixels, Size(min(width, _LONGEST_RATIO * height), min(height, _LONGEST_RATIO * width)))
     height, width = pixels.shape[:2]

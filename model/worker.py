@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from contextlib import ExitStack
 
 from redis.exceptions import RedisError
 
+from contract.copy_store import CopyStore
 from contract.image_store import ImageStore
 from contract.logging import set_up_logging
+from contract.private_files import UMASK
 from contract.redis_clients import connect
 from contract.settings import load_settings
 from model.classifier import open_classifier
 from model.errors import ModelError
+from model.serving.copier import Copier
 from model.serving.worker import Worker
 from model.settings import Settings
 
@@ -25,6 +29,7 @@ log = logging.getLogger("model.worker")
 
 
 def main() -> int:
+    os.umask(UMASK)
     settings = load_settings(Settings)
     set_up_logging(settings.log_level, settings.log_messages_per_s)
     with ExitStack() as stack:
@@ -43,15 +48,20 @@ def main() -> int:
             return EXIT_NO_MODEL
         took_s, bundle = time.monotonic() - started, classifier.bundle
         log.info("%s %s (%s) verified in %.1f s", bundle.name, bundle.precision, bundle.digest[:12], took_s)
+        pictures, copies = ImageStore(settings.upload_dir), CopyStore(settings.copies_dir)
+        makes_copies = copies.is_writable()
+        if not makes_copies:
+            log.warning("%s can't be written: this worker makes no copies of pictures to show", settings.copies_dir)
         try:
             Worker(
                 connect(settings.redis_address),
-                ImageStore(settings.upload_dir),
+                pictures,
                 classifier,
                 batch_max=settings.batch_max,
                 batch_wait_s=settings.batch_wait_ms / 1000,
                 answer_ttl_s=settings.result_ttl_s,
                 bulk_share=settings.bulk_share,
+                copier=Copier(pictures, copies, classifier.decoder) if makes_copies else None,
             ).serve()
         except RedisError as error:
             log.critical("Redis does not answer at the start: %s", error)

@@ -64,7 +64,7 @@ class Visitor(FastHttpUser):
     @task(3)
     def have_a_picture_classified(self) -> None:
         name, label = random.choice(list(LABELS.items()))  # noqa: S311  # nothing secret
-        known = random.random() < self.known_share  # noqa: S311
+        known = random.random() < self.known_share  # noqa: S311  # nothing secret
         photo = PHOTOS[name] if known else PHOTOS[name] + os.urandom(NEW_PICTURE_BYTES)
         with self.client.post(
             PREDICT,

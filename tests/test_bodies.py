@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from contract.copy_store import CopyStore
 from contract.image_store import ImageStore
+from tests.conftest import PICTURES
 from tests.support.api import Api
 from tests.support.scripted_worker import GIF
 from tests.support.workers import ScriptedWorkers, eventually
@@ -136,7 +138,9 @@ def test_slow_senders_take_no_more_room_than_what_they_have_sent(api):
 
 def test_a_large_stored_picture_is_sent_in_pieces_to_whoever_reads_it(api):
     """An answer that nobody reads waits in the memory of this process: it may only be a piece of it."""
-    name = ImageStore(api.folder / "uploads").put(GIF + bytes(8_000_000))  # more than the sockets of both ends hold
+    name = ImageStore(api.folder / "uploads").put(GIF)
+    large = (PICTURES / "chelsea.jpg").read_bytes() + bytes(8_000_000)  # more than the sockets of both ends hold
+    CopyStore(api.folder / "copies").put(name, large)
     (process,) = api.processes()
     before = process.memory_info().rss
     with ExitStack() as unread:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pickle
+import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +17,7 @@ from contract.errors import ServiceError
 from contract.job_queue import async_queue_name, queue_name
 from contract.messages import Classification
 from tests.support.scripted_worker import DIGEST, MODEL
-from tests.support.workers import ScriptedWorkers, eventually
+from tests.support.workers import SENDER, ScriptedWorkers, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,6 +111,47 @@ def test_whatever_a_job_holds_costs_no_other_job_anything(workers):
     eventually(lambda: workers.redis.zcard(f"rq:wip:{QUEUES[0]}") == 0, "nothing is left over")
     assert workers.redis.llen(f"rq:queue:{QUEUES[0]}:intermediate") == 0
     assert worker.poll() is None
+
+
+class Attack:
+    """What makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (str(self._folder),)
+
+
+def test_nothing_that_stands_in_redis_runs_as_code(workers, tmp_path):
+    """Not as a pickle, which RQ's own tools still write, and not as the name of a function, which RQ would import."""
+    folder = tmp_path / "made-by-an-attack"
+    attack = pickle.dumps(Attack(folder))
+    pickle.loads(attack)  # noqa: S301  # it does what it is for
+    folder.rmdir()
+    call = json.dumps(["os.mkdir", None, [str(folder)], {}]).encode()
+    worker = workers.start()
+    values = (attack, zlib.compress(attack), call, zlib.compress(call), b"os.mkdir")
+    for number, (field, value) in enumerate((field, value) for field in JOB_FIELDS for value in values):
+        with workers.redis.pipeline() as pipe:
+            pipe.multi()
+            job_id = f"attack{number}"
+            job = workers.request(f"attack-{number}").queued_job(cache=True)
+            workers.queue.enqueue(pipe, QUEUES[0], job_id, job, wanted_for_s=60, result_ttl_s=60)
+            pipe.hset(keys.rq_job(job_id), field, value)
+            pipe.execute()
+    stored = workers.store.put(b"stored")
+    workers.redis.set(keys.answer(MODEL, DIGEST, stored), attack)
+    asked = workers.create("later")
+    workers.redis.hset(keys.async_job(asked.id), mapping={"computation": attack, "answer": attack})
+
+    assert_answers(workers, "tabby")
+    assert_answers(workers, "stored")
+    with suppress(ServiceError):
+        workers.async_jobs.read(asked.id, SENDER)
+    eventually(lambda: workers.redis.zcard(f"rq:wip:{QUEUES[0]}") == 0, "nothing is left over")
+    assert worker.poll() is None
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("name", ["rq:job:{}", "rq:results:{}", "rq:executions:{}", "wanted:{}"])

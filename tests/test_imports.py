@@ -47,8 +47,18 @@ def test_gunicorns_main_process_holds_no_code_that_a_reload_is_to_replace():
     run = in_a_process(program)
 
     assert run.stdout.split() == [
-        *("api", "api.core", "api.core.host_names", "api.core.web_origins", "api.gunicorn_conf"),
-        *("api.keys", "api.keys.key", "api.keys.key_file", "api.keys.keyring", "api.keys.limits"),
-        *("api.metrics", "api.metrics.shared_numbers", "api.settings"),
-        *("contract", "contract.limits", "contract.redis_address", "contract.settings"),
+        *(
+            "api",
+            "api.core",
+            "api.core.host_names",
+            "api.core.link_secret",
+            "api.core.web_origins",
+            "api.gunicorn_conf",
+            "api.keys",
+            "api.keys.key",
+            "api.keys.key_file",
+            "api.keys.keyring",
+        ),
+        *("api.keys.limits", "api.metrics", "api.metrics.shared_numbers", "api.settings"),
+        *("contract", "contract.limits", "contract.private_files", "contract.redis_address", "contract.settings"),
     ]

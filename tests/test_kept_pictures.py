@@ -49,6 +49,7 @@ def services(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Services]
         Settings(
             redis_url=valkey.api_url,
             upload_dir=tmp_path / "uploads",
+            copies_dir=tmp_path / "copies",
             feedback_dir=tmp_path / "feedback",
             uploads_mb=1,
             disk_reserve_mb=0,

@@ -102,7 +102,12 @@ def services(any_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(live_workers, "HELD_FOR_S", inf)
     monkeypatch.setattr(usage, "PACE_S", inf)
     services = Services.connect(
-        Settings(redis_url=any_server.api_url, upload_dir=tmp_path / "uploads", feedback_dir=tmp_path)
+        Settings(
+            redis_url=any_server.api_url,
+            upload_dir=tmp_path / "uploads",
+            copies_dir=tmp_path / "copies",
+            feedback_dir=tmp_path,
+        )
     )
     yield services
     services.queue.close()

@@ -21,7 +21,7 @@ from conftest import SERVERS
 from contract.async_jobs import JobState
 from contract.errors import KeyReused, UnknownOutcome
 from contract.job_queue import queue_name
-from contract.messages import Classification, Label
+from contract.messages import Classification, ClassifyJob, Label
 from contract.worker_registry import live_workers
 from model.serving.claimed_job import read_claimed_job
 from tests.support import recording
@@ -170,7 +170,7 @@ def test_a_job_without_a_word_of_it_is_strict(workers):
     fields: Any = workers.redis.hgetall(f"rq:job:{job_id}")
 
     task = read_claimed_job(workers.redis, queue_name(MODEL), job_id, fields).task
-    assert task is not None
+    assert isinstance(task, ClassifyJob)
     assert task.strict
     assert workers.async_jobs.read(OLD_ASYNC_JOB, SENDER).request.strict
 
@@ -235,7 +235,12 @@ def test_a_request_that_waits_for_an_outcome_of_a_kind_to_come_gets_an_error_of_
 
 @pytest.fixture
 def client(any_server: Server, tmp_path: Path) -> Iterator[FlaskClient]:
-    settings = Settings(redis_url=any_server.api_url, upload_dir=tmp_path / "uploads", feedback_dir=tmp_path)
+    settings = Settings(
+        redis_url=any_server.api_url,
+        upload_dir=tmp_path / "uploads",
+        copies_dir=tmp_path / "copies",
+        feedback_dir=tmp_path,
+    )
     services = Services.connect(settings)
     yield create_app(services).test_client()
     services.queue.close()

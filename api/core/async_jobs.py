@@ -13,7 +13,7 @@ from contract.errors import RETRY_SOON_S, BackendDown
 if TYPE_CHECKING:
     from api.core.admission import Admission
     from api.core.client import Client
-    from api.core.live_workers import LiveWorkers, WorkerPool
+    from api.core.live_workers import Destination, LiveWorkers, WorkerPool
     from api.core.uploads import Uploads
     from api.settings import Settings
     from contract.async_jobs import AsyncJob, AsyncJobs
@@ -77,10 +77,17 @@ class AsyncInference:
             StoreFull, BackendDown: not now; the error says when to try again.
         """
         destination = self._live_workers.destination()
-        request = JobRequest(
-            self._uploads.put(image, client.sender, durable=True), top_k, min_score, top_k_sent, strict
-        )
-        cache, answer, bulk = self._settings.result_cache, None, False
+        picture = self._uploads.put(image, client.sender, durable=True)
+        request = JobRequest(picture, top_k, min_score, top_k_sent, strict)
+        try:
+            return self._create(destination, request, image, client, key)
+        finally:
+            self._uploads.finished(picture)
+
+    def _create(
+        self, destination: Destination, request: JobRequest, image: bytes, client: Client, key: str | None
+    ) -> AsyncJob:
+        cache, answer, bulk = self._settings.result_cache and not client.private, None, False
         if destination.pool is not None and destination.pool.bulk_workers:
             bulk = destination.pool.decoding_s(decoding_cost(image)) * 1000 > self._settings.costly_picture_ms
         if cache and destination.pool is not None:

@@ -16,8 +16,10 @@ class Client:
     """``sender`` names whom the bounds of a sender hold for; many connections may have the same.
 
     ``watched`` makes a context for a wait, inside which ``ClientGone`` is raised as soon as nobody is there any more to
-    read the answer. By default the client is one that never goes.
+    read the answer. By default the client is one that never goes. A ``private`` one shares nothing with other senders:
+    no stored answer, no computation.
     """
 
     sender: str
     watched: Callable[[], AbstractContextManager[None]] = nullcontext
+    private: bool = False

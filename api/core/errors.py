@@ -43,6 +43,14 @@ class Undecodable(InvalidUpload):
     """The file looks like a picture, but can't be read as one."""
 
 
+class LinkNeeded(ServiceError):
+    """A stored picture was asked for without a link to it, or with one that is not ours."""
+
+
+class LinkExpired(ServiceError):
+    """The link to a stored picture was ours, and is good no longer."""
+
+
 class AccessRefused(ServiceError):
     """The sender may not do this, at least not with what it has sent."""
 

@@ -15,9 +15,29 @@ from api.core.errors import ClientGone, TooLarge, Undecodable, without_frames
 from api.core.sender_backlog import SenderBacklog
 from contract.deadline import Deadline
 from contract.decoding_cost import DecodingCost, decoding_cost
-from contract.errors import BackendDown, DeadlineExceeded, JobLost, PictureLost, ServiceError, WorkerFault
+from contract.errors import (
+    BackendDown,
+    DeadlineExceeded,
+    JobLost,
+    PictureDeleted,
+    PictureLost,
+    ServiceError,
+    UnknownOutcome,
+    WorkerFault,
+)
 from contract.job_queue import Submission
-from contract.messages import Classification, ClassifyJob, Dropped, Failure, FailureKind, Lost, Outcome
+from contract.messages import (
+    UNKNOWN,
+    Classification,
+    ClassifyJob,
+    Copied,
+    Deleted,
+    Dropped,
+    Failure,
+    FailureKind,
+    Lost,
+    Outcome,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -128,15 +148,19 @@ class Inference:
             DeadlineExceeded: no worker answered within ``request_timeout_s``.
             WorkerFault: the workers gave it up.
             UnknownOutcome: a newer worker answered in a form that this version does not know.
+            PictureDeleted: somebody deleted the picture before it was classified.
             ClientGone: nobody is there any more to read the answer; the job is dropped with the last who waited for it.
         """
         deadline = self._deadline()
         with self._admission.place(client.sender):
             picture = self._store(image, client)
             del image  # its bytes need no memory while the request waits
-            with self._backlog.of(client.sender) as add:
-                found = self._begin(picture, client, deadline, add, strict=strict)
-                return self._finish(found, client, deadline)
+            try:
+                with self._backlog.of(client.sender) as add:
+                    found = self._begin(picture, client, deadline, add, strict=strict)
+                    return self._finish(found, client, deadline)
+            finally:
+                self._uploads.finished(picture.name)
 
     def classify_all(
         self, images: Iterable[bytes | ServiceError], client: Client, *, strict: bool = True
@@ -151,23 +175,33 @@ class Inference:
         """
         deadline = self._deadline()
         with self._admission.place(client.sender):
-            stored = [
-                image if isinstance(image, ServiceError) else _attempt(partial(self._store, image, client))
-                for image in images
-            ]
-            pictures = {entry.name: entry for entry in stored if isinstance(entry, _Stored)}
-            with self._backlog.of(client.sender) as add:
-                begin = partial(self._begin, client=client, deadline=deadline, add=add, strict=strict)
-                begun = _each({name: partial(begin, picture) for name, picture in pictures.items()})
-                ended = {name: entry for name, entry in begun.items() if not isinstance(entry, PendingAnswer)}
-                ended |= _each(
-                    {
-                        name: partial(self._finish, entry, client, deadline)
-                        for name, entry in begun.items()
-                        if isinstance(entry, PendingAnswer)
-                    }
+            stored: list[_Stored | ServiceError] = []
+            try:
+                stored.extend(
+                    image if isinstance(image, ServiceError) else _attempt(partial(self._store, image, client))
+                    for image in images
                 )
+                pictures = {entry.name: entry for entry in stored if isinstance(entry, _Stored)}
+                ended = self._answer_all(pictures, client, deadline, strict=strict)
+            finally:
+                self._uploads.finished(*(entry.name for entry in stored if isinstance(entry, _Stored)))
             return [ended[entry.name] if isinstance(entry, _Stored) else entry for entry in stored]
+
+    def _answer_all(
+        self, pictures: dict[str, _Stored], client: Client, deadline: Deadline, *, strict: bool
+    ) -> dict[str, Answer | ServiceError]:
+        with self._backlog.of(client.sender) as add:
+            begin = partial(self._begin, client=client, deadline=deadline, add=add, strict=strict)
+            begun = _each({name: partial(begin, picture) for name, picture in pictures.items()})
+            ended = {name: entry for name, entry in begun.items() if not isinstance(entry, PendingAnswer)}
+            ended |= _each(
+                {
+                    name: partial(self._finish, entry, client, deadline)
+                    for name, entry in begun.items()
+                    if isinstance(entry, PendingAnswer)
+                }
+            )
+        return ended
 
     def _store(self, image: bytes, client: Client) -> _Stored:
         return _Stored(self._uploads.put(image, client.sender), decoding_cost(image))
@@ -175,8 +209,8 @@ class Inference:
     def _deadline(self) -> Deadline:
         return Deadline(self._settings.request_timeout_s)
 
-    def _job(self, picture: str, *, strict: bool) -> ClassifyJob:
-        return ClassifyJob(picture, self._settings.result_cache, strict)
+    def _job(self, picture: str, client: Client, *, strict: bool) -> ClassifyJob:
+        return ClassifyJob(picture, self._settings.result_cache and not client.private, strict)
 
     def _begin(
         self, picture: _Stored, client: Client, deadline: Deadline, add: Callable[[float], None], *, strict: bool
@@ -187,7 +221,7 @@ class Inference:
             add: counts a picture's seconds against its sender's share of the ordinary queue.
         """
         started = time.perf_counter()
-        pool, job = self._live_workers.pool(), self._job(picture.name, strict=strict)
+        pool, job = self._live_workers.pool(), self._job(picture.name, client, strict=strict)
         joined = None
         if job.cache:
             sighting = self._queue.look(pool.model, pool.digest, job.computation)
@@ -313,6 +347,10 @@ def _classified(outcome: Outcome) -> Classification:
             raise Undecodable(detail)
         case Dropped():
             raise DeadlineExceeded("the picture's turn came too late")
+        case Deleted():
+            raise PictureDeleted("the picture was deleted before it was classified")
+        case Copied():
+            raise UnknownOutcome(UNKNOWN)
         case Lost():
             raise PictureLost("the stored picture was lost before its turn came; please send it again")
 

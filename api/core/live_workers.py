@@ -65,6 +65,11 @@ class WorkerPool:
         return worker_registry.most_bulk_workers(known, self.bulk_share) if known else 0
 
     @property
+    def makes_copies(self) -> bool:
+        """Whether any of them makes copies of pictures to show; none does that is older than this API."""
+        return any(worker.makes_copies for worker in self.workers)
+
+    @property
     def mean_bulk_s(self) -> float:
         """A worker's time per job of the bulk queue, in seconds; 0 before any has served one."""
         measured = [worker.bulk_ms for worker in self.workers if worker.bulk_ms]

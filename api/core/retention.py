@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PAUSE_S = 10.0  # one subfolder of 256 each time: a whole round takes 43 minutes and no step blocks the process
+SHORT_PAUSE_S = 0.25  # where pictures are kept for minutes only: a round takes one
 REFUSED_AT_ONCE = 1000  # more than that in a pause are not classified
 
 
@@ -32,13 +33,23 @@ class Retention:
     Args:
         kept_for_s: a picture that was last sent longer ago is deleted.
         others: stores in which nothing is deleted.
+        often: whether every picture is looked at within about a minute, instead of an hour.
     """
 
-    def __init__(self, uploads: Uploads, redis: Redis, *, kept_for_s: float, others: tuple[ImageStore, ...]) -> None:
+    def __init__(
+        self,
+        uploads: Uploads,
+        redis: Redis,
+        *,
+        kept_for_s: float,
+        others: tuple[ImageStore, ...],
+        often: bool = False,
+    ) -> None:
         self._uploads = uploads
         self._redis = redis
         self._kept_for_s = kept_for_s
         self._stores = (uploads.store, *others)
+        self._pause_s = SHORT_PAUSE_S if often else PAUSE_S
 
     def start(self) -> None:
         """Count what is stored, then sweep in the background for as long as this process lives."""
@@ -49,21 +60,26 @@ class Retention:
         Thread(target=self._sweep_forever, name="sweeper", daemon=True).start()
 
     def _sweep_forever(self) -> None:
+        refused_at = float("-inf")
         for shard in itertools.cycle(range(SHARDS)):
             try:
                 self.sweep(shard)
-                self.delete_refused()
+                if time.monotonic() - refused_at >= PAUSE_S:
+                    refused_at = time.monotonic()
+                    self.delete_refused()
             except (OSError, BackendDown) as error:
                 log.warning("old pictures can't be deleted: %s", error)
-            time.sleep(PAUSE_S)
+            time.sleep(self._pause_s)
 
     def sweep(self, shard: int) -> None:
-        """Delete what is too old in one subfolder, 0 to ``SHARDS`` - 1, and count what is left.
+        """Delete what is too old in one subfolder, 0 to ``SHARDS`` - 1, copies of what is gone, and count what is left.
 
         Raises:
             BackendDown: Redis can't tell which pictures are needed.
             OSError: the folder can't be read or written.
         """
+        self._uploads.copies.tidy(shard)
+        self._uploads.remove_copies(self._uploads.copies.names(shard))
         for store in self._stores:
             store.tidy(shard)
         oldest = time.time() - self._kept_for_s

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from api.core.errors import InvalidParameter
 from contract.errors import RETRY_LATER_S, BackendDown, StoreFull
 from contract.file_lock import locked
+from contract.private_files import make_folder
 from contract.store_room import free_bytes
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class FeedbackLog:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         row = csv_row([now, *asdict(report).values()])
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             with locked(self.path, wait_s=LOCK_WAIT_S) as file:
                 size = os.fstat(file).st_size
                 if size + len(row) > self._most_bytes or free_bytes(self.path.parent) < self._reserve_bytes:

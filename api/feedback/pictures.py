@@ -22,7 +22,8 @@ class ReportedPictures:
 
     def __init__(self, folder: Path, uploads: ImageStore, *, most_bytes: int, reserve_bytes: int) -> None:
         self._uploads = uploads
-        self.store = ImageStore.bounded(folder / "pictures", most_bytes=most_bytes, reserve_bytes=reserve_bytes)
+        self.folder = folder / "pictures"
+        self.store = ImageStore.bounded(self.folder, most_bytes=most_bytes, reserve_bytes=reserve_bytes)
 
     def keep(self, name: str) -> None:
         """Keep the picture that a report names, if there is one and there is room.
@@ -37,6 +38,14 @@ class ReportedPictures:
             log.warning("FEEDBACK_PICTURES_MB or the disk leaves no room to keep the reported picture %s", name)
         except (OSError, BackendDown, PictureNotFound) as error:
             log.warning("the reported picture %s can't be kept: %s", name, error)
+
+    def delete(self, name: str) -> None:
+        """Delete the kept picture, if it is here.
+
+        Raises:
+            OSError: it can't be moved or deleted.
+        """
+        self.store.delete(name)
 
     def open(self, name: str) -> IO[bytes]:
         """A picture as a file, kept or still among the uploads.

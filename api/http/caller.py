@@ -38,11 +38,13 @@ def current_caller() -> Caller:
 
 def current_client() -> Client:
     """Whoever waits for the answer to the current request."""
-    sender = current_caller().sender
+    caller = current_caller()
+    private = caller.key is not None and caller.key.private
     connection = request.environ.get("gunicorn.socket")
     if connection is None:
-        return Client(sender)
-    return Client(sender, partial(watched, connection.fileno(), Metrics.current().count_abandoned))
+        return Client(caller.sender, private=private)
+    is_there = partial(watched, connection, Metrics.current().count_abandoned)
+    return Client(caller.sender, is_there, private)
 
 
 def identify() -> Caller:

@@ -82,8 +82,8 @@ class FormParser(FormDataParser):
             return self._parse_parts(body, (options or {}).get("boundary", ""))
 
     def _parse_parts(self, stream: IO[bytes], boundary: str) -> ParsedForm:
-        assert self.max_form_parts is not None  # Flask sets both
-        assert self.max_form_memory_size is not None
+        assert self.max_form_parts is not None  # noqa: S101  # Flask sets both
+        assert self.max_form_memory_size is not None  # noqa: S101  # as before
         form: list[tuple[str, str]] = []
         files: list[tuple[str, FileStorage]] = []
         text_bytes = 0

@@ -38,6 +38,8 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     api_errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     api_errors.NotAnImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     api_errors.Undecodable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    api_errors.LinkNeeded: HTTPStatus.FORBIDDEN,
+    api_errors.LinkExpired: HTTPStatus.GONE,
     api_errors.Closed: HTTPStatus.FORBIDDEN,
     api_errors.KeyMissing: HTTPStatus.UNAUTHORIZED,
     api_errors.WrongKey: HTTPStatus.UNAUTHORIZED,
@@ -61,6 +63,7 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     errors.JobEnded: HTTPStatus.CONFLICT,
     errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.PictureNotFound: HTTPStatus.NOT_FOUND,
+    errors.PictureDeleted: HTTPStatus.GONE,
 }
 
 
@@ -109,7 +112,7 @@ class Problems:
     def current(cls) -> Self:
         """The one of the application that answers the current request."""
         found = current_app.extensions["problems"]
-        assert isinstance(found, cls)
+        assert isinstance(found, cls)  # noqa: S101  # we have put it there
         return found
 
     def answer(self, error: errors.ServiceError) -> Response:

@@ -68,6 +68,7 @@ class InferredBatch(TypedDict):
 
 class JobLinks(TypedDict):
     self: str
+    display: str | None
 
 
 class JobResult(TypedDict):
@@ -85,6 +86,7 @@ class JobError(TypedDict):
 
 class Job(TypedDict):
     id: str
+    image: str
     state: Literal["queued", "running", "done", "failed", "cancelled"]
     created: str
     expires: str
@@ -101,6 +103,7 @@ class JobList(TypedDict):
 
 class Shown(TypedDict):
     image: str
+    display: str | None
     model: str
     digest: str
     predictions: list[LabelScore]

@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.file is None:
         return _refuse("say which keys file: set API_KEYS_FILE, or give --file")
     try:
+        if asked.act is _new:
+            asked.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys may be made before the first start
         with locked(asked.file.with_name(f".{asked.file.name}.lock"), wait_s=LOCKED_FOR_S):
             asked.act(asked.file, asked)
     except BadKeyFile as error:

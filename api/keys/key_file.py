@@ -9,6 +9,7 @@ camera-1  9f86d081884c7d65...   classify,jobs  requests_per_minute=60 mb_per_day
 from __future__ import annotations
 
 import os
+import re
 import stat
 from contextlib import suppress
 from dataclasses import asdict
@@ -26,6 +27,7 @@ HEADER = "# name, SHA-256 of the key, scopes, limits (docs/keys.md); written by:
 MOST_BYTES = 4_000_000  # some 20,000 keys: it is read in one go, between two requests
 DIGEST_DIGITS = 64
 PRIVATE = "private"
+PLAIN = re.compile("[a-z_]{1,20}")  # no key is so short and so plain
 LARGEST_LIMIT = 1_000_000_000
 
 
@@ -152,7 +154,7 @@ def _key(words: Sequence[str]) -> Key:
             limits[kind] = limit_from(value)
         else:
             known = ", ".join([*LIMIT_NAMES, PRIVATE])
-            raise ValueError(f"{kind[:30]!r} does not exist, or is there twice; there are {known}")
+            raise ValueError(f"{_shown(kind)} does not exist, or is there twice; there are {known}")
     return Key(name, bytes.fromhex(digest), scopes_from(scopes.split(",")), Limits(**limits), private)
 
 
@@ -161,10 +163,15 @@ def scopes_from(words: Sequence[str]) -> frozenset[Scope]:
     known = {scope.value for scope in Scope}
     for word in words:
         if word not in known:
-            raise ValueError(f"there is no scope {word[:30]!r}; there are {', '.join(known_in_order())}")
+            raise ValueError(f"there is no scope {_shown(word)}; there are {', '.join(known_in_order())}")
     if len(set(words)) < len(words):
         raise ValueError("a scope is there twice")
     return frozenset(Scope(word) for word in words)
+
+
+def _shown(word: str) -> str:
+    """A word in the place of a known one: quoted if it can't be a key that somebody has put there."""
+    return repr(word) if PLAIN.fullmatch(word) else "of that name (which is not shown: it may be a key)"
 
 
 def known_in_order() -> list[str]:

@@ -103,7 +103,7 @@ class Keyring:
 
     def _state(self) -> object:
         """What differs between two states of the file; permissions too, as they may be what is wrong with it."""
-        assert self._path is not None
+        assert self._path is not None  # noqa: S101  # who calls has looked
         try:
             status = self._path.stat()
         except OSError as error:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from http import HTTPStatus
+from ssl import SSLError
 from typing import TYPE_CHECKING, Any
 
 from gevent import GreenletExit, Timeout
-from gevent.socket import socket
 from gunicorn.http import errors
+from gunicorn.sock import ssl_context
 from gunicorn.workers.ggevent import GeventWorker
 
 from api.http.linger import linger
 from api.http.problem_document import CONTENT_TYPE, problem_body
 from api.http.security_headers import DATA_POLICY
+from api.server.connection import Connection
 from api.server.peers import Peers
 
 if TYPE_CHECKING:
+    from gevent.socket import socket
     from gunicorn.http.message import Request
 
+    from api.server.tls import TlsConnection, TlsContext
+
 REFUSED_AT_A_TIME = 50  # connections of one peer over its share that are told why; the others are just closed
-SHOWN_CHARACTERS = 200  # of what a sender wrote, in a log
-HEAD_BYTES = 32_768  # of one request: many connections may be in the middle of theirs
 RETRY_AFTER_S = 1  # for a connection that is one too many: another one may close at any time
 
 STATUS: dict[type[Exception], tuple[HTTPStatus, str]] = {
@@ -47,24 +50,8 @@ class SlowHead(Exception):
     """A request's head was not complete in time, or none came."""
 
 
-class Connection(socket):  # type: ignore[misc]  # gevent's is not typed
-    """A client's connection.
-
-    Attributes:
-        received: bytes that came since the last request was answered.
-        awaits_head: whether the next request's head is not complete.
-    """
-
-    received = 0
-    awaits_head = True
-
-    def recv(self, *args: Any) -> bytes:
-        """Raises LimitRequestHeaders: the bytes are more than a head may have."""
-        data: bytes = super().recv(*args)
-        self.received += len(data)
-        if self.awaits_head and self.received > HEAD_BYTES:
-            raise errors.LimitRequestHeaders(f"more than {HEAD_BYTES} bytes")
-        return data
+class SlowHandshake(Exception):
+    """A client has connected and does not get on with TLS."""
 
 
 class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not typed
@@ -74,21 +61,44 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
         self._metrics = self.wsgi.extensions["metrics"]
         self._connections_per_peer = min(settings.connections_per_peer, settings.max_in_flight)
         self._peers = Peers(settings.trusted_proxies)
+        self._tls: TlsContext | None = ssl_context(self.cfg) if self.cfg.is_ssl else None
 
     def handle(self, listener: Any, client: socket, addr: Any) -> None:
         """Serve one connection to its end, unless its peer has its share of them already."""
-        connection = Connection(client.family, client.type, client.proto, fileno=client.detach())
         with self._metrics.connection_open(), self._peers.connection(addr[0] if addr else "") as number:
-            if number <= self._connections_per_peer:
-                super().handle(listener, connection, addr)
-                return
-            self._metrics.count_refused_connection()
-            with connection:
-                if number <= self._connections_per_peer + REFUSED_AT_A_TIME:
+            if number > self._connections_per_peer:
+                self._metrics.count_refused_connection()
+                if number <= self._connections_per_peer + REFUSED_AT_A_TIME and self._tls is None:
                     detail = "there are too many open connections from this address"
-                    _answer(connection, HTTPStatus.TOO_MANY_REQUESTS, detail, f"Retry-After: {RETRY_AFTER_S}\r\n")
+                    with _plain(client) as refused:
+                        retry_after = f"Retry-After: {RETRY_AFTER_S}\r\n"
+                        _answer(refused, HTTPStatus.TOO_MANY_REQUESTS, detail, retry_after)
+                return
+            connection = _plain(client) if self._tls is None else self._encrypted(client, self._tls)
+            if connection is not None:
+                super().handle(listener, connection, addr)
 
-    def handle_request(self, listener_name: Any, req: Request, sock: Connection, addr: Any) -> None:
+    def _encrypted(self, client: socket, tls: TlsContext) -> TlsConnection | None:
+        """``client`` after its handshake, or None if it comes to none in time."""
+        try:
+            connection = tls.connection(client)
+        except OSError:  # it has gone already
+            return None
+        try:
+            with Timeout(self.cfg.keepalive, SlowHandshake):
+                connection.do_handshake()
+                return connection
+        except SSLError as error:
+            self.log.info("no TLS: %s", error.reason)
+            if error.reason == "HTTP_REQUEST":
+                with _plain(connection) as plain:
+                    _answer(plain, HTTPStatus.BAD_REQUEST, "this port speaks HTTPS: the address begins with https://")
+        except (OSError, SlowHandshake):  # it has gone, or says nothing
+            pass
+        connection.close()
+        return None
+
+    def handle_request(self, listener_name: Any, req: Request, sock: Connection | TlsConnection, addr: Any) -> None:
         sock.awaits_head = False
         try:
             super().handle_request(listener_name, req, sock, addr)
@@ -99,7 +109,9 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
         """For an idle connection and the head of its next request together."""
         return Timeout(self.cfg.keepalive, SlowHead)
 
-    def handle_error(self, _req: Request | None, client: Connection, _addr: Any, exc: BaseException) -> None:
+    def handle_error(
+        self, _req: Request | None, client: Connection | TlsConnection, _addr: Any, exc: BaseException
+    ) -> None:
         """Answer what never became a request of the application's; gunicorn itself would answer in HTML."""
         if isinstance(exc, GreenletExit):
             return  # the process stops
@@ -108,16 +120,24 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
                 late = f"the request's head did not arrive within {self.cfg.keepalive} s"
                 _answer(client, HTTPStatus.REQUEST_TIMEOUT, late)
             return
+        if isinstance(exc, SSLError):
+            self.log.info("the connection's TLS ended: %s", exc.reason)
+            return
         for kind, (status, detail) in STATUS.items():
             if isinstance(exc, kind):
-                self.log.warning("not a request: %s: %.*r", type(exc).__name__, SHOWN_CHARACTERS, str(exc))
+                self.log.warning("not a request: %s", type(exc).__name__)  # in its words there may stand a key
                 _answer(client, status, detail)
                 return
         self.log.error("the server failed at a request", exc_info=exc)
         _answer(client, HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed at this request")
 
 
-def _answer(connection: socket, status: HTTPStatus, detail: str, headers: str = "") -> None:
+def _plain(client: socket) -> Connection:
+    return Connection(client.family, client.type, client.proto, fileno=client.detach())
+
+
+def _answer(connection: Connection | TlsConnection, status: HTTPStatus, detail: str, headers: str = "") -> None:
+    connection.awaits_head = False  # whatever still comes is read and thrown away
     body = json.dumps(problem_body(status, detail)).encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {CONTENT_TYPE}\r\n"

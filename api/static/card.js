@@ -52,7 +52,9 @@ export class Card {
     this.#become("done", about.filter(Boolean).join(" · "));
     this.find(".card-title").textContent = words(best.label);
     this.find(".bars").replaceChildren(...answer.predictions.map(bar));
-    this.find(".thumb").href = pictureOf(answer);
+    if (answer.display) {
+      this.find(".thumb").href = answer.display; // a link that expires; none if the service keeps no pictures
+    }
     this.find(".thumb img").alt = `${this.name}, full size`;
     const fields = this.find(".report-form").elements;
     fields.filename.value = answer.image;
@@ -72,9 +74,6 @@ export class Card {
     this.find(".bars").hidden = this.find(".report").hidden = state !== "done";
   }
 }
-
-/** Where the service shows the picture: a link that needs no key, where it has such. */
-export const pictureOf = (answer) => answer.display ?? `display/${answer.image}`;
 
 function bar({ label, score }) {
   const row = document.getElementById("bar").content.cloneNode(true);

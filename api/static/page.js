@@ -1,6 +1,6 @@
 // Turns the plain upload form into one that takes several pictures, chosen, dropped or pasted, and shows the progress of each.
 
-import { Card, pictureOf } from "./card.js";
+import { Card } from "./card.js";
 import { allowAsking } from "./key.js";
 import { listenForReport } from "./report.js";
 import { forget, remember, remembered } from "./visit.js";
@@ -135,7 +135,9 @@ put(
   remembered().map(({ name, answer }) => {
     const card = new Card(name);
     card.done(answer);
-    card.show(pictureOf(answer));
+    if (answer.display) {
+      card.show(answer.display);
+    }
     return card;
   }),
   "append",

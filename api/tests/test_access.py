@@ -45,7 +45,11 @@ def service(tmp_path: Path) -> FlaskClient:
 
 def client_of(folder: Path, **settings: Any) -> FlaskClient:
     made = Settings(
-        redis_url=f"unix://{folder}/no-redis", upload_dir=folder / "uploads", feedback_dir=folder, **settings
+        redis_url=f"unix://{folder}/no-redis",
+        upload_dir=folder / "uploads",
+        copies_dir=folder / "copies",
+        feedback_dir=folder,
+        **settings,
     )
     return create_app(Services.connect(made)).test_client()
 

@@ -54,7 +54,12 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(upload_dir=tmp_path / "uploads", feedback_dir=tmp_path / "feedback", admin_api_key=SecretStr(KEY))
+    return Settings(
+        upload_dir=tmp_path / "uploads",
+        copies_dir=tmp_path / "copies",
+        feedback_dir=tmp_path / "feedback",
+        admin_api_key=SecretStr(KEY),
+    )
 
 
 @pytest.fixture
@@ -210,7 +215,7 @@ def test_the_newest_report_comes_first_with_all_its_fields(operator, log, store)
     assert "see\nthe coat" in entry
     assert re.search(r'<time datetime="20\d\d-[^"]+">20\d\d-\d\d-\d\d \d\d:\d\d UTC<', entry)
     assert "resnet50 <code>cdcdcdcdcdcd</code>" in entry
-    assert f'<img src="/display/{name}" alt="Picture called Egyptian cat, full size"' in entry
+    assert re.search(f'<img src="/display/{name}\\?expires=[^"]+" alt="Picture called Egyptian cat, full size"', entry)
 
 
 def test_an_empty_log_is_not_an_error(operator):

@@ -72,7 +72,14 @@ def inference() -> CatInference:
 
 @pytest.fixture
 def client(inference: CatInference, tmp_path: Path) -> FlaskClient:
-    settings = Settings(upload_dir=tmp_path, feedback_dir=tmp_path, max_upload_mb=1, max_batch_files=4, top_k=3)
+    settings = Settings(
+        upload_dir=tmp_path,
+        copies_dir=tmp_path / "copies",
+        feedback_dir=tmp_path,
+        max_upload_mb=1,
+        max_batch_files=4,
+        top_k=3,
+    )
     return create_app(replace(Services.connect(settings), inference=cast("Inference", inference))).test_client()
 
 

@@ -39,6 +39,15 @@ def test_a_new_key_is_printed_once_and_only_its_hash_is_kept(keys, capsys):
     assert (key.limits, key.private) == (Limits(mb_per_day=500), True)
 
 
+def test_the_first_key_may_be_made_before_there_is_a_folder_for_it(tmp_path):
+    """As the documentation does it: before the first start."""
+    keys = tmp_path / "data" / "keys"
+
+    assert main(["--file", str(keys), "new", "a", "--scope", "classify"]) == 0
+    assert [key.name for key in read_keys(keys)] == ["a"]
+    assert stat.S_IMODE(keys.parent.stat().st_mode) == 0o700
+
+
 def test_nobody_else_on_the_machine_can_read_it(keys):
     main(["new", "a", "--scope", "admin"])
 

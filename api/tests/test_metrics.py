@@ -94,7 +94,9 @@ def backend() -> Backend:
 
 @pytest.fixture
 def app(tmp_path: Path, backend: Backend) -> Flask:
-    settings = Settings(upload_dir=tmp_path / "uploads", feedback_dir=tmp_path, max_upload_mb=1)
+    settings = Settings(
+        upload_dir=tmp_path / "uploads", copies_dir=tmp_path / "copies", feedback_dir=tmp_path, max_upload_mb=1
+    )
     services = replace(
         Services.connect(settings),
         queue=cast("JobQueue", backend),

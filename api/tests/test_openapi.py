@@ -42,7 +42,6 @@ PICTURE = (ROOT / "tests" / "pictures" / "chelsea.jpg").read_bytes()
 NOT_NOW: list[Exception] = [api_errors.Overloaded("-"), api_errors.NoWorker("-"), errors.BackendDown("-")]
 JOB: list[Exception] = [errors.JobNotFound("-"), errors.UnknownOutcome("-"), errors.BackendDown("-")]
 RAISED_BY: dict[str, list[Exception]] = {
-    "store.open": [errors.PictureNotFound("-")],
     "store.check_writable": [errors.BackendDown("-")],
     "queue.ping": [errors.BackendDown("-")],
     "queue.depth": [errors.BackendDown("-")],
@@ -61,8 +60,23 @@ RAISED_BY: dict[str, list[Exception]] = {
         errors.WorkerFault("-"),
         errors.UnknownOutcome("-"),
         api_errors.ClientGone("-"),
+        errors.PictureDeleted("-"),
     ],
     "inference.classify_all": [api_errors.Overloaded("-"), errors.OverShare("-")],
+    "shown.open": [
+        *NOT_NOW,
+        errors.PictureNotFound("-"),
+        errors.PictureDeleted("-"),
+        errors.OverShare("-"),
+        errors.StoreFull("-"),
+        errors.JobLost("-"),
+        errors.UnknownOutcome("-"),
+        api_errors.Undecodable("-"),
+        api_errors.ClientGone("-"),
+    ],
+    "links.left_s": [api_errors.LinkNeeded("-"), api_errors.LinkExpired("-"), errors.BackendDown("-")],
+    "links.sign": [errors.BackendDown("-")],
+    "deletion.delete": [errors.BackendDown("-")],
     "usage.account.return_value.admit": [api_errors.OverLimit("-")],
     "usage.account.return_value.received": [api_errors.OverLimit("-")],
     "usage_reports.today": [errors.BackendDown("-")],
@@ -99,7 +113,12 @@ def application(settings: Settings, act: str = "", error: Exception | None = Non
 def settings(tmp_path: Path) -> Settings:
     keys = tmp_path / "keys"
     replace_line(keys, "all", line_of(Key("all", digest_of(KEY), frozenset(Scope))))
-    return Settings(upload_dir=tmp_path / "uploads", feedback_dir=tmp_path / "feedback", api_keys_file=keys)
+    return Settings(
+        upload_dir=tmp_path / "uploads",
+        copies_dir=tmp_path / "copies",
+        feedback_dir=tmp_path / "feedback",
+        api_keys_file=keys,
+    )
 
 
 @pytest.fixture
@@ -169,6 +188,7 @@ def test_whatever_a_part_raises_ends_in_a_documented_status(settings, act, error
             for accept in ("application/json", "text/html"):
                 data = {"file": (BytesIO(PICTURE), "cat.jpg"), "comment": "wrong"} if method == "POST" else None
                 path = app.url_map.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "0" * 64))
+                path += "?expires=1&signature=x" if rule.endpoint == "pages.display" else ""
                 headers = {"Authorization": f"Bearer {sent}", "Accept": accept}
                 answer = client.open(path, method=method, data=data, headers=headers)
                 seen.add(answer.status_code)  # conftest compares the whole with the document

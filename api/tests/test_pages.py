@@ -4,19 +4,24 @@ import csv
 import io
 import json
 import re
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 from PIL import Image
+from pydantic import SecretStr
 from urllib3 import encode_multipart_formdata
 
 from api.app import create_app
 from api.core.errors import NoWorker, Overloaded, Undecodable
 from api.core.inference import Answer, Inference
 from api.core.labels import LabelList, LabelLookup
+from api.core.link_secret import LinkSecret
+from api.core.picture_links import PictureLinks
 from api.services import Services
 from api.settings import Settings
+from contract.copy_store import CopyStore
 from contract.image_store import ImageStore
 from contract.messages import Classification, Label, Timings
 
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from api.core.client import Client
 
 
+ADMIN_KEY = "the-admin-key-of-this-test"
 JSON = {"Accept": "application/json"}
 LABELS = ("Egyptian_cat", "tabby", "tiger_cat", "lynx", "<b>screen</b>", "mouse")
 SCORES = (0.63124, 0.2, 0.1, 0.06, 0.0004, 0.0003)
@@ -70,6 +76,7 @@ class CatLabels:
 def settings(tmp_path: Path) -> Settings:
     return Settings(
         upload_dir=tmp_path / "uploads",
+        copies_dir=tmp_path / "copies",
         feedback_dir=tmp_path / "feedback",
         max_upload_mb=1,
         allowed_hosts=("here.test", "cats.test"),
@@ -100,6 +107,13 @@ def client(settings: Settings, store: ImageStore, inference: CatInference, label
         labels=cast("LabelLookup", labels),
     )
     return create_app(services).test_client()
+
+
+@pytest.fixture
+def public(settings: Settings) -> FlaskClient:
+    """The same service where others can reach it."""
+    open_to_all = {"host": "0.0.0.0", "allow_anonymous": True, "admin_api_key": SecretStr(ADMIN_KEY)}  # noqa: S104
+    return create_app(Services.connect(settings.model_copy(update=open_to_all))).test_client()
 
 
 def picture(kind: str = "PNG") -> bytes:
@@ -169,7 +183,7 @@ def test_a_plain_form_post_shows_the_best_labels_in_words_with_the_picture(clien
         "6.0%",
         "&lt; 0.1%",
     ]
-    assert f'src="/display/{name}"' in response.text
+    assert f'src="/display/{name}?expires=' in response.text
     assert "<b>" not in response.text
 
 
@@ -178,6 +192,7 @@ def test_the_pages_own_script_gets_json(client, store):
     body = response.get_json()
 
     assert body.pop("elapsed_ms") > 0
+    assert client.get(body.pop("display")).status_code == 503  # a link; nobody is there to make the copy
     assert body == {
         "image": store.put(picture()),
         "model": "resnet50",
@@ -301,33 +316,97 @@ def test_the_page_waits_longer_than_the_service_does(client, settings):
 # The stored pictures
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_a_stored_picture_is_shown_by_the_type_of_its_content(client, store, kind):
-    data = picture(kind)
-    response = client.get(f"/display/{store.put(data)}")
+@pytest.fixture
+def copied(store: ImageStore, settings: Settings) -> str:
+    """A stored picture of which a worker has made a copy."""
+    name = store.put(picture("BMP"))
+    CopyStore(settings.copies_dir).put(name, picture("JPEG"))
+    return name
 
-    assert response.data == data
-    assert response.content_type == f"image/{kind.lower()}"
+
+def link_to(name: str, settings: Settings, *, ago_s: float = 0.0) -> str:
+    secret = LinkSecret("", settings.link_secret_path)
+    signed = PictureLinks(secret, settings.link_ttl_s, lambda: time.time() - ago_s).sign(name)
+    return f"/display/{name}?expires={signed.expires}&signature={signed.signature}"
 
 
-def test_a_stored_picture_can_never_run_as_a_page(client, store):
+def test_what_is_shown_of_a_picture_is_its_copy_and_never_runs_as_a_page(client, copied):
     """An uploaded file is a stranger's: a browser must neither guess its type nor run what is in it."""
-    response = client.get(f"/display/{store.put(b'<script>alert(1)</script>')}")
+    response = client.get(f"/display/{copied}")
 
-    assert response.content_type == "application/octet-stream"
+    assert response.data == picture("JPEG")
+    assert response.content_type == "image/jpeg"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
 
 
-def test_a_browser_keeps_a_picture_and_does_not_ask_again(client, store):
-    """The name is the content's hash, so the content never changes; shared caches must not keep people's photos."""
-    address = f"/display/{store.put(picture())}"
-    first = client.get(address)
-    again = client.get(address, headers={"If-None-Match": first.headers["ETag"]})
+def test_a_worker_that_was_taken_over_shows_nothing_that_is_no_copy(client, copied, settings, tmp_path):
+    """It may write into that folder whatever it wants: a page, or a link that leads to the API's secrets."""
+    path = settings.copies_dir / copied[:2] / copied
+    path.write_bytes(b"<script>alert(1)</script>")
+    page = client.get(f"/display/{copied}")
+    path.unlink()
+    (tmp_path / "kept.jpg").write_bytes(picture("JPEG"))
+    path.symlink_to(tmp_path / "kept.jpg")
+    file = client.get(f"/display/{copied}")
+    path.unlink()
+    path.parent.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / copied).write_bytes(picture("JPEG"))
+    path.parent.symlink_to(tmp_path / "elsewhere")
+    folder = client.get(f"/display/{copied}")
 
-    assert first.headers["Cache-Control"] == "private, max-age=31536000, immutable"
-    assert again.status_code == 304
-    assert again.data == b""
+    assert [answer.status_code for answer in (page, file, folder)] == [503, 503, 503]
+
+
+def test_a_link_shows_a_picture_to_who_has_it_and_is_kept_for_no_longer(public, copied, settings):
+    """Shared caches must not keep people's photos, nor browsers beyond the link."""
+    first = public.get(link_to(copied, settings, ago_s=3000))
+    again = public.get(link_to(copied, settings), headers={"If-None-Match": first.headers["ETag"]})
+    kept = re.fullmatch(r"private, max-age=(\d+)", first.headers["Cache-Control"])
+
+    assert first.status_code == 200
+    assert kept is not None
+    assert 590 <= int(kept[1]) <= 660
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_a_link_that_was_changed_in_any_part_shows_nothing(public, copied, store, settings):
+    other = store.put(picture("GIF"))
+    CopyStore(settings.copies_dir).put(other, picture("JPEG"))
+    link = link_to(copied, settings)
+    changed = [
+        link.replace(copied, other),
+        re.sub(r"expires=(\d+)", lambda found: f"expires={int(found[1]) + 1}", link),
+        link.replace("expires=", "expires=0"),
+        link[:-1] + ("A" if link[-1] != "A" else "B"),
+        link + "=",
+        link[:-1],
+        link.partition("&")[0],
+        f"/display/{copied}?signature=" + link.rpartition("=")[2],
+        link.replace("signature=", "signature=%ff%00"),
+        f"/display/{copied}",
+        f"/display/{other}",
+    ]
+
+    assert [public.get(address).status_code for address in changed] == [403] * len(changed)
+    assert [public.delete(address).status_code for address in changed] == [403] * len(changed)
+    assert copied in store
+
+
+def test_a_link_expires(public, copied, settings):
+    link = link_to(copied, settings, ago_s=settings.link_ttl_s + 60)
+
+    assert public.get(link).status_code == 410
+    assert public.delete(link).status_code == 410
+
+
+def test_the_operator_needs_no_link(public, copied):
+    shown = public.get(f"/display/{copied}", headers={"Authorization": f"Bearer {ADMIN_KEY}"})
+    wrong = public.get(f"/display/{copied}", headers={"Authorization": "Bearer of-somebody-else"})
+
+    assert shown.headers["Cache-Control"] == "private, no-cache"
+    assert wrong.status_code == 401
 
 
 @pytest.mark.parametrize(

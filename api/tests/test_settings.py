@@ -71,7 +71,7 @@ def test_a_wrong_address_is_shown_without_its_password(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         load_settings(Settings)
 
-    assert capsys.readouterr().err.startswith("REDIS_URL='reds://:***@queue/0': ")
+    assert capsys.readouterr().err.startswith("REDIS_URL='reds://***@queue/0': ")
 
 
 @pytest.mark.parametrize("name", ["JOB_TTL_S", "TICKET_TTL_S"])
@@ -87,3 +87,13 @@ def test_how_long_jobs_live_is_read_by_its_older_name_too_and_a_wrong_one_is_nam
         load_settings(Settings)
 
     assert capsys.readouterr().err.startswith(f"{name}='soon': ")
+
+
+@pytest.mark.parametrize("name", ["TLS_CERT_FILE", "TLS_KEY_FILE"])
+def test_half_of_a_certificates_pair_ends_the_start(monkeypatch, capsys, name):
+    """Otherwise a slip in one name would have the service speak in clear."""
+    monkeypatch.setenv(name, "here.pem")
+    with pytest.raises(SystemExit):
+        load_settings(Settings)
+
+    assert capsys.readouterr().err.endswith("TLS_CERT_FILE and TLS_KEY_FILE are set together, or neither is\n")

@@ -119,7 +119,7 @@ def test_bytes_count_as_they_come_and_what_is_over_is_refused_in_the_middle(cloc
 def test_processes_that_tell_each_other_only_in_passing_let_in_little_more_than_one_would(clock, redis, most):
     """Each may keep to itself a slice of what is left, and has some requests on their way to their look."""
     in_flight = 4
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)  # noqa: S311  # no secret
     quotas, admitted = limits(most), 0
     processes = [process(clock) for _ in range(PROCESSES)]
     looks: list[Usage] = []

@@ -19,6 +19,7 @@ from api.feedback.reader import StoredReport, StoredReports
 from api.feedback.training_set import training_set
 from api.http.html import answer_as_page
 from api.http.parameters import page_number
+from api.http.picture_address import address_of
 from api.http.stored_picture import picture_response
 from api.services import Services
 from api.views import usage
@@ -111,7 +112,7 @@ def _address(name: str) -> str | None:
     """The picture's address, or None if it is gone."""
     services = Services.current()
     if name in services.store:
-        return url_for("pages.display", name=name)
+        return address_of(name)
     return url_for("admin.picture", name=name) if name in services.reported else None
 
 

@@ -73,5 +73,8 @@ def _stored() -> bool:
 
 
 def _form(typed: Mapping[str, str], **shown: Any) -> str:
-    known = Services.current().labels.current_or_none()
-    return render_template("feedback.html", typed=typed, limits=MAX_CHARACTERS, known=known, **shown)
+    services = Services.current()
+    known = services.labels.current_or_none()
+    return render_template(
+        "feedback.html", settings=services.settings, typed=typed, limits=MAX_CHARACTERS, known=known, **shown
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from api.http.schemas import Alive, Health, Ready
+
+log = logging.getLogger(__name__)
 
 bp = Blueprint("health", __name__)
 
@@ -60,5 +63,7 @@ def health() -> ResponseReturnValue:
             "queued": services.queue.depth(pool.model),
         }
     except (BackendDown, NoWorker) as error:
+        if isinstance(error, BackendDown) and error.cause:  # it may name places, which are nobody else's business
+            log.warning("%s (%s)", error, error.cause)
         report |= {"status": "degraded", "reason": str(error)}
     return jsonify(report), HTTPStatus.OK

@@ -11,6 +11,7 @@ from flask import Blueprint, jsonify, request, url_for
 from api.core.errors import InvalidParameter
 from api.http.caller import current_caller, current_client
 from api.http.parameters import Wanted, inferred, page_number
+from api.http.picture_address import address_of
 from api.http.upload import Upload
 from api.services import Services
 from contract.messages import Classification
@@ -114,10 +115,11 @@ def idempotency_key() -> str | None:
 def _head(job: AsyncJob) -> Job:
     return {
         "id": job.id,
+        "image": job.request.picture,
         "state": job.state.value,
         "created": job.created.isoformat(),
         "expires": job.expires.isoformat(),
-        "links": {"self": _address(job)},
+        "links": {"self": _address(job), "display": address_of(job.request.picture)},
     }
 
 

@@ -13,11 +13,13 @@ from api.feedback.log import MAX_CHARACTERS
 from api.http.caller import current_client
 from api.http.html import answer_as_page, in_words, prefers_json
 from api.http.parameters import SCORE_DECIMALS
+from api.http.picture_address import address_of, good_for, may_delete
 from api.http.response_headers import describe, elapsed_ms
 from api.http.stored_picture import picture_response
 from api.http.upload import Upload
 from api.services import Services
-from contract.errors import ServiceError
+from contract.errors import PictureNotFound, ServiceError
+from contract.image_store import NAME, NOT_FOUND
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -30,7 +32,6 @@ bp.register_error_handler(AccessRefused, answer_as_page)
 bp.register_error_handler(OverLimit, answer_as_page)
 
 LABELS_SHOWN = 5
-YEAR_S = 31_536_000
 MESSAGES = {"missing-file": "There was no picture in that form. Choose one, then classify it."}
 """What the page may be asked to show, by the code in its address: no text of a stranger gets onto it."""
 
@@ -67,15 +68,35 @@ def classify() -> ResponseReturnValue:
 
 @bp.get("/display/<name>")
 def display(name: str) -> ResponseReturnValue:
-    """The stored picture called ``name``, 64 hex digits.
+    """A clean copy of the stored picture called ``name``, 64 hex digits, for who has a link to it.
 
     Raises:
+        LinkNeeded, LinkExpired: the address is no link, or no longer.
         PictureNotFound: no picture is stored under this name, or it can't be a picture's name.
+        ServiceError: as ``ShownPictures.open`` does.
     """
-    response = picture_response(Services.current().store.open(name), name=name)
-    # The name is the content's hash, so it never changes; private, because a person's photo is not for shared caches.
-    response.headers["Cache-Control"] = f"private, max-age={YEAR_S}, immutable"
+    good_for_s = good_for(name)
+    response = picture_response(Services.current().shown.open(name, current_client()), name=f"{name}-copy")
+    # Private, because a person's photo is not for shared caches; and kept for no longer than the link is good.
+    kept = "no-cache" if good_for_s is None else f"max-age={good_for_s}"
+    response.headers["Cache-Control"] = f"private, {kept}"
     return response
+
+
+@bp.delete("/display/<name>")
+def delete(name: str) -> ResponseReturnValue:
+    """Delete a picture and all that is kept of it, for who has a link to it, or for an operator.
+
+    Raises:
+        LinkNeeded, LinkExpired: the address is no link, or no longer.
+        PictureNotFound: it can't be a picture's name.
+        BackendDown: Redis or the disk fails.
+    """
+    may_delete(name)
+    if not NAME.fullmatch(name):
+        raise PictureNotFound(NOT_FOUND)
+    Services.current().deletion.delete(name)
+    return "", HTTPStatus.NO_CONTENT
 
 
 def upload_page(**shown: Any) -> str:
@@ -97,6 +118,7 @@ def _shown(answer: Answer) -> Shown:
     best = found.labels[:LABELS_SHOWN]
     return {
         "image": answer.picture,
+        "display": address_of(answer.picture),
         "model": found.model,
         "digest": found.digest,
         "predictions": [{"label": entry.label, "score": round(entry.score, SCORE_DECIMALS)} for entry in best],

@@ -15,7 +15,7 @@ def test_every_part_has_a_user_of_its_own_whatever_the_environment_says_of_anoth
     settings = Settings(data_dir=tmp_path, model_path=tmp_path, workers=1)
     settings.queue_dir.mkdir()
     users = QueueUsers.make(settings)
-    valkey, worker, api = plan(settings, tmp_path / "s", 7, users)
+    valkey, worker, api = plan(settings, tmp_path / "s", 7, users, {"REDIS_PASSWORD_FILE": "/run/redis/password"})
 
     assert valkey.environment == {}
     assert worker.environment["REDIS_URL"] == f"unix://worker:{users.passwords[WORKER]}@{tmp_path}/s"

@@ -34,10 +34,10 @@ def settings(tmp_path, monkeypatch):
 
 def run_valkey(settings, use):
     """What ``use`` makes of a Valkey started as ``make run`` starts it."""
-    supervisor = Supervisor(LogFiles(settings.logs_dir, 10**8, parts=1), os.environ)
+    supervisor = Supervisor(LogFiles(settings.logs_dir, 10**8, parts=1))
     with locked(settings) as lock, socket_path(settings) as path:
         try:
-            supervisor.start(plan(settings, path, lock, QueueUsers.make(settings))[0])
+            supervisor.start(plan(settings, path, lock, QueueUsers.make(settings), os.environ)[0])
             wait_for(supervisor, lambda: answers(path))
             with Redis.from_url(operator_url(settings.queue_dir, path)) as client:
                 return use(client)

@@ -37,7 +37,7 @@ class Stage:
     """A supervisor with the test's clock, and what can be seen of it from outside."""
 
     def __init__(self, folder: Path, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-        self.supervisor = Supervisor(LogFiles(folder, LOG_BYTES, parts=1), {"PATH": "/usr/bin:/bin"})
+        self.supervisor = Supervisor(LogFiles(folder, LOG_BYTES, parts=1))
         self.clock = clock
         self._capsys = capsys
 
@@ -75,7 +75,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def shell(script: str) -> Part:
-    return Part("part", ("sh", "-c", script), {})
+    return Part("part", ("sh", "-c", script), {"PATH": "/usr/bin:/bin"})
 
 
 def test_a_part_that_keeps_dying_is_started_again_after_pauses_that_grow_to_a_bound(stage):

@@ -151,7 +151,7 @@ def _with_greys(picture: Image.Image, conversion: ImageCms.ImageCmsTransform | N
 
 
 def _with_palette(picture: Image.Image, profile: bytes) -> Image.Image:
-    assert picture.palette is not None
+    assert picture.palette is not None  # noqa: S101  # its mode is P
     mode = "RGBA" if picture.palette.mode == "RGBA" else "RGB"
     conversion = _conversion(profile, mode)
     if conversion is not None:

@@ -115,7 +115,7 @@ class Sandbox:
 
     def _ask(self, image: bytes, request: DecodeRequest, deadline: float) -> Found:
         stream = self._reading()
-        assert self._server is not None
+        assert self._server is not None  # noqa: S101  # _reading has started it
         limit = Timer(deadline - time.monotonic(), _kill, [self._server])  # ends what waits, in either direction
         limit.start()
         try:
@@ -128,7 +128,7 @@ class Sandbox:
         if self._server is None:
             self._start()
         if self._stream is None:
-            assert self._control is not None
+            assert self._control is not None  # noqa: S101  # _start has made it
             ours, theirs = socket.socketpair()
             with ours, theirs:
                 socket.send_fds(self._control, [b"\0"], [theirs.fileno()])
@@ -141,7 +141,7 @@ class Sandbox:
 
     def _end_of_reader(self) -> int | None:
         """Its exit code, once it has seen that nothing more comes; if the server does not tell, it goes too."""
-        assert self._control is not None
+        assert self._control is not None  # noqa: S101  # there is a reader
         stream, self._stream = self._stream, None
         if stream is not None:
             with suppress(OSError):  # what it did not take of the picture

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from contract.decoding_cost import decoding_cost
 from contract.errors import PictureNotFound
-from contract.messages import Classification, Dropped, Lost
+from contract.messages import Classification, ClassifyJob, CopyJob, Dropped, Lost
 from model.picture import Picture
 from model.serving.settlement import GivenUp
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from contract.image_store import ImageStore
-    from contract.messages import Failure
+    from contract.messages import Copied, Failure
     from model.classifier import Classifier
     from model.serving.batcher import Batch
     from model.serving.claimed_job import ClaimedJob
+    from model.serving.copier import Copier
     from model.serving.lease import Lease
     from model.serving.registration import Registration
     from model.serving.settlement import Settlement
@@ -34,13 +35,22 @@ class BatchProcessor:
     Args:
         lease: kept on the batch in hand.
         registration: learns how long batches take, and knows whether Redis has room for answers.
+        copier: None for a worker that makes no copies, which gives up jobs for them.
     """
 
-    def __init__(self, store: ImageStore, classifier: Classifier, lease: Lease, registration: Registration) -> None:
+    def __init__(
+        self,
+        store: ImageStore,
+        classifier: Classifier,
+        lease: Lease,
+        registration: Registration,
+        copier: Copier | None = None,
+    ) -> None:
         self._store = store
         self._classifier = classifier
         self._lease = lease
         self._registration = registration
+        self._copier = copier
 
     def process(self, batch: Batch, settlement: Settlement, *, bulk: bool = False) -> None:
         """See a batch through to its end; ``settlement`` is that of its queue, ``bulk`` whether it is the bulk queue.
@@ -60,23 +70,24 @@ class BatchProcessor:
 
     def _settle_unrun(self, batch: Batch, settlement: Settlement) -> None:
         dropped = [(job, Dropped()) for job in batch.unwanted]
-        refused = [(job, GivenUp("refused: not a classify job")) for job in batch.refused]
+        refused = [(job, GivenUp("refused: not a job of ours")) for job in batch.refused]
         if dropped or refused:
             settlement.end([*dropped, *refused])
 
     def _run(self, jobs: Sequence[ClaimedJob], settlement: Settlement, *, bulk: bool) -> None:
         started = time.monotonic()
         try:
-            outcomes = self._classify(jobs)
+            classified, copied = self._classify(jobs), self._copy(jobs)
         except Exception:
             log.exception("a batch of %d failed", len(jobs))
             _try_again(jobs, settlement, traceback.format_exc())
             return
+        outcomes: dict[str, Classification | Failure | Copied | Lost] = {**classified, **copied}
         found = [(job, outcomes[job.sharing_key]) for job in jobs if job.sharing_key in outcomes]
         lost = [(job, Lost()) for job in jobs if job.sharing_key not in outcomes]
         settlement.end([*found, *lost], remember=self._registration.room_for_answers)
-        if outcomes:
-            self._registration.served(len(outcomes), time.monotonic() - started, bulk=bulk)
+        if classified and not copied:
+            self._registration.served(len(classified), time.monotonic() - started, bulk=bulk)
 
     def _classify(self, jobs: Sequence[ClaimedJob]) -> dict[str, Classification | Failure]:
         """Outcomes by the jobs' sharing keys; a picture that is not in the store has none.
@@ -84,7 +95,7 @@ class BatchProcessor:
         Jobs of one computation share its outcome, unless their senders asked for no sharing. Senders of one picture at
         the same instant may all queue it before one of them wins ``inflight``.
         """
-        tasks = {job.sharing_key: job.task for job in jobs if job.task is not None}
+        tasks = {job.sharing_key: job.task for job in jobs if isinstance(job.task, ClassifyJob)}
         pictures: dict[str, Picture] = {}
         for key, task in tasks.items():
             try:
@@ -98,6 +109,16 @@ class BatchProcessor:
             if isinstance(outcome, Classification):
                 self._registration.decoded(decoding_cost(picture.data), outcome.timings_ms.decode)
         return dict(zip(pictures, outcomes, strict=True))
+
+    def _copy(self, jobs: Sequence[ClaimedJob]) -> dict[str, Copied | Failure | Lost]:
+        """Outcomes by the jobs' sharing keys."""
+        pictures = {job.sharing_key: job.task.picture for job in jobs if isinstance(job.task, CopyJob)}
+        outcomes: dict[str, Copied | Failure | Lost] = {}
+        for key, picture in pictures.items():
+            if self._copier is None:
+                raise RuntimeError("this worker makes no copies")
+            outcomes[key] = self._copier.copy(picture, self._lease.progress)
+        return outcomes
 
 
 def _try_again(jobs: Sequence[ClaimedJob], settlement: Settlement, reason: str) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rq.job import Job, JobStatus
 
-from contract.job_queue import SERIALIZER, TASK
-from contract.messages import ClassifyJob
+from contract.job_queue import COPY_TASK, SERIALIZER, TASK
+from contract.messages import ClassifyJob, CopyJob, Task
 from contract.sender_jobs import Origin
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class ClaimedJob:
     """
 
     record: Job
-    task: ClassifyJob | None
+    task: Task | None
     tries_alone: int
     origin: Origin | None = None
     execution: Execution | None = None
@@ -93,11 +93,20 @@ def read_claimed_job(redis: Redis, queue: str, job_id: str, fields: dict[bytes, 
     tries_alone = _possible_tries(record.meta.get(_TRIES_ALONE))
     try:
         name, instance, args, kwargs = record.serializer.loads(record.data)
-        known = name == TASK and instance is None and not kwargs
-        task = ClassifyJob.from_wire(args, record.meta) if known else None
+        task = _task(name, args, record.meta) if instance is None and not kwargs else None
     except ValueError:
         task = None
     return ClaimedJob(record, task, tries_alone, Origin.from_meta(record.meta))
+
+
+def _task(name: Any, args: Any, meta: dict[str, Any]) -> Task | None:
+    """By the allow-list; raises ValueError if it is not what its name says."""
+    match name:
+        case str() if name == TASK:
+            return ClassifyJob.from_wire(args, meta)
+        case str() if name == COPY_TASK:
+            return CopyJob.from_wire(args)
+    return None
 
 
 def _readable(meta: Any) -> dict[str, Any]:

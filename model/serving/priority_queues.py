@@ -1,7 +1,7 @@
 """The queues that a worker serves, and everything that belongs to each of them.
 
 Requests, for which somebody waits, go first; async jobs have time. Of both, costly pictures are on bulk queues, which
-have a share of the workers and of their time.
+have a share of the workers and of their time. Pictures that somebody wants to see are a part of that share.
 RQ's own workers take their queues in order too.
 """
 
@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 from rq import Queue
 
-from contract.job_queue import SERIALIZER, async_queue_name, bulk_async_queue_name, bulk_queue_name, queue_name
+from contract.job_queue import (
+    SERIALIZER,
+    async_queue_name,
+    bulk_async_queue_name,
+    bulk_queue_name,
+    copies_queue_name,
+    queue_name,
+)
 from model.serving.batcher import Batcher
 from model.serving.recovery import Recovery
 from model.serving.settlement import Settlement
@@ -52,6 +59,7 @@ class PriorityQueues:
         batch_max, batch_wait_s, workers: as ``Batcher`` takes them.
         serves_bulk: whether this worker is to take costly pictures now.
         bulk_share: of its time, while others wait, that these have.
+        makes_copies: whether this worker takes jobs for copies at all.
         answer_ttl_s, clear_shared_keys: as ``Settlement`` takes them.
     """
 
@@ -67,6 +75,7 @@ class PriorityQueues:
         workers: Callable[[], int],
         serves_bulk: Callable[[], bool],
         bulk_share: float,
+        makes_copies: bool = False,
         clear_shared_keys: Callable[[], object],
     ) -> None:
         def served(name: str, batch_max: int, batch_wait_s: float, *, bulk: bool = False) -> ServedQueue:
@@ -92,7 +101,9 @@ class PriorityQueues:
         self._bulk = served(bulk_queue_name(model), 1, batch_wait_s=0.0, bulk=True)
         self._async_jobs = served(async_queue_name(model), min(batch_max, ASYNC_BATCH), batch_wait_s=0.0)
         self._bulk_async_jobs = served(bulk_async_queue_name(model), 1, batch_wait_s=0.0, bulk=True)
-        self._all = (self._requests, self._bulk, self._async_jobs, self._bulk_async_jobs)
+        copies = served(copies_queue_name(model), 1, batch_wait_s=0.0, bulk=True)
+        self._copies = [copies] if makes_copies else []
+        self._all = (self._requests, self._bulk, *self._copies, self._async_jobs, self._bulk_async_jobs)
         self._bulk_share = bulk_share
         self._serves_bulk = serves_bulk
         self._turn = 0
@@ -144,8 +155,9 @@ class PriorityQueues:
             return queues
         if self._bulk_due_s > BULK_DUE_S:
             self._bulk_due_s = 0.0  # unless it has something, in which case its time is counted
-            return [self._bulk, self._bulk_async_jobs, *queues]
-        queues.insert(queues.index(self._requests) + 1, self._bulk)
+            return [self._bulk, *self._copies, self._bulk_async_jobs, *queues]
+        after_requests = queues.index(self._requests) + 1
+        queues[after_requests:after_requests] = [self._bulk, *self._copies]
         return [*queues, self._bulk_async_jobs]
 
     def _begun(self, queue: ServedQueue, batch: Batch) -> tuple[ServedQueue, Batch]:

@@ -20,7 +20,7 @@ from rq.worker.base import BaseWorker, WorkerStatus
 
 from contract import keys, picture_holders
 from contract.job_queue import RESULT_TTL_S
-from contract.messages import Classification, Dropped, Failure, Lost
+from contract.messages import Classification, ClassifyJob, Copied, Deleted, Dropped, Failure, Lost
 from contract.sender_jobs import count_no_more
 from model.serving.garbage import is_garbage
 
@@ -47,7 +47,7 @@ class GivenUp:
     reason: str
 
 
-Ending = Classification | Failure | Dropped | Lost | GivenUp
+Ending = Classification | Failure | Dropped | Lost | Deleted | Copied | GivenUp
 
 
 class Settlement:
@@ -110,6 +110,7 @@ class Settlement:
     def end(self, endings: Sequence[tuple[ClaimedJob, Ending]], *, remember: bool = False) -> None:
         """Settle jobs for good: result for the waiters, RQ's registries, the lease, all in one MULTI.
 
+        One whose picture was deleted meanwhile ends as ``Deleted``, whatever came of it.
         With ``remember`` also the answers for later requests, where senders want them shared: nobody waits for those.
         ``inflight`` is deleted only where it still names the job: WATCH tells, and after a change this begins anew.
 
@@ -191,12 +192,13 @@ class Settlement:
         with self._redis.pipeline() as pipe:
             for attempt in range(WATCH_TRIES):
                 try:
-                    ours = self._watch(pipe, inflight, {job.id for job, _ in endings})
+                    ours, deleted = self._watch(pipe, inflight, [job.id for job, _ in endings])
                     pipe.multi()
                     for job, ending in endings:
-                        self._end(job, ending, pipe)
+                        told = Deleted() if job.id in deleted else ending
+                        self._end(job, told, pipe)
                         if remember:
-                            self._store_answer(job, ending, pipe)
+                            self._store_answer(job, told, pipe)
                     if ours:
                         pipe.delete(*ours)
                     pipe.hset(self._worker_key, "state", WorkerStatus.IDLE)
@@ -220,17 +222,21 @@ class Settlement:
             pipe.lpush(self._queue.key, job.id)
             pipe.execute()
 
-    def _watch(self, pipe: Pipeline, inflight: list[str], ids: set[str]) -> list[str]:
-        """Of the ``inflight`` keys, those that name one of the jobs ``ids``; all are watched."""
-        if not inflight:
-            return []
-        pipe.watch(*inflight)  # type: ignore[no-untyped-call]
-        holders: Any = pipe.mget(inflight)
-        return [
+    def _watch(self, pipe: Pipeline, inflight: list[str], ids: list[str]) -> tuple[list[str], set[str]]:
+        """Of the ``inflight`` keys those that name one of the jobs ``ids``, and which of these are deleted.
+
+        All are watched.
+        """
+        marks = [keys.deleted(job_id) for job_id in ids]
+        pipe.watch(*inflight, *marks)  # type: ignore[no-untyped-call]
+        found: Any = pipe.mget([*inflight, *marks])
+        holders, marked = found[: len(inflight)], found[len(inflight) :]
+        ours = [
             key
             for key, holder in zip(inflight, holders, strict=True)
             if holder and holder.decode(errors="replace") in ids
         ]
+        return ours, {job_id for job_id, mark in zip(ids, marked, strict=True) if mark}
 
     def _end(self, job: ClaimedJob, ending: Ending, pipe: Pipeline) -> None:
         record = job.record
@@ -245,9 +251,11 @@ class Settlement:
         self._forget_intermediate(job.id, pipe)
         if job.task is not None:
             picture_holders.let_go(pipe, job.task.picture, job.id)
-            if isinstance(ending, Failure):  # the API, which may write to the store, deletes it
+            if isinstance(ending, Failure) and isinstance(
+                job.task, ClassifyJob
+            ):  # the API, which may write to the store, deletes it
                 pipe.zadd(keys.REFUSED_PICTURES, {job.task.picture: time.time()})
-        if job.origin is not None and isinstance(ending, Failure | Lost | GivenUp):
+        if job.origin is not None and isinstance(ending, Failure | Lost | Deleted | GivenUp):
             count_no_more(pipe, job.origin, record.get_result_ttl(RESULT_TTL_S))
         if isinstance(ending, GivenUp):
             log.error("job %s is given up: %s", job.id, ending.reason)
@@ -264,7 +272,7 @@ class Settlement:
         self._release(job, pipe)
 
     def _store_answer(self, job: ClaimedJob, ending: Ending, pipe: Pipeline) -> None:
-        if isinstance(ending, Classification) and job.task is not None and job.task.cache:
+        if isinstance(ending, Classification) and isinstance(job.task, ClassifyJob) and job.task.cache:
             key = keys.answer(self._model, ending.digest, job.task.computation)
             pipe.set(key, json.dumps(ending.to_wire(), separators=(",", ":")), ex=self._answer_ttl_s)
 

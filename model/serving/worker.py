@@ -13,7 +13,13 @@ from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-from contract.job_queue import async_queue_name, bulk_async_queue_name, bulk_queue_name, queue_name
+from contract.job_queue import (
+    async_queue_name,
+    bulk_async_queue_name,
+    bulk_queue_name,
+    copies_queue_name,
+    queue_name,
+)
 from contract.worker_registry import WorkerEntry
 from model.serving.batch_processor import BatchProcessor
 from model.serving.garbage import SharedKeys, is_garbage
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
 
     from contract.image_store import ImageStore
     from model.classifier import Classifier
+    from model.serving.copier import Copier
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +54,7 @@ class Worker:
         batch_wait_s: how long a batch that is not full waits for stragglers, in seconds.
         answer_ttl_s: how long an answer serves later requests of the same picture, in seconds.
         bulk_share: of the workers, and of the time of each while others wait, that the bulk queues have.
+        copier: makes the copies that are shown; None for a worker that makes none.
 
     Raises:
         RedisError: Redis does not answer.
@@ -62,6 +70,7 @@ class Worker:
         batch_wait_s: float,
         answer_ttl_s: int,
         bulk_share: float = 0.5,
+        copier: Copier | None = None,
     ) -> None:
         bundle = classifier.bundle
         self._redis = redis
@@ -71,6 +80,7 @@ class Worker:
                 bulk_queue_name(bundle.name),
                 async_queue_name(bundle.name),
                 bulk_async_queue_name(bundle.name),
+                *([copies_queue_name(bundle.name)] if copier is not None else []),
             ],
             connection=redis,
             serializer=JSONSerializer,  # the class: RQ registers a worker with its serializer's name
@@ -84,6 +94,7 @@ class Worker:
             batch=batch_max,
             service_ms=0.0,
             bulk_ms=0.0,
+            makes_copies=copier is not None,
         )
         self._shared_keys = SharedKeys(redis, self._rq.queues, entry, self._rq.key)
         self._registration = Registration(redis, entry, bundle.labels, self._shared_keys.clear, bulk_share=bulk_share)
@@ -97,10 +108,11 @@ class Worker:
             workers=lambda: self._registration.workers,
             serves_bulk=lambda: self._registration.serves_bulk,
             bulk_share=bulk_share,
+            makes_copies=copier is not None,
             clear_shared_keys=self._shared_keys.clear,
         )
         self._lease = Lease(redis)
-        self._processor = BatchProcessor(store, classifier, self._lease, self._registration)
+        self._processor = BatchProcessor(store, classifier, self._lease, self._registration, copier)
         self._next_rq_heartbeat = 0.0
         self._stopping = False
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shlex
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from model.export.fetch import RESNET50_PACKAGE, cache_folder
 
 ROOT = Path(__file__).parents[2]
 # One name for every run, so that a second run finds the images of the first, which `down` leaves.
 PROJECT = "image-classifier-test"
+OURS = ("--filter", f"label=com.docker.compose.project={PROJECT}")
 BUILD_AND_START_WITHIN_S = 1800.0
 COMMAND_WITHIN_S = 180.0
 
@@ -51,6 +53,13 @@ class Compose:
         for file in files:
             self._command += ["-f", file]
 
+    def with_override(self, file: str, **environment: str) -> Self:
+        """The same project with another file on top."""
+        other = copy.copy(self)
+        other._command = [*self._command, "-f", file]
+        other._environment = self._environment | environment
+        return other
+
     def run(self, *arguments: str, within_s: float = COMMAND_WITHIN_S) -> str:
         """Run one Compose command; returns what it printed.
 
@@ -62,8 +71,10 @@ class Compose:
     def up(self, *arguments: str) -> None:
         self.run("up", "-d", *arguments, within_s=BUILD_AND_START_WITHIN_S)
 
-    def ids(self, service: str) -> list[str]:
-        return self.run("ps", "-q", service).split()
+    def ids(self, service: str, *, ended: bool = False) -> list[str]:
+        """Of its running containers, or of the ended ones too; asked of the engine, as Compose takes a second."""
+        labels = ("--filter", f"label=com.docker.compose.service={service}")
+        return docker("ps", "-q", *(["-a"] if ended else []), "--no-trunc", *OURS, *labels).split()
 
     def containers(self, service: str) -> list[dict[str, Any]]:
         """``docker inspect`` of each container of a service."""
@@ -80,6 +91,27 @@ def execute(container: dict[str, Any], *command: str) -> str:
     return docker("exec", container["Id"], *command)
 
 
+def processes(container: dict[str, Any]) -> list[dict[str, str]]:
+    """What the kernel says of every process in it (``/proc/PID/status``), as seen from inside."""
+    statuses = execute(container, "sh", "-c", "for file in /proc/[0-9]*/status; do cat $file && echo; done 2>/dev/null")
+    lines = [[line.partition(":") for line in status.splitlines()] for status in statuses.strip().split("\n\n")]
+    return [{name: value.strip() for name, _, value in status} for status in lines]
+
+
+def assert_nobody_can_do_more_than_its_work(container: dict[str, Any], user: str) -> None:
+    """An intruder finds a plain user, no capability or way to one, fewer system calls, and nothing to write to."""
+    found = processes(container)
+
+    assert len(found) > 1, "the service's and the one that looks"
+    for process in found:
+        assert set(process["Uid"].split() + process["Gid"].split()) == {user}, process["Name"]
+        assert {int(process[f"Cap{kind}"], 16) for kind in ("Eff", "Prm", "Inh", "Bnd", "Amb")} == {0}
+        assert process["Seccomp"] == "2", "a filter"
+        assert process["NoNewPrivs"] == "1"
+    mounts = [line.split() for line in execute(container, "cat", "/proc/1/mounts").splitlines()]
+    assert ["ro" in options.split(",") for _, place, _, options, *_ in mounts if place == "/"] == [True]
+
+
 def kill_on_the_host(container: dict[str, Any]) -> None:
     """Kill a container's main process without the engine: after ``docker kill`` it would not be restarted."""
     kill = f"kill -9 {container['State']['Pid']}"
@@ -88,9 +120,13 @@ def kill_on_the_host(container: dict[str, Any]) -> None:
 
 def left_over() -> list[str]:
     """Containers, networks and volumes of the project that still exist."""
-    ours = ("--filter", f"label=com.docker.compose.project={PROJECT}")
     listings = (("ps", "-aq"), ("network", "ls", "-q"), ("volume", "ls", "-q"))
-    return [name for listing in listings for name in docker(*listing, *ours).split()]
+    return [name for listing in listings for name in docker(*listing, *OURS).split()]
+
+
+def log(container: str) -> str:
+    """What its processes have written, to either stream."""
+    return _run(["sh", "-c", f"docker logs {container} 2>&1"], COMMAND_WITHIN_S, None)
 
 
 def docker(*arguments: str) -> str:

@@ -111,11 +111,20 @@ def test_a_container_runs_as_a_plain_user_who_can_change_nothing_in_it(compose, 
     for container in compose.containers(service):
         host = container["HostConfig"]
 
-        assert engine.execute(container, "id", "-u").strip() == ("999" if service == "redis" else "10001")
-        assert host["ReadonlyRootfs"]
-        assert host["CapDrop"] == ["ALL"]
-        assert any(option.startswith("no-new-privileges") for option in host["SecurityOpt"])
+        engine.assert_nobody_can_do_more_than_its_work(container, "999" if service == "redis" else "10001")
         assert min(host["Memory"], host["NanoCpus"], host["PidsLimit"]) > 0
+
+
+def test_the_export_which_has_ended_ran_no_less_bounded(compose):
+    """It alone of them reads from the internet."""
+    (export,) = map(engine.inspect, compose.ids("export", ended=True))
+    host = export["HostConfig"]
+
+    assert export["Config"]["User"] == "classifier"
+    assert (host["ReadonlyRootfs"], host["CapDrop"]) == (True, ["ALL"])
+    assert any(option.startswith("no-new-privileges") for option in host["SecurityOpt"])
+    assert not any(option.startswith("seccomp") for option in host["SecurityOpt"]), "the engine's own filter"
+    assert min(host["Memory"], host["NanoCpus"], host["PidsLimit"]) > 0
 
 
 def test_a_worker_can_not_change_the_models_or_the_uploads(compose):
@@ -123,7 +132,12 @@ def test_a_worker_can_not_change_the_models_or_the_uploads(compose):
     for worker in compose.containers("model"):
         writable = {mount["Destination"]: mount["RW"] for mount in worker["Mounts"] if mount["Type"] == "volume"}
 
-        assert writable == {"/app/models": False, "/app/data/uploads": False, "/run/redis": False}
+        assert writable == {
+            "/app/models": False,
+            "/app/data/uploads": False,
+            "/app/data/copies": True,
+            "/run/redis": False,
+        }
 
 
 def test_only_the_api_can_be_reached_and_the_workers_reach_nothing_outside(compose):

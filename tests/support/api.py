@@ -30,11 +30,14 @@ class Api:
         self.folder = folder
         port = free_port()
         self.address = ("127.0.0.1", port)
-        self._url = f"http://127.0.0.1:{port}"
+        certificate = environment.get("TLS_CERT_FILE")
+        self._url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
+        self._verify = certificate or True
         settings = {
             **os.environ,
             "REDIS_URL": redis_url,
             "UPLOAD_DIR": str(folder / "uploads"),
+            "COPIES_DIR": str(folder / "copies"),
             "FEEDBACK_DIR": str(folder),
             "PORT": str(port),
             "WEB_CONCURRENCY": str(processes),
@@ -76,10 +79,12 @@ class Api:
     def predict(self, picture: str) -> int:
         """Send one; scripted workers read a picture as a text, and to the API this text is a GIF."""
         file = ("photo.gif", GIF + picture.encode())
-        return requests.post(f"{self._url}/predict", files={"file": file}, timeout=WAIT_S).status_code
+        return requests.post(
+            f"{self._url}/predict", files={"file": file}, timeout=WAIT_S, verify=self._verify
+        ).status_code
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(f"{self._url}{path}", timeout=WAIT_S)
+        return requests.get(f"{self._url}{path}", timeout=WAIT_S, verify=self._verify)
 
     def stats(self) -> dict[str, Any]:
         return dict(self.get("/stats").json())

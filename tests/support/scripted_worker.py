@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+from contract.copy_store import CopyStore
 from contract.image_store import ImageStore
 from contract.logging import set_up_logging
 from contract.messages import Classification, Failure, FailureKind, Label, Timings
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from model.picture import Picture
+    from model.serving.copier import Copier
 
 MODEL, DIGEST = "scripted", "d" * 64
 SLOW_S = 0.6
@@ -69,6 +71,17 @@ class ScriptedClassifier:
         return Classification(MODEL, DIGEST, (Label(script, 1.0),), Timings(0.0, 0.0), damaged)
 
 
+def _copier() -> Copier | None:
+    """The real one, of real pictures, if there is a folder for what it makes."""
+    folder = os.environ.get("COPIES_DIR")
+    if not folder:
+        return None
+    from model.decode import Decoder  # noqa: PLC0415  it loads decoders, which few of these workers need
+    from model.serving.copier import Copier  # noqa: PLC0415
+
+    return Copier(ImageStore(Path(os.environ["UPLOAD_DIR"])), CopyStore(Path(folder)), Decoder(1_000_000))
+
+
 def main() -> int:
     set_up_logging("INFO", messages_per_s=100)
     lease.COMPUTE_LIMIT_S = float(os.environ.get("COMPUTE_LIMIT_S", lease.COMPUTE_LIMIT_S))
@@ -80,6 +93,7 @@ def main() -> int:
         batch_max=4,
         batch_wait_s=0.0,
         answer_ttl_s=60,
+        copier=_copier(),
     ).serve()
     return 0
 

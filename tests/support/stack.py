@@ -30,7 +30,8 @@ class Stack:
 
     def __init__(self, data_dir: Path, **environment: str) -> None:
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        scheme = "https" if environment.get("TLS_CERT_FILE") else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
         self.data_dir = data_dir
         own = {"PORT": str(self.port), "DATA_DIR": str(data_dir), "WORKERS": "2"}
         unset = dict.fromkeys(dotenv_values(ROOT / ".env"), "")  # a developer's, which ``python -m local`` would read

@@ -70,7 +70,7 @@ def run_tensorflow_js(inputs: NDArray[np.uint8], package: Path | None) -> NDArra
         subprocess.run(install, cwd=scratch, check=True, timeout=NODE_DEADLINE_S)  # noqa: S603  our own arguments
         inputs.tofile(scratch / "pixels.bin")
         run = [*node, "reference.mjs", "package/ResNet50", "pixels.bin", "probabilities.bin"]
-        subprocess.run(run, cwd=scratch, check=True, timeout=NODE_DEADLINE_S)  # noqa: S603
+        subprocess.run(run, cwd=scratch, check=True, timeout=NODE_DEADLINE_S)  # noqa: S603  as above
         return np.fromfile(scratch / "probabilities.bin", np.float32).reshape(len(inputs), -1)
 
 

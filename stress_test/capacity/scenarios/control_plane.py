@@ -123,14 +123,12 @@ def service_with_one_worker(
     logs = folder / "logs"
     logs.mkdir(parents=True)
     settings.queue_dir.mkdir(parents=True)
-    supervisor = Supervisor(
-        LogFiles(logs, settings.log_mb * 1_000_000, WORKERS + 2),
-        environment_with(RESULT_CACHE="off", **({} if keys is None else {"API_KEYS_FILE": str(keys)})),
-    )
+    supervisor = Supervisor(LogFiles(logs, settings.log_mb * 1_000_000, WORKERS + 2))
+    environment = environment_with(RESULT_CACHE="off", **({} if keys is None else {"API_KEYS_FILE": str(keys)}))
     url = f"http://{settings.host}:{settings.port}"
     with locked(settings) as lock, socket_path(settings) as path_of_socket:
         try:
-            for part in plan(settings, path_of_socket, lock, QueueUsers.make(settings)):
+            for part in plan(settings, path_of_socket, lock, QueueUsers.make(settings), environment):
                 supervisor.start(_of(tree, part if model else _with_null_worker(part)))
             _wait_until_ready(supervisor, url)
             yield url, service_parts(workers=WORKERS)

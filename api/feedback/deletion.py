@@ -1,0 +1,42 @@
+"""Deleting a picture and all that the service has of it, because its sender or an operator wants that."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from contract import deleted_pictures
+from contract.errors import BackendDown
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from api.core.uploads import Uploads
+    from api.feedback.pictures import ReportedPictures
+
+log = logging.getLogger(__name__)
+
+
+class Deletion:
+    """One per API process."""
+
+    def __init__(self, redis: Redis, uploads: Uploads, reported: ReportedPictures) -> None:
+        self._redis = redis
+        self._uploads = uploads
+        self._reported = reported
+
+    def delete(self, picture: str) -> None:
+        """Delete a picture, its copy, what was kept of it with a report, and its stored answers; its jobs end so.
+
+        Doing it again changes nothing. Reports stay, without their picture.
+
+        Raises:
+            BackendDown: Redis or the disk fails; what is left goes when it is asked for again.
+        """
+        deleted_pictures.delete(self._redis, picture)  # first: no worker may tell or keep an answer after this
+        try:
+            self._uploads.delete(picture)
+            self._reported.delete(picture)
+        except OSError as error:
+            raise BackendDown("the picture can't be deleted at the moment", cause=str(error)) from error
+        log.info("picture %s was deleted as asked", picture)

@@ -1,0 +1,73 @@
+"""The addresses of stored pictures: links, which answers have, and who may do without one."""
+
+from __future__ import annotations
+
+from flask import request, url_for
+
+from api.core.errors import KeyMissing, LinkNeeded
+from api.http.caller import identify
+from api.keys.key import Scope
+from api.services import Services
+from api.settings import is_loopback
+
+LINK_FIELDS = ("expires", "signature")
+
+
+def address_of(picture: str) -> str | None:
+    """A link to a stored picture that is good for a while; None if none is kept for that long.
+
+    Raises:
+        BackendDown: nothing can be signed at the moment.
+    """
+    services = Services.current()
+    if services.settings.store_uploads == "none":
+        return None
+    signature = services.links.sign(picture)
+    return url_for("pages.display", name=picture, expires=signature.expires, signature=signature.signature)
+
+
+def good_for(picture: str) -> int | None:
+    """How long the address of the current request is good for, in seconds; None if it needs no link.
+
+    It needs none for an operator, nor while the service is anybody's on this machine, and nobody else's.
+
+    Raises:
+        LinkNeeded: it is no link, or not to this picture.
+        LinkExpired: it was one.
+        KeyMissing, WrongKey, TooManyWrongKeys: it is no link, and has no key that is known.
+    """
+    if any(field in request.args for field in LINK_FIELDS):
+        return _left_s(picture)
+    services = Services.current()
+    anybodys_here = is_loopback(services.settings.host) and not services.keyring.shut
+    if anybodys_here or _is_admin():
+        return None
+    raise LinkNeeded("this picture is for who has a link to it: answers have one in `display`")
+
+
+def may_delete(picture: str) -> None:
+    """Whoever has a link has sent the picture, or has been told of it by who did.
+
+    Raises:
+        LinkNeeded, LinkExpired: the current request has no link, or no good one, and is no operator's.
+        KeyMissing, WrongKey, TooManyWrongKeys: it has no link, and no key that is known.
+    """
+    if any(field in request.args for field in LINK_FIELDS):
+        _left_s(picture)
+    elif not _is_admin():
+        raise LinkNeeded("this picture is for who has a link to it: answers have one in `display`")
+
+
+def _is_admin() -> bool:
+    """Raises KeyMissing: nothing was sent, and the service is shut."""
+    try:
+        return identify().may(Scope.ADMIN)
+    except KeyMissing:
+        if Services.current().keyring.shut:
+            raise
+        return False
+
+
+def _left_s(picture: str) -> int:
+    expires, signature = (request.args.get(field, "") for field in LINK_FIELDS)
+    return Services.current().links.left_s(picture, expires, signature)

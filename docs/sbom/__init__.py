@@ -1,0 +1,1 @@
+"""``make sbom``: what this service is made of, as a CycloneDX document."""

@@ -1,0 +1,53 @@
+"""Making clean copies of stored pictures, for the API to show: it decodes nothing itself."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from contract.errors import PictureNotFound
+from contract.messages import Copied, Failure, Lost
+from model.clean_copy import clean_copy
+from model.errors import PictureError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from contract.copy_store import CopyStore
+    from contract.image_store import ImageStore
+    from model.decode import Decoder
+
+log = logging.getLogger(__name__)
+
+
+class Copier:
+    """Reads from the store of pictures, which it can't write, and writes to that of copies.
+
+    Args:
+        decoder: reads the pictures; who made it closes it.
+    """
+
+    def __init__(self, pictures: ImageStore, copies: CopyStore, decoder: Decoder) -> None:
+        self._pictures = pictures
+        self._copies = copies
+        self._decoder = decoder
+
+    def copy(self, picture: str, on_progress: Callable[[], None]) -> Copied | Failure | Lost:
+        """Make one copy; ``Lost`` if the picture is gone, or its copy can't be stored.
+
+        ``on_progress`` is called between two tries to decode it.
+        """
+        try:
+            copy = clean_copy(self._pictures.read(picture), self._decoder, on_progress)
+            self._copies.put(picture, copy)
+        except PictureNotFound:
+            return Lost()
+        except PictureError as error:
+            return Failure(error.kind, str(error))
+        except OSError as error:
+            log.error("a copy of picture %s can't be stored: %s", picture, error)  # noqa: TRY400  the disk is full
+            return Lost()
+        if picture not in self._pictures:  # deleted meanwhile, and whoever did that has seen no copy
+            self._copies.remove(picture)
+            return Lost()
+        return Copied(len(copy))
