@@ -10,7 +10,8 @@ from api.settings import Settings as ApiSettings
 from model.settings import Settings as ModelSettings
 from tests.containers.compose import ROOT
 
-# Fixed inside: the service's name, the password's place, the ends of the published port, the places of the volumes; the proxy has the TLS.
+# Fixed inside: the service's name, the password's place, the ends of the published port, the places of the volumes;
+# the proxy has the TLS.
 FIXED = {
     "REDIS_URL",
     "REDIS_PASSWORD",
