@@ -67,8 +67,9 @@ classify: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Classify files 
 pictures: $(VENV)/.test-ready  ## What the decoder makes of every picture that Pillow writes, beside Pillow (or of yours: FOLDER=photos)
 	@$(PY) -m model.evaluation.pictures $(if $(FOLDER),"$(FOLDER)")
 
-docs: $(VENV)/.test-ready $(BUNDLES)  ## Write .env.example and docs/configuration.md from the settings, and the answers in docs/api.md
+docs: $(VENV)/.test-ready $(BUNDLES)  ## Write .env.example and docs/configuration.md from the settings, the tables in docs/redis.md, the answers in docs/api.md
 	@$(PY) -m docs.settings_reference
+	@$(PY) -m docs.redis_reference
 	@$(PY) -m docs.routes_reference
 
 sbom: $(VENV)/.test-ready  ## Write sbom.cdx.json, what this is made of (IMAGES="api model" adds the packages of built images)

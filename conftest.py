@@ -74,6 +74,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(str(get_binary_path()), tmp_path_factory.mktemp("valkey")) as server:
         yield server
+        assert server.refused() == [], "contract/redis_users.py lacks what some test above needed"
 
 
 @pytest.fixture(scope="session", params=["valkey", pytest.param("redis", marks=pytest.mark.long)])
@@ -84,12 +85,13 @@ def any_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         skip_or_fail("no redis-server here: install Debian's package of that name")
     with Server(binary, tmp_path_factory.mktemp(request.param)) as server:
         yield server
+        assert server.refused() == [], "contract/redis_users.py lacks what some test above needed"
 
 
 @pytest.fixture
 def redis(valkey: Server) -> Iterator[Redis]:
     """An empty Valkey."""
-    client = Redis.from_url(valkey.url)
+    client = Redis.from_url(valkey.operator_url)
     client.flushall()
     yield client
     client.close()

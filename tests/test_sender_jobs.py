@@ -31,7 +31,7 @@ NEIGHBOUR = "192.0.2.2"
 @pytest.fixture
 def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
     redis.flushall()
-    workers = ScriptedWorkers(valkey.url, tmp_path)
+    workers = ScriptedWorkers(valkey, tmp_path)
     yield workers
     workers.close()
 

@@ -34,10 +34,10 @@ KILLS = 12
 def api(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """One for all: what a test has it count is the difference to before."""
     folder = tmp_path_factory.mktemp("api")
-    workers = ScriptedWorkers(valkey.url, folder)
+    workers = ScriptedWorkers(valkey, folder)
     workers.redis.flushall()
     workers.start()
-    with Api(valkey.url, folder, processes=PROCESSES) as api:
+    with Api(valkey.api_url, folder, processes=PROCESSES) as api:
         yield api
     workers.close()
 

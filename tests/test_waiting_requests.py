@@ -54,16 +54,16 @@ def register_on_paper(redis: Redis) -> None:
 @pytest.fixture(scope="module")
 def api(valkey: Server, folder: Path) -> Iterator[Api]:
     """One for all: none of its requests is left when a test ends."""
-    with Redis.from_url(valkey.url) as redis:
+    with Redis.from_url(valkey.operator_url) as redis:
         register_on_paper(redis)  # without a worker it is not ready
-    with Api(valkey.url, folder, processes=1, REQUEST_TIMEOUT_S=str(DEADLINE_S)) as api:
+    with Api(valkey.api_url, folder, processes=1, REQUEST_TIMEOUT_S=str(DEADLINE_S)) as api:
         yield api
 
 
 @pytest.fixture
 def workers(valkey: Server, redis: Redis, folder: Path) -> Iterator[ScriptedWorkers]:
     register_on_paper(redis)
-    workers = ScriptedWorkers(valkey.url, folder)
+    workers = ScriptedWorkers(valkey, folder)
     yield workers
     workers.close()
     workers.forget_batches()
@@ -191,7 +191,7 @@ def test_the_connection_to_redis_of_a_request_that_was_left_serves_no_other(work
 @pytest.mark.long
 def test_the_jobs_of_an_api_process_that_dies_end_with_their_deadline(workers, valkey, tmp_path):
     """It can't say any more that nobody waits."""
-    with Api(valkey.url, tmp_path, processes=1, REQUEST_TIMEOUT_S="2") as api:
+    with Api(valkey.api_url, tmp_path, processes=1, REQUEST_TIMEOUT_S="2") as api:
         send(api, "left").close()
         with closing(send(api, "cut off")):
             eventually(lambda: waiting_for(workers) == [1], "the second waits")

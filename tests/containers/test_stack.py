@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -84,11 +85,16 @@ def test_a_worker_can_not_change_the_models_or_the_uploads(compose):
     for worker in compose.containers("model"):
         writable = {mount["Destination"]: mount["RW"] for mount in worker["Mounts"] if mount["Type"] == "volume"}
 
-        assert writable == {"/app/models": False, "/app/data/uploads": False, "/app/data/copies": True}
+        assert writable == {
+            "/app/models": False,
+            "/app/data/uploads": False,
+            "/app/data/copies": True,
+            "/run/redis": False,
+        }
 
 
 def test_only_the_api_can_be_reached_and_the_workers_reach_nothing_outside(compose):
-    """Redis has no password: the network is its protection."""
+    """Redis' users are the second line: strangers do not get as far as to ask for a password."""
     published = {
         service: [ports for container in compose.containers(service) for ports in _published(container)]
         for service in SERVICES
@@ -105,11 +111,38 @@ def test_only_the_api_can_be_reached_and_the_workers_reach_nothing_outside(compo
 def test_redis_keeps_accepted_jobs_and_never_evicts_one(compose):
     """A queue is not a cache."""
     (redis,) = compose.containers("redis")
-    settings = engine.execute(redis, "redis-cli", "config", "get", "append*", "maxmemory-policy").split()
+    settings = as_operator(redis, "config get 'append*' maxmemory-policy").split()
 
     assert settings[settings.index("appendonly") + 1] == "yes"
     assert settings[settings.index("appendfsync") + 1] == "everysec"
     assert settings[settings.index("maxmemory-policy") + 1] == "noeviction"
+
+
+def test_each_side_reads_its_own_password_and_nobody_elses(compose):
+    """A worker decodes strangers' pictures: who takes it over must not become the API, nor Redis' operator."""
+    sides = {side: compose.containers(side)[0] for side in ("api", "model")}
+    passwords = {engine.execute(container, "cat", "/run/redis/password") for container in sides.values()}
+
+    assert [len(password) for password in passwords] == [64, 64]
+    for container in sides.values():
+        assert engine.execute(container, "ls", "/run/redis").split() == ["password"]
+
+
+def test_redis_refuses_who_has_no_password_and_what_the_workers_do_not_need(compose):
+    worker = compose.containers("model")[0]
+    address = "from redis import Redis; from model.healthcheck import redis_address as address; "
+
+    assert "authenticated" in complaint(worker, address + "Redis('redis').ping()")
+    for command in ("get('ticket:x')", "flushall()", "keys()", "config_get()"):
+        assert "NoPermissionError" in complaint(worker, address + f"Redis.from_url(address()).{command}")
+
+
+def test_redis_refused_the_service_nothing(compose):
+    """All the tests above have used it: its list of refusals shows what the table of users has forgotten."""
+    (redis,) = compose.containers("redis")
+    refused = re.findall(r"^object\n(.*)$", as_operator(redis, "acl log"), re.MULTILINE)
+
+    assert set(refused) <= {"get", "ticket:x", "flushall", "keys", "config|get", "client|setinfo"}  # asked for above
 
 
 @pytest.mark.parametrize("service", ["model", "api"])
@@ -176,6 +209,16 @@ def test_down_leaves_nothing_behind(compose):
     compose.run("down", "-v")
 
     assert engine.left_over() == []
+
+
+def as_operator(redis: dict[str, Any], command: str) -> str:
+    login = '--user operator --pass "$(cat /data/operator-password)" --no-auth-warning'
+    return engine.execute(redis, "sh", "-c", f"redis-cli {login} {command}")
+
+
+def complaint(container: dict[str, Any], program: str) -> str:
+    """What Python says to a program that fails."""
+    return engine.execute(container, "sh", "-c", f'python -c "{program}" 2>&1 && exit 1 || exit 0')
 
 
 def _published(container: dict[str, Any]) -> list[str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from contract.async_jobs import AsyncJob
     from contract.job_queue import Submission
     from contract.messages import Outcome
+    from tests.support.server import Server
 
 WAIT_S = 60.0  # a bound for busy machines; nothing here takes more than seconds
 JOB_TTL_S = 3600
@@ -44,20 +45,24 @@ def eventually(condition: Callable[[], Any], what: str) -> Any:
 
 
 class ScriptedWorkers:
-    """The parts that a test of the queue uses; ``close`` ends every worker."""
+    """The parts that a test of the queue uses; ``close`` ends every worker.
 
-    def __init__(self, redis_url: str, folder: Path) -> None:
+    Attributes:
+        redis: for the test, which may look at everything; the parts have users of their own.
+    """
+
+    def __init__(self, server: Server, folder: Path) -> None:
         self.folder = folder
-        self.redis = Redis.from_url(redis_url)
+        self.redis = Redis.from_url(server.operator_url)
         self.store = ImageStore(folder / "uploads")
-        commands = connect(redis_url)
-        self.queue = JobQueue(commands, connect_for_waiting(redis_url), reconnect_for_s=WAIT_S)
+        commands = connect(server.api_url)
+        self.queue = JobQueue(commands, connect_for_waiting(server.api_url), reconnect_for_s=WAIT_S)
         self.async_jobs = AsyncJobs(commands, self.queue, JOB_TTL_S, per_sender=JOBS_PER_SENDER, bytes_per_sender=10**9)
         self._journal = folder / "journal.txt"
         self._log = folder / "workers.log"
         self._environment = {
             **os.environ,
-            "REDIS_URL": redis_url,
+            "REDIS_URL": server.worker_url,
             "UPLOAD_DIR": str(folder / "uploads"),
             "JOURNAL": str(self._journal),
         }
