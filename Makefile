@@ -7,11 +7,11 @@ PY := $(VENV)/bin/python
 BUNDLES := models/resnet50-int8/model.json
 # As RECIPE_FILES in model/export/bundles.py: when one of these changes, the model may have to be made anew.
 RECIPE := $(addprefix model/export/,fetch.py keras_weights.py graph.py quantise.py calibration.json bundles.py golden.jpg)
-SIDE_BY_SIDE := -n auto --dist loadfile
+SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run repair model example test test-all lint bench stress chaos fuzz soak costly classify pictures docs sbom screenshots system-packages lock clean
+.PHONY: help run repair model example test test-all test-long lint bench stress chaos fuzz soak costly classify pictures docs sbom screenshots system-packages lock clean
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,7 +31,9 @@ example: $(VENV)/.run-ready $(BUNDLES)  ## Fetch and convert a second network, E
 test: $(VENV)/.test-ready model system-packages  ## Set up what the tests need and run all but the long ones
 	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not long"
 
-test-all: test  ## The same, and then the long ones: browser, benches, the second Redis, the second network, make run
+test-all: test test-long  ## The same, and then the long ones
+
+test-long: $(VENV)/.test-ready model system-packages  ## Browser, benches, the second Redis, the second network, make run
 	@$(PY) -m pytest $(SIDE_BY_SIDE) -m long
 
 lint: $(VENV)/.test-ready  ## Style, types and import rules
@@ -65,8 +67,9 @@ classify: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Classify files 
 pictures: $(VENV)/.test-ready  ## What the decoder makes of every picture that Pillow writes, beside Pillow (or of yours: FOLDER=photos)
 	@$(PY) -m model.evaluation.pictures $(if $(FOLDER),"$(FOLDER)")
 
-docs: $(VENV)/.test-ready $(BUNDLES)  ## Write .env.example and docs/configuration.md from the settings, and the answers in docs/api.md
+docs: $(VENV)/.test-ready $(BUNDLES)  ## Write .env.example and docs/configuration.md from the settings, the tables in docs/redis.md, the answers in docs/api.md
 	@$(PY) -m docs.settings_reference
+	@$(PY) -m docs.redis_reference
 	@$(PY) -m docs.routes_reference
 
 sbom: $(VENV)/.test-ready  ## Write sbom.cdx.json, what this is made of (IMAGES="api model" adds the packages of built images)

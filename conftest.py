@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,11 @@ SERVERS = {"valkey": str(get_binary_path()), "redis": shutil.which("redis-server
 # nothing in the tests of Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A shell that forbids keeping compiled modules would have each of the hundreds of interpreters that tests start, and
+# each run of pytest, compile the project anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A shell's settings are for its own service: tests are of the defaults. Its key stays if that service is tested. And no
 # proxy leads to what tests start here.
 NOT_OURS = SETTINGS - ({KEYS_VARIABLE} if os.environ.get("BASE_URL") else set())
@@ -36,10 +42,39 @@ for name in ("no_proxy", "NO_PROXY"):
     os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
 
 
+# By how long they take: with `--no-loadscope-reorder` these are begun first, so that the last file to be begun does not
+# keep one core busy long after the other has nothing left to do.
+LONGEST_FILES = (
+    "tests/test_chaos_and_fuzz.py",
+    "tests/test_make_run.py",
+    "model/evaluation/tests/test_accuracy.py",
+    "tests/test_openapi.py",
+    "stress_test/tests/test_capacity_scenarios.py",
+    "examples/efficientnet_lite0/tests/test_bundles.py",
+    "tests/test_browser_origins.py",
+    "tests/test_accessibility.py",
+    "tests/test_browser.py",
+    "tests/test_browser_keys.py",
+    "tests/test_keys.py",
+    "tests/test_stats.py",
+    "tests/test_stress.py",
+    "tests/test_request_states.py",
+    "tests/test_async_job_states.py",
+    "tests/test_integration.py",
+    "stress_test/tests/test_crowd.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    ranks = {config.rootpath / file: rank for rank, file in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(str(get_binary_path()), tmp_path_factory.mktemp("valkey")) as server:
         yield server
+        assert server.refused() == [], "contract/redis_users.py lacks what some test above needed"
 
 
 @pytest.fixture(scope="session", params=["valkey", pytest.param("redis", marks=pytest.mark.long)])
@@ -50,12 +85,13 @@ def any_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         skip_or_fail("no redis-server here: install Debian's package of that name")
     with Server(binary, tmp_path_factory.mktemp(request.param)) as server:
         yield server
+        assert server.refused() == [], "contract/redis_users.py lacks what some test above needed"
 
 
 @pytest.fixture
 def redis(valkey: Server) -> Iterator[Redis]:
     """An empty Valkey."""
-    client = Redis.from_url(valkey.url)
+    client = Redis.from_url(valkey.operator_url)
     client.flushall()
     yield client
     client.close()

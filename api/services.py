@@ -64,7 +64,7 @@ class Services:
     @classmethod
     def connect(cls, settings: Settings) -> Self:
         """Build all of them. Nothing is connected yet: the first request opens the first connection to Redis."""
-        commands = connect(settings.redis_url)
+        commands = connect(settings.redis_address)
         uploads = Uploads(settings, commands)
         reported = ReportedPictures(
             settings.feedback_dir,
@@ -72,7 +72,7 @@ class Services:
             most_bytes=settings.feedback_pictures_mb * 1_000_000 if settings.store_uploads != "none" else 0,
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
-        queue = JobQueue(commands, connect_for_waiting(settings.redis_url))
+        queue = JobQueue(commands, connect_for_waiting(settings.redis_address))
         live_workers = LiveWorkers(commands, queue, bulk_share=settings.bulk_share)
         usage = Usage(settings.web_concurrency)
         queue.send_too, live_workers.send_too = usage.send_due, usage.send_all

@@ -40,7 +40,7 @@ from contract.messages import (
     Lost,
     outcome_from_json,
 )
-from contract.redis_clients import redis_errors
+from contract.redis_clients import raise_refusals, redis_errors
 from contract.sender_jobs import OF_A_KEY, Origin, SenderJobs, belongs_to_another, count_no_more
 
 if TYPE_CHECKING:
@@ -279,6 +279,7 @@ class AsyncJobs:
             for name in shown:
                 pipe.hgetall(keys.async_job(name))
             replies: list[Any] = pipe.execute(raise_on_error=False)
+            raise_refusals(replies)
         records = []
         for name, fields in zip(shown, replies, strict=True):
             with suppress(JobNotFound):  # it expires before the set that names it

@@ -21,7 +21,7 @@ from contract import keys, picture_holders
 from contract.deadline import SHORTEST_WAIT_S
 from contract.errors import JobLost, UnknownOutcome, WorkerFault
 from contract.messages import UNKNOWN, Classification, CopyJob, Deleted, Outcome, outcome_from_json
-from contract.redis_clients import LONGEST_BLOCK_S, redis_errors
+from contract.redis_clients import LONGEST_BLOCK_S, raise_refusals, redis_errors
 from contract.send_too import nothing
 
 if TYPE_CHECKING:
@@ -146,6 +146,7 @@ class JobQueue:
                 answer, job_id, depth, *replies = pipe.execute(raise_on_error=False)
             finally:
                 told(replies)
+            raise_refusals((answer, job_id))
             if isinstance(depth, Exception):
                 raise depth
             if isinstance(answer, Exception) or isinstance(job_id, Exception):  # of another type: not ours

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from contract import keys
-from contract.redis_clients import redis_errors
+from contract.redis_clients import raise_refusals, redis_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,4 +44,5 @@ def held(redis: Redis, pictures: Sequence[str]) -> set[str]:
         for picture in pictures:
             pipe.zcount(keys.holders(picture), time.time(), "+inf")
         counts = pipe.execute(raise_on_error=False)
+        raise_refusals(counts)
     return {picture for picture, count in zip(pictures, counts, strict=True) if isinstance(count, int) and count}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from contract import keys
 from contract.errors import OverShare
-from contract.redis_clients import redis_errors
+from contract.redis_clients import raise_refusals, redis_errors
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -95,6 +95,7 @@ class SenderJobs:
             pipe.zcard(ended)
             pipe.zrange(ended, 0, FORGOTTEN_AT_ONCE - 1)
             replies: list[Any] = pipe.execute(raise_on_error=False)
+            raise_refusals(replies)
         if any(isinstance(reply, Exception) for reply in replies):  # somebody has written something else there
             with redis_errors():
                 self._redis.delete(counted, ended)
@@ -122,6 +123,7 @@ class SenderJobs:
             pipe.zrange(keys.sender_jobs(sender), 0, -1, withscores=True)
             pipe.zrange(keys.sender_ended_jobs(sender), 0, -1, withscores=True)
             replies: list[Any] = pipe.execute(raise_on_error=False)
+            raise_refusals(replies)
         counted, ended = ([] if isinstance(reply, Exception) else reply for reply in replies)
         moments = {name: expires - self._ttl_s for name, expires in counted if b"/" not in name} | dict(ended)
         return [name.decode(errors="replace") for name in sorted(moments, key=moments.__getitem__, reverse=True)]

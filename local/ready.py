@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from contract.redis_clients import connect
+from local.queue_users import health_url
 from local.supervisor import PartDied
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def wait_for(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
 def answers(socket: Path) -> bool:
     """Whether Valkey serves; while it is still reading a long log its socket exists, but it refuses every command."""
     try:
-        with connect(f"unix://{socket}") as client:
+        with connect(health_url(socket)) as client:
             return bool(client.ping())
     except RedisError:
         return False

@@ -16,6 +16,7 @@ from local.log_files import LogFiles
 from local.parts import plan
 from local.preflight import CannotStart, check_folders
 from local.queue_log import CannotRepair, advice, cut_off_damage, folder_of, is_damaged
+from local.queue_users import QueueUsers, operator_url
 from local.ready import answers, wait_for
 from local.settings import Settings
 from local.supervisor import PartDied, Supervisor
@@ -101,9 +102,9 @@ def _keys_read(settings: Settings, supervisor: Supervisor, lock: int) -> int:
     """
     with socket_path(settings) as path:
         try:
-            supervisor.start(plan(settings, path, lock, os.environ)[0])
+            supervisor.start(plan(settings, path, lock, QueueUsers.make(settings), os.environ)[0])
             wait_for(supervisor, lambda: answers(path))
-            with connect(f"unix://{path}") as client:
+            with connect(operator_url(settings.queue_dir, path)) as client:
                 return int(client.dbsize())
         finally:
             supervisor.stop()

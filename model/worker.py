@@ -54,7 +54,7 @@ def main() -> int:
             log.warning("%s can't be written: this worker makes no copies of pictures to show", settings.copies_dir)
         try:
             Worker(
-                connect(settings.redis_url),
+                connect(settings.redis_address),
                 pictures,
                 classifier,
                 batch_max=settings.batch_max,

@@ -6,11 +6,14 @@ import os
 import signal
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import psutil
 from redis import Redis
 
+from local.queue_users import operator_url
 from stress_test.errors import CannotMeasure
 from stress_test.service import health
 from stress_test.small_disk import SmallDisk
@@ -18,7 +21,6 @@ from tests.support.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 WORKERS = 2
 WHOLE_WITHIN_S = 60.0
@@ -58,7 +60,10 @@ class Site:
 
     @contextmanager
     def redis(self) -> Iterator[Redis]:
-        with Redis.from_url(self.workers()[0].environ()["REDIS_URL"]) as client:
+        """For whoever does things to it: as the operator, who may do all of them."""
+        queue_dir = self.stack.data_dir / "queue"
+        address = self.workers()[0].environ()["REDIS_URL"]
+        with Redis.from_url(operator_url(queue_dir, Path(urlsplit(address).path))) as client:
             yield client
 
     def restart(self) -> None:

@@ -75,7 +75,7 @@ def service_url(stack: Stack) -> str:
 @pytest.fixture
 def workers(any_server: Server, tmp_path: Path) -> Iterator[ScriptedWorkers]:
     """Scripted workers and the sender's side of the queue, on a server with nothing in it."""
-    workers = ScriptedWorkers(any_server.url, tmp_path)
+    workers = ScriptedWorkers(any_server, tmp_path)
     workers.redis.flushall()
     yield workers
     workers.close()

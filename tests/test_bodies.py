@@ -36,9 +36,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def api(valkey: Server, folder: Path) -> Iterator[Api]:
-    workers = ScriptedWorkers(valkey.url, folder)
+    workers = ScriptedWorkers(valkey, folder)
     workers.start()
-    with Api(valkey.url, folder, processes=1, MAX_UPLOAD_MB="1", BODY_MEMORY_MB="2") as api:
+    with Api(valkey.api_url, folder, processes=1, MAX_UPLOAD_MB="1", BODY_MEMORY_MB="2") as api:
         yield api
     workers.close()
 

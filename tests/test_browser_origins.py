@@ -103,10 +103,10 @@ def friend() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def api(valkey: Server, tmp_path_factory: pytest.TempPathFactory, friend: str) -> Iterator[Api]:
     folder = tmp_path_factory.mktemp("api")
-    workers = ScriptedWorkers(valkey.url, folder)
+    workers = ScriptedWorkers(valkey, folder)
     workers.start()
     settings = {"CORS_ORIGINS": friend, "ALLOWED_HOSTS": OUR_NAME, "ADMIN_API_KEY": KEY}
-    with Api(valkey.url, folder, processes=1, **settings) as api:
+    with Api(valkey.api_url, folder, processes=1, **settings) as api:
         yield api
     workers.close()
 

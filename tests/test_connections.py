@@ -30,7 +30,7 @@ REFUSED = "classifier_refused_connections_total", frozenset[tuple[str, str]]()
 @pytest.fixture(scope="module")
 def api(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     folder = tmp_path_factory.mktemp("api")
-    workers = ScriptedWorkers(valkey.url, folder)
+    workers = ScriptedWorkers(valkey, folder)
     workers.start()
     settings = {
         "CONNECTIONS_PER_PEER": str(PER_PEER),
@@ -38,7 +38,7 @@ def api(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ap
         "LOG_MESSAGES_PER_S": "2",
         "ALLOWED_HOSTS": "here",
     }
-    with Api(valkey.url, folder, processes=1, **settings) as api:
+    with Api(valkey.api_url, folder, processes=1, **settings) as api:
         yield api
     workers.close()
 

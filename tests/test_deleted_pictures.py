@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
     redis.flushall()
-    workers = ScriptedWorkers(valkey.url, tmp_path)
+    workers = ScriptedWorkers(valkey, tmp_path)
     yield workers
     workers.close()
 
@@ -38,7 +38,7 @@ def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWo
 def services(valkey: Server, workers: ScriptedWorkers, tmp_path: Path) -> Iterator[Services]:
     services = Services.connect(
         Settings(
-            redis_url=valkey.url,
+            redis_url=valkey.api_url,
             upload_dir=workers.folder / "uploads",
             copies_dir=tmp_path / "copies",
             feedback_dir=tmp_path / "feedback",

@@ -9,7 +9,7 @@ import pytest
 
 from api.openapi.document import load
 from api.settings import Settings
-from docs import routes_reference, settings_reference
+from docs import redis_reference, routes_reference, settings_reference
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -19,6 +19,14 @@ def test_every_setting_is_documented_as_it_is():
     """Run ``make docs`` after changing a setting."""
     assert settings_reference.ENV_EXAMPLE.read_text() == settings_reference.env_example()
     assert settings_reference.CONFIGURATION.read_text() == settings_reference.configuration()
+
+
+def test_what_redis_users_may_do_is_documented_and_deployed_as_it_is():
+    """Run ``make docs`` after changing contract/redis_users.py: Compose's Redis knows what that writes, and no more."""
+    page = redis_reference.PAGE.read_text()
+
+    assert redis_reference.page(page) == page
+    assert redis_reference.USERS_FILE.read_text() == redis_reference.users_template()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -36,7 +36,7 @@ MB = 1_000_000
 @pytest.fixture
 def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
     redis.flushall()
-    workers = ScriptedWorkers(valkey.url, tmp_path)
+    workers = ScriptedWorkers(valkey, tmp_path)
     yield workers
     workers.close()
 
@@ -47,7 +47,7 @@ def services(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Services]
     redis.flushall()
     services = Services.connect(
         Settings(
-            redis_url=valkey.url,
+            redis_url=valkey.api_url,
             upload_dir=tmp_path / "uploads",
             copies_dir=tmp_path / "copies",
             feedback_dir=tmp_path / "feedback",

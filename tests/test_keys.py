@@ -48,11 +48,11 @@ def keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Keys:
 
 @pytest.fixture
 def api(valkey: Server, tmp_path: Path, keys: Keys) -> Iterator[Api]:
-    workers = ScriptedWorkers(valkey.url, tmp_path)
+    workers = ScriptedWorkers(valkey, tmp_path)
     workers.redis.flushall()
     workers.start()
     keys("new", "first", "--scope", "classify")
-    with Api(valkey.url, tmp_path, processes=PROCESSES, API_KEYS_FILE=str(keys.path)) as api:
+    with Api(valkey.api_url, tmp_path, processes=PROCESSES, API_KEYS_FILE=str(keys.path)) as api:
         yield api
     workers.close()
 

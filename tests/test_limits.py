@@ -33,10 +33,10 @@ ADMIN_KEY = "the-admin-key-of-this-test"
 @pytest.fixture
 def api(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Api]:
     redis.flushall()
-    workers = ScriptedWorkers(valkey.url, tmp_path)
+    workers = ScriptedWorkers(valkey, tmp_path)
     workers.start()
     limits = {"REQUESTS_PER_DAY": str(MOST), "ADMIN_API_KEY": ADMIN_KEY}
-    with Api(valkey.url, tmp_path, processes=PROCESSES, **limits) as api:
+    with Api(valkey.api_url, tmp_path, processes=PROCESSES, **limits) as api:
         yield api
     workers.close()
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,26 @@ def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(tmp_path_factory.mktemp("one"), WORKERS="1") as stack:
         assert "Ready in" in stack.printed, stack.printed
         yield stack
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A service that has answered a request and was ended by a Ctrl-C."""
+
+    stack: Stack
+    answer: requests.Response
+    processes: list[psutil.Process]
+
+    def copy_to(self, data_dir: Path) -> None:
+        """What it left, for another one to start with."""
+        shutil.copytree(self.stack.data_dir, data_dir, dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    with Stack(tmp_path_factory.mktemp("ended"), WORKERS="1") as stack:
+        answer, processes = predict(stack), stack.parts("")
+    return Ended(stack, answer, processes)
 
 
 def predict(stack: Stack, photo: bytes = CHELSEA) -> requests.Response:
@@ -83,14 +104,14 @@ def test_any_part_that_dies_is_restarted(one_worker, part):
     eventually(answered, f"an answer after {part} was killed")
 
 
-def test_ctrl_c_leaves_nothing_running(tmp_path):
+def test_ctrl_c_leaves_nothing_running(ended):
     """Every process of the service ends, and the exit code says that all was well."""
-    with Stack(tmp_path, WORKERS="1") as stack:
-        assert label(predict(stack)) == "Egyptian_cat"
-        processes = stack.parts("")
+    running = [part for part in ended.processes if part.is_running() and part.status() != psutil.STATUS_ZOMBIE]
 
-    assert stack.process.returncode == 0
-    assert [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
+    assert label(ended.answer) == "Egyptian_cat"
+    assert ended.stack.process.returncode == 0
+    assert len(ended.processes) > 3
+    assert running == []
 
 
 def test_the_parts_end_with_a_killed_supervisor(tmp_path):
@@ -109,10 +130,9 @@ def test_the_parts_end_with_a_killed_supervisor(tmp_path):
     assert [path for path in (tmp_path / "tmp").rglob("*") if path.is_dir() or path.is_socket()] == []
 
 
-def test_what_was_queued_and_stored_survives_a_restart(tmp_path):
+def test_what_was_queued_and_stored_survives_a_restart(ended, tmp_path):
     """The queue's log and the uploads are in DATA_DIR."""
-    with Stack(tmp_path, WORKERS="1") as first:
-        predict(first)
+    ended.copy_to(tmp_path)
     with Stack(tmp_path, WORKERS="1") as second:
         assert predict(second).headers["X-Cache"] == "hit"
 
@@ -123,10 +143,9 @@ def test_our_own_address_is_not_reached_through_a_proxy_of_the_environment(tmp_p
         assert "Ready in" in stack.printed
 
 
-def test_the_start_waits_until_valkey_has_read_its_log(tmp_path):
+def test_the_start_waits_until_valkey_has_read_its_log(ended, tmp_path):
     """Until then every command is refused, which would end the workers."""
-    with Stack(tmp_path, WORKERS="1") as first:
-        predict(first)
+    ended.copy_to(tmp_path)
     log = next((tmp_path / "queue" / "appendonlydir").glob("*.incr.aof"))
     with log.open("ab") as file:
         file.write(command("SETBIT", "bits", "8000000", "1") + SLOW_COMMANDS * command("BITCOUNT", "bits"))
@@ -134,9 +153,8 @@ def test_the_start_waits_until_valkey_has_read_its_log(tmp_path):
         assert "Ready in" in second.printed, second.printed
 
 
-def test_a_damaged_log_of_the_queue_is_one_clear_line_whose_advice_helps(tmp_path):
-    with Stack(tmp_path, WORKERS="1") as first:
-        predict(first)
+def test_a_damaged_log_of_the_queue_is_one_clear_line_whose_advice_helps(ended, tmp_path):
+    ended.copy_to(tmp_path)
     log = next((tmp_path / "queue" / "appendonlydir").glob("*.incr.aof"))
     with log.open("ab") as file:
         file.write(b"not a command\r\n" + command("SET", "key", "value"))

@@ -32,11 +32,11 @@ QUEUE = f"rq:queue:{queue_name(MODEL)}"
 def forbidden(workers: ScriptedWorkers, any_server: Server) -> Iterator[Redis]:
     """A client that Redis lets do anything but read a hash."""
     workers.redis.acl_setuser(
-        "worker", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-hgetall"]
+        "blind", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-hgetall"]
     )
-    with Redis.from_url(any_server.url, username="worker", password="any") as client:  # noqa: S106  # it has none
+    with Redis.from_url(any_server.url_of("blind")) as client:
         yield client
-    workers.redis.acl_deluser("worker")
+    workers.redis.acl_deluser("blind")
 
 
 def recovery(redis: Redis) -> Recovery:

@@ -91,7 +91,7 @@ class StepwiseWorker:
 
 @pytest.fixture
 def worker(any_server: Server, workers: ScriptedWorkers) -> Iterator[StepwiseWorker]:
-    worker = StepwiseWorker(any_server.url, workers)
+    worker = StepwiseWorker(any_server.worker_url, workers)
     yield worker
     worker.close()
 
@@ -103,7 +103,7 @@ def services(any_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(usage, "PACE_S", inf)
     services = Services.connect(
         Settings(
-            redis_url=any_server.url,
+            redis_url=any_server.api_url,
             upload_dir=tmp_path / "uploads",
             copies_dir=tmp_path / "copies",
             feedback_dir=tmp_path,

@@ -387,7 +387,9 @@ def test_rqs_own_command_line_shows_queues_and_workers_as_they_are(workers, any_
     eventually(lambda: workers.redis.info("clients")["blocked_clients"] == 0, "it takes nothing more")
     workers.submit("lynx")
     rq = Path(sys.executable).with_name("rq")
-    shown = subprocess.run([rq, "info", "--raw", "--url", any_server.url], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [rq, "info", "--raw", "--url", any_server.operator_url], capture_output=True, text=True, check=True
+    )
     queue_line, worker_line = shown.stdout.splitlines()
 
     assert queue_line == f"queue {queue_name(MODEL)} 1, 0 executing, 1 finished, 1 failed"
@@ -445,7 +447,9 @@ def test_a_dead_letter_that_rqs_own_tool_puts_back_runs_again(workers, any_serve
     eventually(lambda: len(workers.batches()) == 3, "it has had its tries")
     rq, queue = Path(sys.executable).with_name("rq"), async_queue_name(MODEL)
     eventually(lambda: workers.redis.zcard(f"rq:failed:{queue}"), "it is a dead letter")
-    subprocess.run([rq, "requeue", "--all", "--queue", queue, "--url", any_server.url], capture_output=True, check=True)
+    subprocess.run(
+        [rq, "requeue", "--all", "--queue", queue, "--url", any_server.operator_url], capture_output=True, check=True
+    )
     eventually(lambda: len(workers.batches()) == 6, "it has all its tries again")
 
     assert label_of(workers.outcome(workers.submit("tabby"))) == "tabby"

@@ -31,7 +31,7 @@ NEIGHBOUR = "192.0.2.2"
 @pytest.fixture
 def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
     redis.flushall()
-    workers = ScriptedWorkers(valkey.url, tmp_path)
+    workers = ScriptedWorkers(valkey, tmp_path)
     yield workers
     workers.close()
 
@@ -223,7 +223,7 @@ def test_a_dead_letter_of_an_async_job_stays_for_an_operator_though_it_was_fetch
     assert workers.redis.ttl(dead_letter) > KEPT_AFTER_FETCH_S
 
     for number in range(MOST + 1):
-        few.cancel(create(f"cancelled {number}").id)
+        few.cancel(create(f"cancelled {number}").id, SENDER)
     create("one more")
     assert not workers.redis.exists(keys.async_job(job.id))  # it had to make room
     assert workers.redis.ttl(dead_letter) > KEPT_AFTER_FETCH_S

@@ -33,7 +33,7 @@ CLIENT = Client(SENDER)
 @pytest.fixture
 def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
     redis.flushall()
-    workers = ScriptedWorkers(valkey.url, tmp_path)
+    workers = ScriptedWorkers(valkey, tmp_path)
     workers.start()
     yield workers
     workers.close()
@@ -62,7 +62,7 @@ def sweep(services: Services, name: str, *, after_s: float) -> None:
 
 
 def test_with_all_a_picture_stays_for_its_retention(valkey, workers):
-    with storing("all", valkey.url, workers.folder) as services:
+    with storing("all", valkey.api_url, workers.folder) as services:
         name = services.inference.classify(b"tabby", CLIENT).picture
         sweep(services, name, after_s=100 * 3600)
         assert name in services.store
@@ -73,7 +73,7 @@ def test_with_all_a_picture_stays_for_its_retention(valkey, workers):
 
 def test_with_none_a_picture_goes_with_its_request_however_that_ends(valkey, workers):
     """Also one of which the answer was known, and one that no worker can read; and reports keep none."""
-    with storing("none", valkey.url, workers.folder) as services:
+    with storing("none", valkey.api_url, workers.folder) as services:
         for cache in ("miss", "hit"):
             assert services.inference.classify(b"tabby", CLIENT).cache == cache
             assert len(list(_files(services.settings.upload_dir))) == 0
@@ -93,8 +93,8 @@ def _files(folder: Path) -> Iterator[Path]:
 def test_with_none_a_picture_stays_while_another_process_has_it_in_hand(valkey, workers):
     """Its file's time tells: whoever sent it last deletes it, and nobody before."""
     with (
-        storing("none", valkey.url, workers.folder) as first,
-        storing("none", valkey.url, workers.folder) as second,
+        storing("none", valkey.api_url, workers.folder) as first,
+        storing("none", valkey.api_url, workers.folder) as second,
         ThreadPoolExecutor() as threads,
     ):
         waiting = threads.submit(first.inference.classify, b"slow", CLIENT)
@@ -108,7 +108,7 @@ def test_with_none_a_picture_stays_while_another_process_has_it_in_hand(valkey, 
 
 
 def test_with_none_a_picture_stays_while_a_job_needs_it(valkey, workers):
-    with storing("none", valkey.url, workers.folder) as services:
+    with storing("none", valkey.api_url, workers.folder) as services:
         job = services.async_inference.create(
             b"slow", CLIENT, top_k=1, min_score=0.0, top_k_sent=False, strict=True, key=None
         )
@@ -121,7 +121,7 @@ def test_with_none_a_picture_stays_while_a_job_needs_it(valkey, workers):
 
 
 def test_with_feedback_a_picture_stays_long_enough_to_be_reported_and_then_only_if_it_was(valkey, workers):
-    with storing("feedback", valkey.url, workers.folder) as services:
+    with storing("feedback", valkey.api_url, workers.folder) as services:
         reported, other = (services.inference.classify(picture, CLIENT).picture for picture in (b"tabby", b"lynx"))
         for name in (reported, other):
             sweep(services, name, after_s=REPORTABLE_FOR_S - 60)
@@ -138,7 +138,7 @@ def test_with_feedback_a_picture_stays_long_enough_to_be_reported_and_then_only_
 
 
 def test_copies_take_room_and_go_with_their_picture(valkey, workers):
-    with storing("all", valkey.url, workers.folder) as services:
+    with storing("all", valkey.api_url, workers.folder) as services:
         name = services.uploads.put(b"tabby", SENDER)
         services.uploads.copies.put(name, bytes(100_000))
         services.uploads.copies.put("0" * 64, bytes(100_000))  # of a picture that is gone
@@ -157,7 +157,7 @@ def test_copies_take_room_and_go_with_their_picture(valkey, workers):
 def test_a_private_sender_is_told_nothing_of_others_and_tells_them_nothing(valkey, workers):
     """``X-Cache: hit`` says that somebody else has sent the same picture in the last minutes."""
     private = Client(SENDER, private=True)
-    with storing("all", valkey.url, workers.folder) as services, ThreadPoolExecutor() as threads:
+    with storing("all", valkey.api_url, workers.folder) as services, ThreadPoolExecutor() as threads:
         assert services.inference.classify(b"tabby", private).cache == "miss"
         assert services.inference.classify(b"tabby", CLIENT).cache == "miss"
         assert services.inference.classify(b"tabby", private).cache == "miss"

@@ -137,7 +137,7 @@ def test_no_version_of_tls_before_1_2_is_spoken(pair: Pair):
 @pytest.fixture(scope="module")
 def workers(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedWorkers]:
     """No worker process runs yet, but one is registered, with an entry that does not expire."""
-    workers = ScriptedWorkers(valkey.url, tmp_path_factory.mktemp("tls"))
+    workers = ScriptedWorkers(valkey, tmp_path_factory.mktemp("tls"))
     workers.redis.flushall()
     register(workers.redis, MODEL)
     heartbeat(workers.redis, PAPER)
@@ -155,7 +155,7 @@ def served_with(workers: ScriptedWorkers) -> Pair:
 @pytest.fixture(scope="module")
 def api(valkey: Server, workers: ScriptedWorkers, served_with: Pair) -> Iterator[Api]:
     settings = served_with.settings | {"CONNECTIONS_PER_PEER": str(PER_PEER), "ALLOWED_HOSTS": "pictures.example.org"}
-    with Api(valkey.url, workers.folder, processes=1, **settings) as api:
+    with Api(valkey.api_url, workers.folder, processes=1, **settings) as api:
         yield api
         assert "Traceback" not in (api.folder / "api.log").read_text()
 

@@ -17,6 +17,7 @@ import pytest
 from api.app import create_app
 from api.services import Services
 from api.settings import Settings
+from conftest import SERVERS
 from contract.async_jobs import JobState
 from contract.errors import KeyReused, UnknownOutcome
 from contract.job_queue import queue_name
@@ -24,8 +25,10 @@ from contract.messages import Classification, ClassifyJob, Label
 from contract.worker_registry import live_workers
 from model.serving.claimed_job import read_claimed_job
 from tests.support import recording
+from tests.support.missing import skip_or_fail
 from tests.support.scripted_worker import GIF, MODEL
-from tests.support.workers import SENDER, eventually
+from tests.support.server import Server
+from tests.support.workers import SENDER, ScriptedWorkers, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +36,6 @@ if TYPE_CHECKING:
 
     from flask.testing import FlaskClient
 
-    from tests.support.server import Server
-    from tests.support.workers import ScriptedWorkers
 
 OLD = recording.load("0.1.0")
 OLD_JOB, OLD_ASYNC_JOB = OLD["request_job"], OLD["async_job"]
@@ -80,6 +81,30 @@ def test_an_answer_that_the_old_worker_stored_is_still_served(workers):
     picture = workers.store.put(recording.REQUEST.encode())
 
     assert workers.queue.look(MODEL, "d" * 64, picture).answer.labels == (Label(recording.REQUEST, 1.0),)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SERVERS)
+def test_what_was_accepted_before_redis_had_users_is_answered_after(tmp_path, name):
+    """Compose starts Redis again with users and passwords, on the log of the one that knew none."""
+    binary = SERVERS[name] or skip_or_fail(f"no {name} here")
+    (tmp_path / "server").mkdir()
+    with Server(binary, tmp_path / "server", has_users=False) as old:
+        before = ScriptedWorkers(old, tmp_path)
+        jobs = [before.create("slow-lynx"), before.create("tabby")]
+        worker = before.start()
+        eventually(
+            lambda: before.async_jobs.read(jobs[0].id, SENDER).state is JobState.RUNNING, "a worker has it in hand"
+        )
+        worker.kill()
+        before.close()
+    with Server(binary, tmp_path / "server") as new:
+        after = ScriptedWorkers(new, tmp_path)
+        after.start()
+        states = [after.ended(job).state for job in jobs]
+        after.close()
+
+    assert states == [JobState.DONE, JobState.DONE]
 
 
 # Today's API, older workers and older data
@@ -211,7 +236,10 @@ def test_a_request_that_waits_for_an_outcome_of_a_kind_to_come_gets_an_error_of_
 @pytest.fixture
 def client(any_server: Server, tmp_path: Path) -> Iterator[FlaskClient]:
     settings = Settings(
-        redis_url=any_server.url, upload_dir=tmp_path / "uploads", copies_dir=tmp_path / "copies", feedback_dir=tmp_path
+        redis_url=any_server.api_url,
+        upload_dir=tmp_path / "uploads",
+        copies_dir=tmp_path / "copies",
+        feedback_dir=tmp_path,
     )
     services = Services.connect(settings)
     yield create_app(services).test_client()

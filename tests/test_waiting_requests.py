@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from gunicorn.util import load_class
 from gunicorn.workers.ggevent import GeventWorker
+from redis import Redis
 
 from api import gunicorn_conf
 from contract import keys
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from redis import Redis
-
     from tests.support.server import Server
 
 SENT = 320
@@ -35,25 +34,39 @@ AT_ONCE = 300  # waits are split: at any moment a few check whether their job st
 DEADLINE_S = 50  # an API that stops waits for its requests a little longer, and is given a minute
 THREADS = 20  # gevent's hub has a few for blocking system calls; one a request would be hundreds
 HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="photo.gif"\r\n\r\n'
+ABANDONED = "classifier_abandoned_total", frozenset[tuple[str, str]]()
 PAPER = WorkerEntry(worker_id="paper", host="desk", model=MODEL, digest=DIGEST, batch=1, service_ms=0.0)
 
 
-@pytest.fixture
-def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("service")
+
+
+def register_on_paper(redis: Redis) -> None:
     """No worker process runs yet, but one is registered, with an entry that does not expire."""
     register(redis, MODEL)
     heartbeat(redis, PAPER)
     redis.zadd(keys.workers(MODEL), {PAPER.worker_id: inf})
     redis.persist(keys.worker(MODEL, PAPER.worker_id))
-    workers = ScriptedWorkers(valkey.url, tmp_path)
-    yield workers
-    workers.close()
+
+
+@pytest.fixture(scope="module")
+def api(valkey: Server, folder: Path) -> Iterator[Api]:
+    """One for all: none of its requests is left when a test ends."""
+    with Redis.from_url(valkey.operator_url) as redis:
+        register_on_paper(redis)  # without a worker it is not ready
+    with Api(valkey.api_url, folder, processes=1, REQUEST_TIMEOUT_S=str(DEADLINE_S)) as api:
+        yield api
 
 
 @pytest.fixture
-def api(valkey: Server, workers: ScriptedWorkers, tmp_path: Path) -> Iterator[Api]:  # noqa: ARG001  # it is the workers' server
-    with Api(valkey.url, tmp_path, processes=1, REQUEST_TIMEOUT_S=str(DEADLINE_S)) as api:
-        yield api
+def workers(valkey: Server, redis: Redis, folder: Path) -> Iterator[ScriptedWorkers]:
+    register_on_paper(redis)
+    workers = ScriptedWorkers(valkey, folder)
+    yield workers
+    workers.close()
+    workers.forget_batches()
 
 
 def send(api: Api, *pictures: str, path: str = "/predict") -> HTTPConnection:
@@ -100,6 +113,7 @@ def waiting_for(workers: ScriptedWorkers) -> list[int]:
 
 def test_what_nobody_waits_for_any_more_is_not_computed(workers, api):
     """Otherwise whoever asks and hangs up, again and again, keeps the workers busy for nobody."""
+    abandoned = api.samples()[ABANDONED]
     leaving, staying = [send(api, f"left {n}") for n in range(20)], send(api, "stayed")
     eventually(lambda: waiting_for(workers) == [1] * 21, "all wait")
     for connection in leaving:
@@ -109,7 +123,7 @@ def test_what_nobody_waits_for_any_more_is_not_computed(workers, api):
 
     assert staying.getresponse().status == 200
     assert workers.batches() == ["stayed"]
-    assert "classifier_abandoned_total 20.0" in api.get("/metrics").text
+    assert api.samples()[ABANDONED] == abandoned + 20
     staying.close()
 
 
@@ -177,7 +191,7 @@ def test_the_connection_to_redis_of_a_request_that_was_left_serves_no_other(work
 @pytest.mark.long
 def test_the_jobs_of_an_api_process_that_dies_end_with_their_deadline(workers, valkey, tmp_path):
     """It can't say any more that nobody waits."""
-    with Api(valkey.url, tmp_path, processes=1, REQUEST_TIMEOUT_S="2") as api:
+    with Api(valkey.api_url, tmp_path, processes=1, REQUEST_TIMEOUT_S="2") as api:
         send(api, "left").close()
         with closing(send(api, "cut off")):
             eventually(lambda: waiting_for(workers) == [1], "the second waits")

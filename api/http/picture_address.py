@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import request, url_for
 
 from api.core.errors import KeyMissing, LinkNeeded
-from api.http.caller import identify
+from api.http.caller import current_caller, identify
 from api.keys.key import Scope
 from api.services import Services
 from api.settings import is_loopback
@@ -40,7 +40,7 @@ def good_for(picture: str) -> int | None:
         return _left_s(picture)
     services = Services.current()
     anybodys_here = is_loopback(services.settings.host) and not services.keyring.shut
-    if anybodys_here or _is_admin():
+    if (anybodys_here and _comes_from_here()) or _is_admin():
         return None
     raise LinkNeeded("this picture is for who has a link to it: answers have one in `display`")
 
@@ -56,6 +56,12 @@ def may_delete(picture: str) -> None:
         _left_s(picture)
     elif not _is_admin():
         raise LinkNeeded("this picture is for who has a link to it: answers have one in `display`")
+
+
+def _comes_from_here() -> bool:
+    """Whether whoever asks is on this machine, as far as it can be told: a proxy here speaks for others."""
+    forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    return not forwarded and is_loopback(current_caller().address)
 
 
 def _is_admin() -> bool:

@@ -4,19 +4,51 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import BytecodeCache
 
 from api.openapi.document import load
+from api.settings import Settings
 from tests.support.conformance import Conformance
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jinja2.bccache import Bucket
     from werkzeug.test import TestResponse
 
-    from api.settings import Settings
+PLACES = ("redis_url", "upload_dir", "copies_dir", "feedback_dir", "api_keys_file")
+
+
+class CompiledTemplates(BytecodeCache):
+    """Compiled once for all the applications that tests make, a new one each."""
+
+    def __init__(self) -> None:
+        self._by_name_and_source: dict[tuple[str, str], bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if known := self._by_name_and_source.get((bucket.key, bucket.checksum)):
+            bucket.bytecode_from_string(known)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._by_name_and_source[bucket.key, bucket.checksum] = bucket.bytecode_to_string()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _templates_are_compiled_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "jinja_options", {"bytecode_cache": CompiledTemplates()})
+        yield
+
+
+def _conformance(settings: Settings) -> Conformance:
+    """With the document of these settings, read once: where a test keeps its files is nothing that it tells of."""
+    return _conformance_to(settings.model_copy(update={name: Settings.model_fields[name].default for name in PLACES}))
 
 
 @cache
-def _conformance(settings: Settings) -> Conformance:
+def _conformance_to(settings: Settings) -> Conformance:
     return Conformance(load(settings))
 
 

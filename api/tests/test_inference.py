@@ -38,7 +38,7 @@ CLIENT = Client("192.0.2.1")
 @pytest.fixture
 def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
     redis.flushall()
-    workers = ScriptedWorkers(valkey.url, tmp_path)
+    workers = ScriptedWorkers(valkey, tmp_path)
     yield workers
     workers.close()
 
@@ -48,7 +48,7 @@ def open_services(valkey: Server, tmp_path: Path) -> Iterator[Callable[..., Serv
     opened: list[Services] = []
 
     def open_services(**settings: object) -> Services:
-        common = {"redis_url": valkey.url, "upload_dir": tmp_path / "uploads", "feedback_dir": tmp_path}
+        common = {"redis_url": valkey.api_url, "upload_dir": tmp_path / "uploads", "feedback_dir": tmp_path}
         opened.append(Services.connect(Settings(**{**common, **settings})))  # type: ignore[arg-type]
         return opened[-1]
 

@@ -37,7 +37,7 @@ NOBODY = "0" * 32
 def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
     """A server on which no worker is alive, but one was: so the API knows for which model to queue jobs."""
     register(redis, MODEL)
-    workers = ScriptedWorkers(valkey.url, tmp_path)
+    workers = ScriptedWorkers(valkey, tmp_path)
     yield workers
     workers.close()
 
@@ -47,7 +47,7 @@ def open_client(valkey: Server, tmp_path: Path) -> Iterator[Callable[..., FlaskC
     opened: list[Services] = []
 
     def open_client(**settings: Any) -> FlaskClient:
-        common = {"redis_url": valkey.url, "upload_dir": tmp_path / "uploads", "feedback_dir": tmp_path}
+        common = {"redis_url": valkey.api_url, "upload_dir": tmp_path / "uploads", "feedback_dir": tmp_path}
         opened.append(Services.connect(Settings(**{**common, **settings})))
         return create_app(opened[-1]).test_client()
 

@@ -7,6 +7,8 @@ import re
 import tomllib
 from dataclasses import fields
 from io import BytesIO
+from itertools import product
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import MagicMock
@@ -99,31 +101,35 @@ RAISED_BY: dict[str, list[Exception]] = {
 }
 NOT_FOR_VIEWS = {"settings", "uploads", "retention", "keyring"}  # what they raise, inference.classify does
 ANSWERED_OTHERWISE = {"queue.depth"}  # /health and /metrics say what they know
+Request = tuple[str, str, str, str]  # method, path, key, Accept
 TROUBLES = [(act, error) for act, raised in RAISED_BY.items() for error in raised]
 
 
-def application(settings: Settings, act: str = "", error: Exception | None = None) -> Flask:
-    """The application with parts that do nothing, except for ``act``, a part and its method, which raises ``error``."""
-    parts = MagicMock(**({f"{act}.side_effect": error} if act else {}))
+def application(settings: Settings, parts: MagicMock) -> Flask:
+    """The application with parts that do nothing, but with real keys."""
     real = {"settings": settings, "keyring": Keyring(settings.api_keys_file)}
     return create_app(Services(**{field.name: getattr(parts, field.name) for field in fields(Services)} | real))
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    keys = tmp_path / "keys"
+def settings_in(folder: Path) -> Settings:
+    keys = folder / "keys"
     replace_line(keys, "all", line_of(Key("all", digest_of(KEY), frozenset(Scope))))
     return Settings(
-        upload_dir=tmp_path / "uploads",
-        copies_dir=tmp_path / "copies",
-        feedback_dir=tmp_path / "feedback",
+        upload_dir=folder / "uploads",
+        copies_dir=folder / "copies",
+        feedback_dir=folder / "feedback",
         api_keys_file=keys,
     )
 
 
 @pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_in(tmp_path)
+
+
+@pytest.fixture
 def app(settings: Settings) -> Flask:
-    return application(settings)
+    return application(settings, MagicMock())
 
 
 @pytest.fixture
@@ -175,23 +181,49 @@ def test_every_part_that_the_views_use_is_tried_below():
     assert {act.partition(".")[0] for act in RAISED_BY} == {field.name for field in fields(Services)} - NOT_FOR_VIEWS
 
 
+class Troubled:
+    """An application whose parts do nothing, until a test lets one raise an error."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.parts = MagicMock()
+        self._app = application(settings, self.parts)
+        self.concerned = self._concerned()
+
+    def send(self, request: Request) -> int:
+        """The answer's status; conftest compares the whole with the document."""
+        method, path, key, accept = request
+        data = {"file": (BytesIO(PICTURE), "cat.jpg"), "comment": "wrong"} if method == "POST" else None
+        with self._app.test_client() as client:
+            headers = {"Authorization": f"Bearer {key}", "Accept": accept}
+            return client.open(path, method=method, data=data, headers=headers).status_code
+
+    def _concerned(self) -> dict[str, list[Request]]:
+        """Of every route, asked by a program and by a person, with a key and with a wrong one: what calls a part."""
+        concerned: dict[str, list[Request]] = {act: [] for act in RAISED_BY}
+        for rule, method in routes(self._app):
+            path = self._app.url_map.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "0" * 64))
+            path += "?expires=1&signature=x" if rule.endpoint == "pages.display" else ""
+            for key, accept in product((KEY, "wrong"), ("application/json", "text/html")):
+                self.parts.reset_mock()
+                self.send(request := (method, path, key, accept))
+                called = {name.replace("()", ".return_value") for name, _, _ in self.parts.mock_calls}
+                for act in concerned.keys() & called:
+                    concerned[act].append(request)
+        return concerned
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> Troubled:
+    return Troubled(settings_in(tmp_path_factory.mktemp("troubled")))
+
+
 @pytest.mark.parametrize(
     ("act", "error"), TROUBLES, ids=lambda value: value if isinstance(value, str) else type(value).__name__
 )
-def test_whatever_a_part_raises_ends_in_a_documented_status(settings, act, error, caplog):
-    """The table of errors says what an error becomes; here each is raised under each route, and none is a bug."""
-    app = application(settings, act, error)
-    sent = "wrong" if act.startswith("wrong_key_rate") else KEY
-    seen = set()
-    with app.test_client() as client:
-        for rule, method in routes(app):
-            for accept in ("application/json", "text/html"):
-                data = {"file": (BytesIO(PICTURE), "cat.jpg"), "comment": "wrong"} if method == "POST" else None
-                path = app.url_map.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "0" * 64))
-                path += "?expires=1&signature=x" if rule.endpoint == "pages.display" else ""
-                headers = {"Authorization": f"Bearer {sent}", "Accept": accept}
-                answer = client.open(path, method=method, data=data, headers=headers)
-                seen.add(answer.status_code)  # conftest compares the whole with the document
+def test_whatever_a_part_raises_ends_in_a_documented_status(troubled, act, error, caplog, monkeypatch):
+    """The table of errors says what an error becomes; here each is raised under each route that may meet it."""
+    monkeypatch.setattr(attrgetter(act)(troubled.parts), "side_effect", error)
+    seen = {troubled.send(request) for request in troubled.concerned[act]}
 
     assert STATUS[cast("Any", type(error))] in seen or act in ANSWERED_OTHERWISE
     assert [record.getMessage() for record in caplog.records if record.exc_info and record.exc_info[1] is error] == []

@@ -112,7 +112,8 @@ def client(settings: Settings, store: ImageStore, inference: CatInference, label
 @pytest.fixture
 def public(settings: Settings) -> FlaskClient:
     """The same service where others can reach it."""
-    open_to_all = {"host": "0.0.0.0", "allow_anonymous": True, "admin_api_key": SecretStr(ADMIN_KEY)}  # noqa: S104
+    everywhere = "0.0.0.0"  # noqa: S104  # nothing is bound here
+    open_to_all = {"host": everywhere, "allow_anonymous": True, "admin_api_key": SecretStr(ADMIN_KEY)}
     return create_app(Services.connect(settings.model_copy(update=open_to_all))).test_client()
 
 
@@ -399,6 +400,17 @@ def test_a_link_expires(public, copied, settings):
 
     assert public.get(link).status_code == 410
     assert public.delete(link).status_code == 410
+
+
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [({"X-Forwarded-For": "192.0.2.1"}, "127.0.0.1"), ({"Forwarded": "for=192.0.2.1"}, "127.0.0.1"), ({}, "192.0.2.1")],
+)
+def test_who_comes_to_this_machine_through_a_proxy_needs_a_link_as_others_do(client, copied, headers, address):
+    """On loopback whoever asks is a user of this machine; a proxy on it speaks for anybody."""
+    answer = client.get(f"/display/{copied}", headers=headers, environ_base={"REMOTE_ADDR": address})
+
+    assert answer.status_code == 403
 
 
 def test_the_operator_needs_no_link(public, copied):

@@ -10,6 +10,7 @@ from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis import Redis
 
 from contract import keys
 from contract.async_jobs import ID, AsyncJob, AsyncJobs, Fault, JobRequest, JobState
@@ -20,8 +21,6 @@ from contract.redis_clients import connect, connect_for_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from redis import Redis
 
     from tests.support.server import Server
 
@@ -35,16 +34,22 @@ ASYNC_QUEUE = f"rq:queue:{async_queue_name(MODEL)}"
 
 
 @pytest.fixture
-def commands(any_server: Server) -> Iterator[Redis]:
-    client = connect(any_server.url)
-    client.flushall()
-    yield client
-    client.close()
+def redis(any_server: Server) -> Iterator[Redis]:
+    """An empty server, for the test to look at."""
+    with Redis.from_url(any_server.operator_url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def commands(any_server: Server, redis: Redis) -> Iterator[Redis]:  # noqa: ARG001  # it is empty
+    with connect(any_server.api_url) as client:
+        yield client
 
 
 @pytest.fixture
 def queue(commands: Redis, any_server: Server) -> JobQueue:
-    return JobQueue(commands, connect_for_waiting(any_server.url))
+    return JobQueue(commands, connect_for_waiting(any_server.api_url))
 
 
 @pytest.fixture
@@ -56,42 +61,42 @@ def create(async_jobs: AsyncJobs, request: JobRequest = REQUEST, key: str | None
     return async_jobs.create(MODEL, request, sender=SENDER, size_bytes=1, cache=True, key=key)
 
 
-def test_an_async_job_and_its_queued_job_live_equally_long(async_jobs, commands):
+def test_an_async_job_and_its_queued_job_live_equally_long(async_jobs, redis):
     """In one MULTI: neither exists without the other, and neither outlives the other."""
     job = create(async_jobs)
-    (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
+    (queued_id,) = (entry.decode() for entry in redis.lrange(ASYNC_QUEUE, 0, -1))
 
     assert job.state is JobState.QUEUED
     assert (job.request, job.outcome) == (REQUEST, None)
     assert (job.expires - job.created).total_seconds() == TTL_S
     for key in (keys.async_job(job.id), keys.wanted(queued_id)):
-        assert TTL_S - 60 < commands.ttl(key) <= TTL_S
-    assert commands.hget(f"rq:job:{queued_id}", "result_ttl") == str(TTL_S).encode()
-    assert commands.keys("inflight:*") == []
+        assert TTL_S - 60 < redis.ttl(key) <= TTL_S
+    assert redis.hget(f"rq:job:{queued_id}", "result_ttl") == str(TTL_S).encode()
+    assert redis.keys("inflight:*") == []
 
 
-def test_a_dead_letter_stays_as_long_as_its_job(commands, queue):
+def test_a_dead_letter_stays_as_long_as_its_job(commands, queue, redis):
     """If jobs live for a month, the usual week would end before the job does, and the job would be renewed."""
     month_s = 30 * 86400
     create(AsyncJobs(commands, queue, month_s, per_sender=PER_SENDER, bytes_per_sender=10**9))
-    (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
+    (queued_id,) = (entry.decode() for entry in redis.lrange(ASYNC_QUEUE, 0, -1))
 
-    assert commands.hget(f"rq:job:{queued_id}", "failure_ttl") == str(month_s).encode()
+    assert redis.hget(f"rq:job:{queued_id}", "failure_ttl") == str(month_s).encode()
     assert month_s > FAILURE_TTL_S
 
 
-def test_a_stored_answer_is_copied_and_nothing_is_computed(async_jobs, commands):
+def test_a_stored_answer_is_copied_and_nothing_is_computed(async_jobs, redis):
     """The job lives for a day, the stored answer for minutes."""
     job = async_jobs.create(MODEL, REQUEST, sender=SENDER, size_bytes=1, cache=True, answer=ANSWER)
 
     assert (job.state, job.outcome) == (JobState.DONE, ANSWER)
-    assert not commands.exists(ASYNC_QUEUE)
+    assert not redis.exists(ASYNC_QUEUE)
 
 
-def test_ids_are_random_and_never_those_of_queued_jobs(async_jobs, commands):
+def test_ids_are_random_and_never_those_of_queued_jobs(async_jobs, redis):
     """Queued jobs' IDs are in logs and in RQ's tools; an async job's ID is all that is needed to read and cancel it."""
     ids = {create(async_jobs).id for _ in range(20)}
-    queued_ids = {entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1)}
+    queued_ids = {entry.decode() for entry in redis.lrange(ASYNC_QUEUE, 0, -1)}
 
     assert len(ids) == 20
     assert all(ID.fullmatch(job_id) for job_id in ids)
@@ -106,19 +111,19 @@ def test_an_id_of_no_job_is_not_found(async_jobs, job_id):
             ask(job_id, SENDER)
 
 
-def test_a_job_that_cannot_be_read_is_not_found(async_jobs, commands):
+def test_a_job_that_cannot_be_read_is_not_found(async_jobs, redis):
     """Another version may have written it."""
     job = create(async_jobs)
-    commands.hset(keys.async_job(job.id), "top_k", "many")
+    redis.hset(keys.async_job(job.id), "top_k", "many")
 
     with pytest.raises(JobNotFound):
         async_jobs.read(job.id, SENDER)
 
 
-def test_a_job_with_an_answer_of_a_kind_to_come_is_not_lost(async_jobs, commands):
+def test_a_job_with_an_answer_of_a_kind_to_come_is_not_lost(async_jobs, redis):
     """A newer version copied it in. "There is no such job" would make its sender send it again."""
     job = async_jobs.create(MODEL, REQUEST, sender=SENDER, size_bytes=1, cache=True, answer=ANSWER, key="order-7")
-    commands.hset(keys.async_job(job.id), "answer", '{"outcome": "of a kind to come"}')
+    redis.hset(keys.async_job(job.id), "answer", '{"outcome": "of a kind to come"}')
 
     for ask in (lambda: async_jobs.read(job.id, SENDER), lambda: create(async_jobs, key="order-7")):
         with pytest.raises(UnknownOutcome):
@@ -133,12 +138,12 @@ def test_a_key_sent_with_the_default_spelt_out_or_left_out_means_the_same(async_
     assert create(async_jobs, one, key="order-7").id == create(async_jobs, two, key="order-7").id
 
 
-def test_an_expired_job_is_gone_with_its_key(commands, queue):
+def test_an_expired_job_is_gone_with_its_key(commands, queue, redis):
     """The same key then creates a new job."""
     short = AsyncJobs(commands, queue, 1, per_sender=PER_SENDER, bytes_per_sender=10**9)
     first = create(short, key="order-7")
-    commands.pexpire(keys.async_job(first.id), 1)  # the key itself lives for a moment more
-    while commands.exists(keys.async_job(first.id)):
+    redis.pexpire(keys.async_job(first.id), 1)  # the key itself lives for a moment more
+    while redis.exists(keys.async_job(first.id)):
         pass
     second = create(short, key="order-7")
 
@@ -146,14 +151,14 @@ def test_an_expired_job_is_gone_with_its_key(commands, queue):
     assert create(short, key="order-7").id == second.id
 
 
-def test_the_same_key_returns_the_same_job(async_jobs, commands):
+def test_the_same_key_returns_the_same_job(async_jobs, redis):
     """A sender that does not know whether its request arrived sends it again."""
     first, second = create(async_jobs, key="order-7"), create(async_jobs, key="order-7")
 
     assert first == second
-    assert commands.llen(ASYNC_QUEUE) == 1
-    (holder,) = commands.keys("idempotency:*")
-    assert TTL_S - 60 < commands.ttl(holder) <= TTL_S
+    assert redis.llen(ASYNC_QUEUE) == 1
+    (holder,) = redis.keys("idempotency:*")
+    assert TTL_S - 60 < redis.ttl(holder) <= TTL_S
 
 
 @pytest.mark.parametrize(
@@ -163,13 +168,13 @@ def test_the_same_key_returns_the_same_job(async_jobs, commands):
         replace(REQUEST, strict=False),
     ],
 )  # fmt: skip
-def test_the_same_key_for_another_request_is_refused(async_jobs, commands, other):
+def test_the_same_key_for_another_request_is_refused(async_jobs, redis, other):
     """Returning the first request's job would answer a question that was not asked."""
     create(async_jobs, key="order-7")
 
     with pytest.raises(KeyReused):
         create(async_jobs, other, key="order-7")
-    assert commands.llen(ASYNC_QUEUE) == 1
+    assert redis.llen(ASYNC_QUEUE) == 1
 
 
 def test_a_lenient_job_is_known_again_by_its_key(async_jobs):
@@ -183,27 +188,27 @@ def test_a_lenient_job_is_known_again_by_its_key(async_jobs):
         create(async_jobs, REQUEST, key="order-7")
 
 
-def test_strictness_is_written_only_where_it_is_not_the_rule(async_jobs, commands):
+def test_strictness_is_written_only_where_it_is_not_the_rule(async_jobs, redis):
     """A strict job is in Redis what it always was, and costs no more."""
     strict, lenient = create(async_jobs), create(async_jobs, replace(REQUEST, strict=False))
-    strict_id, lenient_id = (commands.hget(keys.async_job(job.id), "computation").decode() for job in (strict, lenient))
+    strict_id, lenient_id = (redis.hget(keys.async_job(job.id), "computation").decode() for job in (strict, lenient))
 
-    assert not commands.hexists(keys.async_job(strict.id), "strict")
-    assert "strict" not in meta(commands, strict_id)
-    assert commands.hget(keys.async_job(lenient.id), "strict") == b"0"
-    assert meta(commands, lenient_id)["strict"] is False
-
-
-def meta(commands: Redis, queued_id: str) -> dict[str, Any]:
-    return dict(json.loads(commands.hget(keys.rq_job(queued_id), "meta") or ""))
+    assert not redis.hexists(keys.async_job(strict.id), "strict")
+    assert "strict" not in meta(redis, strict_id)
+    assert redis.hget(keys.async_job(lenient.id), "strict") == b"0"
+    assert meta(redis, lenient_id)["strict"] is False
 
 
-def test_without_a_key_every_request_has_a_job_of_its_own(async_jobs, commands):
+def meta(redis: Redis, queued_id: str) -> dict[str, Any]:
+    return dict(json.loads(redis.hget(keys.rq_job(queued_id), "meta") or ""))
+
+
+def test_without_a_key_every_request_has_a_job_of_its_own(async_jobs, redis):
     assert create(async_jobs).id != create(async_jobs).id
-    assert commands.llen(ASYNC_QUEUE) == 2
+    assert redis.llen(ASYNC_QUEUE) == 2
 
 
-def test_many_at_once_with_the_same_key_get_one_job(async_jobs, commands):
+def test_many_at_once_with_the_same_key_get_one_job(async_jobs, redis):
     """A client whose retries overtake each other: one async job, one queued job."""
     for turn in range(10):
         start = Barrier(8)
@@ -216,15 +221,15 @@ def test_many_at_once_with_the_same_key_get_one_job(async_jobs, commands):
             ids = set(senders.map(send, range(8)))
 
         assert len(ids) == 1
-    assert commands.llen(ASYNC_QUEUE) == len(commands.keys("ticket:*")) == 10
+    assert redis.llen(ASYNC_QUEUE) == len(redis.keys("ticket:*")) == 10
 
 
-def test_a_cancelled_job_stays_cancelled_and_is_no_longer_wanted(async_jobs, commands):
+def test_a_cancelled_job_stays_cancelled_and_is_no_longer_wanted(async_jobs, redis):
     job = create(async_jobs)
     cancelled = async_jobs.cancel(job.id, SENDER)
 
     assert cancelled.state is JobState.CANCELLED
-    assert commands.keys("wanted:*") == []
+    assert redis.keys("wanted:*") == []
     assert async_jobs.cancel(job.id, SENDER) == async_jobs.read(job.id, SENDER) == cancelled
 
 
@@ -236,49 +241,49 @@ def test_the_key_of_a_cancelled_job_still_returns_that_job(async_jobs):
     assert create(async_jobs, key="order-7").state is JobState.CANCELLED
 
 
-def test_an_async_job_whose_queued_job_was_deleted_gets_another_once(async_jobs, commands):
+def test_an_async_job_whose_queued_job_was_deleted_gets_another_once(async_jobs, redis):
     """Nothing accepted is lost, not even when a person empties the queue by hand; a second time, the job has failed."""
     job = create(async_jobs)
     for state in (JobState.QUEUED, JobState.FAILED):
-        (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
-        commands.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
+        (queued_id,) = (entry.decode() for entry in redis.lrange(ASYNC_QUEUE, 0, -1))
+        redis.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
 
         assert async_jobs.read(job.id, SENDER).state is state
     outcome = async_jobs.read(job.id, SENDER).outcome
     assert isinstance(outcome, Fault)
     assert outcome.kind == "lost"
-    assert not commands.exists(ASYNC_QUEUE)
+    assert not redis.exists(ASYNC_QUEUE)
 
 
-def test_the_job_queued_in_place_of_a_lost_one_is_as_lenient(async_jobs, commands):
+def test_the_job_queued_in_place_of_a_lost_one_is_as_lenient(async_jobs, redis):
     job = create(async_jobs, replace(REQUEST, strict=False))
-    (lost_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
-    commands.delete(f"rq:job:{lost_id}", ASYNC_QUEUE)
+    (lost_id,) = (entry.decode() for entry in redis.lrange(ASYNC_QUEUE, 0, -1))
+    redis.delete(f"rq:job:{lost_id}", ASYNC_QUEUE)
     async_jobs.read(job.id, SENDER)
-    (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
+    (queued_id,) = (entry.decode() for entry in redis.lrange(ASYNC_QUEUE, 0, -1))
 
-    assert meta(commands, queued_id) == {"strict": False, "async_job": job.id, "sender": SENDER, "places": 1}
+    assert meta(redis, queued_id) == {"strict": False, "async_job": job.id, "sender": SENDER, "places": 1}
 
 
-def test_simultaneous_readers_of_a_lost_job_submit_one(async_jobs, commands):
+def test_simultaneous_readers_of_a_lost_job_submit_one(async_jobs, redis):
     job = create(async_jobs)
-    (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
-    commands.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
+    (queued_id,) = (entry.decode() for entry in redis.lrange(ASYNC_QUEUE, 0, -1))
+    redis.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
     with ThreadPoolExecutor(8) as readers:
         states = set(readers.map(lambda _: async_jobs.read(job.id, SENDER).state, range(8)))
 
     assert states == {JobState.QUEUED}
-    assert commands.llen(ASYNC_QUEUE) == 1
-    assert TTL_S - 60 < commands.ttl(keys.async_job(job.id)) <= TTL_S
+    assert redis.llen(ASYNC_QUEUE) == 1
+    assert TTL_S - 60 < redis.ttl(keys.async_job(job.id)) <= TTL_S
 
 
-def test_an_async_job_whose_queued_job_vanished_can_be_cancelled(async_jobs, commands):
+def test_an_async_job_whose_queued_job_vanished_can_be_cancelled(async_jobs, redis):
     job = create(async_jobs)
-    (queued_id,) = (entry.decode() for entry in commands.lrange(ASYNC_QUEUE, 0, -1))
-    commands.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
+    (queued_id,) = (entry.decode() for entry in redis.lrange(ASYNC_QUEUE, 0, -1))
+    redis.delete(f"rq:job:{queued_id}", ASYNC_QUEUE)
 
     assert async_jobs.cancel(job.id, SENDER).state is JobState.CANCELLED
-    assert not commands.exists(ASYNC_QUEUE)
+    assert not redis.exists(ASYNC_QUEUE)
 
 
 def test_an_absent_redis_is_reported_as_such(tmp_path):
@@ -342,11 +347,11 @@ def test_an_idempotency_key_that_was_sent_before_its_sender_had_a_key_is_honoure
         of(async_jobs, A, "order-7", JobRequest("b" * 64, top_k=3, min_score=0.25, top_k_sent=True))
 
 
-def test_a_sender_lists_its_own_jobs_the_latest_first(async_jobs, commands):
+def test_a_sender_lists_its_own_jobs_the_latest_first(async_jobs, redis):
     jobs = [of(async_jobs, A).id for _ in range(3)]
     of(async_jobs, B)
     for age, job_id in enumerate(reversed(jobs)):
-        commands.zadd(f"jobs:{A}", {job_id: time.time() + TTL_S - 10 * age})  # created some seconds apart
+        redis.zadd(f"jobs:{A}", {job_id: time.time() + TTL_S - 10 * age})  # created some seconds apart
     async_jobs.cancel(jobs[1], A)
     listed, more = async_jobs.listed(A, 0, 2)
     rest, end = async_jobs.listed(A, 2, 2)
@@ -354,5 +359,5 @@ def test_a_sender_lists_its_own_jobs_the_latest_first(async_jobs, commands):
     assert ([job.id for job in listed], more) == ([jobs[1], jobs[2]], True)  # it was cancelled just now
     assert ([job.id for job in rest], end) == ([jobs[0]], False)
     assert [job.state for job in listed] == [JobState.CANCELLED, JobState.QUEUED]
-    commands.delete(f"ticket:{jobs[2]}")
+    redis.delete(f"ticket:{jobs[2]}")
     assert [job.id for job in async_jobs.listed(A, 0, 2)[0]] == [jobs[1]]

@@ -30,7 +30,7 @@ def clock(monkeypatch):
 
 @pytest.fixture(params=[connect, connect_for_waiting], ids=["commands", "waiting"])
 def client(request, valkey, clock):  # noqa: ARG001  # its pool reads that clock
-    with request.param(valkey.url) as client:
+    with request.param(valkey.api_url) as client:
         yield client
 
 

@@ -11,6 +11,7 @@ import pytest
 from local.folder import LONGEST_SOCKET_PATH, locked, socket_path
 from local.parts import plan
 from local.preflight import CannotStart
+from local.queue_users import QueueUsers
 from local.settings import Settings
 
 
@@ -43,7 +44,8 @@ def test_the_folder_is_in_use_until_the_queue_of_a_killed_service_has_ended(sett
 
 def test_the_queue_inherits_the_lock_and_requests_have_their_time_when_the_service_stops(settings):
     """Gunicorn gives a waiting request its deadline and 5 s more; whoever kills it sooner cuts answers off."""
-    valkey, *_, api = plan(settings.model_copy(update={"request_timeout_s": 120}), settings.data_dir / "s", 7, {})
+    longer = settings.model_copy(update={"request_timeout_s": 120})
+    valkey, *_, api = plan(longer, settings.data_dir / "s", 7, QueueUsers.make(settings), {})
 
     assert valkey.inherits == (7,)
     assert api.patience_s > 120 + 5

@@ -12,6 +12,7 @@ from local.folder import locked, socket_path
 from local.log_files import LogFiles
 from local.parts import plan
 from local.queue_log import advice, folder_of
+from local.queue_users import QueueUsers, operator_url
 from local.ready import answers, wait_for
 from local.repair import main
 from local.settings import Settings
@@ -36,9 +37,9 @@ def run_valkey(settings, use):
     supervisor = Supervisor(LogFiles(settings.logs_dir, 10**8, parts=1))
     with locked(settings) as lock, socket_path(settings) as path:
         try:
-            supervisor.start(plan(settings, path, lock, os.environ)[0])
+            supervisor.start(plan(settings, path, lock, QueueUsers.make(settings), os.environ)[0])
             wait_for(supervisor, lambda: answers(path))
-            with Redis.from_url(f"unix://{path}") as client:
+            with Redis.from_url(operator_url(settings.queue_dir, path)) as client:
                 return use(client)
         finally:
             supervisor.stop()

@@ -17,6 +17,7 @@ from PIL import Image
 
 from model.tests import networks
 from tests.pictures import odd
+from tests.support import forks
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,15 +38,8 @@ def classify(write_bundle):
     bundle = write_bundle()
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "model.classify", *map(str, arguments)],
-            cwd=ROOT,
-            env={**os.environ, "MODEL_PATH": str(bundle), **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        settings = {**os.environ, "MODEL_PATH": str(bundle), **environment}
+        return forks.run("model.classify", *map(str, arguments), environment=settings, within_s=120)
 
     return run
 
@@ -225,8 +219,9 @@ def test_of_two_sizes_in_a_file_the_one_that_decoders_take_is_held_against_the_l
 
 def test_a_reader_that_leaves_early_ends_the_run_quietly(write_bundle, tmp_path):
     """``| head -1`` is how one looks at the first line."""
+    picture = odd.encoded(Image.new("RGB", (9, 9)), "PNG")
     for number in range(2000):
-        (tmp_path / f"{number}.png").write_bytes(odd.encoded(Image.new("RGB", (9, 9)), "PNG"))
+        (tmp_path / f"{number}.png").write_bytes(picture)
 
     command = [sys.executable, "-m", "model.classify", str(tmp_path), "--model", str(write_bundle())]
     run = subprocess.run(
@@ -243,8 +238,9 @@ def test_a_reader_that_leaves_early_ends_the_run_quietly(write_bundle, tmp_path)
 
 
 def test_ctrl_c_ends_the_run_without_a_traceback(write_bundle, tmp_path):
+    picture = odd.encoded(Image.new("RGB", (99, 99)), "PNG")
     for number in range(3000):
-        (tmp_path / f"{number}.png").write_bytes(odd.encoded(Image.new("RGB", (99, 99)), "PNG"))
+        (tmp_path / f"{number}.png").write_bytes(picture)
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "model.classify", str(tmp_path), "--model", str(write_bundle())],
         cwd=ROOT,

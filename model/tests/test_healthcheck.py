@@ -32,10 +32,10 @@ def check(redis_url: str) -> subprocess.CompletedProcess[str]:
 def test_a_container_is_healthy_while_its_worker_is_registered(redis, valkey):
     """From the verified model to the goodbye: exactly while the API counts on it."""
     entry = at_work(redis)
-    assert check(valkey.url).returncode == 0
+    assert check(valkey.worker_url).returncode == 0
 
     deregister(redis, entry)
-    gone = check(valkey.url)
+    gone = check(valkey.worker_url)
     assert (gone.returncode, gone.stdout) == (1, "no live worker of this host is registered\n")
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import os
 import struct
-import subprocess
 import sys
 from itertools import product
 
@@ -12,6 +12,7 @@ from PIL import Image
 from model.manifest import InputSpec, PreprocessSpec
 from model.preprocess import preprocess
 from tests.pictures import odd
+from tests.support import forks
 
 UINT8 = InputSpec(name="pixels", dtype="uint8", layout="NHWC", width=224, height=224)
 FLOAT32 = InputSpec(name="data", dtype="float32", layout="NCHW", width=224, height=224)
@@ -107,22 +108,7 @@ def test_squash_keeps_the_borders(prepared):
 def test_no_small_file_takes_much_memory(make, tmp_path):
     """In a process of its own, whose peak can be read: a worker that runs out of memory takes its batch along."""
     (tmp_path / "picture").write_bytes(make())
-    program = """
-import pathlib, re, sys
-from contract.limits import DEFAULT_MAX_PIXELS
-from model.decode import Decoder
-from model.errors import PictureError
-from model.preprocess import preprocess
-from model.tests.test_preprocess import CROP, UINT8
-try:
-    preprocess(pathlib.Path(sys.argv[1]).read_bytes(), Decoder(DEFAULT_MAX_PIXELS), CROP, UINT8)
-except PictureError:
-    pass
-print(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1])
-"""
-    run = subprocess.run(
-        [sys.executable, "-c", program, tmp_path / "picture"], capture_output=True, text=True, timeout=60, check=True
-    )
+    run = forks.run("model.tests.peak_memory", str(tmp_path / "picture"), environment=os.environ, within_s=60)
 
     assert int(run.stdout) < 500_000  # kB
 

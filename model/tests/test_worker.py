@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from model.worker import EXIT_NO_MODEL, EXIT_NO_REDIS
+from tests.support import forks
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 @pytest.fixture
@@ -18,10 +21,7 @@ def start(write_bundle, tmp_path):
 
     def start(**environment: str) -> subprocess.CompletedProcess[str]:
         settings = {"MODEL_PATH": str(bundle), "REDIS_URL": f"unix://{tmp_path}/none.sock"} | environment
-        command = [sys.executable, "-m", "model.worker"]
-        return subprocess.run(
-            command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=60, check=False
-        )
+        return forks.run("model.worker", environment={**os.environ, **settings}, within_s=60)
 
     return start
 

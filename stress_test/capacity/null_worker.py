@@ -45,7 +45,7 @@ def main() -> int:
     set_up_logging(settings.log_level, settings.log_messages_per_s)
     classifier: Any = NullClassifier(settings.top_k_max)
     Worker(
-        connect(settings.redis_url),
+        connect(settings.redis_address),
         ImageStore(settings.upload_dir),
         classifier,
         batch_max=settings.batch_max,

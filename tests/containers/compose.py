@@ -1,4 +1,7 @@
-"""The service as ``docker compose`` runs it, and its containers as the engine shows them."""
+"""The service as ``docker compose`` runs it, and its containers as the engine shows them.
+
+``python -m tests.containers.compose`` builds the images, which the tests' own ``up --build`` then finds.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from model.export.fetch import RESNET50_PACKAGE, cache_folder
+from tests.support.stack import free_port
 
 ROOT = Path(__file__).parents[2]
 # One name for every run, so that a second run finds the images of the first, which `down` leaves.
@@ -67,6 +71,9 @@ class Compose:
             AssertionError: it failed; with the end of its output.
         """
         return _run([*self._command, *arguments], within_s, self._environment)
+
+    def build(self) -> None:
+        self.run("build", within_s=BUILD_AND_START_WITHIN_S)
 
     def up(self, *arguments: str) -> None:
         self.run("up", "-d", *arguments, within_s=BUILD_AND_START_WITHIN_S)
@@ -143,3 +150,7 @@ def _run(command: list[str], within_s: float, environment: dict[str, str] | None
 
 def _works(*command: str) -> bool:
     return subprocess.run(command, timeout=COMMAND_WITHIN_S, check=False, capture_output=True).returncode == 0
+
+
+if __name__ == "__main__":
+    Compose(free_port()).build()

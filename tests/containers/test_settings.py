@@ -10,8 +10,20 @@ from api.settings import Settings as ApiSettings
 from model.settings import Settings as ModelSettings
 from tests.containers.compose import ROOT
 
-# Fixed inside: the service's name, the ends of the published port, the places of the volumes; the proxy has the TLS.
-FIXED = {"REDIS_URL", "HOST", "PORT", "UPLOAD_DIR", "COPIES_DIR", "FEEDBACK_DIR", "TLS_CERT_FILE", "TLS_KEY_FILE"}
+# Fixed inside: the service's name, the password's place, the ends of the published port, the places of the volumes;
+# the proxy has the TLS.
+FIXED = {
+    "REDIS_URL",
+    "REDIS_PASSWORD",
+    "REDIS_PASSWORD_FILE",
+    "HOST",
+    "PORT",
+    "UPLOAD_DIR",
+    "COPIES_DIR",
+    "FEEDBACK_DIR",
+    "TLS_CERT_FILE",
+    "TLS_KEY_FILE",
+}
 OLDER_NAMES = {"TICKET_TTL_S"}  # of JOB_TTL_S
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -49,19 +50,118 @@ def all_healthy(compose: Compose) -> bool:
     )
 
 
-def test_every_container_becomes_healthy(compose):
-    """What ``docker ps`` shows an operator, and what other containers can wait for."""
-    eventually(lambda: all_healthy(compose), "every container is healthy")
-
-    assert len(compose.containers("model")) == 2
-
-
 def test_both_workers_serve_and_a_photo_gets_its_label(compose):
     """The whole path in containers: upload volume, queue and models volume included."""
     eventually(lambda: answers(compose) and workers(compose) == 2, "two workers")
     response = predict(compose)
 
     assert response.json()["prediction"] == "Egyptian_cat"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_container_runs_as_a_plain_user_who_can_change_nothing_in_it(compose, service):
+    """An intruder in a process finds no root, no capability, nothing to write to and a bound on every resource."""
+    for container in compose.containers(service):
+        host = container["HostConfig"]
+
+        engine.assert_nobody_can_do_more_than_its_work(container, "999" if service == "redis" else "10001")
+        assert min(host["Memory"], host["NanoCpus"], host["PidsLimit"]) > 0
+
+
+def test_the_export_which_has_ended_ran_no_less_bounded(compose):
+    """It alone of them reads from the internet."""
+    (export,) = map(engine.inspect, compose.ids("export", ended=True))
+    host = export["HostConfig"]
+
+    assert export["Config"]["User"] == "classifier"
+    assert (host["ReadonlyRootfs"], host["CapDrop"]) == (True, ["ALL"])
+    assert any(option.startswith("no-new-privileges") for option in host["SecurityOpt"])
+    assert not any(option.startswith("seccomp") for option in host["SecurityOpt"]), "the engine's own filter"
+    assert min(host["Memory"], host["NanoCpus"], host["PidsLimit"]) > 0
+
+
+def test_a_worker_can_not_change_the_models_or_the_uploads(compose):
+    """It decodes strangers' pictures: the process most likely to be taken over."""
+    for worker in compose.containers("model"):
+        writable = {mount["Destination"]: mount["RW"] for mount in worker["Mounts"] if mount["Type"] == "volume"}
+
+        assert writable == {
+            "/app/models": False,
+            "/app/data/uploads": False,
+            "/app/data/copies": True,
+            "/run/redis": False,
+        }
+
+
+def test_only_the_api_can_be_reached_and_the_workers_reach_nothing_outside(compose):
+    """Redis' users are the second line: strangers do not get as far as to ask for a password."""
+    published = {
+        service: [ports for container in compose.containers(service) for ports in _published(container)]
+        for service in SERVICES
+    }
+    networks = {
+        network for service in ("redis", "model") for container in compose.containers(service)
+        for network in container["NetworkSettings"]["Networks"]
+    }  # fmt: skip
+
+    assert published == {"redis": [], "model": [], "api": [f"127.0.0.1:{compose.url.rpartition(':')[2]}"]}
+    assert [json.loads(engine.docker("network", "inspect", network))[0]["Internal"] for network in networks] == [True]
+
+
+def test_redis_keeps_accepted_jobs_and_never_evicts_one(compose):
+    """A queue is not a cache."""
+    (redis,) = compose.containers("redis")
+    settings = as_operator(redis, "config get 'append*' maxmemory-policy").split()
+
+    assert settings[settings.index("appendonly") + 1] == "yes"
+    assert settings[settings.index("appendfsync") + 1] == "everysec"
+    assert settings[settings.index("maxmemory-policy") + 1] == "noeviction"
+
+
+def test_each_side_reads_its_own_password_and_nobody_elses(compose):
+    """A worker decodes strangers' pictures: who takes it over must not become the API, nor Redis' operator."""
+    sides = {side: compose.containers(side)[0] for side in ("api", "model")}
+    passwords = {engine.execute(container, "cat", "/run/redis/password") for container in sides.values()}
+
+    assert [len(password) for password in passwords] == [64, 64]
+    for container in sides.values():
+        assert engine.execute(container, "ls", "/run/redis").split() == ["password"]
+
+
+def test_redis_refuses_who_has_no_password_and_what_the_workers_do_not_need(compose):
+    worker = compose.containers("model")[0]
+    address = "from redis import Redis; from model.healthcheck import redis_address as address; "
+
+    assert "authenticated" in complaint(worker, address + "Redis('redis').ping()")
+    for command in ("get('ticket:x')", "flushall()", "keys()", "config_get()"):
+        assert "NoPermissionError" in complaint(worker, address + f"Redis.from_url(address()).{command}")
+
+
+def test_redis_refused_the_service_nothing(compose):
+    """All the tests above have used it: its list of refusals shows what the table of users has forgotten."""
+    (redis,) = compose.containers("redis")
+    refused = re.findall(r"^object\n(.*)$", as_operator(redis, "acl log"), re.MULTILINE)
+
+    assert set(refused) <= {"get", "ticket:x", "flushall", "keys", "config|get", "client|setinfo"}  # asked for above
+
+
+@pytest.mark.parametrize("service", ["model", "api"])
+def test_an_image_contains_what_runs_and_nothing_else(compose, service):
+    """No tests, no export, no other side, no compiler."""
+    container = compose.containers(service)[0]
+    rooms = set(engine.execute(container, "ls", "/app").split())
+    inside = set(engine.execute(container, "ls", f"/app/{service}").split())
+
+    assert rooms == {service, "contract", "data"} | ({"models"} if service == "model" else set())
+    assert inside.isdisjoint({"tests", "export", "Dockerfile", "requirements.txt"})
+    assert engine.execute(container, "sh", "-c", "command -v gcc cc npm || true") == ""
+
+
+def test_every_container_becomes_healthy(compose):
+    """What ``docker ps`` shows an operator, and what other containers can wait for; so far down as it takes a while."""
+    eventually(lambda: all_healthy(compose), "every container is healthy")
+
+    assert len(compose.containers("model")) == 2
 
 
 def test_a_worker_killed_in_the_middle_of_requests_costs_no_answer_and_comes_back(compose):
@@ -104,78 +204,21 @@ def test_a_report_survives_a_new_api_container(compose):
     assert "Egyptian_cat" in engine.execute(new, "cat", "data/feedback/feedback.csv")
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_container_runs_as_a_plain_user_who_can_change_nothing_in_it(compose, service):
-    """An intruder in a process finds no root, no capability, nothing to write to and a bound on every resource."""
-    for container in compose.containers(service):
-        host = container["HostConfig"]
-
-        engine.assert_nobody_can_do_more_than_its_work(container, "999" if service == "redis" else "10001")
-        assert min(host["Memory"], host["NanoCpus"], host["PidsLimit"]) > 0
-
-
-def test_the_export_which_has_ended_ran_no_less_bounded(compose):
-    """It alone of them reads from the internet."""
-    (export,) = map(engine.inspect, compose.ids("export", ended=True))
-    host = export["HostConfig"]
-
-    assert export["Config"]["User"] == "classifier"
-    assert (host["ReadonlyRootfs"], host["CapDrop"]) == (True, ["ALL"])
-    assert any(option.startswith("no-new-privileges") for option in host["SecurityOpt"])
-    assert not any(option.startswith("seccomp") for option in host["SecurityOpt"]), "the engine's own filter"
-    assert min(host["Memory"], host["NanoCpus"], host["PidsLimit"]) > 0
-
-
-def test_a_worker_can_not_change_the_models_or_the_uploads(compose):
-    """It decodes strangers' pictures: the process most likely to be taken over."""
-    for worker in compose.containers("model"):
-        writable = {mount["Destination"]: mount["RW"] for mount in worker["Mounts"] if mount["Type"] == "volume"}
-
-        assert writable == {"/app/models": False, "/app/data/uploads": False, "/app/data/copies": True}
-
-
-def test_only_the_api_can_be_reached_and_the_workers_reach_nothing_outside(compose):
-    """Redis has no password: the network is its protection."""
-    published = {
-        service: [ports for container in compose.containers(service) for ports in _published(container)]
-        for service in SERVICES
-    }
-    networks = {
-        network for service in ("redis", "model") for container in compose.containers(service)
-        for network in container["NetworkSettings"]["Networks"]
-    }  # fmt: skip
-
-    assert published == {"redis": [], "model": [], "api": [f"127.0.0.1:{compose.url.rpartition(':')[2]}"]}
-    assert [json.loads(engine.docker("network", "inspect", network))[0]["Internal"] for network in networks] == [True]
-
-
-def test_redis_keeps_accepted_jobs_and_never_evicts_one(compose):
-    """A queue is not a cache."""
-    (redis,) = compose.containers("redis")
-    settings = engine.execute(redis, "redis-cli", "config", "get", "append*", "maxmemory-policy").split()
-
-    assert settings[settings.index("appendonly") + 1] == "yes"
-    assert settings[settings.index("appendfsync") + 1] == "everysec"
-    assert settings[settings.index("maxmemory-policy") + 1] == "noeviction"
-
-
-@pytest.mark.parametrize("service", ["model", "api"])
-def test_an_image_contains_what_runs_and_nothing_else(compose, service):
-    """No tests, no export, no other side, no compiler."""
-    container = compose.containers(service)[0]
-    rooms = set(engine.execute(container, "ls", "/app").split())
-    inside = set(engine.execute(container, "ls", f"/app/{service}").split())
-
-    assert rooms == {service, "contract", "data"} | ({"models"} if service == "model" else set())
-    assert inside.isdisjoint({"tests", "export", "Dockerfile", "requirements.txt"})
-    assert engine.execute(container, "sh", "-c", "command -v gcc cc npm || true") == ""
-
-
 def test_down_leaves_nothing_behind(compose):
     """Last, because it ends the stack."""
     compose.run("down", "-v")
 
     assert engine.left_over() == []
+
+
+def as_operator(redis: dict[str, Any], command: str) -> str:
+    login = '--user operator --pass "$(cat /data/operator-password)" --no-auth-warning'
+    return engine.execute(redis, "sh", "-c", f"redis-cli {login} {command}")
+
+
+def complaint(container: dict[str, Any], program: str) -> str:
+    """What Python says to a program that fails."""
+    return engine.execute(container, "sh", "-c", f'python -c "{program}" 2>&1 && exit 1 || exit 0')
 
 
 def _published(container: dict[str, Any]) -> list[str]:

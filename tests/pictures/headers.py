@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -221,6 +222,7 @@ def _directory(entries: Iterable[Entry], *, big: bool, order: str) -> bytes:
     return content + bytes(8 if big else 4)
 
 
+@cache
 def _animated_avif() -> bytes:
     file = BytesIO()
     odd.photo().save(file, "AVIF", save_all=True, append_images=[Image.new("RGB", SIZE)], quality=80)

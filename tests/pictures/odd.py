@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -50,29 +51,36 @@ def heic_of(picture: Image.Image, **options: Any) -> bytes:
     return file.getvalue()
 
 
+@cache
+def _of_photo(path: Path, file_format: str, **options: Any) -> bytes:
+    """A photo in another format, encoded once for all tests of a process."""
+    made = photo(path)
+    return heic_of(made, **options) if file_format == "HEIC" else encoded(made, file_format, **options)
+
+
 def png(path: Path = CHELSEA) -> bytes:
-    return encoded(photo(path), "PNG")
+    return _of_photo(path, "PNG")
 
 
 def bmp(path: Path = CHELSEA) -> bytes:
-    return encoded(photo(path), "BMP")
+    return _of_photo(path, "BMP")
 
 
 def tiff(path: Path = CHELSEA) -> bytes:
-    return encoded(photo(path), "TIFF", compression="tiff_lzw")
+    return _of_photo(path, "TIFF", compression="tiff_lzw")
 
 
 def webp(path: Path = CHELSEA) -> bytes:
-    return encoded(photo(path), "WEBP", quality=90)
+    return _of_photo(path, "WEBP", quality=90)
 
 
 def avif(path: Path = CHELSEA) -> bytes:
-    return encoded(photo(path), "AVIF", quality=80)
+    return _of_photo(path, "AVIF", quality=80)
 
 
 def heic(path: Path = CHELSEA, **options: Any) -> bytes:
     """As phones write it, but in one piece; iPhones make tiles of 512 x 512."""
-    return heic_of(photo(path), **options)
+    return _of_photo(path, "HEIC", **options)
 
 
 def tiled_heic(path: Path = CHELSEA) -> bytes:
@@ -87,7 +95,7 @@ def turned_heic(path: Path = CHELSEA) -> bytes:
 
 
 def gif(path: Path = CHELSEA) -> bytes:
-    return encoded(photo(path), "GIF")
+    return _of_photo(path, "GIF")
 
 
 def animated_gif(path: Path = CHELSEA) -> bytes:

@@ -30,7 +30,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "server").mkdir()
         with Server(str(get_binary_path()), Path(scratch) / "server") as server:
-            recording = _record(ScriptedWorkers(server.url, Path(scratch)))
+            recording = _record(ScriptedWorkers(server, Path(scratch)))
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"redis-{VERSION}.json").write_text(json.dumps(recording, indent=1, sort_keys=True) + "\n")
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from redis import Redis
@@ -20,16 +16,18 @@ from contract.image_store import ImageStore
 from contract.job_queue import JobQueue
 from contract.messages import ClassifyJob
 from contract.redis_clients import connect, connect_for_waiting
+from tests.support.forks import ForkedProgram
 from tests.support.scripted_worker import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from contract.async_jobs import AsyncJob
     from contract.job_queue import Submission
     from contract.messages import Outcome
+    from tests.support.server import Server
 
-ROOT = Path(__file__).parents[2]
 WAIT_S = 60.0  # a bound for busy machines; nothing here takes more than seconds
 JOB_TTL_S = 3600
 JOBS_PER_SENDER = 1000
@@ -47,38 +45,40 @@ def eventually(condition: Callable[[], Any], what: str) -> Any:
 
 
 class ScriptedWorkers:
-    """The parts that a test of the queue uses; ``close`` ends every worker."""
+    """The parts that a test of the queue uses; ``close`` ends every worker.
 
-    def __init__(self, redis_url: str, folder: Path) -> None:
+    Attributes:
+        redis: for the test, which may look at everything; the parts have users of their own.
+    """
+
+    def __init__(self, server: Server, folder: Path) -> None:
         self.folder = folder
-        self.redis = Redis.from_url(redis_url)
+        self.redis = Redis.from_url(server.operator_url)
         self.store = ImageStore(folder / "uploads")
-        commands = connect(redis_url)
-        self.queue = JobQueue(commands, connect_for_waiting(redis_url), reconnect_for_s=WAIT_S)
+        commands = connect(server.api_url)
+        self.queue = JobQueue(commands, connect_for_waiting(server.api_url), reconnect_for_s=WAIT_S)
         self.async_jobs = AsyncJobs(commands, self.queue, JOB_TTL_S, per_sender=JOBS_PER_SENDER, bytes_per_sender=10**9)
         self._journal = folder / "journal.txt"
         self._log = folder / "workers.log"
         self._environment = {
             **os.environ,
-            "REDIS_URL": redis_url,
+            "REDIS_URL": server.worker_url,
             "UPLOAD_DIR": str(folder / "uploads"),
             "JOURNAL": str(self._journal),
-            "PYTHONPATH": str(ROOT),
         }
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self._workers: list[ForkedProgram] = []
         self._waiters = ThreadPoolExecutor(32)
 
-    def start(self, **settings: str) -> subprocess.Popen[bytes]:
+    def start(self, **settings: str) -> ForkedProgram:
         """Start one more worker and wait until it is ready, or until the first picture that it took has killed it.
 
         ``settings`` are added to its environment.
         """
         before = self._registered()
         with self._log.open("ab") as log:
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.scripted_worker"],
-                env=self._environment | settings, cwd=ROOT, stdout=log, stderr=log,
-            )  # fmt: skip
+            worker = ForkedProgram(
+                "tests.support.scripted_worker", environment=self._environment | settings, stdout=log, stderr=log
+            )
         self._workers.append(worker)
         eventually(lambda: self._registered() - before or worker.poll() is not None, f"work begins: {self._log}")
         return worker
@@ -126,10 +126,12 @@ class ScriptedWorkers:
         """The batches computed, one a line: their pictures' scripts in alphabetical order."""
         return self._journal.read_text().splitlines() if self._journal.exists() else []
 
+    def forget_batches(self) -> None:
+        self._journal.unlink(missing_ok=True)
+
     def close(self) -> None:
         for worker in self._workers:
-            if worker.poll() is None:
-                worker.send_signal(signal.SIGKILL)
+            worker.kill()
             worker.wait()
         self._waiters.shutdown(cancel_futures=True)
         self.queue.close()

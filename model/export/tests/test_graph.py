@@ -110,6 +110,7 @@ def test_equal_weights_give_equal_bytes(small_weights):
     assert build() == build()
 
 
+@pytest.mark.long
 def test_the_built_models_are_what_this_source_builds(models, package_weights):
     """Not only twice in one process: the bytes on the disk come out again."""
     int8 = quantise.quantise(graph.build(package_weights, for_int8=True), calibration.load().ranges)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from local.folder import locked, socket_path
 from local.log_files import LogFiles
 from local.parts import plan
+from local.queue_users import QueueUsers
 from local.settings import Settings
 from local.supervisor import PartDied, Supervisor
 from stress_test.capacity.bench import Section
@@ -127,7 +128,7 @@ def service_with_one_worker(
     url = f"http://{settings.host}:{settings.port}"
     with locked(settings) as lock, socket_path(settings) as path_of_socket:
         try:
-            for part in plan(settings, path_of_socket, lock, environment):
+            for part in plan(settings, path_of_socket, lock, QueueUsers.make(settings), environment):
                 supervisor.start(_of(tree, part if model else _with_null_worker(part)))
             _wait_until_ready(supervisor, url)
             yield url, service_parts(workers=WORKERS)
