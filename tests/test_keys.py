@@ -99,7 +99,9 @@ def test_the_client_is_told_apart_what_is_wrong_with_its_key(api, keys):
         clients[""].classify(GIF + b"tabby")
     with pytest.raises(Forbidden, match="scope classify"):
         clients[reporter].classify(GIF + b"tabby")
-    assert clients[office].classify(GIF + b"tabby").best == clients[office].submit(GIF + b"tabby").result().best
+    job = clients[office].submit(GIF + b"tabby")
+    assert clients[office].classify(GIF + b"tabby").best == job.result().best
+    assert list(clients[office].jobs()) == [job]
     for client in clients.values():
         client.close()
 

@@ -390,6 +390,17 @@ def test_a_job_has_a_state_and_can_be_cancelled_until_it_ends():
         assert [request.method for request in service.requests] == ["GET", "DELETE", "DELETE", "DELETE"]
 
 
+def test_a_keys_jobs_are_listed_page_by_page():
+    def page(more: bool, *ids: str) -> Answer:
+        return Answer(200, json.dumps({"jobs": [{"id": job_id} for job_id in ids], "page": 1, "more": more}).encode())
+
+    with ScriptedService(page(True, "a", "b"), page(False, "c")) as service, Client(service.url, key="k") as client:
+        assert [job.id for job in client.jobs()] == ["a", "b", "c"]
+        assert [request.path for request in service.requests] == ["/v1/jobs?page=1", "/v1/jobs?page=2"]
+    with ScriptedService(problem(403)) as service, Client(service.url) as client, pytest.raises(Forbidden):
+        next(client.jobs())
+
+
 def test_an_id_from_anywhere_leads_to_no_other_route():
     """Programs read IDs from their users."""
     with ScriptedService(problem(404)) as service, Client(service.url) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -18,7 +19,7 @@ from ._job import Job
 from ._models import AnyPicture, ClassifierError, Outcome, Picture, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
 BEGUN_PER_THREAD = 2  # pictures begun before the first result is taken, so that a slow one doesn't hold up the others
 
@@ -162,6 +163,26 @@ class Client:
     def job(self, job_id: str) -> Job:
         """The job with this ID, which may have been submitted by another program. Does not contact the service."""
         return Job(job_id, self._service, self._timeout_s)
+
+    def jobs(self) -> Iterator[Job]:
+        """The jobs of this client's key that the service still knows, the latest first; asked for page by page.
+
+        Listing them fetches none. One that is created meanwhile may be missing, or move others to where they are listed
+        twice.
+
+        Raises:
+            Forbidden: the service has no keys, so it can't tell whose jobs are whose.
+            ClassifierError: as for ``classify``.
+        """
+        for number in itertools.count(1):
+            request = Request("GET", f"/v1/jobs?page={number}")
+            match json_object(self._service.send(request, time.monotonic() + self._timeout_s)):
+                case {"jobs": list(listed), "more": bool(more)}:
+                    yield from (self.job(str(job["id"])) for job in listed)
+                    if not more:
+                        return
+                case other:
+                    raise unexpected_answer(other)
 
     def _classify(self, picture: Picture, parameters: Mapping[str, str], pause: Callable[[float], None]) -> Result:
         form = _form("/infer", picture, parameters)
