@@ -268,7 +268,7 @@ class AsyncJobs:
         """Up to ``count`` of the sender's jobs from number ``first`` on, the latest first, and whether there are more.
 
         Looking at the list fetches none of them. One that has vanished from the queue is shown as queued: who reads it
-        queues it again.
+        queues it again. One with an answer of a kind that this version does not know is left out.
 
         Raises:
             BackendDown: Redis does not answer.
@@ -282,7 +282,7 @@ class AsyncJobs:
             raise_refusals(replies)
         records = []
         for name, fields in zip(shown, replies, strict=True):
-            with suppress(JobNotFound):  # it expires before the set that names it
+            with suppress(JobNotFound, UnknownOutcome):  # the first: it expires before the set that names it
                 records.append(_Record.read(name, fields if isinstance(fields, dict) else {}))
         return [self._listed(record) for record in records], len(names) > first + count
 
