@@ -22,6 +22,7 @@ from api.keys.key_file import (
 from api.keys.keyring import ADMIN
 from api.keys.limits import LIMIT_NAMES, Limits
 from contract.file_lock import locked
+from contract.private_files import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = Path(os.path.realpath(asked.file))  # a link's own place would get a file that nobody else reads
     try:
         if asked.act is _new:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys may be made before the first start
+            make_folder(path.parent)  # keys may be made before the first start
         with locked(path.with_name(f".{path.name}.lock"), wait_s=LOCKED_FOR_S):
             asked.act(path, asked)
     except BadKeyFile as error:

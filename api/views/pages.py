@@ -91,6 +91,7 @@ def delete(name: str) -> ResponseReturnValue:
         LinkNeeded, LinkExpired: the address is no link, or no longer.
         PictureNotFound: it can't be a picture's name.
         BackendDown: Redis or the disk fails.
+        NoWorker: stored answers may be left.
     """
     may_delete(name)
     if not NAME.fullmatch(name):
