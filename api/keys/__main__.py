@@ -65,7 +65,7 @@ def _new(path: Path, asked: argparse.Namespace) -> None:
     if any(key.name == asked.name for key in _known(path)):
         raise Refused(f"there is a key named {asked.name} already: rotate or revoke it")
     try:
-        scopes = scopes_from(asked.scope)
+        scopes = scopes_from([word for words in asked.scope for word in words.split(",")])  # as the file has them
     except ValueError as error:
         raise Refused(str(error)) from None
     limits = Limits(**{name: getattr(asked, name) for name in LIMIT_NAMES})
@@ -125,8 +125,9 @@ def _parser() -> argparse.ArgumentParser:
     new = commands.add_parser("new", help="make a key and print it, once; the file keeps only its hash")
     new.add_argument("name", metavar="NAME", help="of whoever gets it: their jobs and limits go by it")
     new.add_argument(
-        "--scope", action="append", required=True, metavar="SCOPE", help=f"what it opens: {', '.join(known_in_order())}"
-    )
+        "--scope", action="append", required=True, metavar="SCOPE",
+        help=f"what it opens: {', '.join(known_in_order())}; several with commas, or by another --scope",
+    )  # fmt: skip
     for name in LIMIT_NAMES:
         new.add_argument(f"--{name.replace('_', '-')}", type=_limit, metavar="N", help="in place of the setting's")
     new.add_argument("--private", action="store_true", help="answers tell nothing of what others have sent")

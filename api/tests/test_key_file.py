@@ -55,6 +55,12 @@ def test_nobody_else_on_the_machine_can_read_it(keys):
     assert stat.S_IMODE(keys.stat().st_mode) == 0o600
 
 
+def test_scopes_may_be_written_as_the_file_and_the_list_show_them(keys):
+    assert main(["new", "a", "--scope", "classify,jobs", "--scope", "feedback"]) == 0
+
+    assert set(read_keys(keys)[0].scopes) == {Scope.CLASSIFY, Scope.JOBS, Scope.FEEDBACK}
+
+
 def test_a_rotated_key_keeps_its_name_scopes_limits_and_the_files_comments(keys, capsys):
     main(["new", "a", "--scope", "jobs", "--requests-per-minute", "60"])
     keys.write_text(f"# the office's\n{keys.read_text()}")
