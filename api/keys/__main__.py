@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if asked.act is _new:
             make_folder(path.parent)  # keys may be made before the first start
-        with locked(path.with_name(f".{path.name}.lock"), wait_s=LOCKED_FOR_S):
+        # Who only reads needs no lock, and may be where nothing can be written.
+        lock = locked(path.with_name(f".{path.name}.lock"), wait_s=LOCKED_FOR_S) if asked.act is not _list else None
+        with lock or nullcontext():
             asked.act(path, asked)
     except BadKeyFile as error:
         return _refuse(f"{asked.file}: {error}")

@@ -49,6 +49,17 @@ def test_the_first_key_may_be_made_before_there_is_a_folder_for_it(tmp_path):
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in (keys.parent, keys.parent.parent)} == {0o700}
 
 
+def test_the_list_needs_no_right_to_write(keys, capsys):
+    """As on the volume that a container may only read."""
+    main(["new", "a", "--scope", "jobs"])
+    keys.with_name(f".{keys.name}.lock").unlink()
+    capsys.readouterr()
+
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out == "a jobs\n"
+    assert not keys.with_name(f".{keys.name}.lock").exists()
+
+
 def test_nobody_else_on_the_machine_can_read_it(keys):
     main(["new", "a", "--scope", "admin"])
 
