@@ -110,8 +110,7 @@ def test_a_person_walks_the_same_way_in_a_browser(browser: Browser, tmp_path):
     """Refused without a key, served with it, refused over its limit, with the old one, and at last with any."""
     file = tmp_path / "keys"
     first = keys(file, "new", "visitor", "--scope", "classify", "--requests-per-day", "5")
-    one_process = {"WORKERS": "1", "WEB_CONCURRENCY": "1"}  # of several another may know a void key for a second longer
-    with Stack(tmp_path / "data", API_KEYS_FILE=str(file), **one_process) as stack:
+    with Stack(tmp_path / "data", API_KEYS_FILE=str(file), WORKERS="1") as stack:
         assert "Ready in" in stack.printed, stack.printed
         context = browser.new_context()
         context.set_default_timeout(WAIT_MS)
