@@ -13,6 +13,7 @@ from pydantic_settings import NoDecode
 from api.core.host_names import checked_name
 from api.core.web_origins import checked_origin
 from contract.settings import SharedSettings
+from contract.wording import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,13 +50,15 @@ def _each(check: Callable[[str], str]) -> AfterValidator:
 
 
 NO_LIMIT = BeforeValidator(_no_limit)  # empty is none
+PORT = Wanted("a whole number from 1 to 65535")  # and 0, with which tests have the system choose
+NETWORKS = Wanted("an address, or a network without bits beyond its prefix, as 10.0.0.0/8")
 Networks = tuple[IPv4Network | IPv6Network, ...]
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(SharedSettings):
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
-    port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on.")
+    port: Annotated[int, PORT] = Field(8000, ge=0, le=65535, description="Port that the API listens on.")
     tls_cert_file: Path | None = Field(
         None, description="Certificate to serve HTTPS with, in PEM, and those between it and its root. Empty: HTTP."
     )
@@ -103,7 +106,7 @@ class Settings(SharedSettings):
         validate_default=False,
         description="Key to /admin, 16 or more printable ASCII characters. Empty: /admin is closed.",
     )
-    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_listed)] = Field(
+    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_listed), NETWORKS] = Field(
         (),
         description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed, commas between.",
     )

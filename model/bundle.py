@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
+from contract.wording import in_words
 from model.cpu import has_fast_int8
 from model.errors import BundleError
 from model.manifest import InputSpec, Manifest, PreprocessSpec
@@ -157,8 +158,8 @@ def _parse(manifest_bytes: bytes) -> Manifest:
 def _sentences(errors: list[ErrorDetails]) -> Iterator[str]:
     for error in errors:
         place = ".".join(map(str, error["loc"]))
-        given = "" if isinstance(error["input"], dict) else f", not {error['input']!r:.80}"
-        yield f"{MANIFEST}: {place + ': ' if place else ''}{error['msg']}{given}"
+        given = "" if isinstance(error["input"], dict | bytes) else f", not {error['input']!r:.80}"
+        yield f"{MANIFEST}: {place + ': ' if place else ''}{in_words(error)}{given}"
 
 
 def _checked(manifest: Manifest, files: Mapping[str, Path], manifest_bytes: bytes | None = None) -> Bundle:

@@ -13,7 +13,7 @@ def test_more_labels_than_are_computed_end_the_start_with_one_line(monkeypatch, 
     with pytest.raises(SystemExit) as ended:
         load_settings(Settings)
     assert ended.value.code == 2
-    assert capsys.readouterr().err == "TOP_K='20': Value error, must be at most TOP_K_MAX, which is 10\n"
+    assert capsys.readouterr().err == "TOP_K='20': must be at most TOP_K_MAX, which is 10\n"
 
 
 def test_fewer_labels_computed_than_are_usually_shown_need_no_second_setting(monkeypatch):
@@ -50,7 +50,7 @@ def test_an_admin_key_that_is_easily_guessed_or_cannot_be_sent_ends_the_start_un
         load_settings(Settings)
     assert ended.value.code == 2
     assert capsys.readouterr().err == (
-        "ADMIN_API_KEY=(not shown): Value error, must be at least 16 printable ASCII characters, without spaces\n"
+        "ADMIN_API_KEY=(not shown): must be at least 16 printable ASCII characters, without spaces\n"
     )
 
 
