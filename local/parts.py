@@ -30,6 +30,7 @@ SYSTEM = {
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
     "GLIBC_TUNABLES", "NO_COLOR",
 }  # fmt: skip
+ALSO_OF_API = ("GUNICORN_CMD_ARGS",)
 SYSTEM_PREFIXES = ("LC_", "PYTHON", "MALLOC_", "OMP_", "OPENBLAS_", "ORT_", "COVERAGE_")
 
 
@@ -77,7 +78,7 @@ def plan(
         "MODEL_PATH": str(settings.model_path),
     }
     api = {
-        **own(environment, ApiSettings, also=("GUNICORN_CMD_ARGS",)),
+        **own(environment, ApiSettings, also=ALSO_OF_API),
         **shared,
         "REDIS_URL": users.url(API, socket_path),
         "FEEDBACK_DIR": str(data / "feedback"),

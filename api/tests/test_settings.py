@@ -97,3 +97,23 @@ def test_half_of_a_certificates_pair_ends_the_start(monkeypatch, capsys, name):
         load_settings(Settings)
 
     assert capsys.readouterr().err.endswith("TLS_CERT_FILE and TLS_KEY_FILE are set together, or neither is\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("RESULT_CACHE", "maybe", "must be on or off"),
+        ("STORE_UPLOADS", "some", "must be all, feedback or none"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8",
+         "must be an address, or a network without bits beyond its prefix, as 10.0.0.0/8"),
+        ("ADMIN_API_KEY", "short", "must be at least 16 printable ASCII characters, without spaces"),
+    ],
+)  # fmt: skip
+def test_each_kind_of_setting_has_words_of_its_own_and_one_line(monkeypatch, capsys, name, value, said):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        load_settings(Settings)
+    printed = capsys.readouterr().err
+
+    assert printed.endswith(f": {said}\n")
+    assert printed.count("\n") == 1
