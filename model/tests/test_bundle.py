@@ -47,7 +47,7 @@ def test_a_bundle_is_what_its_manifest_says(write_bundle):
         ({"input": {"dtype": "float32"}}, "preprocess needs scale, mean and std, because the input is float32"),
         ({"input": {"width": "wide"}}, "model.json: input.width: must be a whole number, not 'wide'"),
         ({"input": {"width": 1_000_000}}, "model.json: input.width: must be at most 4096"),
-        ({"classes": 4}, "labels.txt: 3 labels, but the manifest states 4 classes"),
+        ({"classes": 4}, "labels.txt: 3 labels, but model.json states 4 classes"),
         ({"schema": 2}, "model.json: schema: must be 1, not 2"),
         ({"name": "a:b"}, "model.json: name: a name has letters, digits"),
         ({"files": {MODEL: "0" * 64}}, "model.onnx: its SHA-256 is"),
@@ -146,6 +146,48 @@ def test_a_bare_onnx_file_gets_the_standard_imagenet_manifest(tmp_path):
     assert (bundle.preprocess.colour, bundle.preprocess.resize) == ("rgb", "crop")
     assert bundle.preprocess.mean == (0.485, 0.456, 0.406)
     assert len(bundle.digest) == 64
+
+
+def test_a_bare_file_that_gives_probabilities_is_told_from_one_that_gives_logits(tmp_path, caplog):
+    """It is another model: no answer that was kept of the other may be served for it."""
+    labels = tmp_path / "colours.txt"
+    labels.write_text("red\ngreen\nblue\n")
+    networks.write_float_network(tmp_path / "net.onnx", softmax=True)
+    with caplog.at_level("INFO"):
+        bundle = load_bundle(tmp_path / "net.onnx", labels)
+
+    assert bundle.output_kind == "probabilities"
+    assert caplog.messages == ["net.onnx gives probabilities already: no softmax is applied to them"]
+
+
+def test_labels_that_do_not_fit_a_bare_file_are_told_without_a_manifest(tmp_path):
+    """There is none that could be wrong."""
+    networks.write_float_network(tmp_path / "net.onnx")
+    (tmp_path / "two.txt").write_text("red\ngreen\n")
+
+    with pytest.raises(BundleError, match=r"^two\.txt \(LABELS_PATH\): 2 labels, but net\.onnx has 3 classes$"):
+        load_bundle(tmp_path / "net.onnx", tmp_path / "two.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("net.pt", "net.pt is a PyTorch file, and an .onnx is needed: .*torch.onnx.export"),
+        ("net.safetensors", "net.safetensors is weights without their network.*torch.onnx.export"),
+        ("net.H5", "net.H5 is a Keras file.*model.export"),
+        ("net.tflite", "net.tflite is a TensorFlow Lite file.*tf2onnx.convert --tflite"),
+        ("net.zip", "net.zip is neither an .onnx file nor a bundle's folder"),
+    ],
+)
+def test_a_file_of_another_library_is_refused_with_the_way_to_an_onnx(tmp_path, name, said):
+    """Named itself, or lying in the folder that is named."""
+    (tmp_path / name).write_bytes(b"\0")
+
+    with pytest.raises(BundleError, match=said) as refusal:
+        choose_bundle(tmp_path / name)
+    assert "\n" not in str(refusal.value)
+    with pytest.raises(BundleError, match=said if name != "net.zip" else "neither the folder nor those in it"):
+        choose_bundle(tmp_path)
 
 
 def test_a_bare_onnx_file_without_labels_is_refused(tmp_path):
