@@ -48,6 +48,8 @@ class Bundle:
         name: shared by the variants of one model.
         digest: 64 hex digits that identify weights, labels and preprocessing together.
         labels: one per class, by class index.
+        bare: whether it is an .onnx file without a manifest of its own.
+        pinned: the names of the files whose checksums the manifest states.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Bundle:
     output_name: str
     output_kind: Literal["probabilities", "logits"]
     golden: GoldenCheck | None
+    bare: bool = False
+    pinned: tuple[str, ...] = ()
 
 
 def choose_bundle(path: Path) -> Path:
@@ -90,6 +94,8 @@ def _only_fitting(path: Path) -> Path:
     bundles = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
     if not bundles and (foreign := foreign_file_in(path)):
         raise BundleError(f"no {MANIFEST} at {path}: {what_it_is(foreign)}")
+    if not bundles and (bare := sorted(path.glob("*.onnx"))):
+        raise BundleError(f"{path} has no {MANIFEST}: write one, or name {bare[0].name} itself, and LABELS_PATH")
     if not bundles:
         raise BundleError(f"no model at {path}: neither the folder nor those in it hold a {MANIFEST}")
     if len(bundles) == 1:
@@ -224,6 +230,8 @@ def _checked(manifest: Manifest, files: Mapping[str, Path], manifest_bytes: byte
         output_name=manifest.output.name,
         output_kind=manifest.output.kind,
         golden=golden,
+        bare=manifest_bytes is None,
+        pinned=tuple(manifest.files),
     )
 
 
