@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def reason(valkey: Server, tmp_path: Path) -> Callable[[], str]:
     """Asks ``/health`` why there is no worker."""
-    settings = Settings(redis_url=valkey.api_url, upload_dir=tmp_path / "uploads", feedback_dir=tmp_path / "feedback")
+    folders = {name: tmp_path / name for name in ("upload_dir", "copies_dir", "feedback_dir")}
+    settings = Settings(redis_url=valkey.api_url, **folders)  # type: ignore[arg-type]  # they are paths
     client = create_app(Services.connect(settings)).test_client()
     return lambda: str(client.get("/health").get_json()["reason"])
 
