@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
         The exit code: pip's, after what it has to say of it.
     """
     lock_file = Path(arguments[0])
-    with subprocess.Popen((*PIP, "-r", str(lock_file)), stdout=subprocess.PIPE, text=True) as pip:  # noqa: S603  ours
+    with subprocess.Popen((*PIP, "-r", str(lock_file)), stdout=subprocess.PIPE, text=True) as pip:  # noqa: S603  our own arguments
         assert pip.stdout is not None  # noqa: S101  a pipe was asked for
         show(steps(pip.stdout, len(packages(lock_file.read_text()))), sys.stdout)
     return pip.returncode
@@ -53,6 +53,10 @@ def steps(said: Iterable[str], total: int) -> Iterator[tuple[int, str]]:
             case ["Collecting" | "Requirement", *rest]:
                 begun += 1
                 name = next((word.split("==")[0] for word in rest if "==" in word), "")
+                yield begun, f"{begun} of {total}: {name}"
+            case ["Processing", path, *_]:  # a wheel on this machine
+                begun += 1
+                name = Path(path).name.split("-")[0]
                 yield begun, f"{begun} of {total}: {name}"
             case ["Downloading", _, *size]:
                 yield begun, f"{begun} of {total}: {name} {' '.join(size)}".rstrip()

@@ -245,6 +245,19 @@ def test_a_setting_that_is_wrong_is_one_clear_line(tmp_path):
     assert result.stderr.count("\n") == 1
 
 
+def test_a_wrong_setting_of_a_part_reads_as_it_does_from_the_part_itself(tmp_path):
+    result = fail_to_start(tmp_path, WORKERS="1", LOG_LEVEL="loud")
+
+    assert result.returncode == 2
+    assert result.stderr == "LOG_LEVEL='loud': must be DEBUG, INFO, WARNING or ERROR\n"
+
+
+def test_a_setting_that_nobody_reads_is_named_first(tmp_path):
+    result = fail_to_start(tmp_path, WORKERS="many", MODEL_PATHS="mine")
+
+    assert result.stderr.startswith("Nobody reads MODEL_PATHS, which is in the environment: is MODEL_PATH meant?\n")
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The Makefile with an environment whose Python only records its arguments."""
