@@ -129,7 +129,8 @@ def _sentence(kind: type[BaseSettings], problem: ErrorDetails) -> str:
     field = kind.model_fields.get(name) or _by_alias(kind)[name]
     value = "(not shown)" if field.annotation is SecretStr else CREDENTIALS.sub(r"\1***@", repr(problem["input"]))
     fault = said_by_validator(problem) or f"must be {wanted(field)}"
-    return f"{_variable(kind, name)}={value}: {fault}"
+    variable = _variable(kind, name)
+    return f"{variable}={value}: {fault}" if variable in _set_variables() else f"{variable} is not set: {fault}"
 
 
 def known_variables(kind: type[BaseSettings]) -> set[str]:
@@ -154,4 +155,9 @@ def _variable(kind: type[BaseSettings], name: str) -> str:
         alias = field.validation_alias
         if isinstance(alias, AliasChoices) and name in alias.choices:
             names = [str(choice).upper() for choice in alias.choices]
-    return next((variable for variable in names if os.environ.get(variable)), names[0])
+    return next((variable for variable in names if variable in _set_variables()), names[0])
+
+
+def _set_variables() -> set[str]:
+    """In capitals: settings are read in either case."""
+    return {name.upper() for name, value in os.environ.items() if value}

@@ -89,6 +89,14 @@ def test_how_long_jobs_live_is_read_by_its_older_name_too_and_a_wrong_one_is_nam
     assert capsys.readouterr().err.startswith(f"{name}='soon': ")
 
 
+def test_what_is_wrong_with_a_setting_that_nobody_set_does_not_show_it_as_if_it_were(monkeypatch, capsys):
+    monkeypatch.setenv("TLS_CERT_FILE", "cert.pem")
+    with pytest.raises(SystemExit):
+        load_settings(Settings)
+
+    assert capsys.readouterr().err.startswith("TLS_KEY_FILE is not set: TLS_CERT_FILE and TLS_KEY_FILE ")
+
+
 @pytest.mark.parametrize("name", ["TLS_CERT_FILE", "TLS_KEY_FILE"])
 def test_half_of_a_certificates_pair_ends_the_start(monkeypatch, capsys, name):
     """Otherwise a slip in one name would have the service speak in clear."""

@@ -38,7 +38,7 @@ def test_a_wrong_setting_ends_the_start_with_one_line_that_names_it(monkeypatch,
         ("TOP_K_MAX", "0", "must be a whole number from 1 to 100"),
         ("MAX_PIXELS", "many", "must be a whole number, at least 1"),
         ("BULK_SHARE", "1", "must be a number above 0 and below 1"),
-        ("LOG_LEVEL", "loud", "must be DEBUG, INFO, WARNING or ERROR"),
+        ("log_level", "loud", "must be DEBUG, INFO, WARNING or ERROR"),
         ("REDIS_URL", "http://redis", "must be redis://, rediss:// or unix:// and what follows it"),
     ],
 )
@@ -48,4 +48,4 @@ def test_a_wrong_setting_is_told_in_words_about_the_setting(monkeypatch, capsys,
     with pytest.raises(SystemExit):
         load_settings(SharedSettings)
 
-    assert capsys.readouterr().err == f"{name}={value!r}: {said}\n"
+    assert capsys.readouterr().err == f"{name.upper()}={value!r}: {said}\n"
