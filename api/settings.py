@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from pydantic_settings import NoDecode
 from api.core.host_names import checked_name
 from api.core.web_origins import checked_origin
 from contract.settings import SharedSettings
+from contract.wording import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,14 +35,6 @@ def _listed(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def _networks(value: Any) -> Any:
-    """Raises ValueError: one is no address or network."""
-    try:
-        return tuple(ip_network(part) for part in _listed(value)) if isinstance(value, str) else value
-    except ValueError as error:
-        raise ValueError(f"{error}: write addresses or networks, as 10.0.0.2 or 10.0.0.0/8") from None
-
-
 BEFORE_SUBMITTING_S = 60.0  # beyond a request's deadline: Redis' own timeouts, clocks that differ, RENEWED_AFTER_S
 REPORTABLE_FOR_S = 600.0  # that a picture stays after its answer, if only reported ones are kept
 SHORTEST_LINK_SECRET = 32  # characters
@@ -57,13 +50,15 @@ def _each(check: Callable[[str], str]) -> AfterValidator:
 
 
 NO_LIMIT = BeforeValidator(_no_limit)  # empty is none
+PORT = Wanted("a whole number from 1 to 65535")  # and 0, with which tests have the system choose
+NETWORKS = Wanted("an address, or a network without bits beyond its prefix, as 10.0.0.0/8")
 Networks = tuple[IPv4Network | IPv6Network, ...]
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(SharedSettings):
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
-    port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on.")
+    port: Annotated[int, PORT] = Field(8000, ge=0, le=65535, description="Port that the API listens on.")
     tls_cert_file: Path | None = Field(
         None, description="Certificate to serve HTTPS with, in PEM, and those between it and its root. Empty: HTTP."
     )
@@ -111,7 +106,7 @@ class Settings(SharedSettings):
         validate_default=False,
         description="Key to /admin, 16 or more printable ASCII characters, beside keys with the scope admin.",
     )
-    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_networks)] = Field(
+    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_listed), NETWORKS] = Field(
         (),
         description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed, commas between.",
     )

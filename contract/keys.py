@@ -76,3 +76,4 @@ def usage(senders: str, window: str, unit: str) -> str:
 
 MODELS = "models"
 REFUSED_PICTURES = "refused-pictures"
+LAST_WORDS = "last-words"

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -14,9 +14,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.limits import DEFAULT_MAX_PIXELS
 from contract.redis_address import has_password, read_password, with_password
+from contract.wording import said_by_validator, wanted
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
 
 EXIT_BAD_SETTINGS = 2
 # Up to the last @ of what should be a URL: who mistypes one may leave out any of the signs that mark its parts.
+REDIS_URL = re.compile("(redis|rediss|unix)://.")
 CREDENTIALS = re.compile(r"^('?\w*:?/*).*@", re.DOTALL)
 
 
@@ -33,7 +39,6 @@ class SharedSettings(PictureSettings):
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
-        pattern=r"^(redis|rediss|unix)://.+",
         description="Redis or Valkey, 7.0 or newer, for queue and answers: redis://, rediss:// or unix:///socket.",
     )
     redis_password: SecretStr = Field(
@@ -55,13 +60,17 @@ class SharedSettings(PictureSettings):
         lt=1,
         description="Share of the workers, and of their time while others wait, for costly and crowding pictures.",
     )
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR."
+    )
     log_messages_per_s: int = Field(100, ge=1, description="Most messages that a process logs in a second.")
 
     @field_validator("redis_url")
     @classmethod
     def _readable(cls, url: str) -> str:
         """Found out later, it would be told by a stack trace with a part of the password in it."""
+        if not REDIS_URL.match(url):
+            raise ValueError("must be redis://, rediss:// or unix:// and what follows it")
         try:
             _ = urlsplit(url).port
         except ValueError:
@@ -109,16 +118,34 @@ def load_settings(kind: type[AnySettings]) -> AnySettings:
     try:
         return kind()
     except ValidationError as error:
-        for problem in error.errors():
-            name = str(problem["loc"][0])
-            field = kind.model_fields.get(name)
-            secret = field is not None and field.annotation is SecretStr
-            value = "(not shown)" if secret else CREDENTIALS.sub(r"\1***@", repr(problem.get("input")))
-            variable = _variable(kind, name)
-            what = f"{variable}={value}" if os.environ.get(variable) else f"{variable} is not set"
-            said = problem["msg"].removeprefix("Value error, ")  # pydantic's, before what a check of ours says
-            print(f"{what}: {said}", file=sys.stderr)  # noqa: T201
+        for line in dict.fromkeys(_sentence(kind, problem) for problem in error.errors()):
+            print(line, file=sys.stderr)  # noqa: T201
         raise SystemExit(EXIT_BAD_SETTINGS) from error
+
+
+def _sentence(kind: type[BaseSettings], problem: ErrorDetails) -> str:
+    """Of an entry of a list that is wrong in several ways there are several problems, and one sentence."""
+    name = str(problem["loc"][0])
+    field = kind.model_fields.get(name) or _by_alias(kind)[name]
+    value = "(not shown)" if field.annotation is SecretStr else CREDENTIALS.sub(r"\1***@", repr(problem["input"]))
+    fault = said_by_validator(problem) or f"must be {wanted(field)}"
+    variable = _variable(kind, name)
+    return f"{variable}={value}: {fault}" if variable in _set_variables() else f"{variable} is not set: {fault}"
+
+
+def known_variables(kind: type[BaseSettings]) -> set[str]:
+    """The environment variables that settings are read from, older names too."""
+    return {name.upper() for name in (*kind.model_fields, *_by_alias(kind))}
+
+
+def _by_alias(kind: type[BaseSettings]) -> dict[str, FieldInfo]:
+    """Fields by all their names, of those that have several."""
+    return {
+        str(choice): field
+        for field in kind.model_fields.values()
+        if isinstance(field.validation_alias, AliasChoices)
+        for choice in field.validation_alias.choices
+    }
 
 
 def _variable(kind: type[BaseSettings], name: str) -> str:
@@ -128,4 +155,9 @@ def _variable(kind: type[BaseSettings], name: str) -> str:
         alias = field.validation_alias
         if isinstance(alias, AliasChoices) and name in alias.choices:
             names = [str(choice).upper() for choice in alias.choices]
-    return next((variable for variable in names if os.environ.get(variable)), names[0])
+    return next((variable for variable in names if variable in _set_variables()), names[0])
+
+
+def _set_variables() -> set[str]:
+    """In capitals: settings are read in either case."""
+    return {name.upper() for name, value in os.environ.items() if value}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contract.private_files import UMASK
-from contract.settings import load_settings
+from contract.settings import EXIT_BAD_SETTINGS, load_settings
 from local.dotenv_file import inherit
 from local.folder import locked, socket_path
 from local.log_files import LogFiles
@@ -25,6 +25,7 @@ from local.queue_users import QueueUsers
 from local.ready import LOOK_EVERY_S, answers, wait_for
 from local.settings import Settings
 from local.supervisor import PartDied, Supervisor
+from local.unknown_settings import remarks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,9 @@ class StopAsked(Exception):
 
 
 def main() -> int:
-    inherit(Path(".env"))
+    in_file = inherit(Path(".env"))
+    for remark in remarks(sorted(in_file), sorted(os.environ.keys() - in_file)):
+        print(remark, file=sys.stderr)
     os.umask(UMASK)
     settings = load_settings(Settings)
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -78,6 +81,9 @@ def _run(settings: Settings, parts: Sequence[Part], socket: Path) -> int:
             supervisor.restart_dead()
             time.sleep(LOOK_EVERY_S)
     except PartDied as error:
+        if error.code == EXIT_BAD_SETTINGS:  # in the words in which every process says it
+            print(error.last_line, file=sys.stderr)
+            return EXIT_BAD_SETTINGS
         what = advice(settings, logs.read("valkey")) or f"{error} (logs: {settings.logs_dir})"
         print(f"Can't start: {what}", file=sys.stderr)
         return 1

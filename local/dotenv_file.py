@@ -11,8 +11,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def inherit(path: Path) -> None:
-    """Take those settings from ``path`` that are not in the environment."""
-    for name, value in dotenv_values(path).items():
+def inherit(path: Path) -> set[str]:
+    """Take those settings from ``path`` that are not in the environment.
+
+    Returns:
+        The names of all that it has.
+    """
+    found = dotenv_values(path)
+    for name, value in found.items():
         if value is not None:
             os.environ.setdefault(name, value)
+    return set(found)

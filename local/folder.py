@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 LONGEST_SOCKET_PATH = 100  # bytes; Linux takes 107, other systems 103 (unix(7))
 
 
+class InUse(CannotStart):
+    """Another service uses the folder."""
+
+
 @contextmanager
 def locked(settings: Settings) -> Iterator[int]:
     """Keep others from using ``data_dir`` while the context lasts, or a process lives that has inherited the lock.
@@ -30,14 +34,14 @@ def locked(settings: Settings) -> Iterator[int]:
         The lock's descriptor, to be inherited.
 
     Raises:
-        CannotStart: another service uses the folder.
+        InUse: another service uses the folder.
     """
     lock = os.open(settings.data_dir / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise CannotStart(
+            raise InUse(
                 f"DATA_DIR={settings.data_dir} is used by another service that is running, or just ending: "
                 "stop that, or choose another folder, as in DATA_DIR=other make run"
             ) from error

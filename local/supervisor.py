@@ -27,7 +27,17 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class PartDied(Exception):
-    """A part ended while the service was starting; the message includes the last line of its log."""
+    """A part ended while the service was starting; the message includes the last line of its log.
+
+    Attributes:
+        code: with which it ended; None if it could not be run.
+        last_line: of its log.
+    """
+
+    def __init__(self, message: str, code: int | None = None, last_line: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.last_line = last_line
 
 
 @dataclass(slots=True)
@@ -77,7 +87,8 @@ class Supervisor:
         for running in self._running:
             code = running.process.poll()
             if code is not None:
-                raise PartDied(f"{running.part.name} ended with code {code}: {self._last_line(running.part)}")
+                last_line = self._last_line(running.part)
+                raise PartDied(f"{running.part.name} ended with code {code}: {last_line}", code, last_line)
 
     def restart_dead(self) -> None:
         """Restart each part that has died, after a short pause that grows if it keeps dying."""

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from pydantic import ValidationError
 
+from contract.wording import in_words
 from model.cpu import has_fast_int8
 from model.errors import BundleError
-from model.manifest import InputSpec, Manifest, PreprocessSpec
+from model.foreign_formats import foreign_file_in, what_it_is
+from model.manifest import InputSpec, Manifest, OutputSpec, PreprocessSpec
 from model.onnx_runtime import Tensor, inputs_of, open_graph, outputs_of
+from model.warm_up import are_probabilities, warm_up_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from onnxruntime import InferenceSession
     from pydantic_core import ErrorDetails
+
+log = logging.getLogger(__name__)
 
 MANIFEST, MODEL, LABELS = "model.json", "model.onnx", "labels.txt"
 
@@ -40,6 +48,8 @@ class Bundle:
         name: shared by the variants of one model.
         digest: 64 hex digits that identify weights, labels and preprocessing together.
         labels: one per class, by class index.
+        bare: whether it is an .onnx file without a manifest of its own.
+        pinned: the names of the files whose checksums the manifest states.
     """
 
     name: str
@@ -52,6 +62,8 @@ class Bundle:
     output_name: str
     output_kind: Literal["probabilities", "logits"]
     golden: GoldenCheck | None
+    bare: bool = False
+    pinned: tuple[str, ...] = ()
 
 
 def choose_bundle(path: Path) -> Path:
@@ -67,11 +79,23 @@ def choose_bundle(path: Path) -> Path:
     Raises:
         BundleError: there is no bundle, or no telling which.
     """
-    if path.is_file() or (path / MANIFEST).is_file():
+    if path.is_file():
+        if path.suffix != ".onnx":
+            raise BundleError(what_it_is(path) or f"{path.name} is neither an .onnx file nor a bundle's folder")
+        return path
+    if (path / MANIFEST).is_file():
         return path
     if not path.is_dir():
         raise BundleError(f"no model at {path}")
+    return _only_fitting(path)
+
+
+def _only_fitting(path: Path) -> Path:
     bundles = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
+    if not bundles and (foreign := foreign_file_in(path)):
+        raise BundleError(f"no {MANIFEST} at {path}: {what_it_is(foreign)}")
+    if not bundles and (bare := sorted(path.glob("*.onnx"))):
+        raise BundleError(f"{path} has no {MANIFEST}: write one, or name {bare[0].name} itself, and LABELS_PATH")
     if not bundles:
         raise BundleError(f"no model at {path}: neither the folder nor those in it hold a {MANIFEST}")
     if len(bundles) == 1:
@@ -109,6 +133,8 @@ def load_bundle(path: Path, labels_path: Path | None = None) -> Bundle:
 def standard_manifest(model: Path) -> Manifest:
     """The manifest of a bare ONNX file: preprocessing as the torchvision and ONNX Model Zoo classifiers expect it.
 
+    Whether its output is logits or probabilities is seen by running it on ``warm_up_inputs``.
+
     Raises:
         BundleError: the graph is not one float32 (N, 3, height, width) input and one (N, classes) output.
     """
@@ -125,7 +151,7 @@ def standard_manifest(model: Path) -> Manifest:
                 f"{model.name}: the standard manifest is for one input float32 [N, 3, height, width] and one output "
                 f"float32 [N, classes]; this has {'; '.join(map(str, [*inputs, *outputs]))}. Write it a {MANIFEST}"
             )
-    return Manifest.model_validate(
+    manifest = Manifest.model_validate(
         {
             "schema": 1,
             "name": re.sub(r"[^A-Za-z0-9._-]", "-", model.stem).lstrip("._-")[:64] or "model",
@@ -145,6 +171,22 @@ def standard_manifest(model: Path) -> Manifest:
             "classes": classes,
         }
     )
+    if not _gives_probabilities(session, manifest):
+        return manifest
+    log.info("%s gives probabilities already: no softmax is applied to them", model.name)
+    return manifest.model_copy(update={"output": OutputSpec(name=scores, kind="probabilities")})
+
+
+def _gives_probabilities(session: InferenceSession, manifest: Manifest) -> bool:
+    """False also where the network does not run: whoever serves it is told why."""
+    rows = []
+    for batch in warm_up_inputs(manifest.input):
+        try:
+            (row,) = session.run([manifest.output.name], {manifest.input.name: batch})
+        except Exception:  # noqa: BLE001  as for open_graph: its exceptions share no other base class
+            return False
+        rows.append(row)
+    return are_probabilities(np.concatenate(rows))
 
 
 def _parse(manifest_bytes: bytes) -> Manifest:
@@ -157,8 +199,8 @@ def _parse(manifest_bytes: bytes) -> Manifest:
 def _sentences(errors: list[ErrorDetails]) -> Iterator[str]:
     for error in errors:
         place = ".".join(map(str, error["loc"]))
-        given = "" if isinstance(error["input"], dict) else f", not {error['input']!r:.80}"
-        yield f"{MANIFEST}: {place + ': ' if place else ''}{error['msg']}{given}"
+        given = "" if isinstance(error["input"], dict | bytes) else f", not {error['input']!r:.80}"
+        yield f"{MANIFEST}: {place + ': ' if place else ''}{in_words(error)}{given}"
 
 
 def _checked(manifest: Manifest, files: Mapping[str, Path], manifest_bytes: bytes | None = None) -> Bundle:
@@ -168,9 +210,10 @@ def _checked(manifest: Manifest, files: Mapping[str, Path], manifest_bytes: byte
             raise BundleError(f"{name}: its SHA-256 is {checksums[name]}, but the manifest states {stated}")
     labels = _labels(files[LABELS])
     if len(labels) != manifest.classes:
-        raise BundleError(
-            f"{files[LABELS].name}: {len(labels)} labels, but the manifest states {manifest.classes} classes"
-        )
+        # A bare file has no manifest that could be wrong.
+        told = f"{MANIFEST} states" if manifest_bytes is not None else f"{files[MODEL].name} has"
+        named = "" if manifest_bytes is not None else " (LABELS_PATH)"
+        raise BundleError(f"{files[LABELS].name}{named}: {len(labels)} labels, but {told} {manifest.classes} classes")
     golden = None
     if manifest.golden is not None:
         if manifest.golden.label not in labels:
@@ -187,6 +230,8 @@ def _checked(manifest: Manifest, files: Mapping[str, Path], manifest_bytes: byte
         output_name=manifest.output.name,
         output_kind=manifest.output.kind,
         golden=golden,
+        bare=manifest_bytes is None,
+        pinned=tuple(manifest.files),
     )
 
 

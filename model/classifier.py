@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from contract.messages import Label
-    from model.bundle import Bundle
+    from model.bundle import Bundle, GoldenCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +79,30 @@ class Classifier:
         ]
 
     def verify(self) -> None:
-        """Classify the bundle's golden picture, which also warms the session up; without one, only warm up.
+        """Warm the session up, hold what the network gives against the manifest, and classify the golden picture.
 
         Raises:
-            BundleError: the model gives the picture another label than the manifest does.
+            BundleError: the output is of another kind than the manifest says, or the golden picture gets another label.
             ModelError: the network's answer is unusable.
         """
-        golden, spec = self.bundle.golden, self.bundle.input
-        if golden is None:
-            sides = (spec.height, spec.width)
-            shape = (1, *sides, 3) if spec.layout == "NHWC" else (1, 3, *sides)
-            self._session.run(np.zeros(shape, spec.dtype))
-            return
+        self.warm_up()
+        if self.bundle.golden is not None:
+            self.check_golden(self.bundle.golden)
+
+    def warm_up(self) -> NDArray[np.float32]:
+        """As ``Session.warm_up``."""
+        return self._session.warm_up()
+
+    def check_golden(self, golden: GoldenCheck) -> float:
+        """Classify the golden picture.
+
+        Returns:
+            The score of its label.
+
+        Raises:
+            BundleError: it can't be read, or the model gives it another label than the manifest does.
+            ModelError: the network's answer is unusable.
+        """
         (outcome,) = self.classify([Picture(golden.picture.read_bytes())])
         if isinstance(outcome, Failure):
             raise BundleError(f"{golden.picture.name}: the golden picture can't be read: {outcome.detail}")
@@ -99,6 +111,7 @@ class Classifier:
                 f"{golden.picture.name}: the model says {outcome.labels[0].label}, "
                 f"but the manifest expects {golden.label}"
             )
+        return outcome.labels[0].score
 
     def _decode(self, picture: Picture, on_progress: Callable[[], None]) -> _Decoded | Failure:
         started = perf_counter()

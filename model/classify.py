@@ -199,7 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             classifier = stack.enter_context(opened)
         except ModelError as error:
-            print(f"{error}. `make model` builds the models.", file=sys.stderr)
+            advice = "" if wanted.model.exists() else ". `make model` builds the models."
+            print(f"{error}{advice}", file=sys.stderr)
             return EXIT_NOTHING_DONE
         return _print_answers(Run(classifier, pictures, strict=wanted.strict), wanted, pictures)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
@@ -9,7 +10,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 Side = Annotated[int, Field(ge=1, le=4096)]  # pixels; above it one input would not fit a worker's memory
 Triple = tuple[float, float, float]
 Nonzero = Annotated[float, Field(gt=0)]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+def _checksum(text: str) -> str:
+    if not re.fullmatch("[0-9a-f]{64}", text):
+        raise ValueError("a SHA-256 is 64 hex digits in small letters")
+    return text
+
+
+def _name(text: str) -> str:
+    """It becomes part of Redis keys and URLs."""
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError(
+            "a name has letters, digits, '.', '_' and '-', 64 at most, and begins with one of the first two"
+        )
+    return text
 
 
 def _in_the_folder(name: str) -> str:
@@ -19,6 +34,7 @@ def _in_the_folder(name: str) -> str:
 
 
 FileName = Annotated[str, AfterValidator(_in_the_folder)]
+Sha256 = Annotated[str, AfterValidator(_checksum)]
 
 
 class Record(BaseModel):
@@ -86,7 +102,7 @@ class Manifest(Record):
     """All of ``model.json``. What only an exported bundle needs is optional, but checked where it is given."""
 
     schema_version: Literal[1] = Field(1, alias="schema")
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]  # it becomes part of Redis keys and URLs
+    name: Annotated[str, AfterValidator(_name)]
     precision: Literal["int8", "fp32"] = "fp32"
     input: InputSpec
     preprocess: PreprocessSpec

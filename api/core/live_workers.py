@@ -9,7 +9,7 @@ from threading import Condition
 from typing import TYPE_CHECKING
 
 from api.core.errors import NoWorker, without_frames
-from contract import worker_registry
+from contract import last_words, worker_registry
 from contract.decoding_cost import bounded
 from contract.errors import BackendDown
 from contract.redis_clients import redis_errors
@@ -126,6 +126,15 @@ class LiveWorkers:
         if self._pool is None:
             raise NoWorker("no worker is ready", ALIVE_FOR_S)
         return self._pool
+
+    def why_none(self) -> str | None:
+        """What the last worker that could not begin has left to say, if there was one lately.
+
+        Raises:
+            BackendDown: Redis does not answer.
+        """
+        with redis_errors():
+            return last_words.read(self._redis)
 
     def destination(self) -> Destination:
         """Where to queue an async job: for the live workers, or else for the model registered last.

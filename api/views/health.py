@@ -63,7 +63,17 @@ def health() -> ResponseReturnValue:
             "queued": services.queue.depth(pool.model),
         }
     except (BackendDown, NoWorker) as error:
-        if isinstance(error, BackendDown) and error.cause:  # it may name places, which are nobody else's business
-            log.warning("%s (%s)", error, error.cause)
-        report |= {"status": "degraded", "reason": str(error)}
+        report |= {"status": "degraded", "reason": _reason(services, error)}
     return jsonify(report), HTTPStatus.OK
+
+
+def _reason(services: Services, error: BackendDown | NoWorker) -> str:
+    if isinstance(error, BackendDown):
+        if error.cause:  # it may name places, which are nobody else's business
+            log.warning("%s (%s)", error, error.cause)
+        return str(error)
+    try:
+        why = services.live_workers.why_none()
+    except BackendDown as down:
+        return _reason(services, down)
+    return f"{error}: {why}" if why else str(error)

@@ -30,3 +30,22 @@ def test_a_wrong_setting_ends_the_start_with_one_line_that_names_it(monkeypatch,
         load_settings(SharedSettings)
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith(f"{name}={value!r}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("TOP_K_MAX", "0", "must be a whole number from 1 to 100"),
+        ("MAX_PIXELS", "many", "must be a whole number, at least 1"),
+        ("BULK_SHARE", "1", "must be a number above 0 and below 1"),
+        ("log_level", "loud", "must be DEBUG, INFO, WARNING or ERROR"),
+        ("REDIS_URL", "http://redis", "must be redis://, rediss:// or unix:// and what follows it"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_words_about_the_setting(monkeypatch, capsys, name, value, said):
+    """Not in those of a library about its types, which change with its versions."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        load_settings(SharedSettings)
+
+    assert capsys.readouterr().err == f"{name.upper()}={value!r}: {said}\n"

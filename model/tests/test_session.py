@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from model.session import Session, softmax
 from model.tests import networks
 
 
-def float_bundle(folder, *, batch="N", factor=1.0):
+def float_bundle(folder, *, batch="N", factor=1.0, softmax=False):
     """A bundle of the float32 network, as the standard manifest describes it."""
-    networks.write_float_network(folder / "net.onnx", batch=batch, factor=factor)
+    networks.write_float_network(folder / "net.onnx", batch=batch, factor=factor, softmax=softmax)
     (folder / LABELS).write_text("red\ngreen\nblue\n")
     return load_bundle(folder / "net.onnx", folder / LABELS)
 
@@ -42,6 +43,44 @@ def test_logits_become_probabilities(tmp_path):
     batch[0, 1] = np.log(2)
 
     np.testing.assert_allclose(session.run(batch), [[0.25, 0.5, 0.25]], atol=1e-6)
+
+
+def test_probabilities_of_a_bare_file_are_left_as_they_are(tmp_path):
+    """A softmax over them would make all of 1,000 classes about equal, and every answer look like a guess."""
+    session = Session(float_bundle(tmp_path, softmax=True))
+    batch = np.zeros((1, 3, 32, 32), np.float32)
+    batch[0, 1] = np.log(2)
+
+    np.testing.assert_allclose(session.run(batch), [[0.25, 0.5, 0.25]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("softmax", "stated", "complaint"),
+    [
+        (True, "logits", 'its output is probabilities already .* the manifest says logits: write "kind": "prob'),
+        (
+            False,
+            "probabilities",
+            r'its output has values from -.*, which are no probabilities.* write "kind": "logits"',
+        ),
+    ],
+)
+def test_a_manifest_that_contradicts_what_the_network_gives_is_refused(tmp_path, softmax, stated, complaint):
+    """Either way the labels would be right and every score wrong."""
+    bundle = replace(float_bundle(tmp_path, factor=9.0, softmax=softmax), output_kind=stated)
+
+    with pytest.raises(BundleError, match=complaint):
+        Session(bundle).warm_up()
+
+
+@pytest.mark.parametrize("softmax", [True, False])
+def test_what_a_bare_file_gives_is_never_contradicted(tmp_path, softmax):
+    Session(float_bundle(tmp_path, factor=9.0, softmax=softmax)).warm_up()
+
+
+def test_a_fixed_batch_of_several_pictures_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(BundleError, match="batches of exactly 8 pictures: export it with a dynamic batch"):
+        Session(float_bundle(tmp_path, batch=8))
 
 
 def test_softmax_survives_large_logits():

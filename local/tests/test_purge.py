@@ -1,0 +1,81 @@
+"""Deleting what the service has stored, as a person at a terminal does it."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from local import purge
+from local.folder import locked
+from local.settings import Settings
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def data_dir(tmp_path, monkeypatch):
+    """With a picture and a file of keys in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("YES", raising=False)
+    folder = tmp_path / "stored"
+    monkeypatch.setenv("DATA_DIR", str(folder))
+    (folder / "uploads" / "ab").mkdir(parents=True)
+    (folder / "uploads" / "ab" / "picture").write_bytes(b"\0" * 9999)
+    (folder / "keys").write_text("a key")
+    return folder
+
+
+@pytest.fixture
+def answer(monkeypatch):
+    def answer(text: str) -> int:
+        monkeypatch.setattr("sys.stdin", Terminal(text))
+        return purge.main([])
+
+    return answer
+
+
+def test_it_says_what_would_go_and_without_a_yes_nothing_does(data_dir, answer, capsys):
+    """Reports are written once, by people; and Enter is pressed quickly."""
+    assert answer("\n") == 1
+    said = capsys.readouterr().out
+
+    assert f"This deletes, in {data_dir}:\n  uploads        1 files " in said
+    assert "Nothing was deleted.\n" in said
+    assert (data_dir / "uploads" / "ab" / "picture").exists()
+
+
+def test_with_a_yes_all_goes_that_is_the_services_own(data_dir, answer, capsys):
+    assert answer("y\n") == 0
+
+    assert [path.name for path in data_dir.iterdir() if path.name != purge.LOCK] == ["keys"]
+    assert capsys.readouterr().out.endswith(f"What is not the service's own stays in {data_dir}: keys\n")
+
+
+def test_a_script_says_yes_beforehand_and_is_refused_without_it(data_dir, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    (data_dir / "keys").unlink()
+    assert purge.main([]) == 1
+    assert "YES=1 make purge" in capsys.readouterr().err
+
+    monkeypatch.setenv("YES", "1")
+    assert purge.main([]) == 0
+    assert not data_dir.exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--only-look"]])
+def test_while_the_service_runs_nothing_is_deleted(data_dir, monkeypatch, capsys, arguments):
+    """It would go on with what is gone, and feedback that comes then would be lost."""
+    monkeypatch.setenv("YES", "1")
+    with locked(Settings(data_dir=data_dir)):
+        assert purge.main(arguments) == 1
+
+    assert capsys.readouterr().err == (
+        f"Nothing was deleted: a service is running with DATA_DIR={data_dir}, or just ending. Stop it first.\n"
+    )
+    assert (data_dir / "uploads" / "ab" / "picture").exists()
+    assert purge.main(["--only-look"]) == 0
+    assert (data_dir / "uploads" / "ab" / "picture").exists()
