@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the tests want from the system: Chromium for the page, redis-server beside the embedded Valkey, and wrk, which
-# `make bench` needs too. Installed where that is possible (root on Debian); elsewhere what needs them says so.
+# What the tests want from the system: Chromium for the page, redis-server beside the embedded Valkey, nginx, and wrk,
+# which `make bench` needs too. Installed where that is possible (root on Debian); elsewhere what needs them says so.
 set -eu
 wanted=""
 found_browser=no
@@ -9,6 +9,7 @@ for browser in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
 done
 [ "$found_browser" = yes ] || wanted="chromium"
 command -v redis-server >/dev/null || wanted="$wanted redis-server"
+command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || wanted="$wanted nginx" # not in everybody's PATH there
 command -v wrk >/dev/null || wanted="$wanted wrk"
 [ -n "$wanted" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
