@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-import ssl
 import urllib3
 
 from classifier_client import Client
@@ -20,12 +20,13 @@ from tests.support import certificate
 from tests.support.browser import WAIT_MS, NoBrowser, chromium
 from tests.support.missing import skip_or_fail
 from tests.support.proxies import NAME, caddy, nginx
-from tests.support.stack import ROOT, Stack, free_port
+from tests.support.stack import Stack, free_port
 from tests.support.upload_page import PICTURES, card, choose, expect_cards, open_report
 from tests.support.workers import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from playwright.sync_api import Browser, Page
 
@@ -73,7 +74,9 @@ class Place:
     def _connections(self) -> urllib3.PoolManager:
         return urllib3.PoolManager(ca_certs=str(self.pair.cert_file), source_address=(CLIENT, 0), retries=False)
 
-    def asked(self, method: str, url: str, headers: dict[str, str] | None = None, **how: Any) -> urllib3.BaseHTTPResponse:
+    def asked(
+        self, method: str, url: str, headers: dict[str, str] | None = None, **how: Any
+    ) -> urllib3.BaseHTTPResponse:
         """The answer at ``url``, which may be a link of an earlier answer, to a client that makes up what it can."""
         at = urljoin(f"{self.url}/", url)
         return self._connections.request(method, at, headers=MADE_UP | (headers or {}), redirect=False, **how)
@@ -121,9 +124,12 @@ WAYS = {
 }
 
 
-@pytest.fixture(scope="module", params=WAYS.values(), ids=WAYS)
+@pytest.fixture(scope="module", params=list(WAYS.values()), ids=list(WAYS))
 def place(
-    service: Callable[[str], Stack], pair: Pair, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    service: Callable[[str], Stack],
+    pair: Pair,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Place]:
     program, way, root_path, root = request.param
     stack, port = service(root_path), free_port()
@@ -131,16 +137,23 @@ def place(
         yield Place(port, root, stack, pair)
 
 
+def only(*ways: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("place", [WAYS[way] for way in ways], ids=ways, indirect=True, scope="module")
+
+
 def targets(page: str) -> set[str]:
     """Whatever a page loads, links to or sends forms to."""
-    return {target.replace("&amp;", "&") for target in re.findall(r'(?:src|href|action|spec-url|data-document)="([^"#][^"]*)"', page)}
+    return {
+        target.replace("&amp;", "&")
+        for target in re.findall(r'(?:src|href|action|spec-url|data-document)="([^"#][^"]*)"', page)
+    }
 
 
 def test_every_link_of_every_page_leads_somewhere(place):
     pages = ["./", "feedback", "docs", "redoc", "admin/feedback", "admin/usage"]
     links = set.union(*(targets(place.found(page, AS_ADMIN).data.decode()) for page in pages))
 
-    assert len(links) > 20
+    assert len(links) > 12
     for link in links:
         place.found(link, AS_ADMIN)
 
@@ -166,7 +179,7 @@ def test_the_signature_of_a_link_is_good_at_every_address(place):
     answer = place.asked("POST", "./", {"Accept": "application/json"}, fields={"file": ("cat.jpg", CAT.read_bytes())})
     elsewhere = f"{place.service.url}{answer.json()['display'].removeprefix(place.root)}"
 
-    assert urllib3.request("GET", elsewhere, headers={"X-Forwarded-For": "192.0.2.1"}).status == 200
+    assert urllib3.request("GET", elsewhere, headers={"Connection": "close", "X-Forwarded-For": CLIENT}).status == 200
 
 
 def test_who_sent_no_picture_is_led_back_to_the_page_which_says_so(place):
@@ -183,9 +196,8 @@ def test_the_document_says_where_the_routes_are(place):
     assert json.loads(place.found(f"{server.rstrip('/')}/health").data)["status"] == "ok"
 
 
+@only("nginx, the path taken off", "nginx, the path left there", "Caddy, the path taken off")
 def test_the_path_without_a_slash_leads_to_the_page(place):
-    if not place.root:
-        pytest.skip("there is no path")
     moved = place.asked("GET", place.url)
 
     assert moved.status in {301, 308}
@@ -211,26 +223,48 @@ def test_a_name_of_somebody_elses_is_refused_through_the_proxy(place):
     assert answer.status == 421 or answer.data == b""
 
 
+@only("nginx, a name of its own")
 def test_what_is_too_large_is_refused_in_the_services_own_words(place):
-    refused = place.asked("POST", "infer", body=bytes(20_500_000), headers={"Content-Type": "application/x-www-form-urlencoded"})
+    """Through Caddy, which hands on the refusal while the body still comes, tests/containers/test_public.py does it."""
+    refused = place.asked("POST", "infer", {"Content-Type": "image/jpeg"}, body=bytes(20_500_000))
 
     assert refused.status == 413
     assert refused.headers["Content-Type"] == "application/problem+json"
 
 
+@only("nginx, a name of its own")
+def test_a_slow_upload_holds_nothing_of_the_service(place):
+    """The proxy handles what comes one after the other: when it has asked for the numbers, it has seen the upload."""
+    body, content_type = urllib3.encode_multipart_formdata({"file": ("cat.jpg", CAT.read_bytes())})
+    with connected(place) as connection:
+        connection.putrequest("POST", "/predict")
+        connection.putheader("Content-Type", content_type)
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[: len(body) // 2])
+        assert in_flight(place) == 1  # the one that asks
+
+        connection.send(body[len(body) // 2 :])
+        assert connection.getresponse().status == 200
+
+
 def test_a_client_that_hangs_up_at_the_proxy_is_not_worked_for(place):
     (worker,) = place.service.parts("model.worker")[-1:]
     before = abandoned(place)
-    body, content_type = urllib3.encode_multipart_formdata({"file": ("odd.jpg", CAT.read_bytes() + place.root.encode())})
+    unknown = CAT.read_bytes() + str(place.port).encode()
+    body, content_type = urllib3.encode_multipart_formdata({"file": ("cat.jpg", unknown)})
     worker.suspend()
     try:
-        context = ssl.create_default_context(cafile=str(place.pair.cert_file))
-        with closing(HTTPSConnection("localhost", place.port, context=context, timeout=TIMEOUT_S)) as connection:
+        with connected(place) as connection:
             connection.request("POST", f"{place.root}/infer", body, {"Content-Type": content_type})
             eventually(lambda: in_flight(place) > 1, "the service has it")
         eventually(lambda: abandoned(place) > before, "the service notices")
     finally:
         worker.resume()
+
+
+def connected(place: Place) -> AbstractContextManager[HTTPSConnection]:
+    context = ssl.create_default_context(cafile=str(place.pair.cert_file))
+    return closing(HTTPSConnection("localhost", place.port, context=context, timeout=TIMEOUT_S))
 
 
 def number(place: Place, name: str) -> float:
@@ -251,7 +285,7 @@ def test_the_python_client_takes_the_path_in_its_address(place, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(place.pair.cert_file))
     with Client(place.url) as client:
         assert client.classify(CAT).best.label == "Egyptian_cat"
-        assert client.job(CAT).result().best.label == "Egyptian_cat"
+        assert client.submit(CAT).result().best.label == "Egyptian_cat"
 
 
 # In a browser
@@ -281,11 +315,12 @@ def visit(browser: Browser, place: Place, **context: Any) -> Iterator[Page]:
 
 
 def _listen(status: int, url: str, place: Place, broken: list[str]) -> None:
-    ours = url.startswith(f"{place.named_url}/") or url == place.named_url or url.startswith(("blob:", "data:"))
+    ours = url == place.named_url or url.startswith((f"{place.named_url}/", "blob:", "data:"))
     if status >= 400 or not ours:
         broken.append(f"{status} {url}")
 
 
+@only("nginx, the path taken off", "nginx, the path left there")
 def test_a_person_classifies_and_reports_and_the_operator_looks_at_it(place, browser):
     with visit(browser, place) as page:
         page.goto(place.named_url)
@@ -309,6 +344,7 @@ def test_a_person_classifies_and_reports_and_the_operator_looks_at_it(place, bro
         eventually(lambda: picture.evaluate("image => image.complete && image.naturalWidth > 0"), "it is loaded")
 
 
+@only("nginx, a name of its own", "nginx, the path left there")
 def test_a_person_without_scripts_classifies(place, browser):
     with visit(browser, place, java_script_enabled=False) as page:
         page.goto(f"{place.named_url}/")
@@ -317,10 +353,11 @@ def test_a_person_without_scripts_classifies(place, browser):
         page.get_by_text("Egyptian cat").first.wait_for()
 
 
+@only("nginx, the path taken off")
 def test_the_reference_tries_routes_where_they_are(place, browser):
     with visit(browser, place) as page:
         page.goto(f"{place.named_url}/docs")
-        route = page.locator("#operations-Classification-infer_labels")
+        route = page.locator("#operations-Classification-pages_labels")
         route.get_by_role("button").first.click()
         route.get_by_role("button", name="Try it out").click()
         with page.expect_response(f"{place.named_url}/labels") as answered:

@@ -40,8 +40,8 @@ class Hosts:
     def check(self) -> Response | None:
         """The refusal, always as a problem document, if ``Host`` names another service.
 
-        A request without ``Host`` (HTTP/1.0) is not a browser's. With ``X-Forwarded-Host`` both have to be ours: a proxy
-        may pass on one that a stranger's page has made up.
+        A request without ``Host`` (HTTP/1.0) is not a browser's. With ``X-Forwarded-Host`` both have to be ours: a
+        proxy may pass on one that a stranger's page has made up.
         """
         environ = request.environ
         for host in (environ.get("HTTP_HOST"), environ.get(PROXYS_HOST)):

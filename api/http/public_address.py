@@ -1,8 +1,8 @@
 """Under which address clients know the service, if that is not the one that the proxy before it asks for.
 
-Links, redirects and the rules for browsers follow from it. Whoever writes ``X-Forwarded-Host`` or ``X-Forwarded-Prefix``
-can write anything into it, so only trusted proxies are believed. ``X-Forwarded-Proto`` gunicorn reads itself
-(``forwarded_allow_ips``).
+Links, redirects and the rules for browsers follow from it. Whoever writes ``X-Forwarded-Host`` or
+``X-Forwarded-Prefix`` can write anything into it, so only trusted proxies are believed. ``X-Forwarded-Proto`` gunicorn
+reads itself (``forwarded_allow_ips``).
 """
 
 from __future__ import annotations

@@ -99,9 +99,7 @@ def nginx(folder: Path, pair: Pair, port: int, service_port: int, way: str = "")
 def caddy(folder: Path, pair: Pair, port: int, service_port: int, way: str) -> Iterator[None]:
     """As ``nginx``."""
     tls = f"https://{NAME}:{port}, https://localhost:{port} {{\n\ttls {pair.cert_file} {pair.key_file}\n"
-    site = replaced(
-        blocks("caddyfile")[way], {f"{NAME} {{\n": tls, "127.0.0.1:8000": f"127.0.0.1:{service_port}"}
-    )
+    site = replaced(blocks("caddyfile")[way], {f"{NAME} {{\n": tls, "127.0.0.1:8000": f"127.0.0.1:{service_port}"})
     _write(folder / "Caddyfile", _CADDY.format(folder=folder) + site)
     command = [_program("caddy"), "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
     with _running(command, folder, port):
