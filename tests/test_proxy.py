@@ -344,7 +344,17 @@ def test_a_person_classifies_and_reports_and_the_operator_looks_at_it(place, bro
         eventually(lambda: picture.evaluate("image => image.complete && image.naturalWidth > 0"), "it is loaded")
 
 
-@only("nginx, a name of its own", "nginx, the path left there")
+@only("nginx, the path left there")
+def test_scripts_find_the_service_from_a_page_without_a_slash_at_its_end(place, browser):
+    """So it is past the proxy, and behind one that takes the path off without leading to the slash."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{place.service.url}{place.root}")
+        choose(page, CAT)
+        expect_cards(page, "done", 1)
+
+
+@only("nginx, a name of its own")
 def test_a_person_without_scripts_classifies(place, browser):
     with visit(browser, place, java_script_enabled=False) as page:
         page.goto(f"{place.named_url}/")
