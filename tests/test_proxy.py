@@ -309,7 +309,7 @@ def visit(browser: Browser, place: Place, **context: Any) -> Iterator[Page]:
         broken: list[str] = []
         page.on("response", lambda answer: _listen(answer.status, answer.url, place, broken))
         page.on("pageerror", lambda error: broken.append(str(error)))
-        page.on("console", lambda message: broken.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda said: broken.append(said.text) if "Content Security Policy" in said.text else None)
         yield page
         assert broken == []
 
