@@ -19,7 +19,7 @@ def checked_root_path(text: str) -> str:
     path = text.removesuffix("/")
     if path and (len(path) > LONGEST or not _PATH.fullmatch(path)):
         raise ValueError(
-            f"{text!r} is not a path: write /classifier, without scheme or host; "
+            "must be a path such as /classifier, without scheme or host: "
             f"letters, digits and . _ ~ - between slashes, at most {LONGEST} characters"
         )
     return path

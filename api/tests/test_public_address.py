@@ -111,7 +111,7 @@ def test_a_root_is_a_path(text, path):
     "text", ["classifier", "//a", "/a//b", "/a/..", "/./a", "/a b", "/ä", "/a?b", "/%61", "https://a.example/b", "/a\n"]
 )
 def test_nothing_else_is_a_root(text):
-    with pytest.raises(ValidationError, match="is not a path: write /classifier, without scheme or host"):
+    with pytest.raises(ValidationError, match="must be a path such as /classifier, without scheme or host"):
         Settings(root_path=text)
 
 
