@@ -46,6 +46,7 @@ for name in ("no_proxy", "NO_PROXY"):
 # keep one core busy long after the other has nothing left to do.
 LONGEST_FILES = (
     "tests/test_chaos_and_fuzz.py",
+    "tests/test_proxy.py",
     "tests/test_make_run.py",
     "model/evaluation/tests/test_accuracy.py",
     "tests/test_openapi.py",

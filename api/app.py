@@ -11,6 +11,7 @@ from api.http.browsers import guard_against_browsers
 from api.http.form_parser import FormRequest
 from api.http.limits import add_limits, count_request
 from api.http.problems import Problems
+from api.http.public_address import PublicAddress
 from api.http.unread_body import discard_after
 from api.metrics.recorder import Metrics
 from api.metrics.shared_numbers import SharedNumbers
@@ -40,4 +41,6 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
     services.uploads.count_deleted = metrics.count_deleted
     services.inference.count_bulk = metrics.count_bulk
     Problems(metrics.count_refusal).register(app)
+    settings = services.settings
+    app.wsgi_app = PublicAddress(app.wsgi_app, settings.trusted_proxies, settings.root_path)  # type: ignore[method-assign]
     return app

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Secre
 from pydantic_settings import NoDecode
 
 from api.core.host_names import checked_name
+from api.core.root_path import checked_root_path
 from api.core.web_origins import checked_origin
 from contract.settings import SharedSettings
 from contract.wording import Wanted
@@ -108,7 +109,17 @@ class Settings(SharedSettings):
     )
     trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_listed), NETWORKS] = Field(
         (),
-        description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed, commas between.",
+        description=(
+            "Addresses or networks of proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, "
+            "commas between."
+        ),
+    )
+    root_path: Annotated[str, AfterValidator(checked_root_path)] = Field(
+        "",
+        description=(
+            "Path under which a proxy shows the service, as /classifier, whether it takes the path off or not; "
+            "empty: what X-Forwarded-Prefix of TRUSTED_PROXIES says, or the root."
+        ),
     )
     allowed_hosts: Annotated[Texts, _each(checked_name)] = Field(
         (),

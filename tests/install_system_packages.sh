@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the tests want from the system: Chromium for the page, redis-server beside the embedded Valkey, and wrk, which
-# `make bench` needs too. Installed where that is possible (root on Debian); elsewhere what needs them says so.
+# What the tests want from the system: Chromium for the page, redis-server beside the embedded Valkey, nginx and Caddy,
+# and wrk, which `make bench` needs too. Installed where that is possible (root on Debian); elsewhere what needs them says so.
 set -eu
 wanted=""
 found_browser=no
@@ -9,6 +9,8 @@ for browser in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
 done
 [ "$found_browser" = yes ] || wanted="chromium"
 command -v redis-server >/dev/null || wanted="$wanted redis-server"
+command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || wanted="$wanted nginx" # not in everybody's PATH there
+command -v caddy >/dev/null || wanted="$wanted caddy"
 command -v wrk >/dev/null || wanted="$wanted wrk"
 [ -n "$wanted" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -17,6 +19,8 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
 fi
 echo "Installing: $wanted"
 export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 # at run level 1 the packages start no daemon
-# shellcheck disable=SC2086  # several packages
-{ apt-get update -q && apt-get install -qy --no-install-recommends $wanted; } >/dev/null 2>&1 ||
-    echo "Could not be installed; tests that need it will be skipped: $wanted"
+apt-get update -q >/dev/null 2>&1 || true
+for package in $wanted; do # one by one: not every release has all of them
+    apt-get install -qy --no-install-recommends "$package" >/dev/null 2>&1 ||
+        echo "Could not be installed; tests that need it will be skipped: $package"
+done

@@ -190,17 +190,26 @@ def test_a_trusted_proxy_has_as_many_connections_as_it_needs(api):
         assert all(everything(connection)[0].startswith(b"HTTP/1.1 200") for connection in connections)
 
 
-@pytest.mark.parametrize("header", ["SCRIPT_NAME", "Script-Name", "X-Script-Name", "X-Forwarded-Prefix"])
-@pytest.mark.parametrize("source", ["127.0.0.1", PROXY])
-def test_no_header_says_under_which_path_the_service_is(api, header, source):
+def page_for(api: Api, source: str, headers: str) -> bytes:
     with closing(connect(api, source)) as connection:
-        connection.sendall(
-            f"GET / HTTP/1.1\r\nHost: here\r\n{header}: /elsewhere\r\nConnection: close\r\n\r\n".encode()
-        )
+        connection.sendall(f"GET / HTTP/1.1\r\nHost: here\r\n{headers}\r\nConnection: close\r\n\r\n".encode())
         head, body = everything(connection)
-
     assert head.startswith(b"HTTP/1.1 200")
-    assert b"elsewhere" not in body
+    return body
+
+
+@pytest.mark.parametrize("header", ["SCRIPT_NAME", "Script-Name", "X-Script-Name", "X_Forwarded_Prefix"])
+@pytest.mark.parametrize("source", ["127.0.0.1", PROXY])
+def test_no_other_header_says_under_which_path_the_service_is(api, header, source):
+    assert b"elsewhere" not in page_for(api, source, f"{header}: /elsewhere")
+
+
+@pytest.mark.parametrize("source", ["127.0.0.1", PROXY], ids=["stranger", "proxy"])
+def test_only_a_trusted_proxy_says_at_which_address_clients_see_the_service(api, source):
+    body = page_for(api, source, "X-Forwarded-Host: localhost:99\r\nX-Forwarded-Prefix: /elsewhere")
+
+    assert (b"http://localhost:99/elsewhere/predict" in body) == (source == PROXY)
+    assert (b"elsewhere" in body) == (source == PROXY)
 
 
 @pytest.mark.parametrize(("source", "status"), [("127.0.0.1", b"200"), (PROXY, b"400")], ids=["stranger", "proxy"])

@@ -52,6 +52,7 @@ def test_gunicorns_main_process_holds_no_code_that_a_reload_is_to_replace():
             "api.core",
             "api.core.host_names",
             "api.core.link_secret",
+            "api.core.root_path",
             "api.core.web_origins",
             "api.gunicorn_conf",
             "api.keys",

@@ -14,6 +14,7 @@ from flask import request
 
 from api.core.errors import WrongHost
 from api.http.problems import Problems
+from api.http.public_address import PROXYS_HOST
 
 if TYPE_CHECKING:
     from flask import Response
@@ -39,10 +40,12 @@ class Hosts:
     def check(self) -> Response | None:
         """The refusal, always as a problem document, if ``Host`` names another service.
 
-        A request without ``Host`` (HTTP/1.0) is not a browser's.
+        A request without ``Host`` (HTTP/1.0) is not a browser's. With ``X-Forwarded-Host`` both have to be ours: a
+        proxy may pass on one that a stranger's page has made up.
         """
-        host = request.environ.get("HTTP_HOST")
-        if host is None or host in self._names:
-            return None
-        log.warning("refused: ALLOWED_HOSTS has not the name in Host: %.*r", SHOWN_CHARACTERS, host)
-        return Problems.current().answer(WrongHost(REFUSAL))
+        environ = request.environ
+        for host in (environ.get("HTTP_HOST"), environ.get(PROXYS_HOST)):
+            if host is not None and host not in self._names:
+                log.warning("refused: ALLOWED_HOSTS has not the name in Host: %.*r", SHOWN_CHARACTERS, host)
+                return Problems.current().answer(WrongHost(REFUSAL))
+        return None

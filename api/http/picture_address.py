@@ -11,6 +11,7 @@ from api.services import Services
 from api.settings import is_loopback
 
 LINK_FIELDS = ("expires", "signature")
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix")
 
 
 def address_of(picture: str) -> str | None:
@@ -60,7 +61,7 @@ def may_delete(picture: str) -> None:
 
 def _comes_from_here() -> bool:
     """Whether whoever asks is on this machine, as far as it can be told: a proxy here speaks for others."""
-    forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    forwarded = any(name in request.headers for name in FORWARDED)
     return not forwarded and is_loopback(current_caller().address)
 
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
+from flask import Blueprint, Response, current_app, make_response, render_template, request
 from werkzeug.exceptions import NotFound
 
 from api.http.security_headers import CLOSED
@@ -22,6 +22,7 @@ bp = Blueprint("openapi", __name__)
 
 ASSETS = {"swagger_bundle.js": "text/javascript", "swagger_style.css": "text/css", "redoc.js": "text/javascript"}
 REDOCS_LOGO = b"https://cdn.redoc.ly/redoc/logo-mini.svg"  # the only thing that it loads from another host
+AT_THE_ROOT = '"servers": [{"url": "/"}]'  # as the document begins; a proxy may show the service under a path
 _DAY_S = 86_400
 
 # Redoc fills empty style elements rule by rule, which the policy does not restrict, so only the empty style has to be
@@ -37,7 +38,8 @@ def document() -> ResponseReturnValue:
     kept = current_app.extensions
     if "openapi" not in kept:  # made on the first request: most processes never get one
         kept["openapi"] = json.dumps(load(Services.current().settings))
-    response = Response(kept["openapi"], content_type="application/json")
+    served_at = AT_THE_ROOT.replace("/", request.script_root or "/")
+    response = Response(kept["openapi"].replace(AT_THE_ROOT, served_at, 1), content_type="application/json")
     response.add_etag()
     return response.make_conditional(request)
 
@@ -72,7 +74,7 @@ def _asset(name: str) -> bytes:
     assert package is not None  # noqa: S101  # it is in the lock file
     assert package.origin is not None  # noqa: S101  # it is no namespace package
     content = Path(package.origin).with_name(name).read_bytes()
-    return content.replace(REDOCS_LOGO, url_for("static", filename="empty.svg").encode())
+    return content.replace(REDOCS_LOGO, b"static/empty.svg")  # beside the page, under whatever path that is
 
 
 def _page(template: str, own_policy: str) -> Response:

@@ -3,6 +3,7 @@
 import { allowAsking, hasKey, withKey } from "./key.js";
 import { when } from "./words.js";
 
+const SERVICE = new URL("../", import.meta.url); // not the page's own address, which may have no slash at its end
 const UPLOAD_TIME_MS = 90_000; // before the service's own deadline begins; only a dead connection lasts longer
 
 export class Refused extends Error {
@@ -42,7 +43,7 @@ export async function classify(file, deadlineMs, signal, onProgress) {
 function sent(file, headers, deadlineMs, signal, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", "./");
+    request.open("POST", SERVICE);
     for (const [name, value] of Object.entries({ Accept: "application/json", ...headers })) {
       request.setRequestHeader(name, value);
     }
@@ -86,7 +87,7 @@ async function gotLabels() {
 
 async function json(route, request = {}) {
   const response = await withKey((headers) =>
-    fetch(route, { ...request, headers: { Accept: "application/json", ...headers } }).catch(() => {
+    fetch(new URL(route, SERVICE), { ...request, headers: { Accept: "application/json", ...headers } }).catch(() => {
       throw unreachable();
     }),
   );

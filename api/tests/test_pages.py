@@ -404,7 +404,12 @@ def test_a_link_expires(public, copied, settings):
 
 @pytest.mark.parametrize(
     ("headers", "address"),
-    [({"X-Forwarded-For": "192.0.2.1"}, "127.0.0.1"), ({"Forwarded": "for=192.0.2.1"}, "127.0.0.1"), ({}, "192.0.2.1")],
+    [
+        ({"X-Forwarded-For": "192.0.2.1"}, "127.0.0.1"),
+        ({"X-Forwarded-Proto": "https"}, "127.0.0.1"),
+        ({"Forwarded": "for=192.0.2.1"}, "127.0.0.1"),
+        ({}, "192.0.2.1"),
+    ],
 )
 def test_who_comes_to_this_machine_through_a_proxy_needs_a_link_as_others_do(client, copied, headers, address):
     """On loopback whoever asks is a user of this machine; a proxy on it speaks for anybody."""
