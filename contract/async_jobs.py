@@ -100,7 +100,7 @@ class JobRequest:
         top_k, min_score: which labels are shown: the best ``top_k``, of those that score ``min_score`` or more.
         top_k_sent: whether the sender chose ``top_k``; otherwise it is the service's default.
         strict: whether a damaged picture is refused; otherwise what is there of it is classified.
-        animated: whether the picture is an animated GIF, whose first frame alone is classified; follows from the picture.
+        animated: whether the picture is an animated GIF, of which the first frame is classified.
     """
 
     picture: str

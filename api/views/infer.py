@@ -101,9 +101,7 @@ def labels() -> ResponseReturnValue:
     return response.make_conditional(request)
 
 
-def _checked(
-    files: Iterable[FileStorage], settings: Settings, animated: list[bool]
-) -> Iterator[bytes | InvalidUpload]:
+def _checked(files: Iterable[FileStorage], settings: Settings, animated: list[bool]) -> Iterator[bytes | InvalidUpload]:
     """The pictures one by one; ``animated`` gets what is kept of each: whether it is an animated GIF."""
     for file in files:
         try:

@@ -129,7 +129,11 @@ def _shown(job: AsyncJob) -> Response:
     body = _head(job)
     if isinstance(job.outcome, Classification):
         found = job.outcome
-        body["result"] = {"model": found.model, "digest": found.digest, **inferred(found, job.request, animated=job.request.animated)}
+        body["result"] = {
+            "model": found.model,
+            "digest": found.digest,
+            **inferred(found, job.request, animated=job.request.animated),
+        }
     elif job.outcome is not None:
         body["error"] = {"kind": job.outcome.kind, "detail": job.outcome.detail}
     response = jsonify(body)
