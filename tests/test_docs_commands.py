@@ -22,8 +22,8 @@ KEY = "an-admin-key-for-these-pages"
 VARYING = [
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?"), "<time>"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "<digest>"),  # of the model; a picture's is its file's, and so always the same
-    (re.compile(r"0\.\d{2,4}\b"), "<score>"),  # processors differ in their int8 arithmetic
     (re.compile(r'("\w+":)[\d.]+'), r"\1<number>"),
+    (re.compile(r"0\.\d{2,4}\b"), "<score>"),  # processors differ in their int8 arithmetic
     (re.compile(r"(?<=\.csv)( +<time> +)\d+"), r"\1<size>"),
 ]
 

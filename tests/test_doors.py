@@ -18,7 +18,6 @@ from tests.support.upload_page import PICTURES, card, choose, expect_cards
 from tests.support.workers import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser, Page

@@ -52,7 +52,7 @@ class Terminal:
         for entry in ROOT.iterdir():
             if entry.name not in {".git", "data"} and not (folder / entry.name).exists():
                 (folder / entry.name).symlink_to(entry)
-        (folder / ".curlrc").write_text(f"connect-to = {ADDRESS}:127.0.0.1:{port}\n")
+        (folder / ".curlrc").write_text(f"silent\nshow-error\nconnect-to = {ADDRESS}:127.0.0.1:{port}\n")
         own = {"CURL_HOME": str(folder), "PYTHONPATH": str(ROOT), "no_proxy": "*"}
         self._shell = subprocess.Popen(
             ["bash"], cwd=folder, env={**os.environ, **own, **environment}, text=True,
