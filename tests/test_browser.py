@@ -167,7 +167,7 @@ def test_a_report_needs_no_pictures_name(page, feedback_csv):
     expect_a_cat(page)
     page.get_by_role("link", name="Feedback").click()
     page.get_by_role("radio", name="chelsea.jpg").check()
-    expect(page.get_by_label("What the service said")).to_have_value(A_CAT)
+    expect(page.get_by_label("What the service said")).to_have_value(re.compile("cat|tabby|lynx"))
     page.get_by_label("Another picture").set_input_files(CUP)
     expect(page.get_by_role("radio", name="coffee.jpg")).to_be_checked()
     page.get_by_role("button", name="Send report").click()

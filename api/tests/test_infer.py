@@ -333,9 +333,11 @@ def test_the_answer_to_an_animated_gif_says_that_its_first_frame_counted(client,
     moving, still = photo(data=odd.animated_gif()), photo(data=odd.gif())
 
     def answered(*files: tuple[str, tuple[str, bytes]]) -> list[dict[str, Any]]:
-        body, content_type = encode_multipart_formdata(files)
-        response = client.post(path, data=body, content_type=content_type, headers={"Accept": "application/json"})
-        return response.get_json().get("results", [response.get_json()])
+        form, content_type = encode_multipart_formdata(files)
+        response = client.post(path, data=form, content_type=content_type, headers={"Accept": "application/json"})
+        body = response.get_json()
+        results: list[dict[str, Any]] = body.get("results", [body])
+        return results
 
     said = answered(still, moving) if path == "/infer/batch" else [*answered(still), *answered(moving)]
     assert [answer.get("first_frame_only") for answer in said] == [None, True]
