@@ -55,7 +55,7 @@ def main() -> int:
 
 def _version() -> str:
     version = str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
-    if API_VERSION != version or f'"{version}"' not in CLIENTS_VERSION.read_text(encoding="utf-8"):
+    if version != API_VERSION or f'"{version}"' not in CLIENTS_VERSION.read_text(encoding="utf-8"):
         raise NotReady("pyproject.toml, api/__init__.py and the client name different versions")
     return version
 
