@@ -13,7 +13,7 @@ LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-inde
 export IMG
 
 .DEFAULT_GOAL := help
-.PHONY: help run repair model example test test-all test-long lint bench stress chaos fuzz soak costly classify pictures docs sbom screenshots system-packages lock clean purge
+.PHONY: help run repair model example test test-all test-long lint bench stress chaos fuzz soak costly classify pictures docs sbom release screenshots system-packages lock clean purge
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -77,6 +77,9 @@ docs: $(VENV)/.test-ready $(BUNDLES)  ## Write .env.example and docs/configurati
 
 sbom: $(VENV)/.test-ready  ## Write sbom.cdx.json, what this is made of (IMAGES="api model" adds the packages of built images)
 	@$(PY) -m docs.sbom $(IMAGES)
+
+release: $(VENV)/.test-ready  ## Tag the version, build the client and, where Docker is, the images into dist/ (CONTRIBUTING.md)
+	@$(PY) -m deploy.release
 
 screenshots: $(VENV)/.test-ready $(BUNDLES) system-packages  ## Take the pictures of docs/page.md anew from a running service (needs Chromium)
 	@$(PY) -m docs.screenshots

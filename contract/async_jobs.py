@@ -109,6 +109,7 @@ class JobRequest:
         top_k, min_score: which labels are shown: the best ``top_k``, of those that score ``min_score`` or more.
         top_k_sent: whether the sender chose ``top_k``; otherwise it is the service's default.
         strict: whether a damaged picture is refused; otherwise what is there of it is classified.
+        animated: whether the picture is an animated GIF, of which the first frame is classified.
     """
 
     picture: str
@@ -116,6 +117,7 @@ class JobRequest:
     min_score: float
     top_k_sent: bool
     strict: bool = True
+    animated: bool = False
 
     def queued_job(self, *, cache: bool) -> ClassifyJob:
         """The job on the queue that finds its answer; ``cache`` as there."""
@@ -419,6 +421,8 @@ class AsyncJobs:
             fields["bulk"] = 1
         if not request.strict:
             fields["strict"] = 0
+        if request.animated:
+            fields["animated"] = 1
         queued_id = ""
         if answer is None:
             fields["computation"] = queued_id = uuid4().hex
@@ -543,7 +547,7 @@ def _idempotency_keys(sender: str, key: str) -> list[str]:
 def _request(text: dict[str, str]) -> JobRequest:
     """Version 0.1 did not record whether ``top_k`` was sent: then it counts as the service's default.
 
-    ``strict`` is recorded only where it is not set.
+    ``strict`` is recorded only where it is not set, ``animated`` only where it is.
     """
     return JobRequest(
         text["picture"],
@@ -551,4 +555,5 @@ def _request(text: dict[str, str]) -> JobRequest:
         float(text["min_score"]),
         top_k_sent=text.get("top_k_sent", "0") == "1",
         strict=text.get("strict", "1") == "1",
+        animated="animated" in text,
     )

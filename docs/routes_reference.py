@@ -2,7 +2,8 @@
 
 The page is its own source. In a ``console`` block each line that begins with ``$`` is run by bash, and what follows it
 is replaced by what was answered; a ``python`` block is run, and the ``text`` block after it becomes what it printed.
-Everything runs in one folder of pictures against a fresh service with the int8 model, in the page's order.
+Everything runs in one folder of pictures against a fresh service with the int8 model, in the page's order. The folder
+is what the page's ``sh`` block makes, in a folder that has the tests' pictures where the project has them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,16 +30,12 @@ ADMIN_KEY = "an-admin-key-for-this-page"
 COMMAND_TIMEOUT_S = 120
 LINES = {"json": 60, "text": 15}  # of a body
 
-PICTURES = {
-    "cat.jpg": "chelsea.jpg",
-    "coffee.jpg": "coffee.jpg",
-    "rocket.jpg": "rocket.jpg",
-}
 SHOWN_HEADERS = {
     "allow", "content-disposition", "content-type", "etag", "location", "retry-after", "server-timing",
     "www-authenticate", "x-cache", "x-error", "x-model",
 }  # fmt: skip
 
+MAKES_FOLDER = re.compile(r"^```sh\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 BLOCKS = re.compile(
     r"^```console\n(?P<console>.*?)^```$|^```python\n(?P<python>.*?)^```\n\n```text\n(?P<printed>.*?)^```$",
     re.MULTILINE | re.DOTALL,
@@ -71,8 +67,8 @@ def main() -> None:
 
 def answered(page: str) -> str:
     """The page with the answers of a service that is started for it."""
-    with service() as (url, folder):
-        return _Run(url, folder).page(page)
+    with service() as (url, folder, curl_home):
+        return _Run(url, folder, curl_home).page(page)
 
 
 def skeleton(page: str) -> tuple[str, list[float]]:
@@ -83,28 +79,33 @@ def skeleton(page: str) -> tuple[str, list[float]]:
 
 
 @contextmanager
-def service() -> Iterator[tuple[str, Path]]:
-    """A fresh service, and a folder of pictures in which its address answers to curl as ``URL``."""
+def service() -> Iterator[tuple[str, Path, Path]]:
+    """A fresh service, a folder of pictures, and a home for curl with which the service's address is ``URL``."""
     with tempfile.TemporaryDirectory(prefix="reference-") as scratch:
-        folder = Path(scratch) / "pictures"
-        folder.mkdir()
-        for name, photo in PICTURES.items():
-            shutil.copyfile(ROOT / "tests" / "pictures" / photo, folder / name)
+        folder = _folder_of_pictures(Path(scratch), PAGE.read_text())
         model = str(ROOT / "models" / "resnet50-int8")
         settings = {"MODEL_PATH": model, "WORKERS": "1", "WEB_CONCURRENCY": "1", "ADMIN_API_KEY": ADMIN_KEY}
-        with Stack(Path(scratch) / "data", **settings) as stack:
+        with Stack(Path(scratch) / "service", **settings) as stack:
             curlrc = f"silent\nshow-error\ninclude\nconnect-to = {URL.removeprefix('http://')}:127.0.0.1:{stack.port}\n"
             (Path(scratch) / ".curlrc").write_text(curlrc)
-            yield stack.url, folder
+            yield stack.url, folder, Path(scratch)
+
+
+def _folder_of_pictures(scratch: Path, page: str) -> Path:
+    (scratch / "tests").symlink_to(ROOT / "tests")
+    (command,) = MAKES_FOLDER.findall(page)
+    shell = ["bash", "-ec", f"{command}\npwd"]
+    made = subprocess.run(shell, cwd=scratch, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  # what the page says
+    return Path(made.stdout.strip())
 
 
 class _Run:
     """One way through the page. Identifiers in commands follow those that came in the answers before."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, curl_home: Path) -> None:
         self._url = url
         self._folder = folder
-        self._environment = {**os.environ, "CURL_HOME": str(folder.parent), "no_proxy": "*"}
+        self._environment = {**os.environ, "CURL_HOME": str(curl_home), "no_proxy": "*"}
         self._renamed: dict[str, str] = {}
 
     def page(self, page: str) -> str:

@@ -10,6 +10,8 @@ import pytest
 from api.openapi.document import load
 from api.settings import Settings
 from docs import redis_reference, routes_reference, settings_reference
+from tests import test_docs_commands
+from tests.support.terminal import blocks
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -51,6 +53,24 @@ def test_every_python_command_that_a_page_names_runs_in_the_projects_environment
     bare = re.findall(r"(?<![\w./-])(?:python3? (?:-m |tests/)|(?<!-m )pytest ).*", page.read_text())
 
     assert bare == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_of_commands_is_run_by_a_test_or_marked_as_not_run(page):
+    """Commands that nobody runs rot first.
+
+    The mark is a comment on the line before the block: ``not run: <why>``, or ``run by <a test's file>``; a page that
+    has the second in its first lines is run as a whole.
+    """
+    name, text = str(page.relative_to(ROOT)), page.read_text()
+    runner = re.match(r"# .*\n\n<!-- run by (\S+) -->\n", text)
+    marks = [runner[1]] if runner else [block.mark.removeprefix("run by ") for block in blocks(text)]
+    unmarked = [mark for mark in marks if not mark]
+    whys = [mark for mark in marks if mark.startswith("not run: ")]
+    tests = [mark.partition(",")[0] for mark in marks if mark and mark not in whys]
+
+    assert not unmarked or name in test_docs_commands.PAGES
+    assert [test for test in tests if not (ROOT / test).is_file()] == []
 
 
 @pytest.mark.long

@@ -52,6 +52,7 @@ def page(browser: Browser, service_url: str) -> Iterator[Page]:
 def test_swagger_ui_shows_every_chapter_and_predict_can_be_tried_out(page, service_url):
     """A newcomer's first call, without leaving the browser."""
     page.goto(f"{service_url}/docs")
+    expect(page.locator(".opblock-summary-path").first).to_have_text("/predict")
     predict = page.locator("#operations-Classification-predict_predict")
     predict.locator(".opblock-summary-control").click()
     predict.get_by_role("button", name="Try it out").click()
@@ -63,6 +64,30 @@ def test_swagger_ui_shows_every_chapter_and_predict_can_be_tried_out(page, servi
     expect(answer).to_contain_text("Egyptian_cat")
     for chapter in ("Classification", "Pages", "Feedback", "Operations"):
         expect(page.locator(f"#operations-tag-{chapter}")).to_be_visible()
+
+
+def test_swagger_ui_fills_in_nothing_that_would_change_the_answer(page, service_url):
+    """Who tries a route out as it stands gets what a plain request gets, and not, say, one label of ten."""
+    page.goto(f"{service_url}/docs")
+    for route in ("Classification-predict_predict", "Jobs-jobs_submit", "Administration-admin_feedback_show"):
+        block = page.locator(f"#operations-{route}")
+        block.locator(".opblock-summary-control").click()
+        block.get_by_role("button", name="Try it out").click()
+        fields = block.locator(".parameters input:not([type=file]), .parameters select")
+        expect(fields.first).to_be_visible()
+        values = fields.evaluate_all("fields => fields.map(one => one.type === 'checkbox' ? one.checked : one.value)")
+
+        assert {value for value in values if value} == set(), route
+
+
+def test_swagger_ui_is_dark_where_the_visitors_system_is(page, service_url):
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{service_url}/docs")
+    expect(page.locator(".opblock").first).to_be_visible()
+    expect(page.locator("html")).to_have_css("background-color", "rgb(28, 32, 34)")
+    page.emulate_media(color_scheme="light")
+
+    expect(page.locator("html")).not_to_have_css("background-color", "rgb(28, 32, 34)")
 
 
 def test_redoc_shows_every_route_and_finds_words(page, service_url):

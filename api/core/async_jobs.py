@@ -61,12 +61,13 @@ class AsyncInference:
         min_score: float,
         top_k_sent: bool,
         strict: bool,
+        animated: bool,
         key: str | None,
     ) -> AsyncJob:
         """Accept one checked picture, or return the job created with the same idempotency key before.
 
         Args:
-            top_k, min_score, top_k_sent, strict: as in ``JobRequest``.
+            top_k, min_score, top_k_sent, strict, animated: as in ``JobRequest``.
 
         Raises:
             KeyReused: ``key`` was used before with another picture or with other parameters.
@@ -77,7 +78,7 @@ class AsyncInference:
         """
         destination = self._live_workers.destination()
         picture = self._uploads.put(image, client.sender, durable=True)
-        request = JobRequest(picture, top_k, min_score, top_k_sent, strict)
+        request = JobRequest(picture, top_k, min_score, top_k_sent, strict, animated)
         try:
             return self._create(destination, request, image, client, key)
         finally:

@@ -91,8 +91,8 @@ class Report:
 class FeedbackLog:
     """``feedback.csv`` in a folder that any number of processes may append to at once.
 
-    Columns: ``COLUMNS``, the time in ISO 8601, UTC. Text that a spreadsheet would run gets a leading ``'``;
-    a CSV reader returns everything else unchanged.
+    Columns: ``COLUMNS``, the time in ISO 8601, UTC. Text that a spreadsheet would run gets a leading ``'``, which
+    ``as_written`` takes off again; a CSV reader returns everything else unchanged.
     """
 
     COLUMNS = ("time", *(field.name for field in fields(Report)))
@@ -160,8 +160,18 @@ def csv_row(values: Iterable[str]) -> bytes:
     return line.getvalue().encode()
 
 
+def as_written(cell: str) -> str:
+    """The text of a cell of ``csv_row``, without the ``'`` that keeps spreadsheets from running it."""
+    return cell[1:] if cell.startswith("'") and _needs_quote(cell[1:]) else cell
+
+
 def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_RUN_BY_SPREADSHEETS) else text
+    return f"'{text}" if _needs_quote(text) else text
+
+
+def _needs_quote(text: str) -> bool:
+    """Whether a spreadsheet would run it; or it looks like a text with such a quote, which a reader would take off."""
+    return text.lstrip("'").startswith(_RUN_BY_SPREADSHEETS)
 
 
 def _write_whole(file: int, row: bytes, size: int) -> None:

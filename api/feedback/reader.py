@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from api.feedback.log import LOCK_WAIT_S, FeedbackLog
+from api.feedback.log import LOCK_WAIT_S, FeedbackLog, as_written
 from contract.errors import RETRY_LATER_S, BackendDown
 from contract.file_lock import take_lock
 
@@ -26,7 +26,7 @@ LONGEST_ROW_BYTES = 64 * 1024  # the longest report has 3,200 characters of at m
 
 @dataclass(frozen=True, slots=True)
 class StoredReport:
-    """One row as stored in the file: all text, including a leading ``'`` before what a spreadsheet would run."""
+    """One row of the file, all text, as its sender wrote it."""
 
     time: str
     image: str
@@ -76,7 +76,7 @@ class StoredReports:
             if len(values) != len(FeedbackLog.COLUMNS):
                 unreadable += 1
             elif values[0] != FeedbackLog.COLUMNS[0]:
-                yield StoredReport(*values)
+                yield StoredReport(*map(as_written, values))
         if unreadable:
             log.warning("%s: %d rows can't be read as reports", self.path, unreadable)
 

@@ -20,6 +20,12 @@ def prefers_json() -> bool:
     return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
 
 
+def prefers_page() -> bool:
+    """Whether the client prefers a page to JSON, as a browser does; without a preference it gets JSON."""
+    accepted = request.accept_mimetypes
+    return accepted.quality("text/html") > accepted.quality("application/json")
+
+
 def answer_as_page(error: ServiceError) -> Response:
     """The problem document or, for a client that prefers pages, such as a browser, the same as a page."""
     accepted = request.accept_mimetypes

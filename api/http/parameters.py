@@ -89,8 +89,12 @@ def labels_of(found: Classification, wanted: Wanted | JobRequest) -> list[Label]
     return [entry for entry in shown if entry.score >= wanted.min_score]
 
 
-def inferred(found: Classification, wanted: Wanted | JobRequest) -> Inferred:
-    """``inference_time_ms`` is a worker's time for the answer, for this request or for an earlier one."""
+def inferred(found: Classification, wanted: Wanted | JobRequest, *, animated: bool) -> Inferred:
+    """``inference_time_ms`` is a worker's time for the answer, for this request or for an earlier one.
+
+    Args:
+        animated: whether the picture is an animated GIF, whose first frame alone was classified.
+    """
     timings = found.timings_ms
     body: Inferred = {
         "predictions": [{"label": entry.label, "confidence": entry.score} for entry in labels_of(found, wanted)],
@@ -98,6 +102,8 @@ def inferred(found: Classification, wanted: Wanted | JobRequest) -> Inferred:
     }
     if not wanted.strict:
         body["damaged"] = found.damaged
+    if animated:
+        body["first_frame_only"] = True
     return body
 
 

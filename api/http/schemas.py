@@ -36,6 +36,7 @@ class Prediction(TypedDict):
     score: float
     predictions: NotRequired[list[LabelScore]]
     damaged: NotRequired[bool]
+    first_frame_only: NotRequired[Literal[True]]
 
 
 class PredictRefusal(TypedDict):
@@ -48,6 +49,7 @@ class Inferred(TypedDict):
     predictions: list[LabelConfidence]
     inference_time_ms: float
     damaged: NotRequired[bool]
+    first_frame_only: NotRequired[Literal[True]]
 
 
 class BatchResult(TypedDict):
@@ -55,6 +57,7 @@ class BatchResult(TypedDict):
     predictions: list[LabelConfidence]
     inference_time_ms: float | None
     damaged: NotRequired[bool | None]
+    first_frame_only: NotRequired[Literal[True]]
     error: str | None
 
 
@@ -77,6 +80,7 @@ class JobResult(TypedDict):
     predictions: list[LabelConfidence]
     inference_time_ms: float
     damaged: NotRequired[bool]
+    first_frame_only: NotRequired[Literal[True]]
 
 
 class JobError(TypedDict):
@@ -109,6 +113,7 @@ class Shown(TypedDict):
     predictions: list[LabelScore]
     cache: Literal["hit", "joined", "miss"]
     elapsed_ms: float
+    first_frame_only: NotRequired[Literal[True]]
 
 
 class Labels(TypedDict):
@@ -146,6 +151,7 @@ class Ready(TypedDict):
 
 class Health(TypedDict):
     status: Literal["ok", "degraded"]
+    version: str
     model_loaded: bool
     workers: int
     model: NotRequired[str]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from api.core.errors import EmptyFile, MissingFile, NotAnImage, TooLarge, TooManyPictures, Undecodable
-from contract.image_header import read_header
+from contract.image_header import is_animated_gif, read_header
 from contract.image_header.header import BrokenHeader
 
 if TYPE_CHECKING:
@@ -20,10 +20,16 @@ FIELDS = ("file", "image", "files")  # names that clients use; every route that 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An encoded picture that has passed the checks; ``filename`` is the sender's, for display only."""
+    """An encoded picture that has passed the checks.
+
+    Attributes:
+        filename: the sender's, for display only.
+        animated: whether it is a GIF of several frames, of which the first is classified.
+    """
 
     data: bytes
     filename: str
+    animated: bool
 
     @classmethod
     def from_request(cls, request: Request, settings: Settings) -> Self:
@@ -55,7 +61,7 @@ class Upload:
         if not data:
             raise EmptyFile("the file is empty")
         check(data, settings.max_pixels)
-        return cls(data, file.filename or "")
+        return cls(data, file.filename or "", is_animated_gif(data))
 
 
 def files_of(request: Request) -> list[FileStorage]:

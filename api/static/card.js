@@ -1,11 +1,14 @@
 // One picture's card, cloned from the page's own templates, which the server fills the same way without a script.
 
 import { listenForReport } from "./report.js";
-import { percent, words } from "./words.js";
+import { duration, percent, words } from "./words.js";
 
 const CACHE_WORDS = { hit: "seen before", joined: "shared with another request", miss: "" };
 
 export class Card {
+  /** What a later page of this visit needs to show it again; null until it has an answer or has failed. */
+  ended = null;
+
   constructor(name) {
     this.name = name;
     this.item = document.createElement("li");
@@ -26,11 +29,13 @@ export class Card {
 
   /** @param {"queued"|"uploading"|"classifying"|"waiting"} state  @param {string} text for the person */
   wait(state, text, share = 0) {
+    this.ended = null;
     this.#become(state, text);
     this.find(".card-progress").value = share * 100;
   }
 
   fail(message, retry) {
+    this.ended = { name: this.name, error: message };
     this.#become("failed", "");
     this.find(".card-error").textContent = message;
     const button = this.find(".card-retry");
@@ -48,7 +53,9 @@ export class Card {
 
   done(answer) {
     const best = answer.predictions[0];
-    const about = [this.name, `${Math.round(answer.elapsed_ms)} ms`, CACHE_WORDS[answer.cache]];
+    const frame = answer.first_frame_only && "first frame of an animation";
+    const about = [this.name, duration(answer.elapsed_ms / 1000), CACHE_WORDS[answer.cache], frame];
+    this.ended = { name: this.name, answer };
     this.#become("done", about.filter(Boolean).join(" · "));
     this.find(".card-title").textContent = words(best.label);
     this.find(".bars").replaceChildren(...answer.predictions.map(bar));

@@ -4,6 +4,9 @@
 
 const MOST = 1000; // list entries made at once; people don't scroll further, and typing must stay fast
 
+// In pixels: what the list wants below its field, the least that it shows, and what it keeps from the window's edge.
+const [ROOM_WANTED, LEAST_ROOM, EDGE] = [220, 96, 12];
+
 let made = 0;
 
 /**
@@ -38,6 +41,7 @@ export function combobox(input, load) {
     list.replaceChildren(...found.slice(0, MOST).map(option));
     list.scrollTop = 0;
     hint.textContent = told(found.length);
+    place();
     activate(null);
     show(found.length > 0);
   }
@@ -46,6 +50,16 @@ export function combobox(input, load) {
     const entry = Object.assign(document.createElement("li"), { id: `${id}-${index}`, role: "option", textContent: name });
     entry.ariaSelected = "false";
     return entry;
+  }
+
+  /** Above the field where there is more room than below, and no larger than that room. */
+  function place() {
+    const { top, bottom } = input.closest(".choice").getBoundingClientRect();
+    const height = window.visualViewport?.height ?? window.innerHeight; // without a phone's keyboard
+    const [above, below] = [top, height - bottom];
+    const up = below < ROOM_WANTED && above > below;
+    list.classList.toggle("above", up);
+    list.style.setProperty("--room", `${Math.max(LEAST_ROOM, (up ? above : below) - EDGE)}px`);
   }
 
   function show(shown) {

@@ -1,5 +1,76 @@
-// The feedback page's form: it searches the labels, and is sent in the background, with the key if one is needed.
+// The feedback page: it offers this visit's pictures, or takes another one, so that nobody has to know a picture's name;
+// its form searches the labels, and is sent in the background, with the key if one is needed.
 
+import { allowAsking } from "./key.js";
 import { listenForReport } from "./report.js";
+import { classify, Refused } from "./service.js";
+import { remember, remembered } from "./visit.js";
+import { percent, words } from "./words.js";
 
-listenForReport(document.querySelector(".report-form"));
+const form = document.getElementById("report");
+const offered = document.getElementById("which-pictures");
+const another = document.getElementById("another");
+const said = document.getElementById("which-said");
+const limits = { maxUploadMb: Number(form.dataset.maxUploadMb), deadlineMs: form.dataset.requestTimeoutS * 1e3 };
+
+let upload = new AbortController();
+
+/** A picture to choose, which fills in what the report says of it. */
+function choice({ name, answer }, source) {
+  const row = document.getElementById("which-picture").content.cloneNode(true);
+  const best = answer.predictions[0];
+  const image = row.querySelector("img");
+  row.querySelector(".which-name").textContent = `${name}: ${words(best.label)}, ${percent(best.score)}`;
+  if (source) {
+    image.addEventListener("error", () => image.removeAttribute("src"), { once: true }); // gone, or not for this browser
+    image.src = source;
+  }
+  const radio = row.querySelector("input");
+  radio.addEventListener("change", () => fill(answer));
+  return { row, radio };
+}
+
+function fill({ image, predictions: [best], model, digest }) {
+  const { elements } = form;
+  const values = { filename: image, prediction: best.label, score: best.score, model, digest };
+  Object.entries(values).forEach(([name, value]) => {
+    elements[name].value = value;
+  });
+}
+
+async function take(file) {
+  upload.abort();
+  const { signal } = (upload = new AbortController());
+  allowAsking();
+  tell(`Classifying ${file.name}`);
+  try {
+    if (file.size > limits.maxUploadMb * 1e6) {
+      throw new Refused(`This file is too large: at most ${limits.maxUploadMb} MB are taken.`);
+    }
+    const entry = { name: file.name, answer: await classify(file, limits.deadlineMs, signal, () => {}) };
+    const { row, radio } = choice(entry, URL.createObjectURL(file));
+    offered.prepend(row);
+    radio.checked = true;
+    fill(entry.answer);
+    remember([entry, ...remembered()]);
+    tell(`The report is about ${file.name}.`);
+  } catch (error) {
+    if (!signal.aborted) {
+      tell(error instanceof Refused ? error.message : "Something went wrong on this page. Please try again.", true);
+    }
+  }
+}
+
+function tell(text, failed = false) {
+  said.textContent = text;
+  said.classList.toggle("failed", failed);
+}
+
+listenForReport(form);
+offered.append(...remembered().filter(({ answer }) => answer).map((entry) => choice(entry, entry.answer.display).row));
+another.addEventListener("change", () => {
+  if (another.files.length > 0) {
+    take(another.files[0]);
+  }
+});
+document.getElementById("which").hidden = false;

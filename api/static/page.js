@@ -3,7 +3,8 @@
 import { Card } from "./card.js";
 import { allowAsking } from "./key.js";
 import { listenForReport } from "./report.js";
-import { forget, remember, remembered } from "./visit.js";
+import { remember, remembered } from "./visit.js";
+import { duration } from "./words.js";
 import { Work } from "./work.js";
 
 const LOG_LINES = 20;
@@ -16,16 +17,17 @@ const section = document.getElementById("results-section");
 const tally = document.getElementById("tally");
 const total = document.getElementById("total");
 const clear = document.getElementById("clear");
-const cards = new Set();
+let cards = []; // as they stand on the page: what was dropped last comes first, and of one drop the first
 
 const limits = { maxUploadMb: Number(form.dataset.maxUploadMb), deadlineMs: form.dataset.requestTimeoutS * 1e3 };
 const work = new Work(limits, {
   done(card, answer) {
     say(card.done(answer));
-    remember(card.name, answer);
+    keep();
   },
   failed(card, message) {
     say(`${card.name}: ${message}`);
+    keep();
   },
   moved: count,
 });
@@ -45,7 +47,7 @@ function take(files) {
     card.show(URL.createObjectURL(file));
     return { card, file };
   });
-  put(taken.map(({ card }) => card), "prepend");
+  put(taken.map(({ card }) => card));
   taken.forEach(({ card, file }) => work.add(card, file));
   if (taken.length > 0) {
     say(taken.length === 1 ? `Classifying ${taken[0].card.name}` : `Classifying ${taken.length} pictures`);
@@ -53,25 +55,30 @@ function take(files) {
   }
 }
 
-function put(added, where) {
+/** Put cards before all others. */
+function put(added) {
   if (added.length === 0) {
     return;
   }
-  list[where](...added.map((card) => card.item));
-  added.forEach((card) => cards.add(card));
+  list.prepend(...added.map((card) => card.item));
+  cards = [...added, ...cards];
   section.hidden = clear.hidden = false;
 }
 
 function remove(removed) {
-  for (const card of removed) {
-    card.leave();
-    cards.delete(card);
-  }
-  if (cards.size === 0) {
+  removed.forEach((card) => card.leave());
+  cards = cards.filter((card) => !removed.includes(card));
+  keep();
+  if (cards.length === 0) {
     list.replaceChildren(); // including one from the server
     section.hidden = clear.hidden = true;
     input.focus();
   }
+}
+
+/** Have a reload show what there is now; what is still under way is lost with the page. */
+function keep() {
+  remember(cards.filter((card) => card.ended).map((card) => card.ended));
 }
 
 /** The progress of all pictures; a single one shows it on its card. */
@@ -88,7 +95,7 @@ function count({ total: all, done, failed, over, share, elapsedS }) {
 
 function summary(done, failed, elapsedS) {
   const parts = [done && `${done} classified`, failed && `${failed} failed`];
-  return `${parts.filter(Boolean).join(", ")} in ${elapsedS.toFixed(1)} s`;
+  return `${parts.filter(Boolean).join(", ")} in ${duration(elapsedS)}`;
 }
 
 const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
@@ -124,7 +131,6 @@ clear.addEventListener("click", () => {
     remove(work.cancel());
     say("Cancelled");
   } else {
-    forget();
     tally.textContent = "";
     remove(cards);
   }
@@ -132,13 +138,16 @@ clear.addEventListener("click", () => {
 
 document.querySelectorAll(".report-form").forEach(listenForReport);
 put(
-  remembered().map(({ name, answer }) => {
+  remembered().map(({ name, answer, error }) => {
     const card = new Card(name);
-    card.done(answer);
-    if (answer.display) {
+    if (answer) {
+      card.done(answer);
+    } else {
+      card.fail(error, null); // the file itself is gone with the page that had it
+    }
+    if (answer?.display) {
       card.show(answer.display);
     }
     return card;
   }),
-  "append",
 );

@@ -3,26 +3,29 @@
 const KEY = "visit";
 const KEPT = 50;
 
+/**
+ * What was kept, in its order: `{name, answer}` of a picture that has one, else `{name, error}`.
+ * An answer's `display` is null once that link has expired.
+ */
 export function remembered() {
   try {
-    return JSON.parse(sessionStorage.getItem(KEY)) ?? [];
+    return (JSON.parse(sessionStorage.getItem(KEY)) ?? []).map(withoutExpiredLink);
   } catch {
     return []; // storage is off, or written by another version
   }
 }
 
-export function remember(name, answer) {
-  store([{ name, answer }, ...remembered()].slice(0, KEPT));
-}
-
-export function forget() {
-  store([]);
-}
-
-function store(entries) {
+/** Keep these instead of all that was kept before. */
+export function remember(entries) {
   try {
-    sessionStorage.setItem(KEY, JSON.stringify(entries));
+    sessionStorage.setItem(KEY, JSON.stringify(entries.slice(0, KEPT)));
   } catch {
     // storage is full or off: the page works without it
   }
+}
+
+function withoutExpiredLink(entry) {
+  const display = entry.answer?.display;
+  const expires = display && new URL(display, document.baseURI).searchParams.get("expires"); // in Unix seconds
+  return expires && expires * 1000 <= Date.now() ? { ...entry, answer: { ...entry.answer, display: null } } : entry;
 }

@@ -3,6 +3,11 @@
 export const words = (label) => label.replaceAll("_", " ");
 export const percent = (score) => (score > 0 && score < 0.001 ? "< 0.1%" : `${(score * 100).toFixed(1)}%`);
 
+/** How long something took: in milliseconds where seconds would say next to nothing. */
+export function duration(seconds) {
+  return seconds < 0.95 ? `${Math.max(1, Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
+}
+
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const clockAndDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 

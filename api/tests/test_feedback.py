@@ -14,6 +14,7 @@ import pytest
 from api.core.errors import InvalidParameter
 from api.core.sender_rate import SenderRate
 from api.feedback.log import MAX_CHARACTERS, FeedbackLog, Report
+from api.feedback.reader import StoredReports
 from contract.errors import BackendDown, OverShare, StoreFull
 
 if TYPE_CHECKING:
@@ -249,3 +250,12 @@ def test_names_of_senders_take_bounded_memory(monkeypatch):
     with pytest.raises(OverShare):
         rate.count("192.0.2.9")
     rate.count("192.0.2.0")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "'=1+1", "''=1+1", "'quoted'", "-", "plain", ""])
+def test_what_was_written_is_read_as_it_was_written(log, text):
+    """The quote that keeps a spreadsheet from running it is the file's, not the sender's."""
+    log.append(Report(comment=text, image="a"))
+    (stored,) = StoredReports.at(log.path).newest_first()
+
+    assert stored.comment == text

@@ -325,3 +325,19 @@ def test_a_batch_that_is_accepted_in_part_says_why_the_rest_was_not(client, infe
 
     assert (body["successful"], body["failed"]) == (1, 1)
     assert body["results"][1]["error"] == "busy"
+
+
+@pytest.mark.parametrize("path", ["/predict", "/infer", "/infer/batch", "/"])
+def test_the_answer_to_an_animated_gif_says_that_its_first_frame_counted(client, path):
+    """Only there: other answers have the fields that they always had."""
+    moving, still = photo(data=odd.animated_gif()), photo(data=odd.gif())
+
+    def answered(*files: tuple[str, tuple[str, bytes]]) -> list[dict[str, Any]]:
+        form, content_type = encode_multipart_formdata(files)
+        response = client.post(path, data=form, content_type=content_type, headers={"Accept": "application/json"})
+        body = response.get_json()
+        results: list[dict[str, Any]] = body.get("results", [body])
+        return results
+
+    said = answered(still, moving) if path == "/infer/batch" else [*answered(still), *answered(moving)]
+    assert [answer.get("first_frame_only") for answer in said] == [None, True]

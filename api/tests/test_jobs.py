@@ -207,6 +207,14 @@ def test_strict_belongs_to_the_job(workers, client):
     assert problem(submit(client, strict="0")) == 400
 
 
+def test_the_result_of_an_animated_gif_says_that_its_first_frame_counted(workers, client):
+    """The job's record knows it: the worker that answers, or answered the same picture long ago, does not."""
+    workers.start()
+    sent = [submit(client, script) for script in ("\x01x\0,", "tabby", "\x01x\0,")]  # the comma begins another frame
+
+    assert [ended(client, job)["result"].get("first_frame_only") for job in sent] == [True, None, True]
+
+
 def test_a_lenient_jobs_known_answer_is_that_of_lenient_requests(workers, client):
     workers.start()
     ended(client, submit(client, "damaged", strict="false"))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, jsonify
+from flask import Blueprint, jsonify, make_response, render_template
 
+from api import VERSION
 from api.core.errors import NoWorker
+from api.http.html import prefers_page
 from api.services import Services
 from contract.errors import RETRY_LATER_S, BackendDown
 
@@ -49,9 +50,19 @@ def readyz() -> ResponseReturnValue:
 
 @bp.get("/health")
 def health() -> ResponseReturnValue:
-    """The state of the whole service, always 200: "degraded" means that something is down, and ``reason`` says what."""
+    """The state of the whole service, always 200: "degraded" means that something is down, and ``reason`` says what.
+
+    JSON, unless the client prefers a page.
+    """
+    report = _report()
+    response = make_response(render_template("health.html", report=report) if prefers_page() else jsonify(report))
+    response.headers["Cache-Control"] = "no-store"  # one address, two forms, and true for a moment only
+    return response
+
+
+def _report() -> Health:
     services = Services.current()
-    report: Health = {"status": "ok", "model_loaded": False, "workers": 0}
+    report: Health = {"status": "ok", "version": VERSION, "model_loaded": False, "workers": 0}
     try:
         services.store.check_writable()
         pool = services.live_workers.pool()
@@ -64,7 +75,7 @@ def health() -> ResponseReturnValue:
         }
     except (BackendDown, NoWorker) as error:
         report |= {"status": "degraded", "reason": _reason(services, error)}
-    return jsonify(report), HTTPStatus.OK
+    return report
 
 
 def _reason(services: Services, error: BackendDown | NoWorker) -> str:

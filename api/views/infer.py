@@ -44,7 +44,7 @@ def infer() -> ResponseReturnValue:
     wanted = Wanted.from_request(request, services.settings)
     upload = Upload.from_request(request, services.settings)
     answer = services.inference.classify(upload.data, current_client(), strict=wanted.strict)
-    return describe(jsonify(inferred(answer.classification, wanted)), answer)
+    return describe(jsonify(inferred(answer.classification, wanted, animated=upload.animated)), answer)
 
 
 @bp.post("/infer/batch")
@@ -65,7 +65,8 @@ def infer_batch() -> ResponseReturnValue:
         raise TooManyPictures(
             f"at most {services.settings.max_batch_files} pictures are taken at once, and the request has {len(files)}"
         )
-    images = _checked(files, services.settings)
+    animated: list[bool] = []
+    images = _checked(files, services.settings, animated)
     outcomes = services.inference.classify_all(images, current_client(), strict=wanted.strict)
     answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
     if not answers:
@@ -76,7 +77,8 @@ def infer_batch() -> ResponseReturnValue:
         "failed": len(outcomes) - len(answers),
         "total_time_ms": round(elapsed_ms(), 1),
         "results": [
-            _result(file.filename or "", outcome, wanted) for file, outcome in zip(files, outcomes, strict=True)
+            _result(file.filename or "", outcome, wanted, animated=moves)
+            for file, outcome, moves in zip(files, outcomes, animated, strict=True)
         ],
     }
     response = jsonify(body)
@@ -99,12 +101,18 @@ def labels() -> ResponseReturnValue:
     return response.make_conditional(request)
 
 
-def _checked(files: Iterable[FileStorage], settings: Settings) -> Iterator[bytes | InvalidUpload]:
+def _checked(files: Iterable[FileStorage], settings: Settings, animated: list[bool]) -> Iterator[bytes | InvalidUpload]:
+    """The pictures one by one; ``animated`` gets what is kept of each: whether it is an animated GIF."""
     for file in files:
         try:
-            yield Upload.from_file(file, settings).data
+            upload = Upload.from_file(file, settings)
         except InvalidUpload as fault:
+            animated.append(False)
             yield without_frames(fault)
+        else:
+            animated.append(upload.animated)
+            yield upload.data
+            del upload  # the next one comes in its place
 
 
 def _raise_what_may_pass(outcomes: Iterable[Answer | ServiceError]) -> None:
@@ -113,7 +121,7 @@ def _raise_what_may_pass(outcomes: Iterable[Answer | ServiceError]) -> None:
             raise outcome
 
 
-def _result(filename: str, outcome: Answer | ServiceError, wanted: Wanted) -> BatchResult:
+def _result(filename: str, outcome: Answer | ServiceError, wanted: Wanted, *, animated: bool) -> BatchResult:
     if isinstance(outcome, ServiceError):
         failed: BatchResult = {
             "filename": filename, "predictions": [], "inference_time_ms": None, "error": str(outcome),
@@ -121,4 +129,4 @@ def _result(filename: str, outcome: Answer | ServiceError, wanted: Wanted) -> Ba
         if not wanted.strict:
             failed["damaged"] = None
         return failed
-    return {"filename": filename, **inferred(outcome.classification, wanted), "error": None}
+    return {"filename": filename, **inferred(outcome.classification, wanted, animated=animated), "error": None}

@@ -42,13 +42,15 @@ def submit() -> ResponseReturnValue:
     services.async_inference.admit()
     key = idempotency_key()
     wanted = Wanted.from_request(request, services.settings)
+    upload = Upload.from_request(request, services.settings)
     job = services.async_inference.create(
-        Upload.from_request(request, services.settings).data,
+        upload.data,
         current_client(),
         top_k=wanted.top_k,
         min_score=wanted.min_score,
         top_k_sent=wanted.top_k_sent,
         strict=wanted.strict,
+        animated=upload.animated,
         key=key,
     )
     response = _shown(job)
@@ -127,7 +129,11 @@ def _shown(job: AsyncJob) -> Response:
     body = _head(job)
     if isinstance(job.outcome, Classification):
         found = job.outcome
-        body["result"] = {"model": found.model, "digest": found.digest, **inferred(found, job.request)}
+        body["result"] = {
+            "model": found.model,
+            "digest": found.digest,
+            **inferred(found, job.request, animated=job.request.animated),
+        }
     elif job.outcome is not None:
         body["error"] = {"kind": job.outcome.kind, "detail": job.outcome.detail}
     response = jsonify(body)

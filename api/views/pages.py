@@ -53,11 +53,11 @@ def classify() -> ResponseReturnValue:
             person gets the page with the error as a sentence and the same status.
     """
     if prefers_json():
-        answer = _classify()
-        return describe(jsonify(_shown(answer)), answer)
+        answer, animated = _classify()
+        return describe(jsonify(_shown(answer, animated=animated)), answer)
     try:
-        answer = _classify()
-        return describe(make_response(upload_page(result=_shown(answer))), answer)
+        answer, animated = _classify()
+        return describe(make_response(upload_page(result=_shown(answer, animated=animated))), answer)
     except MissingFile:
         return redirect(url_for("pages.show", message="missing-file"), HTTPStatus.SEE_OTHER)
     except ServiceError as error:
@@ -107,17 +107,19 @@ def upload_page(**shown: Any) -> str:
     return render_template("index.html", settings=services.settings, limits=MAX_CHARACTERS, known=known, **shown)
 
 
-def _classify() -> Answer:
+def _classify() -> tuple[Answer, bool]:
+    """The answer, and whether it is that of an animated GIF's first frame."""
     services = Services.current()
     services.inference.admit()
-    return services.inference.classify(Upload.from_request(request, services.settings).data, current_client())
+    upload = Upload.from_request(request, services.settings)
+    return services.inference.classify(upload.data, current_client()), upload.animated
 
 
-def _shown(answer: Answer) -> Shown:
+def _shown(answer: Answer, *, animated: bool) -> Shown:
     """An answer as the page shows it; ``elapsed_ms`` is counted from the request's first line."""
     found = answer.classification
     best = found.labels[:LABELS_SHOWN]
-    return {
+    body: Shown = {
         "image": answer.picture,
         "display": address_of(answer.picture),
         "model": found.model,
@@ -126,3 +128,6 @@ def _shown(answer: Answer) -> Shown:
         "cache": answer.cache,
         "elapsed_ms": round(elapsed_ms(), 1),
     }
+    if animated:
+        body["first_frame_only"] = True
+    return body

@@ -49,6 +49,8 @@ def predict() -> ResponseReturnValue:
         ]
     if not wanted.strict:
         body["damaged"] = answer.classification.damaged
+    if upload.animated:
+        body["first_frame_only"] = True
     return describe(jsonify(body), answer)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, jsonify, render_template, request
+from flask import Blueprint, jsonify, render_template
 
+from api.http.html import prefers_page
 from api.services import Services
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ def show() -> ResponseReturnValue:
         BackendDown: Redis does not answer.
     """
     report = Services.current().usage_reports.today()
-    accepted = request.accept_mimetypes
-    if accepted.quality("text/html") > accepted.quality("application/json"):
+    if prefers_page():
         return render_template("admin/usage.html", report=report)
     body: UsageToday = {"day": report.day, "keys": _shown(report.keys), "addresses": _shown(report.addresses)}
     return jsonify(body)

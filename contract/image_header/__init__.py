@@ -65,6 +65,14 @@ def read_header(data: bytes) -> Header | None:
     return Header(kind, size, tiff.largest_size(data) if kind == "image/tiff" else size)
 
 
+def is_animated_gif(data: bytes) -> bool:
+    """Whether the bytes are a GIF of several frames, of which a worker sees the first; no if its header is damaged."""
+    try:
+        return media_type(data) == "image/gif" and gif.is_animated(data)
+    except BrokenHeader:
+        return False
+
+
 def _recognise(data: bytes) -> tuple[str, Callable[[bytes], Size]] | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp", fixed.read_webp_size

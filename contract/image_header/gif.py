@@ -10,6 +10,7 @@ from contract.image_header.header import BrokenHeader, Size, UnsupportedHeader, 
 MAX_BLOCKS = 10_000
 
 SCREEN_BYTES = 13  # with the signature (18)
+_DESCRIPTOR_BYTES = 10  # of a frame (20)
 _EXTENSION, _FRAME, _TRAILER = b"!,;"
 _GRAPHIC_CONTROL = b"\xf9"
 
@@ -30,6 +31,36 @@ def read_size(image: bytes) -> Size:
     width, height = unpack("<HH", image, 6)
     left, top, frame_width, frame_height = unpack("<HHHH", image, first_frame(image).position + 1)
     return Size(max(width, left + frame_width), max(height, top + frame_height))
+
+
+def is_animated(image: bytes) -> bool:
+    """Whether a second frame follows the first.
+
+    Of a first frame of more than ``MAX_BLOCKS`` blocks (2.5 MB) that is not found out, and the answer is no.
+
+    Raises:
+        BrokenHeader, UnsupportedHeader: as ``first_frame`` does, and if its descriptor is cut short.
+    """
+    position = first_frame(image).position
+    (flags,) = unpack("B", image, position + _DESCRIPTOR_BYTES - 1)
+    position += _DESCRIPTOR_BYTES + table_bytes(flags) + 1  # and a byte that says how its pixels are packed
+    in_blocks = True
+    for _ in range(MAX_BLOCKS):
+        if position >= len(image):
+            return False
+        first = image[position]
+        if in_blocks:
+            position += 1 + first
+            in_blocks = first > 0
+        elif first == _FRAME:
+            return True
+        elif first == _TRAILER:
+            return False
+        elif first == _EXTENSION:
+            in_blocks, position = True, position + 2
+        else:
+            position += 1
+    return False
 
 
 def table_bytes(flags: int) -> int:

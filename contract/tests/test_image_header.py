@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from contract.image_header import av1, isobmff, jpeg, media_type, read_header
+from contract.image_header import av1, is_animated_gif, isobmff, jpeg, media_type, read_header
 from contract.image_header.header import BrokenHeader, Size, UnsupportedHeader
 from tests.pictures import headers, odd
 
@@ -308,3 +308,20 @@ def _calls(function: Callable[[bytes], object], image: bytes) -> int:
     finally:
         sys.setprofile(None)
     return calls
+
+
+@pytest.mark.parametrize(("make", "animated"), [(odd.animated_gif, True), (odd.gif, False), (odd.animated_webp, False)])
+def test_a_gif_is_animated_if_a_second_frame_follows_the_first(make, animated):
+    """Whatever stands between them; and a file that ends anywhere is an answer, not an error."""
+    image = make()
+
+    assert is_animated_gif(image) is animated
+    assert not any(is_animated_gif(image[:end]) for end in range(0, 1000, 7))
+
+
+def test_what_is_looked_at_for_a_second_frame_is_bounded():
+    """A frame may have millions of blocks of one byte, for who wants to keep the API busy."""
+    head, second = b"GIF89a\x08\0\x08\0\0\0\0" + b",\0\0\0\0\x08\0\x08\0\0\x02", b"\0,"
+
+    assert is_animated_gif(head + b"\x01x" * 1_000 + second)
+    assert not is_animated_gif(head + b"\x01x" * 1_000_000 + second)

