@@ -10,19 +10,26 @@ import resource
 import sys
 from typing import TYPE_CHECKING, Any
 
+from gunicorn.glogging import Logger
+
 from api.core.link_secret import LinkSecret, NoLinkSecret
+from api.http.request_log import write_request
 from api.keys.key_file import BadKeyFile
 from api.keys.keyring import Keyring
 from api.metrics.shared_numbers import SharedNumbers
 from api.settings import Settings
+from contract.logging import log_with_others, set_up_logging
 from contract.private_files import UMASK
 from contract.settings import EXIT_BAD_SETTINGS, load_settings
 
 if TYPE_CHECKING:
     from ssl import SSLContext
+    from wsgiref.types import WSGIEnvironment
 
     from gunicorn.arbiter import Arbiter
+    from gunicorn.config import Config
     from gunicorn.http.message import Request
+    from gunicorn.http.wsgi import Response as GunicornResponse
     from gunicorn.workers.base import Worker
 
 os.umask(UMASK)
@@ -63,6 +70,15 @@ if _settings.tls_cert_file and _settings.tls_key_file:
         raise SystemExit(EXIT_BAD_SETTINGS) from _error
 
 
+class logger_class(Logger):  # type: ignore[misc]  # noqa: N801  # the setting's name; gunicorn is not typed
+    """Writes gunicorn's own messages as all others are written, those of its first process too."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        set_up_logging(_settings.log_level, _settings.log_messages_per_s, _settings.log_format)
+        log_with_others("gunicorn.error")
+
+
 def ssl_context(_config: Any, _default: Any) -> SSLContext:
     """What a new process serves with."""
     assert _certificate is not None  # noqa: S101  # gunicorn asks only if there is a certfile
@@ -83,6 +99,19 @@ def pre_fork(arbiter: Arbiter, worker: Worker) -> None:
 def pre_request(_worker: Worker, request: Request) -> None:
     """A body that falls silent ends its request (400) instead of holding its place for ever."""
     request.unreader.sock.settimeout(BODY_SILENCE_S)
+
+
+def post_request(
+    _worker: Worker, _request: Request, environ: WSGIEnvironment, response: GunicornResponse | None
+) -> None:
+    """Write the request's line; what raised before there was an answer is answered, and logged, by the worker."""
+    if response is not None and response.status is not None:
+        write_request(
+            environ,
+            status=response.status_code,
+            bytes_in=environ["gunicorn.socket"].received,
+            bytes_out=response.sent,
+        )
 
 
 bind = f"{_settings.host}:{_settings.port}"

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -16,6 +16,7 @@ from contract.limits import DEFAULT_MAX_PIXELS
 from contract.redis_address import has_password, read_password, with_password
 
 EXIT_BAD_SETTINGS = 2
+LogFormat = Literal["text", "json"]
 # Up to the last @ of what should be a URL: who mistypes one may leave out any of the signs that mark its parts.
 CREDENTIALS = re.compile(r"^('?\w*:?/*).*@", re.DOTALL)
 
@@ -57,6 +58,7 @@ class SharedSettings(PictureSettings):
     )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR.")
     log_messages_per_s: int = Field(100, ge=1, description="Most messages that a process logs in a second.")
+    log_format: LogFormat = Field("text", description="text, or json: each message of a log as an object in a line.")
 
     @field_validator("redis_url")
     @classmethod

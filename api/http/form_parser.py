@@ -27,6 +27,7 @@ from api.http.json_pictures import read_json
 from api.http.limits import count_received
 from api.http.picture_body import FIELDS, PICTURE_ROUTES, begins_as_picture, is_mangled
 from api.http.received_body import READ_BYTES, ReceivedBody
+from api.http.request_log import STARTED
 from api.metrics.recorder import Metrics
 from api.services import Services
 
@@ -151,7 +152,7 @@ class FormRequest(Request):
     def __init__(
         self, environ: WSGIEnvironment, populate_request: bool = True, shallow: bool = False
     ) -> None:  # Werkzeug's
-        self.started = time.perf_counter()
+        self.started = environ[STARTED] = time.perf_counter()
         super().__init__(environ, populate_request, shallow)
 
     @property

@@ -130,7 +130,7 @@ def test_a_small_picture_is_no_other_than_a_large_one(client, inference):
     assert inference.pictures == [small]
 
 
-def test_several_pictures_come_in_one_json_each_answered_in_its_place(client, inference):
+def test_several_pictures_come_in_one_json_each_answered_in_its_place(client):
     response = client.post("/infer/batch", json={"images": [BASE64, b64encode(b"text").decode(), BASE64], "top_k": 1})
 
     assert [len(result["predictions"]) for result in response.get_json()["results"]] == [1, 0, 1]
