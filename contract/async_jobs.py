@@ -18,7 +18,7 @@ import json
 import re
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -100,6 +100,7 @@ class JobRequest:
         top_k, min_score: which labels are shown: the best ``top_k``, of those that score ``min_score`` or more.
         top_k_sent: whether the sender chose ``top_k``; otherwise it is the service's default.
         strict: whether a damaged picture is refused; otherwise what is there of it is classified.
+        request_id: of the request that brings it, for logs; it is not kept with the job.
     """
 
     picture: str
@@ -107,10 +108,11 @@ class JobRequest:
     min_score: float
     top_k_sent: bool
     strict: bool = True
+    request_id: str = field(default="", compare=False)
 
     def queued_job(self, *, cache: bool) -> ClassifyJob:
         """The job on the queue that finds its answer; ``cache`` as there."""
-        return ClassifyJob(self.picture, cache, self.strict)
+        return ClassifyJob(self.picture, cache, self.strict, self.request_id)
 
     def same_as(self, earlier: JobRequest) -> bool:
         """Whether it asks for the same as ``earlier``; the service's default may have changed in between."""
