@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.glogging import Logger
 
 from api.core.link_secret import LinkSecret, NoLinkSecret
-from api.http.request_log import write_request
 from api.keys.key_file import BadKeyFile
 from api.keys.keyring import Keyring
 from api.metrics.shared_numbers import SharedNumbers
@@ -24,12 +23,10 @@ from contract.settings import EXIT_BAD_SETTINGS, load_settings
 
 if TYPE_CHECKING:
     from ssl import SSLContext
-    from wsgiref.types import WSGIEnvironment
 
     from gunicorn.arbiter import Arbiter
     from gunicorn.config import Config
     from gunicorn.http.message import Request
-    from gunicorn.http.wsgi import Response as GunicornResponse
     from gunicorn.workers.base import Worker
 
 os.umask(UMASK)
@@ -99,19 +96,6 @@ def pre_fork(arbiter: Arbiter, worker: Worker) -> None:
 def pre_request(_worker: Worker, request: Request) -> None:
     """A body that falls silent ends its request (400) instead of holding its place for ever."""
     request.unreader.sock.settimeout(BODY_SILENCE_S)
-
-
-def post_request(
-    _worker: Worker, _request: Request, environ: WSGIEnvironment, response: GunicornResponse | None
-) -> None:
-    """Write the request's line; what raised before there was an answer is answered, and logged, by the worker."""
-    if response is not None and response.status is not None:
-        write_request(
-            environ,
-            status=response.status_code,
-            bytes_in=environ["gunicorn.socket"].received,
-            bytes_out=response.sent,
-        )
 
 
 bind = f"{_settings.host}:{_settings.port}"

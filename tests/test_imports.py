@@ -60,5 +60,12 @@ def test_gunicorns_main_process_holds_no_code_that_a_reload_is_to_replace():
             "api.keys.keyring",
         ),
         *("api.keys.limits", "api.metrics", "api.metrics.shared_numbers", "api.settings"),
-        *("contract", "contract.limits", "contract.private_files", "contract.redis_address", "contract.settings"),
+        *(
+            "contract",
+            "contract.limits",
+            "contract.logging",
+            "contract.private_files",
+            "contract.redis_address",
+            "contract.settings",
+        ),
     ]

@@ -18,14 +18,17 @@ from api.http.linger import linger
 from api.http.problem_document import CONTENT_TYPE, problem_body
 from api.http.request_id import HEADER as REQUEST_ID
 from api.http.request_id import new_request_id
-from api.http.request_log import write_no_request
+from api.http.request_log import write_no_request, write_request
 from api.http.security_headers import DATA_POLICY
 from api.server.connection import Connection
 from api.server.peers import Peers
 
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
     from gevent.socket import socket
     from gunicorn.http.message import Request
+    from gunicorn.http.wsgi import Response
 
     from api.server.tls import TlsConnection, TlsContext
 
@@ -66,6 +69,7 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
         self._connections_per_peer = min(settings.connections_per_peer, settings.max_in_flight)
         self._peers = Peers(settings.trusted_proxies)
         self._tls: TlsContext | None = ssl_context(self.cfg) if self.cfg.is_ssl else None
+        self.cfg.set("post_request", _log_request)  # here: the main process must not hold what it needs
 
     def handle(self, listener: Any, client: socket, addr: Any) -> None:
         """Serve one connection to its end, unless its peer has its share of them already."""
@@ -135,6 +139,15 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
                 return
         self.log.error("the server failed at a request", exc_info=exc)
         _answer(client, addr, HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed at this request")
+
+
+def _log_request(
+    _worker: BoundedWorker, _request: Request, environ: WSGIEnvironment, response: Response | None
+) -> None:
+    """Write the request's line; what raised before there was an answer is answered, and logged, as no request."""
+    if response is not None and response.status is not None:
+        received = environ["gunicorn.socket"].received
+        write_request(environ, status=response.status_code, bytes_in=received, bytes_out=response.sent)
 
 
 def _plain(client: socket) -> Connection:
