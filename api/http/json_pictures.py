@@ -58,7 +58,7 @@ def read_json(body: bytes, picture_fields: tuple[str, ...], take: Callable[[int]
     texts: Texts = []
     pictures: Pictures = []
     for name, value in document.items():
-        if value is None:
+        if value is None:  # how some languages write what was not set
             continue
         if name not in picture_fields:
             texts.append((name, _as_in_a_form(value)))
@@ -148,6 +148,8 @@ def _pieces(text: memoryview) -> Iterator[bytes]:
 def _as_in_a_form(value: Any) -> str:
     if isinstance(value, str):
         return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON has no other numbers than JavaScript's
     return json.dumps(value) if isinstance(value, int | float) else "[...]"  # which no parameter can be
 
 

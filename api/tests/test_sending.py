@@ -141,7 +141,7 @@ def test_parameters_come_in_the_query_or_as_jsons_own_values(client, inference):
     inference.damaged.add(OTHER)
     raw = client.post("/infer?top_k=1&strict=false", data=OTHER, content_type="image/jpeg").get_json()
     text = b64encode(OTHER).decode()
-    in_json = client.post("/infer", json={"image": text, "top_k": 1, "strict": False, "min_score": 0.5}).get_json()
+    in_json = client.post("/infer", json={"image": text, "top_k": 1.0, "strict": False, "min_score": None}).get_json()
 
     assert raw == in_json
     assert (len(raw["predictions"]), raw["damaged"]) == (1, True)
