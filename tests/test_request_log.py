@@ -132,6 +132,15 @@ def test_what_is_no_request_has_a_name_and_a_line_too(api, folder):
     assert line["bytes_in"] > 0
 
 
+def test_a_worker_that_gives_a_picture_up_names_its_request(api, folder):
+    answer = requests.post(
+        url(api, "/infer"), data=GIF + b"fault", headers={**WITH_KEY, "X-Request-Id": "in-trouble"}, timeout=TIMEOUT_S
+    )
+
+    assert answer.status_code == 500
+    assert " of request in-trouble is given up: " in (folder / "workers.log").read_text()
+
+
 def test_health_checks_have_no_lines(api, folder):
     for path in ("/livez", "/readyz", "/health"):
         requests.get(url(api, path), headers={"X-Request-Id": f"check-{path[1:]}"}, timeout=TIMEOUT_S)

@@ -82,8 +82,13 @@ def wrapped(text: str) -> str:
 # Taken
 
 
-@pytest.mark.parametrize("path", ROUTES)
-@pytest.mark.parametrize("content_type", ["image/jpeg", URL_ENCODED, "application/octet-stream", None])
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        *((path, URL_ENCODED) for path in ROUTES),
+        *(("/infer", other) for other in ("image/jpeg", "image/x", "a/b", None)),
+    ],
+)
 def test_a_body_may_be_the_picture_itself(client, inference, path, content_type):
     """As ``curl --data-binary @photo.jpg`` sends it, with or without a type of its own."""
     response = client.post(path, data=PHOTO, content_type=content_type, headers=AS_JSON)
@@ -92,10 +97,17 @@ def test_a_body_may_be_the_picture_itself(client, inference, path, content_type)
     assert inference.pictures == [PHOTO]
 
 
-@pytest.mark.parametrize("path", ROUTES)
-@pytest.mark.parametrize("field", ["image", "file", "images"])
-def test_a_picture_may_come_as_base64_in_json(client, inference, path, field):
-    body = {field: [BASE64] if field == "images" else BASE64}
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        *((path, {"image": BASE64}) for path in ROUTES),
+        ("/infer", {"file": BASE64}),
+        ("/infer", {"images": [BASE64]}),
+        ("/infer/batch", {"images": BASE64}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else str(value)[:12],
+)
+def test_a_picture_may_come_as_base64_in_json(client, inference, path, body):
     response = client.post(path, json=body, headers=AS_JSON)
 
     assert response.status_code == 200
@@ -116,9 +128,9 @@ def test_a_picture_may_come_as_base64_in_json(client, inference, path, field):
     ],
     ids=["a data URL", "no padding", "for URLs", "lines", "lines as a shell has them", "PHP's", ".NET's", "with more"],
 )
-@pytest.mark.parametrize("content_type", ["application/json", URL_ENCODED])
-def test_base64_is_read_as_programs_write_it(client, inference, body, content_type):
-    assert client.post("/infer", data=body, content_type=content_type).status_code == 200
+def test_base64_is_read_as_programs_write_it(client, inference, body):
+    """Also where curl calls it a form."""
+    assert client.post("/infer", data=body, content_type=URL_ENCODED).status_code == 200
     assert inference.pictures == [PHOTO]
 
 
@@ -159,7 +171,6 @@ def test_a_picture_in_a_text_field_is_one(client, inference):
 # Refused, with the reason and what works
 
 
-@pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize(
     ("body", "content_type", "said"),
     [
@@ -185,14 +196,26 @@ def test_a_picture_in_a_text_field_is_one(client, inference):
     ],
     ids=["nothing", "nothing with a type", "a name", "texts", "a text", "no @", "another field"],
 )
-def test_who_sends_no_picture_is_told_what_came_and_what_works(client, path, body, content_type, said):
-    response = client.post(path, data=body, content_type=content_type, headers=AS_JSON)
+def test_who_sends_no_picture_is_told_what_came_and_what_works(client, body, content_type, said):
+    response = client.post("/infer", data=body, content_type=content_type)
 
     assert response.status_code == 400
     assert said in reason(response)
-    assert reason(response).endswith(f"{WORKS}{path}")
-    if path == "/predict":
-        assert response.get_json() == {"success": False, "prediction": None, "score": None}
+    assert reason(response).endswith(f"{WORKS}/infer")
+
+
+def test_predict_keeps_its_three_keys_and_has_the_reason_in_a_header(client):
+    response = client.post("/predict", data=b"photo.jpg", content_type=URL_ENCODED)
+
+    assert response.get_json() == {"success": False, "prediction": None, "score": None}
+    assert response.headers["X-Error"].endswith(f"{WORKS}/predict")
+
+
+def test_a_terminal_that_the_page_sends_back_is_told_why(client):
+    response = client.post("/", data=b"photo.jpg", content_type=URL_ENCODED)
+
+    assert response.status_code == 303
+    assert response.headers["X-Error"].endswith(f"{WORKS}/")
 
 
 @pytest.mark.parametrize(
@@ -234,22 +257,21 @@ def test_a_body_that_says_it_is_a_picture_and_is_none_is_told_the_formats(client
         (odd.bmp, "/infer"), (odd.tiff, "/infer"), (odd.avif, "/infer"), (odd.heic, "/infer/batch"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("content_type", [URL_ENCODED, "image/jpeg"])
-def test_a_picture_that_curl_has_mangled_is_not_taken_for_a_damaged_one(client, make, path, content_type):
+def test_a_picture_that_curl_has_mangled_is_not_taken_for_a_damaged_one(client, make, path):
     mangled = make().translate(None, b"\0\r\n")
-    response = client.post(path, data=mangled, content_type=content_type)
+    response = client.post(path, data=mangled, content_type=URL_ENCODED)
 
     assert response.status_code == 400
     assert "before curl's -d (or --data) took the zeros and line ends out of it" in reason(response)
 
 
-@pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize(
-    ("body", "content_type"),
+    ("path", "body", "content_type"),
     [
-        (PHOTO + bytes(1_000_000), "image/jpeg"),
-        (json.dumps({"image": b64encode(PHOTO + bytes(750_000)).decode()}), "application/json"),
+        ("/predict", PHOTO + bytes(1_000_000), "image/jpeg"),
+        ("/infer", json.dumps({"image": b64encode(PHOTO + bytes(750_000)).decode()}), "application/json"),
     ],
+    ids=["the body", "base64"],
 )
 def test_what_is_too_large_is_told_the_limit_and_what_came(client, inference, path, body, content_type):
     """Of base64 what is received counts, a third more than the picture."""
