@@ -33,6 +33,7 @@ _BLANKS = b" \t\r\n"
 _DATA_URL = re.compile(rb"\s*data:[^,]{0,200};base64,", re.IGNORECASE)
 
 BASE64_LINE = '{"image": "<the picture in base64>"}'
+BASE64_LINES = '{"images": ["<a picture in base64>"]}'
 
 
 class NotBase64(ValueError):
@@ -40,9 +41,10 @@ class NotBase64(ValueError):
 
 
 def read_json(body: bytes, picture_fields: tuple[str, ...], take: Callable[[int], None]) -> tuple[Texts, Pictures]:
-    """The fields of a JSON object: pictures, one for each text in ``picture_fields`` or in their lists, and the others.
+    """The fields of a JSON object: its pictures, and the others.
 
     Args:
+        picture_fields: where pictures are: a text, or in one whose name ends in "s" a list of texts.
         take: called with the size of each picture before it is decoded; what it raises is passed on.
 
     Raises:
@@ -63,7 +65,10 @@ def read_json(body: bytes, picture_fields: tuple[str, ...], take: Callable[[int]
         if name not in picture_fields:
             texts.append((name, _as_in_a_form(value)))
             continue
-        for text in value if isinstance(value, list) else [value]:
+        several = name.endswith("s")
+        if several and not isinstance(value, list):
+            raise BrokenForm(f"the field {_shown(name)} is no list: {BASE64_LINES} is taken")
+        for text in value if several else [value]:
             if not isinstance(text, str):
                 raise BrokenForm(f"the field {_shown(name)} is no text: {BASE64_LINE} is taken")
             try:

@@ -103,7 +103,7 @@ def test_a_body_may_be_the_picture_itself(client, inference, path, content_type)
         *((path, {"image": BASE64}) for path in ROUTES),
         ("/infer", {"file": BASE64}),
         ("/infer", {"images": [BASE64]}),
-        ("/infer/batch", {"images": BASE64}),
+        ("/infer/batch", {"files": [BASE64]}),
     ],
     ids=lambda value: value if isinstance(value, str) else str(value)[:12],
 )
@@ -227,6 +227,7 @@ def test_a_terminal_that_the_page_sends_back_is_told_why(client):
         ('{"image": "' + "A" * 2_000, "ends in the middle of a text"),
         (json.dumps([BASE64]), "the JSON is no object"),
         (json.dumps({"image": 5}), "the field 'image' is no text"),
+        (json.dumps({"images": BASE64}), "the field 'images' is no list"),
         (json.dumps({"image": "photo.jpg"}), "the field 'image' is no base64"),
         (json.dumps({"image": "#0", "x": BASE64 + "!"}), "the field 'image' is no base64"),
         (json.dumps({"image": "https://example.org/photo.jpg"}), "the field 'image' is no base64"),
