@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tracemalloc
 from base64 import b64encode, urlsafe_b64encode
 from dataclasses import replace
 from threading import Thread
@@ -14,7 +15,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from api.app import create_app
-from api.http.json_pictures import LONGEST_REST
+from api.http.json_pictures import LONGEST_REST, read_json
 from api.services import Services
 from api.settings import Settings
 from api.tests.test_infer import OTHER, PHOTO, CatInference
@@ -166,6 +167,33 @@ def test_a_picture_in_a_text_field_is_one(client, inference):
 
     assert client.post("/infer", data=body, content_type="multipart/form-data; boundary=b").status_code == 200
     assert inference.pictures == [PHOTO]
+
+
+def test_of_a_picture_in_json_there_is_one_copy_beside_the_text():
+    """A process reads many bodies at a time."""
+    picture = bytes(range(256)) * 4_000
+    body = json.dumps({"image": b64encode(picture).decode()}).encode()
+    taken: list[int] = []
+    tracemalloc.start()
+    _, pictures = read_json(body, ("image",), taken.append)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert pictures == [("image", picture)]
+    assert peak < 1.3 * len(picture)
+    assert len(picture) <= sum(taken) < len(picture) + 10
+
+
+def test_what_base64_stands_for_takes_its_part_of_the_memory_for_bodies(client, services, monkeypatch):
+    large = PHOTO + bytes(350_000)
+    monkeypatch.setattr(services.body_room, "_most_bytes", 1_000_000)
+    with services.body_room.body("another") as take:
+        take(300_000)
+        text = client.post("/infer", json={"image": b64encode(large).decode()})
+        alone = client.post("/infer", data=large, content_type="image/jpeg")
+
+    assert (text.status_code, alone.status_code) == (503, 200)
+    assert services.body_room.taken_bytes == 0
 
 
 # Refused, with the reason and what works
