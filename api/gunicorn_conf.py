@@ -35,7 +35,8 @@ _settings = load_settings(Settings)
 try:  # here, because gunicorn would start a process that ends at once again and again
     Keyring(_settings.api_keys_file, _settings.admin_api_key.get_secret_value())
 except BadKeyFile as _error:
-    print(f"API_KEYS_FILE={_settings.api_keys_file}: {_error}", file=sys.stderr)  # noqa: T201
+    _hint = "; python -m api.keys new makes one" if isinstance(_error.__cause__, FileNotFoundError) else ""
+    print(f"API_KEYS_FILE={_settings.api_keys_file}: {_error}{_hint}", file=sys.stderr)  # noqa: T201
     raise SystemExit(EXIT_BAD_SETTINGS) from _error
 try:  # of all its processes only one has to make it
     _ = LinkSecret(_settings.link_secret.get_secret_value(), _settings.link_secret_path).key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -32,6 +32,14 @@ def is_loopback(host: str) -> bool:
 
 def _listed(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _networks(value: Any) -> Any:
+    """Raises ValueError: one is no address or network."""
+    try:
+        return tuple(ip_network(part) for part in _listed(value)) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"{error}: write addresses or networks, as 10.0.0.2 or 10.0.0.0/8") from None
 
 
 BEFORE_SUBMITTING_S = 60.0  # beyond a request's deadline: Redis' own timeouts, clocks that differ, RENEWED_AFTER_S
@@ -101,9 +109,9 @@ class Settings(SharedSettings):
     admin_api_key: SecretStr = Field(
         SecretStr(""),
         validate_default=False,
-        description="Key to /admin, 16 or more printable ASCII characters. Empty: /admin is closed.",
+        description="Key to /admin, 16 or more printable ASCII characters, beside keys with the scope admin.",
     )
-    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_listed)] = Field(
+    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_networks)] = Field(
         (),
         description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed, commas between.",
     )

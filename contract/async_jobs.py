@@ -27,7 +27,16 @@ from uuid import uuid4
 from redis.exceptions import ResponseError, WatchError
 
 from contract import keys, picture_holders
-from contract.errors import BackendDown, JobEnded, JobLost, JobNotFound, KeyReused, UnknownOutcome, WorkerFault
+from contract.errors import (
+    BackendDown,
+    JobEnded,
+    JobLost,
+    JobNotFound,
+    KeyReused,
+    ServiceError,
+    UnknownOutcome,
+    WorkerFault,
+)
 from contract.job_queue import Stage, async_queue_name, bulk_async_queue_name
 from contract.messages import (
     UNKNOWN,
@@ -49,7 +58,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.client import Pipeline
 
-    from contract.job_queue import JobQueue
+    from contract.job_queue import JobQueue, Peeked
 
 T = TypeVar("T")
 
@@ -269,8 +278,9 @@ class AsyncJobs:
     def listed(self, sender: str, first: int, count: int) -> tuple[list[AsyncJob], bool]:
         """Up to ``count`` of the sender's jobs from number ``first`` on, the latest first, and whether there are more.
 
-        Looking at the list fetches none of them. One that has vanished from the queue is shown as queued: who reads it
-        queues it again.
+        Looking at the list fetches none of them, and takes three round trips. One that has vanished from the queue is
+        shown as queued: who reads it queues it again. One with an answer of a kind that this version does not know is
+        left out.
 
         Raises:
             BackendDown: Redis does not answer.
@@ -284,13 +294,15 @@ class AsyncJobs:
             raise_refusals(replies)
         records = []
         for name, fields in zip(shown, replies, strict=True):
-            with suppress(JobNotFound):  # it expires before the set that names it
+            with suppress(JobNotFound, UnknownOutcome):  # the first: it expires before the set that names it
                 records.append(_Record.read(name, fields if isinstance(fields, dict) else {}))
-        return [self._listed(record) for record in records], len(names) > first + count
+        queued = [record.queued_id for record in records if record.answer is None and not record.cancelled]
+        peeked = dict(zip(queued, self._queue.peek_all(queued), strict=True))
+        return [self._listed(record, peeked.get(record.queued_id)) for record in records], len(names) > first + count
 
-    def _listed(self, record: _Record) -> AsyncJob:
+    def _listed(self, record: _Record, peeked: Peeked | None) -> AsyncJob:
         try:
-            return self._look(record)
+            return self._look(record, peeked)
         except JobLost:
             return record.job(JobState.QUEUED)
         except UnknownOutcome:
@@ -463,20 +475,26 @@ class AsyncJobs:
             extra_meta=origin.to_meta() if origin is not None else None,
         )
 
-    def _look(self, record: _Record) -> AsyncJob:
-        """Raises JobLost: the queued job has vanished, and none has been queued in its place yet."""
+    def _look(self, record: _Record, peeked: Peeked | None = None) -> AsyncJob:
+        """The job as its queued job is now, or was when it was ``peeked``.
+
+        Raises:
+            JobLost: the queued job has vanished, and none has been queued in its place yet.
+        """
         if record.cancelled:
             return record.job(JobState.CANCELLED)
-        found = self._progress(record)
+        found = self._progress(record, peeked)
         if isinstance(found, Stage):
             return record.job(JobState(found))
         return record.job(JobState.DONE if isinstance(found, Classification) else JobState.FAILED, found)
 
-    def _progress(self, record: _Record) -> Classification | Failure | Fault | Stage:
+    def _progress(self, record: _Record, peeked: Peeked | None) -> Classification | Failure | Fault | Stage:
         if record.answer is not None:
             return record.answer
         try:
-            found = self._queue.peek(record.queued_id)
+            found = self._queue.peek(record.queued_id) if peeked is None else peeked
+            if isinstance(found, ServiceError):
+                raise found
             if isinstance(found, Lost):
                 return PICTURE_LOST
             if isinstance(found, Deleted):

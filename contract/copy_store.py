@@ -1,13 +1,13 @@
 """Clean copies of pictures, made by workers to be shown: named as the pictures that they are copies of.
 
 Only workers write here, and they read strangers' pictures: whoever reads must not be led out of the folder by a link.
-So every name is opened below a folder that is open already, and no link is followed.
+So every name is opened below a folder that is open already, and no link is followed. And what a worker that was taken
+over has put in the place of a folder or of a copy is no copy: it must not keep anybody from deleting pictures.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import stat
 import tempfile
 import time
@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from contract.errors import PictureNotFound
 from contract.image_header import media_type
+from contract.image_store import NAME, UNFINISHED
 from contract.private_files import FILE_MODE, make_folder
 from contract.store_room import room_for
 
@@ -24,11 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NAME = re.compile(r"[0-9a-f]{64}")
-UNFINISHED = ".part-"  # prefix of a file that is still being written
 UNFINISHED_FOR_S = 60.0  # at most; then whoever wrote it is dead
 MEDIA_TYPES = {"image/jpeg", "image/png"}
 HEADER_BYTES = 4096  # enough to tell one of these
+NO_FOLDER = (FileNotFoundError, NotADirectoryError)  # the second: a file, or a link
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -73,8 +73,11 @@ class CopyStore:
                 descriptor = os.open(name, _FILE, dir_fd=folder)
         except OSError as error:
             raise missing from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise missing
         file = open(descriptor, "rb")  # noqa: PTH123, SIM115  a descriptor has no path; the caller closes it
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode) or media_type(file.read(HEADER_BYTES)) not in MEDIA_TYPES:
+        if media_type(file.read(HEADER_BYTES)) not in MEDIA_TYPES:
             file.close()
             raise missing
         file.seek(0)
@@ -93,13 +96,13 @@ class CopyStore:
             with _open_folder(self._folder / name[:2]) as folder:
                 freed = room_for(os.stat(name, dir_fd=folder, follow_symlinks=False).st_size)
                 os.unlink(name, dir_fd=folder)
-        except FileNotFoundError:
+        except (*NO_FOLDER, IsADirectoryError):
             return 0
         return freed
 
     def names(self, shard: int) -> list[str]:
         """The pictures of which there are copies in one subfolder, 0 to 255."""
-        with suppress(FileNotFoundError), _open_folder(self._folder / f"{shard:02x}") as folder:
+        with suppress(*NO_FOLDER), _open_folder(self._folder / f"{shard:02x}") as folder:
             return [name for name in os.listdir(folder) if NAME.fullmatch(name)]  # noqa: PTH208  a descriptor
         return []
 
@@ -110,7 +113,7 @@ class CopyStore:
             OSError: that failed.
         """
         oldest = time.time() - UNFINISHED_FOR_S
-        with suppress(FileNotFoundError), _open_folder(self._folder / f"{shard:02x}") as folder:
+        with suppress(*NO_FOLDER), _open_folder(self._folder / f"{shard:02x}") as folder:
             for name in os.listdir(folder):  # noqa: PTH208  a descriptor
                 with suppress(FileNotFoundError, IsADirectoryError):
                     if (
@@ -122,7 +125,7 @@ class CopyStore:
     def shard_bytes(self, shard: int) -> int:
         """Disk space of the files of one subfolder, in bytes."""
         total = 0
-        with suppress(FileNotFoundError), _open_folder(self._folder / f"{shard:02x}") as folder:
+        with suppress(*NO_FOLDER), _open_folder(self._folder / f"{shard:02x}") as folder:
             for name in os.listdir(folder):  # noqa: PTH208  a descriptor
                 with suppress(FileNotFoundError):
                     total += room_for(os.stat(name, dir_fd=folder, follow_symlinks=False).st_size)

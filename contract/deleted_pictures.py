@@ -25,10 +25,13 @@ WATCH_TRIES = 5
 SHORTEST_MARK_S = 60  # a batch that is just being settled
 
 
-def delete(redis: Redis, picture: str) -> None:
+def delete(redis: Redis, picture: str) -> bool:
     """Delete a picture's stored answers and mark its unfinished jobs, in one MULTI. Nobody joins these any more.
 
     Answers are found by the models and digests of the workers that are alive; others can't be read, and run out.
+
+    Returns:
+        Whether its answers could be looked for. If all workers are away, those that come back would tell them again.
 
     Raises:
         BackendDown: Redis does not answer or refuses to write, or new jobs for the picture came each time.
@@ -41,7 +44,7 @@ def delete(redis: Redis, picture: str) -> None:
     for _ in range(WATCH_TRIES):
         with suppress(WatchError), redis_errors(), redis.pipeline() as pipe:
             _delete(pipe, keys.holders(picture), names)
-            return
+            return not digests or any(digests.values())
     raise BackendDown("this picture is being sent all the time; please try again")
 
 

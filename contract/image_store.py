@@ -152,7 +152,12 @@ class ImageStore:
         Raises:
             OSError: it can't be moved or deleted.
         """
-        return self.remove([name], idle_s=float("-inf"), held=lambda _names: ())
+        freed = 0
+        for _ in range(2):  # in between it may have been put back
+            freed += self.remove([name], idle_s=float("-inf"), held=lambda _names: ())
+            with suppress(FileNotFoundError):  # moved aside by another, who may put it back
+                freed += self._delete(self._path(name).with_name(ASIDE + name))
+        return freed
 
     def __contains__(self, name: object) -> bool:
         """Whether a picture has this name; False for anything that can't be a name."""
@@ -217,14 +222,16 @@ class ImageStore:
             needed = held([_name(path) for path in aside])
         except BaseException:
             for path in aside:
-                self._put_back(path)
+                with suppress(FileNotFoundError):  # as below
+                    self._put_back(path)
             raise
         freed = 0
         for path in aside:
-            if _name(path) in needed or _age_s(path) < idle_s:
-                self._put_back(path)
-            else:
-                freed += self._delete(path)
+            with suppress(FileNotFoundError):  # somebody wanted it deleted meanwhile
+                if _name(path) in needed or _age_s(path) < idle_s:
+                    self._put_back(path)
+                else:
+                    freed += self._delete(path)
         return freed
 
     def check_writable(self) -> None:

@@ -19,13 +19,13 @@ from rq.serializers import JSONSerializer
 
 from contract import keys, picture_holders
 from contract.deadline import SHORTEST_WAIT_S
-from contract.errors import JobLost, UnknownOutcome, WorkerFault
+from contract.errors import JobLost, ServiceError, UnknownOutcome, WorkerFault
 from contract.messages import UNKNOWN, Classification, CopyJob, Deleted, Outcome, outcome_from_json
 from contract.redis_clients import LONGEST_BLOCK_S, raise_refusals, redis_errors
 from contract.send_too import nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from redis import Redis
     from redis.client import Pipeline
@@ -77,6 +77,8 @@ class Stage(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
 
+
+Peeked = Outcome | Stage | ServiceError  # the last: why there is neither
 
 _STAGES: dict[str, Stage] = {
     JobStatus.CREATED: Stage.QUEUED,
@@ -355,22 +357,24 @@ class JobQueue:
             JobLost, WorkerFault, UnknownOutcome: as ``wait``.
             BackendDown: Redis does not answer.
         """
+        (found,) = self.peek_all([job_id])
+        if isinstance(found, ServiceError):
+            raise found
+        return found
+
+    def peek_all(self, job_ids: Sequence[str]) -> list[Peeked]:
+        """As ``peek``, of several jobs in one round trip: what it returns, or would raise, of each.
+
+        Raises:
+            BackendDown: Redis does not answer.
+        """
         with redis_errors(), self._commands.pipeline() as pipe:
-            pipe.xrevrange(self.result_key(job_id), count=1)
-            pipe.hget(keys.rq_job(job_id), "status")
-            pipe.exists(keys.deleted(job_id))
-            entries, status, deleted = pipe.execute()
-        if entries:
-            ((_, record),) = entries
-            return _outcome(record)
-        if deleted:
-            return Deleted()
-        known = status.decode(errors="replace") if status else ""
-        if known in _ENDED_BY_HAND:
-            raise WorkerFault(GIVEN_UP)
-        if known not in _STAGES:
-            raise JobLost("Redis lost this request's job")
-        return _STAGES[known]
+            for job_id in job_ids:
+                pipe.xrevrange(self.result_key(job_id), count=1)
+                pipe.hget(keys.rq_job(job_id), "status")
+                pipe.exists(keys.deleted(job_id))
+            replies = iter(pipe.execute())
+        return [_seen(*found) for found in zip(replies, replies, replies, strict=True)]
 
     def result_key(self, job_id: str) -> str:
         """Redis' key of the job's results: it appears with the first outcome."""
@@ -424,6 +428,22 @@ class JobQueue:
 
 def _requests_queue_name(model: str, *, bulk: bool) -> str:
     return bulk_queue_name(model) if bulk else queue_name(model)
+
+
+def _seen(entries: list[Any], status: bytes | None, deleted: int) -> Peeked:
+    """By the replies of ``peek_all``."""
+    if entries:
+        ((_, record),) = entries
+        try:
+            return _outcome(record)
+        except ServiceError as error:
+            return error
+    if deleted:
+        return Deleted()
+    known = status.decode(errors="replace") if status else ""
+    if known in _ENDED_BY_HAND:
+        return WorkerFault(GIVEN_UP)
+    return _STAGES.get(known) or JobLost("Redis lost this request's job")
 
 
 def _outcome(record: dict[bytes, bytes]) -> Outcome:

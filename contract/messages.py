@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from contract.errors import UnknownOutcome
 
+LARGEST_COPY_BYTES = 10**9  # far above what a copy may have: a worker that was taken over says what it likes
 UNKNOWN = "the worker's answer has a form that this version of the API does not know; the API has to be upgraded"
 
 
@@ -239,7 +240,7 @@ def outcome_from_wire(wire: Any) -> Outcome:
                 return Lost()
             case {"outcome": "deleted"}:
                 return Deleted()
-            case {"outcome": "copied", "size_bytes": int(size_bytes)} if size_bytes >= 0:
+            case {"outcome": "copied", "size_bytes": int(size_bytes)} if 0 <= size_bytes <= LARGEST_COPY_BYTES:
                 return Copied(size_bytes)
     except (TypeError, ValueError, OverflowError) as error:
         raise UnknownOutcome(UNKNOWN) from error

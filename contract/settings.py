@@ -112,11 +112,14 @@ def load_settings(kind: type[AnySettings]) -> AnySettings:
         return kind()
     except ValidationError as error:
         for problem in error.errors():
-            name = ".".join(str(part) for part in problem["loc"])
+            name = str(problem["loc"][0])
             field = kind.model_fields.get(name)
             secret = field is not None and field.annotation is SecretStr
             value = "(not shown)" if secret else CREDENTIALS.sub(r"\1***@", repr(problem.get("input")))
-            print(f"{_variable(kind, name)}={value}: {problem['msg']}", file=sys.stderr)  # noqa: T201
+            variable = _variable(kind, name)
+            what = f"{variable}={value}" if os.environ.get(variable) else f"{variable} is not set"
+            said = problem["msg"].removeprefix("Value error, ")  # pydantic's, before what a check of ours says
+            print(f"{what}: {said}", file=sys.stderr)  # noqa: T201
         raise SystemExit(EXIT_BAD_SETTINGS) from error
 
 

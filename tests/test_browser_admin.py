@@ -112,3 +112,13 @@ def test_a_browser_without_the_key_is_asked_for_it(browser, service):
     """A headless browser can't ask anyone, and reports that instead of showing the page."""
     with browser.new_context() as context, pytest.raises(PlaywrightError, match="ERR_INVALID_AUTH_CREDENTIALS"):
         context.new_page().goto(f"{service}/admin/feedback")
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
+def test_who_sent_how_much_can_be_read_on_a_phone(page, service):
+    """No name one letter a line, no column out of sight."""
+    page.goto(f"{service}/admin/usage")
+    table = page.get_by_role("group", name="Addresses")
+
+    assert table.evaluate("element => element.scrollWidth <= element.clientWidth")
+    assert table.get_by_role("rowheader").first.evaluate("element => element.clientHeight") <= 50  # one line is 44

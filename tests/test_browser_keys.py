@@ -166,6 +166,20 @@ def test_a_key_that_may_not_do_it_is_told_so_and_can_be_changed(page, only_repor
     expect_cards(page, "done", 1)
 
 
+def test_the_time_is_said_once_where_the_service_says_it_itself(page):
+    over = {
+        "status": 429,
+        "headers": {"Retry-After": "47"},
+        "content_type": "application/problem+json",
+        "body": '{"detail": "one sender may send 3 requests a minute: try again in 47 s"}',
+    }
+    page.route("**/", lambda route: route.fulfill(**over), times=1)
+    choose(page, CAT)
+
+    expect(card(page, "failed")).to_contain_text(re.compile("3 requests a minute: try again in 47 s", re.IGNORECASE))
+    expect(card(page, "failed")).not_to_contain_text("seconds")
+
+
 @pytest.mark.parametrize(("seconds", "says"), [("90", "Try again in 90 seconds."), ("7200", r"Try again (at|on) .*\d")])
 def test_who_is_over_the_limit_reads_when_to_try_again(page, seconds, says):
     over = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from api.core.client import Client
+from api.core.errors import NoWorker
 from api.services import Services
 from api.settings import Settings
 from contract import keys
@@ -118,3 +120,18 @@ def test_the_same_picture_sent_again_is_computed_anew(workers, services):
     workers.start()
 
     assert services.inference.classify(b"tabby", Client(SENDER)).cache == "miss"
+
+
+def test_while_no_worker_is_ready_who_deletes_is_told_that_answers_may_be_left(workers, services):
+    """They are found by what the workers serve, and those that come back would tell them."""
+    worker = workers.start()
+    name = services.inference.classify(b"tabby", Client(SENDER)).picture
+    worker.send_signal(signal.SIGTERM)
+    worker.wait()
+    with pytest.raises(NoWorker):
+        services.deletion.delete(name)
+    assert name not in services.store
+    workers.start()
+    services.deletion.delete(name)
+
+    assert workers.redis.get(keys.answer(MODEL, DIGEST, name)) is None

@@ -119,6 +119,7 @@ def test_a_key_of_64_kilobytes_is_refused_in_words(api):
         ({"HOST": EVERYWHERE}, "HOST=0.0.0.0 can be reached from other machines"),
         ({"HOST": "::", "ALLOW_ANONYMOUS": "off"}, "HOST=:: can be reached from other machines"),
         ({"API_KEYS_FILE": "nothing/there"}, "API_KEYS_FILE=nothing/there: it can't be read: No such file"),
+        ({"API_KEYS_FILE": "nothing/there"}, "; python -m api.keys new makes one"),
         ({"API_KEYS_FILE": "keys", "ALLOW_ANONYMOUS": "on"}, "nobody is anonymous where API_KEYS_FILE is set"),
     ],
 )

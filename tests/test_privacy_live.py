@@ -113,9 +113,8 @@ def test_all_that_the_service_writes_is_for_its_owner_alone(service_url, stack: 
 def test_while_no_worker_makes_copies_a_picture_comes_later(service_url, stack: Stack):
     """As during an upgrade, with workers of the version before: no job is sent that they would refuse."""
     answer = classify(service_url, photo(5))
-    (url, *_) = {part.environ()["REDIS_URL"] for part in stack.parts("model.worker")}
     workers = stack.parts("model.worker")
-    with Redis.from_url(url) as redis:
+    with Redis.from_url(stack.operator_url) as redis:
         for worker in workers:
             worker.suspend()
         try:

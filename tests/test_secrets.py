@@ -138,8 +138,7 @@ def stored(stack: Stack) -> Iterator[tuple[str, bytes]]:
     for path in stack.data_dir.rglob("*"):
         if path.is_file():
             yield str(path), path.read_bytes()
-    api, *_ = stack.parts("gunicorn")
-    with Redis.from_url(api.environ()["REDIS_URL"]) as redis:
+    with Redis.from_url(stack.operator_url) as redis:
         for name in redis.scan_iter():
             yield f"key {name}", name + redis.dump(name)
 

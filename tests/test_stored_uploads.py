@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -84,6 +85,21 @@ def test_with_none_a_picture_goes_with_its_request_however_that_ends(valkey, wor
 
         assert [path.read_bytes() for path in _files(services.settings.upload_dir)] == [b"reported"]
         assert list(_files(services.settings.feedback_dir)) == []
+
+
+def test_with_none_the_pictures_of_a_batch_go_together(valkey, workers):
+    """Two round trips for each would make a request of a hundred pictures wait."""
+    looks = []
+    with storing("none", valkey.api_url, workers.folder) as services:
+        for batch in ([b"puma"], [b"tabby"], [b"tabby", b"lynx", b"tiger", b"lynx"]):
+            for picture in batch:
+                services.uploads.put(picture, SENDER)
+            before = workers.redis.info("stats")["total_reads_processed"]
+            services.uploads.finished(*(hashlib.sha256(picture).hexdigest() for picture in batch))
+            looks.append(workers.redis.info("stats")["total_reads_processed"] - before)
+
+        assert list(_files(services.settings.upload_dir)) == []
+    assert looks[1] == looks[2]  # the first opens the connection
 
 
 def _files(folder: Path) -> Iterator[Path]:

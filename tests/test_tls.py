@@ -88,6 +88,13 @@ def _of_another(pair: Pair) -> str:
     return f"TLS_KEY_FILE={pair.key_file}: is not the key of the first certificate in {pair.cert_file}"
 
 
+def _of_another_kind(pair: Pair) -> str:
+    """As an RSA key beside a certificate for an elliptic curve."""
+    key = subprocess.run(["openssl", "genrsa", "2048"], check=True, capture_output=True).stdout
+    pair.key_file.write_bytes(key)
+    return f"TLS_KEY_FILE={pair.key_file}: is not the key of the first certificate in {pair.cert_file}"
+
+
 def _encrypted(pair: Pair) -> str:
     certificate.encrypt(pair)
     return f"TLS_KEY_FILE={pair.key_file}: is encrypted, and nobody is there to type its password"
@@ -104,7 +111,8 @@ def _of_a_client(pair: Pair) -> str:
 
 
 UNUSABLE = [
-    _missing, _a_folder, _for_everybody, _no_certificate, _no_key, _of_another, _encrypted, _expired, _of_a_client
+    _missing, _a_folder, _for_everybody, _no_certificate, _no_key, _of_another, _of_another_kind, _encrypted,
+    _expired, _of_a_client,
 ]  # fmt: skip
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from contract.job_queue import JobQueue
 
 PAGE_JOBS = 50  # of a list
-PAGE_JOBS = 50  # of a list
 LONGEST_RETRY_S = 30  # the expected wait is that of a job created now: an older one is done sooner
 
 

@@ -94,16 +94,15 @@ class Uploads:
         """Say that a request is over for which each of the pictures was ``put``; to be called once for each.
 
         With ``STORE_UPLOADS=none`` those go that no job, no other request of this process, and nobody who has sent them
-        since needs. What can't be deleted now goes by its age.
+        since needs. What can't be deleted now goes by its age. It takes two round trips, however many they are.
         """
         if self._in_hand is None:
             return
-        for name in names:
-            age_s = self._in_hand.let_go(name)
-            if age_s is not None:
-                with suppress(BackendDown, OSError):
-                    # Who sends it just now makes it younger than half of that.
-                    self.remove([name], idle_s=age_s / 2, reason="done")
+        ages_s = {name: age_s for name in names if (age_s := self._in_hand.let_go(name)) is not None}
+        if ages_s:
+            with suppress(BackendDown, OSError):
+                # Who sends one just now makes it younger than half of that.
+                self.remove(list(ages_s), idle_s=min(ages_s.values()) / 2, reason="done")
 
     def delete(self, name: str) -> None:
         """Delete a picture and its copy because its sender, or an operator, wants that, whoever else needs it.

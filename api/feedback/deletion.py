@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from api.core.errors import NoWorker
 from contract import deleted_pictures
 from contract.errors import BackendDown
+from contract.worker_registry import ALIVE_FOR_S
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -32,11 +34,18 @@ class Deletion:
 
         Raises:
             BackendDown: Redis or the disk fails; what is left goes when it is asked for again.
+            NoWorker: only its answers may be left, until then.
         """
-        deleted_pictures.delete(self._redis, picture)  # first: no worker may tell or keep an answer after this
+        # First: no worker may tell or keep an answer after this.
+        answers_too = deleted_pictures.delete(self._redis, picture)
         try:
             self._uploads.delete(picture)
             self._reported.delete(picture)
         except OSError as error:
             raise BackendDown("the picture can't be deleted at the moment", cause=str(error)) from error
         log.info("picture %s was deleted as asked", picture)
+        if not answers_too:
+            raise NoWorker(
+                "the picture is deleted; its stored answers are not found while no worker is ready: delete it again",
+                ALIVE_FOR_S,
+            )

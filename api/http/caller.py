@@ -78,7 +78,7 @@ def _key(secret: str, address: str) -> Key:
             return chosen
         services.wrong_key_rate.count(address)
     except OverShare as error:
-        raise TooManyWrongKeys(str(error), error.retry_after_s) from None
+        raise TooManyWrongKeys(f"{error}: try again in {error.retry_after_s} s", error.retry_after_s) from None
     Metrics.current().count_wrong_key()
     log.warning("a wrong key from %s for %s %s", address, request.method, request.path[:LONGEST_LOGGED])
     raise WrongKey("this key is not known: it is wrong, or was revoked")

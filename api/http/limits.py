@@ -13,7 +13,7 @@ from flask import g, request
 from api.core.errors import OverLimit
 from api.core.quotas import Unit, quotas_of
 from api.http.caller import current_caller
-from api.keys.limits import Limits
+from api.keys.key import NO_LIMITS
 from api.services import Services
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from api.core.quotas import Quota, Quotas
     from api.core.usage import Account
+    from api.keys.limits import Limits
     from api.settings import Settings
 
 LIMITED = {
@@ -38,7 +39,6 @@ LIMITED = {
 }
 """The endpoints whose requests count: what makes work, takes bytes, or asks Redis for a sender."""
 
-NO_OWN_LIMITS = Limits()
 UNIT_PARAMETER = {Unit.REQUESTS: "", Unit.BYTES: ';qu="content-bytes"'}  # requests are what the draft supposes
 
 
@@ -50,7 +50,7 @@ def count_request() -> None:
     """
     if request.endpoint in LIMITED and request.method != "OPTIONS":
         caller = current_caller()
-        limits = caller.key.limits if caller.key is not None else NO_OWN_LIMITS
+        limits = caller.key.limits if caller.key is not None else NO_LIMITS
         services = Services.current()
         g.account = services.usage.account(caller.sender, _quotas(limits, services.settings))
         g.account.admit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from api.keys.key_file import (
 from api.keys.keyring import ADMIN
 from api.keys.limits import LIMIT_NAMES, Limits
 from contract.file_lock import locked
+from contract.private_files import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = Path(os.path.realpath(asked.file))  # a link's own place would get a file that nobody else reads
     try:
         if asked.act is _new:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys may be made before the first start
-        with locked(path.with_name(f".{path.name}.lock"), wait_s=LOCKED_FOR_S):
+            make_folder(path.parent)  # keys may be made before the first start
+        # Who only reads needs no lock, and may be where nothing can be written.
+        lock = locked(path.with_name(f".{path.name}.lock"), wait_s=LOCKED_FOR_S) if asked.act is not _list else None
+        with lock or nullcontext():
             asked.act(path, asked)
     except BadKeyFile as error:
         return _refuse(f"{asked.file}: {error}")
@@ -64,7 +68,7 @@ def _new(path: Path, asked: argparse.Namespace) -> None:
     if any(key.name == asked.name for key in _known(path)):
         raise Refused(f"there is a key named {asked.name} already: rotate or revoke it")
     try:
-        scopes = scopes_from(asked.scope)
+        scopes = scopes_from([word for words in asked.scope for word in words.split(",")])  # as the file has them
     except ValueError as error:
         raise Refused(str(error)) from None
     limits = Limits(**{name: getattr(asked, name) for name in LIMIT_NAMES})
@@ -124,8 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     new = commands.add_parser("new", help="make a key and print it, once; the file keeps only its hash")
     new.add_argument("name", metavar="NAME", help="of whoever gets it: their jobs and limits go by it")
     new.add_argument(
-        "--scope", action="append", required=True, metavar="SCOPE", help=f"what it opens: {', '.join(known_in_order())}"
-    )
+        "--scope", action="append", required=True, metavar="SCOPE",
+        help=f"what it opens: {', '.join(known_in_order())}; several with commas, or by another --scope",
+    )  # fmt: skip
     for name in LIMIT_NAMES:
         new.add_argument(f"--{name.replace('_', '-')}", type=_limit, metavar="N", help="in place of the setting's")
     new.add_argument("--private", action="store_true", help="answers tell nothing of what others have sent")

@@ -185,6 +185,6 @@ def known_in_order() -> list[str]:
 
 def limit_from(word: str) -> int:
     """Raises ValueError: it is no whole number from 1 to ``LARGEST_LIMIT``."""
-    if not (word.isascii() and word.isdigit()) or not 1 <= int(word[:20]) <= LARGEST_LIMIT:
+    if not re.fullmatch("[0-9]{1,10}", word) or not 1 <= int(word) <= LARGEST_LIMIT:
         raise ValueError(f"a limit is a whole number from 1 to {LARGEST_LIMIT}")
     return int(word)

@@ -74,11 +74,6 @@ class Keyring:
             return None
         return self._admin
 
-    def names(self) -> list[str]:
-        """Of all keys, sorted."""
-        self._read_if_changed()
-        return sorted([*(key.name for key in self._by_digest.values()), *([ADMIN] if self._admin else [])])
-
     def _read_if_changed(self) -> None:
         """Read the file again if it is another; one that can't be read changes nothing but the log."""
         now = self._clock()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from gunicorn.glogging import Logger
 
+OF_ANOTHER_CERTIFICATE = ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED")  # of the same kind, or of another
 TURNS = 2  # of each side, until both have shaken hands
 
 
@@ -61,7 +62,7 @@ def _context(cert_file: Path, key_file: Path) -> TlsContext:
     try:
         context.load_cert_chain(cert_file, key_file, refuse)
     except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
+        if error.reason in OF_ANOTHER_CERTIFICATE:
             raise BadCertificate(f"{key}: is not the key of the first certificate in {cert_file}") from error
         why = error.reason or "it is no key in PEM"
         raise BadCertificate(f"{key}: can't be used with {cert_file}: {why}") from error

@@ -115,7 +115,8 @@ function forPeople(status, said, retryAfterS) {
   if (status === 401) {
     return hasKey() ? "The service does not know your key." : "This service needs a key.";
   }
-  return status === 429 && retryAfterS > 0 ? `${said}. Try again ${when(retryAfterS)}.` : said;
+  const leavesOutTime = status === 429 && retryAfterS > 0 && !said.includes("try again in");
+  return leavesOutTime ? `${said}. Try again ${when(retryAfterS)}.` : said;
 }
 
 /** Whether the same file would be refused again; with another key, or later, it may not be. */

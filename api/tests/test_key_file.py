@@ -42,17 +42,34 @@ def test_a_new_key_is_printed_once_and_only_its_hash_is_kept(keys, capsys):
 
 def test_the_first_key_may_be_made_before_there_is_a_folder_for_it(tmp_path):
     """As the documentation does it: before the first start."""
-    keys = tmp_path / "data" / "keys"
+    keys = tmp_path / "data" / "keys" / "file"
 
     assert main(["--file", str(keys), "new", "a", "--scope", "classify"]) == 0
     assert [key.name for key in read_keys(keys)] == ["a"]
-    assert stat.S_IMODE(keys.parent.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in (keys.parent, keys.parent.parent)} == {0o700}
+
+
+def test_the_list_needs_no_right_to_write(keys, capsys):
+    """As on the volume that a container may only read."""
+    main(["new", "a", "--scope", "jobs"])
+    keys.with_name(f".{keys.name}.lock").unlink()
+    capsys.readouterr()
+
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out == "a jobs\n"
+    assert not keys.with_name(f".{keys.name}.lock").exists()
 
 
 def test_nobody_else_on_the_machine_can_read_it(keys):
     main(["new", "a", "--scope", "admin"])
 
     assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+
+
+def test_scopes_may_be_written_as_the_file_and_the_list_show_them(keys):
+    assert main(["new", "a", "--scope", "classify,jobs", "--scope", "feedback"]) == 0
+
+    assert set(read_keys(keys)[0].scopes) == {Scope.CLASSIFY, Scope.JOBS, Scope.FEEDBACK}
 
 
 def test_a_rotated_key_keeps_its_name_scopes_limits_and_the_files_comments(keys, capsys):
@@ -127,6 +144,7 @@ def test_without_a_file_the_commands_say_how_to_name_one(monkeypatch, capsys):
         (f"a {HASH} jobs requests=1", "line 1: 'requests' does not exist"),
         (f"a {HASH} jobs mb_per_day=0", "line 1: a limit is a whole number from 1 to"),
         (f"a {HASH} jobs mb_per_day=" + "9" * 5000, "line 1: a limit is a whole number from 1 to"),
+        (f"a {HASH} jobs mb_per_day=" + "0" * 19 + "19999999999", "line 1: a limit is a whole number from 1 to"),
         (f"a {HASH} jobs mb_per_day=1 mb_per_day=2", "line 1: 'mb_per_day' does not exist, or is there twice"),
         (f"a {HASH} jobs\na {OTHER} jobs", "line 2: the name a is in line 1 already"),
         (f"a {HASH} jobs\n\nb {HASH} jobs", "line 3: the key of b is in line 1 already"),

@@ -78,7 +78,7 @@ RAISED_BY: dict[str, list[Exception]] = {
     ],
     "links.left_s": [api_errors.LinkNeeded("-"), api_errors.LinkExpired("-"), errors.BackendDown("-")],
     "links.sign": [errors.BackendDown("-")],
-    "deletion.delete": [errors.BackendDown("-")],
+    "deletion.delete": [errors.BackendDown("-"), api_errors.NoWorker("-")],
     "usage.account.return_value.admit": [api_errors.OverLimit("-")],
     "usage.account.return_value.received": [api_errors.OverLimit("-")],
     "usage_reports.today": [errors.BackendDown("-")],

@@ -413,6 +413,13 @@ def test_who_comes_to_this_machine_through_a_proxy_needs_a_link_as_others_do(cli
     assert answer.status_code == 403
 
 
+def test_a_person_with_a_link_that_is_none_any_more_reads_why_on_a_page(public, copied, settings):
+    old = public.get(link_to(copied, settings, ago_s=10**6), headers={"Accept": "text/html"})
+    none = public.get(f"/display/{copied}", headers={"Accept": "text/html"})
+
+    assert [(answer.status_code, answer.mimetype) for answer in (old, none)] == [(410, "text/html"), (403, "text/html")]
+
+
 def test_the_operator_needs_no_link(public, copied):
     shown = public.get(f"/display/{copied}", headers={"Authorization": f"Bearer {ADMIN_KEY}"})
     wrong = public.get(f"/display/{copied}", headers={"Authorization": "Bearer of-somebody-else"})

@@ -13,7 +13,27 @@ def test_more_labels_than_are_computed_end_the_start_with_one_line(monkeypatch, 
     with pytest.raises(SystemExit) as ended:
         load_settings(Settings)
     assert ended.value.code == 2
-    assert capsys.readouterr().err == "TOP_K='20': Value error, must be at most TOP_K_MAX, which is 10\n"
+    assert capsys.readouterr().err == "TOP_K='20': must be at most TOP_K_MAX, which is 10\n"
+
+
+@pytest.mark.parametrize("value", ["nginx", "10.0.0.1/8"])
+def test_a_proxy_that_is_no_address_is_told_in_one_line_with_what_to_write(monkeypatch, capsys, value):
+    monkeypatch.setenv("TRUSTED_PROXIES", f"127.0.0.1, {value}")
+
+    with pytest.raises(SystemExit):
+        load_settings(Settings)
+    said = capsys.readouterr().err
+    assert said.startswith(f"TRUSTED_PROXIES='127.0.0.1, {value}': ")
+    assert said.endswith(": write addresses or networks, as 10.0.0.2 or 10.0.0.0/8\n")
+    assert said.count("\n") == 1
+
+
+def test_what_is_wrong_with_a_setting_that_nobody_set_does_not_show_it_as_if_it_were(monkeypatch, capsys):
+    monkeypatch.setenv("TLS_CERT_FILE", "cert.pem")
+
+    with pytest.raises(SystemExit):
+        load_settings(Settings)
+    assert capsys.readouterr().err.startswith("TLS_KEY_FILE is not set: TLS_CERT_FILE and TLS_KEY_FILE ")
 
 
 def test_fewer_labels_computed_than_are_usually_shown_need_no_second_setting(monkeypatch):
@@ -50,7 +70,7 @@ def test_an_admin_key_that_is_easily_guessed_or_cannot_be_sent_ends_the_start_un
         load_settings(Settings)
     assert ended.value.code == 2
     assert capsys.readouterr().err == (
-        "ADMIN_API_KEY=(not shown): Value error, must be at least 16 printable ASCII characters, without spaces\n"
+        "ADMIN_API_KEY=(not shown): must be at least 16 printable ASCII characters, without spaces\n"
     )
 
 

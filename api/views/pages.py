@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, jsonify, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from api.core.errors import AccessRefused, MissingFile, OverLimit
+from api.core.errors import AccessRefused, LinkExpired, LinkNeeded, MissingFile, OverLimit
 from api.feedback.log import MAX_CHARACTERS
 from api.http.caller import current_client
 from api.http.html import answer_as_page, in_words, prefers_json
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from api.http.schemas import Shown
 
 bp = Blueprint("pages", __name__)
-bp.register_error_handler(AccessRefused, answer_as_page)
-bp.register_error_handler(OverLimit, answer_as_page)
+for refusal in (AccessRefused, LinkNeeded, LinkExpired, OverLimit):
+    bp.register_error_handler(refusal, answer_as_page)
 
 LABELS_SHOWN = 5
 MESSAGES = {"missing-file": "There was no picture in that form. Choose one, then classify it."}
@@ -94,6 +94,7 @@ def delete(name: str) -> ResponseReturnValue:
         LinkNeeded, LinkExpired: the address is no link, or no longer.
         PictureNotFound: it can't be a picture's name.
         BackendDown: Redis or the disk fails.
+        NoWorker: stored answers may be left.
     """
     may_delete(name)
     if not NAME.fullmatch(name):

@@ -361,3 +361,25 @@ def test_a_sender_lists_its_own_jobs_the_latest_first(async_jobs, redis):
     assert [job.state for job in listed] == [JobState.CANCELLED, JobState.QUEUED]
     redis.delete(f"ticket:{jobs[2]}")
     assert [job.id for job in async_jobs.listed(A, 0, 2)[0]] == [jobs[1]]
+
+
+def test_a_list_takes_as_many_round_trips_whatever_its_length(async_jobs, redis):
+    def looked() -> int:
+        before: int = redis.info("stats")["total_reads_processed"]
+        async_jobs.listed(A, 0, 50)
+        after: int = redis.info("stats")["total_reads_processed"]
+        return after - before - 1
+
+    of(async_jobs, A)
+    one = looked()
+    for _ in range(5):
+        of(async_jobs, A)
+
+    assert one == looked() == 3
+
+
+def test_a_job_of_a_newer_version_does_not_keep_a_sender_from_the_list_of_the_others(async_jobs, redis):
+    of_a_kind_to_come, other = (of(async_jobs, A).id for _ in range(2))
+    redis.hset(f"ticket:{of_a_kind_to_come}", "answer", '{"outcome": "detections"}')
+
+    assert [job.id for job in async_jobs.listed(A, 0, 2)[0]] == [other]

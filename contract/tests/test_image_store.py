@@ -13,6 +13,7 @@ from contract.image_store import COMPARED_BYTES, ImageStore
 from contract.store_room import SHARDS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 WEEK_S = 7 * 86400
@@ -151,3 +152,25 @@ def test_the_store_knows_what_it_holds_and_how_much(tmp_path):
     assert [name in store for name in names] == [True, True]
     assert not any(name in store for name in ["a" * 64, "", "../outside", "..", names[0][:2], names[0].upper(), None])
     assert (nothing, sum(map(store.shard_bytes, range(SHARDS)))) == (0, 4096 + 5000)  # a file takes at least a block
+
+
+@pytest.mark.parametrize("needed", [False, True])
+def test_a_picture_is_deleted_for_its_sender_although_another_is_looking_whether_it_may_go(tmp_path, needed):
+    """It is aside then, and would be put back after its sender was told that it is gone."""
+    store = ImageStore.bounded(tmp_path, most_bytes=10**6, reserve_bytes=0)
+    name = store.put(b"x")
+    asked = []
+
+    def held(names: Sequence[str]) -> Sequence[str]:
+        asked.append(names)
+        if len(asked) == 1:
+            return ()
+        store.delete(name)
+        return names if needed else ()
+
+    store.remove([name], idle_s=float("-inf"), held=held)
+
+    assert len(asked) == 2
+    assert name not in store
+    assert store.room is not None
+    assert store.room.used_bytes() == 0

@@ -80,6 +80,7 @@ def test_an_answer_of_a_sound_picture_says_nothing_of_damage_on_the_wire():
 @pytest.mark.parametrize(
     "wire",
     [
+        {"outcome": "copied", "size_bytes": -1}, {"outcome": "copied", "size_bytes": 10**30},
         None, [], "classified", {}, {"outcome": "new kind"}, {"outcome": "failed", "kind": "novel", "detail": ""},
         {**CAT.to_wire(), "labels": [["tabby"]]}, {**CAT.to_wire(), "labels": []}, {**CAT.to_wire(), "labels": 3},
         {**CAT.to_wire(), "labels": [["tabby", float("nan")]]}, {**CAT.to_wire(), "labels": [["tabby", 10**400]]},

@@ -44,15 +44,15 @@ def test_the_password_comes_from_the_environment_or_from_a_file_and_is_not_shown
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"REDIS_PASSWORD_FILE": "/nowhere"}, "REDIS_PASSWORD_FILE='/nowhere': Value error, it can't be read: "),
-        ({"REDIS_PASSWORD_FILE": "/dev/null"}, "REDIS_PASSWORD_FILE='/dev/null': Value error, it holds no password\n"),
+        ({"REDIS_PASSWORD_FILE": "/nowhere"}, "REDIS_PASSWORD_FILE='/nowhere': it can't be read: "),
+        ({"REDIS_PASSWORD_FILE": "/dev/null"}, "REDIS_PASSWORD_FILE='/dev/null': it holds no password\n"),
         (
             {"REDIS_PASSWORD": "hunter2", "REDIS_PASSWORD_FILE": "/dev/null"},
-            "REDIS_PASSWORD_FILE='/dev/null': Value error, there is a password already\n",
+            "REDIS_PASSWORD_FILE='/dev/null': there is a password already\n",
         ),
         (
             {"REDIS_URL": "redis://api:hunter2@queue", "REDIS_PASSWORD": "hunter2"},
-            "REDIS_PASSWORD=(not shown): Value error, REDIS_URL has a password already\n",
+            "REDIS_PASSWORD=(not shown): REDIS_URL has a password already\n",
         ),
     ],
 )

@@ -9,10 +9,12 @@ import sys
 import threading
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import psutil
 from dotenv import dotenv_values
 
+from local.queue_users import operator_url
 from stress_test.environment import environment_with
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +67,12 @@ class Stack:
         self.printed += self.process.stdout.read()
         self.process.stdout.close()
         self.process.wait(READY_WITHIN_S)
+
+    @property
+    def operator_url(self) -> str:
+        """Of Redis, as its user who may see and change everything."""
+        (api, *_) = self.parts("gunicorn")
+        return operator_url(self.data_dir / "queue", Path(urlsplit(api.environ()["REDIS_URL"]).path))
 
     def parts(self, words: str) -> list[psutil.Process]:
         """The running processes of this stack whose command line contains ``words``."""

@@ -36,7 +36,7 @@ def authorization(key: str | None, scheme: str, host: str, *, allow_plain_http: 
     if not key:
         return None
     if not POSSIBLE.fullmatch(key):
-        raise ValueError("a key has printable ASCII characters only, and no spaces")
+        raise ValueError("a key has printable ASCII characters only, and no spaces or line ends")
     if scheme != "https" and not allow_plain_http and not _is_this_machine(host):
         raise ValueError(
             f"the key would travel to {host} unencrypted, for everybody on the way to read: use https, or say"
