@@ -324,7 +324,7 @@ def test_other_routes_read_forms_only(client):
 @pytest.fixture
 def url(services: Services) -> Iterator[str]:
     server = make_server("127.0.0.1", 0, create_app(services))
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/predict"
     server.shutdown()
