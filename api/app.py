@@ -12,6 +12,7 @@ from api.http.form_parser import FormRequest
 from api.http.limits import add_limits, count_request
 from api.http.problems import Problems
 from api.http.public_address import PublicAddress
+from api.http.trace import add_request_id
 from api.http.unread_body import discard_after
 from api.metrics.recorder import Metrics
 from api.metrics.shared_numbers import SharedNumbers
@@ -37,6 +38,7 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
     app.context_processor(lambda: {"keys_needed": services.keyring.shut})  # every page's footer says so
     app.after_request(add_limits)
     app.after_request(discard_after)
+    app.after_request(add_request_id)
     metrics = Metrics.install(app, shared_numbers or SharedNumbers())
     services.uploads.count_deleted = metrics.count_deleted
     services.inference.count_bulk = metrics.count_bulk

@@ -10,11 +10,14 @@ import resource
 import sys
 from typing import TYPE_CHECKING, Any
 
+from gunicorn.glogging import Logger
+
 from api.core.link_secret import LinkSecret, NoLinkSecret
 from api.keys.key_file import BadKeyFile
 from api.keys.keyring import Keyring
 from api.metrics.shared_numbers import SharedNumbers
 from api.settings import Settings
+from contract.logging import log_with_others, set_up_logging
 from contract.private_files import UMASK
 from contract.settings import EXIT_BAD_SETTINGS, load_settings
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from gunicorn.arbiter import Arbiter
+    from gunicorn.config import Config
     from gunicorn.http.message import Request
     from gunicorn.workers.base import Worker
 
@@ -62,6 +66,15 @@ if _settings.tls_cert_file and _settings.tls_key_file:
     except BadCertificate as _error:
         print(_error, file=sys.stderr)  # noqa: T201
         raise SystemExit(EXIT_BAD_SETTINGS) from _error
+
+
+class logger_class(Logger):  # type: ignore[misc]  # noqa: N801  # the setting's name; gunicorn is not typed
+    """Writes gunicorn's own messages as all others are written, those of its first process too."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        set_up_logging(_settings.log_level, _settings.log_messages_per_s, _settings.log_format)
+        log_with_others("gunicorn.error")
 
 
 def ssl_context(_config: Any, _default: Any) -> SSLContext:

@@ -168,6 +168,12 @@ class Settings(SharedSettings):
     max_in_flight: int = Field(
         1000, ge=1, description="Requests that one API process answers at a time; half of them of one sender at most."
     )
+    request_log: Annotated[bool, BeforeValidator(_switch)] = Field(
+        True, description="on: the API's log has a line for each request; off: it has none."
+    )
+    request_log_per_s: int = Field(
+        200, ge=1, description="Most of these lines that an API process writes in a second, beside LOG_MESSAGES_PER_S."
+    )
     result_cache: Annotated[bool, BeforeValidator(_switch)] = Field(
         True, description="on: the same picture is computed once per RESULT_TTL_S; off: each request is computed."
     )

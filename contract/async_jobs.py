@@ -18,7 +18,7 @@ import json
 import re
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -110,6 +110,7 @@ class JobRequest:
         top_k_sent: whether the sender chose ``top_k``; otherwise it is the service's default.
         strict: whether a damaged picture is refused; otherwise what is there of it is classified.
         animated: whether the picture is an animated GIF, of which the first frame is classified.
+        request_id: of the request that brings it, for logs; it is not kept with the job.
     """
 
     picture: str
@@ -118,10 +119,11 @@ class JobRequest:
     top_k_sent: bool
     strict: bool = True
     animated: bool = False
+    request_id: str = field(default="", compare=False)
 
     def queued_job(self, *, cache: bool) -> ClassifyJob:
         """The job on the queue that finds its answer; ``cache`` as there."""
-        return ClassifyJob(self.picture, cache, self.strict)
+        return ClassifyJob(self.picture, cache, self.strict, self.request_id)
 
     def same_as(self, earlier: JobRequest) -> bool:
         """Whether it asks for the same as ``earlier``; the service's default may have changed in between."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
@@ -12,6 +12,9 @@ from contract.errors import UnknownOutcome
 
 LARGEST_COPY_BYTES = 10**9  # far above what a copy may have: a worker that was taken over says what it likes
 UNKNOWN = "the worker's answer has a form that this version of the API does not know; the API has to be upgraded"
+
+
+LONGEST_REQUEST_ID = 128  # characters
 
 
 class FailureKind(StrEnum):
@@ -29,11 +32,13 @@ class ClassifyJob:
         picture: SHA-256 of the encoded picture, 64 lower-case hex digits; its name in the image store.
         cache: whether the answer may be stored for later requests, and the computation shared with others.
         strict: whether a damaged picture is refused; otherwise what is there of it is classified.
+        request_id: of the request that submits it, for logs; "" if nobody named it. It makes no other job of it.
     """
 
     picture: str
     cache: bool
     strict: bool = True
+    request_id: str = field(default="", compare=False)
 
     @property
     def computation(self) -> str:
@@ -49,7 +54,8 @@ class ClassifyJob:
 
     def to_meta(self) -> dict[str, Any]:
         """What the job has beside its arguments, where older workers do not look (docs/decisions/0017)."""
-        return {} if self.strict else {"strict": False}
+        named = {"request_id": self.request_id} if self.request_id else {}
+        return named if self.strict else {"strict": False, **named}
 
     @classmethod
     def from_wire(cls, args: Any, meta: dict[str, Any]) -> Self:
@@ -58,9 +64,11 @@ class ClassifyJob:
         Raises:
             ValueError: they are not those of a classify job.
         """
+        named = meta.get("request_id")
+        request_id = named if isinstance(named, str) and len(named) <= LONGEST_REQUEST_ID else ""
         match args, meta.get("strict", True):
             case [str(picture), bool(cache)], bool(strict):
-                return cls(picture, cache, strict)
+                return cls(picture, cache, strict, request_id)
         raise ValueError(f"not a classify job: {args!r:.100}, {meta!r:.100}")
 
 

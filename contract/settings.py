@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 EXIT_BAD_SETTINGS = 2
+LogFormat = Literal["text", "json"]
 # Up to the last @ of what should be a URL: who mistypes one may leave out any of the signs that mark its parts.
 REDIS_URL = re.compile("(redis|rediss|unix)://.")
 CREDENTIALS = re.compile(r"^('?\w*:?/*).*@", re.DOTALL)
@@ -64,6 +65,7 @@ class SharedSettings(PictureSettings):
         "INFO", description="DEBUG, INFO, WARNING or ERROR."
     )
     log_messages_per_s: int = Field(100, ge=1, description="Most messages that a process logs in a second.")
+    log_format: LogFormat = Field("text", description="text, or json: each message of a log as an object in a line.")
 
     @field_validator("redis_url")
     @classmethod

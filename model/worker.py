@@ -32,7 +32,7 @@ log = logging.getLogger("model.worker")
 def main() -> int:
     os.umask(UMASK)
     settings = load_settings(Settings)
-    set_up_logging(settings.log_level, settings.log_messages_per_s)
+    set_up_logging(settings.log_level, settings.log_messages_per_s, settings.log_format)
     with ExitStack() as stack:
         started = time.monotonic()
         try:

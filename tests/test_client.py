@@ -80,7 +80,7 @@ def test_half_a_picture_is_refused_unless_the_caller_wants_what_is_there(client)
         (odd.text_as_jpeg(), 415, "not a picture"),
         (odd.truncated_jpeg(), 422, "cut short"),
         (odd.huge_png(), 413, "30000x30000"),
-        (os.urandom(25_000_000), 413, "more bytes"),
+        (os.urandom(25_000_000), 413, "it has 25.1 MB, and at most 20 MB are taken"),
     ],
     ids=["empty", "text", "truncated", "huge", "too many bytes"],
 )

@@ -78,7 +78,7 @@ class AsyncInference:
         """
         destination = self._live_workers.destination()
         picture = self._uploads.put(image, client.sender, durable=True)
-        request = JobRequest(picture, top_k, min_score, top_k_sent, strict, animated)
+        request = JobRequest(picture, top_k, min_score, top_k_sent, strict, animated, client.request_id)
         try:
             return self._create(destination, request, image, client, key)
         finally:

@@ -17,9 +17,10 @@ class Client:
 
     ``watched`` makes a context for a wait, inside which ``ClientGone`` is raised as soon as nobody is there any more to
     read the answer. By default the client is one that never goes. A ``private`` one shares nothing with other senders:
-    no stored answer, no computation.
+    no stored answer, no computation. ``request_id`` names its request in logs.
     """
 
     sender: str
     watched: Callable[[], AbstractContextManager[None]] = nullcontext
     private: bool = False
+    request_id: str = ""

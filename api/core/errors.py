@@ -12,7 +12,7 @@ class InvalidUpload(ServiceError):
 
 
 class MissingFile(InvalidUpload):
-    """The request has no file."""
+    """The request has no picture."""
 
 
 class EmptyFile(InvalidUpload):
@@ -24,7 +24,7 @@ class TooManyPictures(InvalidUpload):
 
 
 class BrokenForm(InvalidUpload):
-    """The request's body is not the form that its header says."""
+    """The request's body is not what it says, or should be: a form, JSON with base64 in it, a picture."""
 
 
 class InvalidParameter(InvalidUpload):

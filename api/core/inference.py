@@ -210,7 +210,8 @@ class Inference:
         return Deadline(self._settings.request_timeout_s)
 
     def _job(self, picture: str, client: Client, *, strict: bool) -> ClassifyJob:
-        return ClassifyJob(picture, self._settings.result_cache and not client.private, strict)
+        cache = self._settings.result_cache and not client.private
+        return ClassifyJob(picture, cache, strict, client.request_id)
 
     def _begin(
         self, picture: _Stored, client: Client, deadline: Deadline, add: Callable[[float], None], *, strict: bool

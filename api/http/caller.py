@@ -15,6 +15,7 @@ from flask import g, request
 from api.core.client import Client
 from api.core.errors import KeyMissing, TooManyWrongKeys, WrongKey
 from api.http.hang_up import watched
+from api.http.request_id import request_id
 from api.http.sender import sender_of
 from api.keys.caller import Caller
 from api.metrics.recorder import Metrics
@@ -40,11 +41,12 @@ def current_client() -> Client:
     """Whoever waits for the answer to the current request."""
     caller = current_caller()
     private = caller.key is not None and caller.key.private
+    named = request_id(request.environ)
     connection = request.environ.get("gunicorn.socket")
     if connection is None:
-        return Client(caller.sender, private=private)
+        return Client(caller.sender, private=private, request_id=named)
     is_there = partial(watched, connection, Metrics.current().count_abandoned)
-    return Client(caller.sender, is_there, private)
+    return Client(caller.sender, is_there, private, named)
 
 
 def identify() -> Caller:

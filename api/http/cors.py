@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 METHODS = "GET, HEAD, POST, DELETE"
-SENT_HEADERS = "Authorization, X-API-Key, Content-Type, Idempotency-Key"
-READ_HEADERS = "X-Model, X-Cache, X-Error, Server-Timing, RateLimit, RateLimit-Policy, Retry-After, Location, ETag"
+SENT_HEADERS = "Authorization, X-API-Key, Content-Type, Idempotency-Key, X-Request-Id"
+READ_HEADERS = (
+    "X-Model, X-Cache, X-Error, X-Request-Id, Server-Timing, RateLimit, RateLimit-Policy, Retry-After, Location, ETag"
+)
 REMEMBERED_FOR_S = 600  # a preflight's answer; an origin that is taken away is refused by its requests all the same
 
 

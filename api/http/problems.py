@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import math
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 REFUSALS_LOGGED_EVERY_S = 1.0  # an overloaded service must not spend its time on logs
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # no space, or no descriptors, left
+
+BYTES_PER_MB = 1_000_000
 
 BEARER = 'Bearer realm="classifier"'
 BASIC = 'Basic realm="classifier", charset="UTF-8"'
@@ -83,8 +86,14 @@ def problem(status: HTTPStatus, detail: str) -> Response:
 
 
 def detail_of(error: HTTPException) -> str:
-    if isinstance(error, RequestEntityTooLarge):
-        return "the request has more bytes than this service takes"
+    """A sentence for the sender; of a body that is too large, with what it has, as far as that is known."""
+    if isinstance(error, RequestEntityTooLarge) and error.description == RequestEntityTooLarge.description:
+        most = f"{current_app.config['MAX_CONTENT_LENGTH'] // BYTES_PER_MB} MB"
+        sent = request.content_length
+        if sent is None:
+            return f"the request is too large: at most {most} are taken"
+        sent_mb = math.ceil(sent / BYTES_PER_MB * 10) / 10
+        return f"the request is too large: it has {sent_mb} MB, and at most {most} are taken"
     return error.description or ""
 
 

@@ -18,6 +18,7 @@ from gunicorn.http.errors import ParseException
 from api.core.errors import OverLimit
 from api.http.limits import received_by_sender
 from api.http.linger import PIECE_BYTES, linger
+from api.http.request_log import note_answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ def discard_after(response: Response) -> Response:
 
 
 def _discard(environ: WSGIEnvironment, count_received: Callable[[int], None]) -> None:
+    note_answered(environ)
     if BROKEN not in environ:  # of a broken one gunicorn believes that it has ended
         with suppress(ParseException, OSError, OverLimit), Timeout(DISCARD_FOR_S, False):  # gevent's word: silently
             while piece := environ["wsgi.input"].read(PIECE_BYTES):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from api.core.errors import EmptyFile, MissingFile, NotAnImage, TooLarge, TooManyPictures, Undecodable
+from api.http.how_to_send import missing_picture
+from api.http.picture_body import FIELDS
 from contract.image_header import is_animated_gif, read_header
 from contract.image_header.header import BrokenHeader
 
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     from werkzeug.datastructures import FileStorage
 
     from api.settings import Settings
-
-FIELDS = ("file", "image", "files")  # names that clients use; every route that takes pictures accepts all three
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Upload:
         """Check the request's one picture.
 
         Raises:
-            MissingFile: none of ``FIELDS`` is there, or no file was chosen.
+            MissingFile: it has none; the message says what it has.
             EmptyFile: the file has no bytes.
             TooManyPictures: there is more than one.
             TooLarge: the picture has more than ``max_pixels`` pixels.
@@ -65,14 +65,16 @@ class Upload:
 
 
 def files_of(request: Request) -> list[FileStorage]:
-    """The pictures of a form, at least one: field by field, and within a field in the order sent.
+    """The pictures of a request, at least one: field by field, and within a field in the order sent.
+
+    A body that is a picture itself is read as a form that has it, and so is JSON (``api/http/form_parser.py``).
 
     Raises:
         MissingFile: there is no picture.
     """
     chosen = [file for field in FIELDS for file in request.files.getlist(field) if _is_chosen(file)]
     if not chosen:
-        raise MissingFile("the request has no file in the field 'file' (or 'image', or 'files')")
+        raise MissingFile(missing_picture())
     return chosen
 
 

@@ -22,5 +22,6 @@ def load(settings: Settings) -> dict[str, Any]:
     document["info"]["version"] = VERSION
     schemas = document["components"]["schemas"]
     schemas["TopK"]["maximum"] = settings.top_k_max
-    schemas["BatchForm"]["properties"]["files"]["maxItems"] = settings.max_batch_files
+    for pictures in (schemas["BatchForm"]["properties"]["files"], schemas["Base64List"]):
+        pictures["maxItems"] = settings.max_batch_files
     return document

@@ -13,15 +13,22 @@ from gunicorn.http import errors
 from gunicorn.sock import ssl_context
 from gunicorn.workers.ggevent import GeventWorker
 
+from api.core.sender_names import name_of
 from api.http.linger import linger
 from api.http.problem_document import CONTENT_TYPE, problem_body
+from api.http.request_id import HEADER as REQUEST_ID
+from api.http.request_id import new_request_id
+from api.http.request_log import write_no_request, write_request
 from api.http.security_headers import DATA_POLICY
 from api.server.connection import Connection
 from api.server.peers import Peers
 
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
     from gevent.socket import socket
     from gunicorn.http.message import Request
+    from gunicorn.http.wsgi import Response
 
     from api.server.tls import TlsConnection, TlsContext
 
@@ -62,6 +69,7 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
         self._connections_per_peer = min(settings.connections_per_peer, settings.max_in_flight)
         self._peers = Peers(settings.trusted_proxies)
         self._tls: TlsContext | None = ssl_context(self.cfg) if self.cfg.is_ssl else None
+        self.cfg.set("post_request", _log_request)  # here: the main process must not hold what it needs
 
     def handle(self, listener: Any, client: socket, addr: Any) -> None:
         """Serve one connection to its end, unless its peer has its share of them already."""
@@ -72,13 +80,13 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
                     detail = "there are too many open connections from this address"
                     with _plain(client) as refused:
                         retry_after = f"Retry-After: {RETRY_AFTER_S}\r\n"
-                        _answer(refused, HTTPStatus.TOO_MANY_REQUESTS, detail, retry_after)
+                        _answer(refused, addr, HTTPStatus.TOO_MANY_REQUESTS, detail, retry_after)
                 return
-            connection = _plain(client) if self._tls is None else self._encrypted(client, self._tls)
+            connection = _plain(client) if self._tls is None else self._encrypted(client, addr, self._tls)
             if connection is not None:
                 super().handle(listener, connection, addr)
 
-    def _encrypted(self, client: socket, tls: TlsContext) -> TlsConnection | None:
+    def _encrypted(self, client: socket, addr: Any, tls: TlsContext) -> TlsConnection | None:
         """``client`` after its handshake, or None if it comes to none in time."""
         try:
             connection = tls.connection(client)
@@ -92,7 +100,8 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
             self.log.info("no TLS: %s", error.reason)
             if error.reason == "HTTP_REQUEST":
                 with _plain(connection) as plain:
-                    _answer(plain, HTTPStatus.BAD_REQUEST, "this port speaks HTTPS: the address begins with https://")
+                    https = "this port speaks HTTPS: the address begins with https://"
+                    _answer(plain, addr, HTTPStatus.BAD_REQUEST, https)
         except (OSError, SlowHandshake):  # it has gone, or says nothing
             pass
         connection.close()
@@ -110,7 +119,7 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
         return Timeout(self.cfg.keepalive, SlowHead)
 
     def handle_error(
-        self, _req: Request | None, client: Connection | TlsConnection, _addr: Any, exc: BaseException
+        self, _req: Request | None, client: Connection | TlsConnection, addr: Any, exc: BaseException
     ) -> None:
         """Answer what never became a request of the application's; gunicorn itself would answer in HTML."""
         if isinstance(exc, GreenletExit):
@@ -118,7 +127,7 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
         if isinstance(exc, SlowHead):
             if client.received:
                 late = f"the request's head did not arrive within {self.cfg.keepalive} s"
-                _answer(client, HTTPStatus.REQUEST_TIMEOUT, late)
+                _answer(client, addr, HTTPStatus.REQUEST_TIMEOUT, late)
             return
         if isinstance(exc, SSLError):
             self.log.info("the connection's TLS ended: %s", exc.reason)
@@ -126,24 +135,43 @@ class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not type
         for kind, (status, detail) in STATUS.items():
             if isinstance(exc, kind):
                 self.log.warning("not a request: %s", type(exc).__name__)  # in its words there may stand a key
-                _answer(client, status, detail)
+                _answer(client, addr, status, detail)
                 return
         self.log.error("the server failed at a request", exc_info=exc)
-        _answer(client, HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed at this request")
+        _answer(client, addr, HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed at this request")
+
+
+def _log_request(
+    _worker: BoundedWorker, _request: Request, environ: WSGIEnvironment, response: Response | None
+) -> None:
+    """Write the request's line; what raised before there was an answer is answered, and logged, as no request."""
+    if response is not None and response.status is not None:
+        received = environ["gunicorn.socket"].received
+        write_request(environ, status=response.status_code, bytes_in=received, bytes_out=response.sent)
 
 
 def _plain(client: socket) -> Connection:
     return Connection(client.family, client.type, client.proto, fileno=client.detach())
 
 
-def _answer(connection: Connection | TlsConnection, status: HTTPStatus, detail: str, headers: str = "") -> None:
+def _answer(
+    connection: Connection | TlsConnection, addr: Any, status: HTTPStatus, detail: str, headers: str = ""
+) -> None:
     connection.awaits_head = False  # whatever still comes is read and thrown away
+    request_id = new_request_id()
     body = json.dumps(problem_body(status, detail)).encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {CONTENT_TYPE}\r\n"
         f"Content-Length: {len(body)}\r\nX-Content-Type-Options: nosniff\r\nContent-Security-Policy: {DATA_POLICY}\r\n"
-        f"{headers}Connection: close\r\n\r\n"
+        f"{REQUEST_ID}: {request_id}\r\n{headers}Connection: close\r\n\r\n"
     )
     with suppress(OSError):
         connection.sendall(head.encode() + body)
     linger(connection)
+    write_no_request(
+        status.value,
+        bytes_in=connection.received,
+        bytes_out=len(body),
+        request_id=request_id,
+        sender=name_of(addr[0]) if addr else "-",
+    )

@@ -243,7 +243,10 @@ def test_a_browser_that_asks_first_is_told_what_may_be_sent(friendly, path):
     assert (answer.status_code, answer.data) == (204, b"")
     assert answer.headers["Access-Control-Allow-Origin"] == FRIEND
     assert "DELETE" in answer.headers["Access-Control-Allow-Methods"]
-    assert answer.headers["Access-Control-Allow-Headers"] == "Authorization, X-API-Key, Content-Type, Idempotency-Key"
+    assert (
+        answer.headers["Access-Control-Allow-Headers"]
+        == "Authorization, X-API-Key, Content-Type, Idempotency-Key, X-Request-Id"
+    )
 
 
 @pytest.mark.parametrize(("method", "path"), FOR_ADMINS)

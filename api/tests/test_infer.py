@@ -196,9 +196,9 @@ def test_a_field_without_a_chosen_file_is_not_a_picture(client):
 @pytest.mark.parametrize(
     ("fields", "status", "words"),
     [
-        ([], 400, "no file"),
-        ([photo("picture")], 400, "no file"),
-        ([photo(name="", data=b"")], 400, "no file"),
+        ([], 400, "the request has no picture: "),
+        ([photo("picture")], 400, "the request has no picture: "),
+        ([photo(name="", data=b"")], 400, "the request has no picture: "),
         ([photo(), ("top_k", "11")], 400, "top_k"),
         ([photo(), ("min_score", "2")], 400, "min_score"),
         ([photo(), ("strict", "perhaps")], 400, "strict must be true or false"),

@@ -274,6 +274,7 @@ def test_bounds_are_those_of_the_settings(settings):
 
     assert document["components"]["schemas"]["TopK"]["maximum"] == 42
     assert document["components"]["schemas"]["BatchForm"]["properties"]["files"]["maxItems"] == 7
+    assert document["components"]["schemas"]["Base64List"]["maxItems"] == 7
 
 
 def test_the_version_is_the_projects():

@@ -224,7 +224,7 @@ def test_a_script_that_sends_no_picture_gets_the_error_itself(client):
     problem = client.post("/", data={}, headers=JSON)
 
     assert problem.status_code == 400
-    assert "no file" in problem.get_json()["detail"]
+    assert "the request has no picture: " in problem.get_json()["detail"]
 
 
 @pytest.mark.parametrize("code", ["", "unknown", "<b>pwned</b>", "missing-file<b>"])

@@ -14,6 +14,7 @@ from api.http.caller import current_client
 from api.http.html import answer_as_page, in_words, prefers_json
 from api.http.parameters import SCORE_DECIMALS
 from api.http.picture_address import address_of, good_for, may_delete
+from api.http.problems import detail_of
 from api.http.response_headers import describe, elapsed_ms
 from api.http.stored_picture import picture_response
 from api.http.upload import Upload
@@ -58,12 +59,14 @@ def classify() -> ResponseReturnValue:
     try:
         answer, animated = _classify()
         return describe(make_response(upload_page(result=_shown(answer, animated=animated))), answer)
-    except MissingFile:
-        return redirect(url_for("pages.show", message="missing-file"), HTTPStatus.SEE_OTHER)
+    except MissingFile as error:
+        led = redirect(url_for("pages.show", message="missing-file"), HTTPStatus.SEE_OTHER)
+        led.headers["X-Error"] = str(error)  # for a terminal
+        return led
     except ServiceError as error:
         return in_words(error, upload_page(error=str(error)))
-    except RequestEntityTooLarge:
-        return upload_page(error="the file is too large"), HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    except RequestEntityTooLarge as error:
+        return upload_page(error=detail_of(error)), HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 @bp.get("/display/<name>")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 
-from contract.logging import OneLine, RateLimit
+from contract.logging import JsonLine, OneLine, RateLimit
 
 
 def record(text: str) -> logging.LogRecord:
@@ -29,3 +31,19 @@ def test_a_line_break_of_a_senders_begins_no_line():
     assert OneLine("%(levelname)s %(message)s").format(forged) == (
         r"INFO GET /\n2026-01-01 INFO forged\r\x1b[31m\x85\u2028" "caf\xe9"
     )
+
+
+def test_a_message_as_json_is_one_line_with_its_values_and_its_traceback():
+    try:
+        int("of\nits own")
+    except ValueError:
+        seen = sys.exc_info()
+    message = logging.LogRecord(
+        "name", logging.ERROR, "file", 1, "%(route)s\n %(status)d", ({"route": "/", "status": 5},), seen
+    )
+    line = JsonLine().format(message)
+    read = json.loads(line)
+
+    assert "\n" not in line
+    assert (read["message"], read["route"], read["status"], read["level"]) == ("/\n 5", "/", 5, "ERROR")
+    assert "ValueError: invalid literal" in read["traceback"]

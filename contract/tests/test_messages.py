@@ -47,6 +47,17 @@ def test_a_strict_job_has_the_form_that_it_always_had():
     assert ClassifyJob("0" * 64, cache=True, strict=False).to_args() == ["0" * 64, True]
 
 
+def test_the_request_that_brought_a_job_is_named_beside_it_and_makes_no_other_of_it():
+    """Older workers do not look there."""
+    job = ClassifyJob("0" * 64, cache=True, request_id="r-1")
+    read = ClassifyJob.from_wire(job.to_args(), job.to_meta())
+
+    assert read.request_id == "r-1"
+    assert read == ClassifyJob("0" * 64, cache=True)
+    for forged in (5, "x" * 129, None):
+        assert ClassifyJob.from_wire(job.to_args(), {"request_id": forged}).request_id == ""
+
+
 @pytest.mark.parametrize("meta", [{}, {"tries_alone": 2}])
 def test_a_job_that_does_not_say_is_strict(meta):
     """Those that were queued before there was a choice; workers count their tries in the same place."""

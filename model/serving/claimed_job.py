@@ -49,6 +49,11 @@ class ClaimedJob:
         return self.record.id
 
     @property
+    def request_id(self) -> str:
+        """Of the request that submitted it; "-" if there is none that a log could name."""
+        return (self.task.request_id if isinstance(self.task, ClassifyJob) else "") or "-"
+
+    @property
     def sharing_key(self) -> str:
         """Jobs of a batch with the same key get the same outcome."""
         return self.task.computation if self.task is not None and self.task.cache else self.id

@@ -82,7 +82,7 @@ class Recovery:
             if job.given_up:
                 self._settlement.end([(job, GivenUp(f"{job.tries_alone} workers died with this job alone"))])
             else:
-                log.warning("job %s comes back: its worker died", job_id)
+                log.warning("job %s of request %s comes back: its worker died", job_id, job.request_id)
                 self._settlement.give_back(job)
 
     def _bring_back_stranded(self) -> None:
@@ -96,7 +96,7 @@ class Recovery:
             if job is None or job.ended:
                 self._redis.lrem(self._queue.intermediate_queue_key, 0, entry)  # type: ignore[arg-type]  # bytes are fine
             else:
-                log.warning("job %s comes back: its worker died before it began", job.id)
+                log.warning("job %s of request %s comes back: its worker died before it began", job.id, job.request_id)
                 self._settlement.give_back(job)
 
     def _fetch(self, job_id: str) -> ClaimedJob | None:

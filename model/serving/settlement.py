@@ -258,7 +258,7 @@ class Settlement:
         if job.origin is not None and isinstance(ending, Failure | Lost | Deleted | GivenUp):
             count_no_more(pipe, job.origin, record.get_result_ttl(RESULT_TTL_S))
         if isinstance(ending, GivenUp):
-            log.error("job %s is given up: %s", job.id, ending.reason)
+            log.error("job %s of request %s is given up: %s", job.id, job.request_id, ending.reason)
             pipe.hincrby(self._worker_key, "failed_job_count", 1)
             record.set_status(JobStatus.FAILED, pipeline=pipe)
             record._handle_failure(ending.reason, pipe, **run)  # noqa: SLF001  # RQ's own end of a failed job
@@ -270,6 +270,7 @@ class Settlement:
             record._handle_success(ttl, pipe, **run)  # noqa: SLF001  # RQ's own end of a finished job
             record.cleanup(ttl, pipeline=pipe, remove_from_queue=False)
         self._release(job, pipe)
+        log.debug("job %s of request %s: %s", job.id, job.request_id, type(ending).__name__)
 
     def _store_answer(self, job: ClaimedJob, ending: Ending, pipe: Pipeline) -> None:
         if isinstance(ending, Classification) and isinstance(job.task, ClassifyJob) and job.task.cache:

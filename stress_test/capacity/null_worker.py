@@ -42,7 +42,7 @@ class NullClassifier:
 
 def main() -> int:
     settings = load_settings(Settings)
-    set_up_logging(settings.log_level, settings.log_messages_per_s)
+    set_up_logging(settings.log_level, settings.log_messages_per_s, settings.log_format)
     classifier: Any = NullClassifier(settings.top_k_max)
     Worker(
         connect(settings.redis_address),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import json
 import random
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from stress_test.fuzz.shape import Shape
@@ -13,6 +15,8 @@ from tests.pictures import bombs, headers, mutations, odd
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
+
+    Way = Callable[[bytes, bool], tuple[str, bytes]]  # a picture, and whether several may come: the type and the body
 
 ROUTES = ("/predict", "/infer", "/infer?strict=false", "/v1/jobs", "/infer/batch")
 # Of so many pictures most are damaged, and the first ones are as named. No multiple of the number of routes: every kind
@@ -39,20 +43,41 @@ OTHER_FORMATS = (
 
 
 def shapes(seed: int, count: int) -> Iterator[Shape]:
-    """``count`` uploads, to all routes in turns."""
+    """``count`` uploads, to all routes in turns, in every way of sending."""
     for number, (kind, picture) in enumerate(itertools.islice(pictures(seed), count)):
-        yield upload(kind, ROUTES[number % len(ROUTES)], picture)
+        way = WAYS[number // len(ROUTES) % len(WAYS)]
+        yield upload(kind, ROUTES[number % len(ROUTES)], picture, way)
 
 
-def upload(kind: str, target: str, picture: bytes) -> Shape:
-    field = b"files" if "batch" in target else b"file"
-    head = b'--photo\r\nContent-Disposition: form-data; name="%s"; filename="photo"\r\n\r\n' % field
-    body = head + picture + b"\r\n--photo--\r\n"
+def upload(kind: str, target: str, picture: bytes, way: Way) -> Shape:
+    content_type, body = way(picture, "batch" in target)
     request = (
         f"POST {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-        f"Content-Type: multipart/form-data; boundary=photo\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return Shape(kind, request.encode() + body, "POST", target.partition("?")[0], whole=True)
+
+
+def _as_form(picture: bytes, several: bool) -> tuple[str, bytes]:
+    field = b"files" if several else b"file"
+    head = b'--photo\r\nContent-Disposition: form-data; name="%s"; filename="photo"\r\n\r\n' % field
+    return "multipart/form-data; boundary=photo", head + picture + b"\r\n--photo--\r\n"
+
+
+def _as_image(picture: bytes, _several: bool) -> tuple[str, bytes]:
+    return "image/jpeg", picture
+
+
+def _as_curl_sends_it(picture: bytes, _several: bool) -> tuple[str, bytes]:
+    return "application/x-www-form-urlencoded", picture
+
+
+def _as_json(picture: bytes, several: bool) -> tuple[str, bytes]:
+    text = b64encode(picture).decode()
+    return "application/json", json.dumps({"images": [text]} if several else {"image": text}).encode()
+
+
+WAYS: tuple[Way, ...] = (_as_form, _as_image, _as_json, _as_curl_sends_it)
 
 
 def pictures(seed: int) -> Iterator[tuple[str, bytes]]:

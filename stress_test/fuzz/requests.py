@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,6 +125,8 @@ EXTRA_HEADERS = st.one_of(
             b"Idempotency-Key: " + b"k" * 300,
             b"Idempotency-Key: \xff",
             b"Idempotency-Key:",
+            b"X-Request-Id: a b",
+            b"X-Request-Id: " + b"r" * 300,
             b"X-Forwarded-For: \xff, ::, 1",
             b'X-Forwarded-Proto: https\r\nForwarded: for="[::1"',
             b"Range: bytes=0-",
@@ -313,6 +316,41 @@ def _documents(draw: DrawFn) -> Shape:
 
 
 @st.composite
+def _bodies(draw: DrawFn) -> Shape:
+    """A picture, or something like one, as the body itself."""
+    path, content_type = draw(st.sampled_from(UPLOAD_PATHS)), draw(TYPES)
+    body = draw(st.one_of(CONTENTS, st.sampled_from([PHOTO.translate(None, b"\0\r\n"), b" " * 70_000 + b"{"])))
+    return _request("picture as body", "POST", path, body, [b"Content-Type: " + content_type])
+
+
+@st.composite
+def _json_pictures(draw: DrawFn) -> Shape:
+    """Base64 in JSON, odd in its alphabet, its length, its escapes, its place, or in what stands around it."""
+    text = b64encode(draw(st.sampled_from([PHOTO, PHOTO[:5_000], b"", b"text"]))).decode()
+    cut = draw(st.integers(0, 9))
+    odd = st.sampled_from(
+        [text, text[cut:], text[: len(text) - cut], text + "====", text[:2000] + "=" + text[2000:], "#0", "data:,",
+         f"data:image/jpeg;base64,{text}", text.replace("/", "_"), "\n".join(text), "\ud800", "\0" + text]
+    )  # fmt: skip
+    value = st.one_of(odd, st.lists(odd, max_size=3), DOCUMENTS)
+    names = st.sampled_from(["image", "file", "images", "files", "top_k", "strict", "#0", "x" * 3_000])
+    written = json.dumps(draw(st.dictionaries(names, value, max_size=4)))
+    body = draw(
+        st.sampled_from(
+            [
+                written,
+                written.replace("/", r"\/"),
+                written[: len(written) - cut],
+                written * 2,
+                '{"image": "' + "\\" * cut,
+            ]
+        )
+    ).encode()
+    path, kind = draw(st.sampled_from(UPLOAD_PATHS)), draw(st.sampled_from([b"application/json", b"text/plain", b""]))
+    return _request("base64 in JSON", "POST", path, body, [b"Content-Type: " + kind])
+
+
+@st.composite
 def _forms(draw: DrawFn) -> Shape:
     pairs = draw(
         st.lists(st.tuples(st.sampled_from([b"file", b"top_k", b"strict", b"label", b"\xff"]), ODD_BYTES), max_size=5)
@@ -323,7 +361,16 @@ def _forms(draw: DrawFn) -> Shape:
 
 
 REQUESTS: SearchStrategy[Shape] = st.one_of(
-    _multipart(), _framing(), _framing(), _headers(), _lines(), _methods(), _documents(), _forms()
+    _multipart(),
+    _framing(),
+    _framing(),
+    _headers(),
+    _lines(),
+    _methods(),
+    _documents(),
+    _forms(),
+    _bodies(),
+    _json_pictures(),
 )
 
 

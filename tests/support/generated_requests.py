@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
 import schemathesis
@@ -9,4 +10,7 @@ from hypothesis import strategies
 
 PICTURES = sorted((Path(__file__).parents[1] / "pictures").glob("*.jpg"))
 
-schemathesis.openapi.format("binary", strategies.sampled_from([picture.read_bytes() for picture in PICTURES]))
+FILES = [picture.read_bytes() for picture in PICTURES]
+
+schemathesis.openapi.format("binary", strategies.sampled_from(FILES))
+schemathesis.openapi.format("base64", strategies.sampled_from([b64encode(file).decode() for file in FILES]))
