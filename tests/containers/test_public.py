@@ -202,7 +202,7 @@ def test_a_request_for_another_name_than_the_certificates_goes_nowhere(public):
 
 
 def test_an_upload_that_is_too_large_is_told_so_by_the_api(public, tmp_path):
-    """By the status at least: a proxy ends the connection of one who still sends, and the answer's text may get lost."""
+    """By the status: a proxy ends the connection of one who still sends, and the answer's text may get lost."""
     (tmp_path / "large.jpg").write_bytes(bytes(20_200_000))
     https = public.ports["https"]
     run = subprocess.run(
