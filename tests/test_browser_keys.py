@@ -143,6 +143,7 @@ def test_a_report_and_the_list_of_labels_go_with_the_key(page, service, everythi
     page.get_by_role("button", name="Send report").click()
     expect(page.get_by_text("Thank you. Your report is stored.")).to_be_visible()
     page.get_by_role("link", name="Feedback").click()
+    page.get_by_role("group", name="Which picture?").wait_for()  # the page's script is there
     page.get_by_label("What it really is").click()
     give(page, everything)
     page.get_by_label("What it really is").press_sequentially("tabb")
