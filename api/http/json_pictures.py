@@ -7,6 +7,7 @@ piece by piece: there is the body, and one copy of each picture.
 from __future__ import annotations
 
 import json
+import os
 import re
 from binascii import a2b_base64
 from io import BytesIO
@@ -27,7 +28,6 @@ SHOWN = 40  # characters of a field's name
 
 # Neither form of it goes back over what it has read, so that a string without an end costs no more than its length.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_CUT = re.compile("#([0-9]{1,5})")  # no base64
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _BLANKS = b" \t\r\n"
 _DATA_URL = re.compile(rb"\s*data:[^,]{0,200};base64,", re.IGNORECASE)
@@ -80,16 +80,20 @@ def read_json(body: bytes, picture_fields: tuple[str, ...], take: Callable[[int]
     return texts, pictures
 
 
-def _cut_out(body: bytes) -> tuple[bytes, list[tuple[int, int]]]:
-    """The body with a number in place of each long string, and where these are, with their quotes."""
-    rest, long = bytearray(), list[tuple[int, int]]()
+def _cut_out(body: bytes) -> tuple[bytes, dict[str, tuple[int, int]]]:
+    """The body with a mark in place of each long string, and where these are by their marks, with their quotes.
+
+    The marks are drawn anew for each body: a sender who knew them could have one string decoded a thousand times.
+    """
+    rest, long, drawn = bytearray(), dict[str, tuple[int, int]](), os.urandom(8).hex()
     kept_to, position = 0, body.find(b'"')
     while position >= 0:
         start, end = position, _end_of_string(body, position)
         _check_rest(len(rest) + start - kept_to)
         if end - start > LONGEST_SHORT:
-            rest += body[kept_to:start] + b'"#%d"' % len(long)
-            long.append((start, end))
+            mark = f"#{drawn}-{len(long)}"  # no base64
+            rest += body[kept_to:start] + f'"{mark}"'.encode()
+            long[mark] = start, end
             kept_to = end
         position = body.find(b'"', end)
     _check_rest(len(rest) + len(body) - kept_to)
@@ -111,16 +115,15 @@ def _check_rest(size_bytes: int) -> None:
         raise BrokenForm(f"the JSON can't be read: it has more than {LONGEST_REST} bytes beside its pictures")
 
 
-def _found(text: str, body: bytes, long: list[tuple[int, int]]) -> memoryview:
+def _found(text: str, body: bytes, long: dict[str, tuple[int, int]]) -> memoryview:
     """A string's bytes: where it was cut out, there; its escapes, as of ``/`` and ``+``, are what they stand for.
 
     Raises:
         ValueError: its bytes are no text.
     """
-    cut = _CUT.fullmatch(text)
-    if cut is None or int(cut[1]) >= len(long):
+    if text not in long:
         return memoryview(text.encode())
-    start, end = long[int(cut[1])]
+    start, end = long[text]
     if body.find(b"\\", start, end) < 0:
         return memoryview(body)[start + 1 : end - 1]
     return memoryview(json.loads(body[start:end], strict=False).encode())

@@ -258,6 +258,7 @@ def test_a_terminal_that_the_page_sends_back_is_told_why(client):
         (json.dumps({"images": BASE64}), "the field 'images' is no list"),
         (json.dumps({"image": "photo.jpg"}), "the field 'image' is no base64"),
         (json.dumps({"image": "#0", "x": BASE64 + "!"}), "the field 'image' is no base64"),
+        (json.dumps({"image": "#0", "x": BASE64}), "the field 'image' is no base64"),
         (json.dumps({"image": "https://example.org/photo.jpg"}), "the field 'image' is no base64"),
         (json.dumps({"image": BASE64 + "=" + BASE64}), "the field 'image' is no base64"),
         (json.dumps({"image": BASE64 + "!"}), "the field 'image' is no base64"),
