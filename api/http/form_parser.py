@@ -101,7 +101,8 @@ class FormParser(FormDataParser):
         if begins_as_picture(first) or (first and mimetype.startswith("image/")):
             pictures = [(FIELDS[0], _whole(first, stream))]
         elif first.lstrip().startswith(b"{") or (first and _is_json(mimetype)):
-            form, pictures = read_json(_whole(first, stream), FIELDS, took)
+            assert self.max_form_parts is not None  # noqa: S101  # Flask sets it
+            form, pictures = read_json(_whole(first, stream), FIELDS, took, self.max_form_parts)
         elif mimetype == URL_ENCODED:
             form = parse_qsl(self._text(first, stream).decode(errors="replace"), keep_blank_values=True)
         files = [(name, FileStorage(BytesIO(picture), "", name)) for name, picture in pictures]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from binascii import a2b_base64
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 LONGEST_SHORT = 1024  # bytes of a string that is left where it is
 LONGEST_REST = 64 * 1024  # bytes of all that is no long string: JSON takes many times its size once it is read
 PIECE = 64 * 1024  # bytes of base64
+LONGEST_ESCAPE = 6  # bytes, as of "\\u002F"
 SHOWN = 40  # characters of a field's name
 
 # Neither form of it goes back over what it has read, so that a string without an end costs no more than its length.
@@ -40,12 +42,15 @@ class NotBase64(ValueError):
     """A text is no base64."""
 
 
-def read_json(body: bytes, picture_fields: tuple[str, ...], take: Callable[[int], None]) -> tuple[Texts, Pictures]:
+def read_json(
+    body: bytes, picture_fields: tuple[str, ...], take: Callable[[int], None], most: int
+) -> tuple[Texts, Pictures]:
     """The fields of a JSON object: its pictures, and the others.
 
     Args:
         picture_fields: where pictures are: a text, or in one whose name ends in "s" a list of texts.
         take: called with the size of each picture before it is decoded; what it raises is passed on.
+        most: pictures and other fields together.
 
     Raises:
         BrokenForm: it is no JSON, or no object; it has too much beside its pictures, or one that is no base64.
@@ -57,6 +62,7 @@ def read_json(body: bytes, picture_fields: tuple[str, ...], take: Callable[[int]
         raise BrokenForm("the JSON can't be read: it is not well-formed") from error
     if not isinstance(document, dict):
         raise BrokenForm(f"the JSON is no object: {BASE64_LINE} is taken")
+    _check_number(document, most)
     texts: Texts = []
     pictures: Pictures = []
     for name, value in document.items():
@@ -72,7 +78,7 @@ def read_json(body: bytes, picture_fields: tuple[str, ...], take: Callable[[int]
             if not isinstance(text, str):
                 raise BrokenForm(f"the field {_shown(name)} is no text: {BASE64_LINE} is taken")
             try:
-                pictures.append((name, _decoded(_found(text, body, long), take)))
+                pictures.append((name, _decoded(*_found(text, body, long), take)))
             except ValueError as error:
                 raise BrokenForm(
                     f"the field {_shown(name)} is no base64, nor a data URL with it: {BASE64_LINE} is taken"
@@ -115,21 +121,24 @@ def _check_rest(size_bytes: int) -> None:
         raise BrokenForm(f"the JSON can't be read: it has more than {LONGEST_REST} bytes beside its pictures")
 
 
-def _found(text: str, body: bytes, long: dict[str, tuple[int, int]]) -> memoryview:
-    """A string's bytes: where it was cut out, there; its escapes, as of ``/`` and ``+``, are what they stand for.
+def _check_number(document: dict[str, Any], most: int) -> None:
+    if sum(len(value) if isinstance(value, list) else 1 for value in document.values()) > most:
+        raise BrokenForm(f"the JSON can't be read: it has more than {most} pictures and other fields")
+
+
+def _found(text: str, body: bytes, long: dict[str, tuple[int, int]]) -> tuple[memoryview, bool]:
+    """A string's bytes, where it was cut out, there; and whether there are escapes in them, as of ``/`` and ``+``.
 
     Raises:
         ValueError: its bytes are no text.
     """
     if text not in long:
-        return memoryview(text.encode())
+        return memoryview(text.encode()), False
     start, end = long[text]
-    if body.find(b"\\", start, end) < 0:
-        return memoryview(body)[start + 1 : end - 1]
-    return memoryview(json.loads(body[start:end], strict=False).encode())
+    return memoryview(body)[start + 1 : end - 1], body.find(b"\\", start, end) >= 0
 
 
-def _decoded(text: memoryview, take: Callable[[int], None]) -> bytes:
+def _decoded(text: memoryview, escaped: bool, take: Callable[[int], None]) -> bytes:
     """What base64 stands for: of either alphabet, with blanks or without, as a data URL or alone.
 
     Raises:
@@ -140,7 +149,7 @@ def _decoded(text: memoryview, take: Callable[[int], None]) -> bytes:
         text = text[url.end() :]
     take(len(text) * 3 // 4)
     picture, left = BytesIO(), b""
-    for piece in _pieces(text):
+    for piece in _pieces(text, escaped=escaped):
         if b"=" in left and piece.strip(b"="):
             raise NotBase64("there is something behind its end")
         left += piece
@@ -155,9 +164,19 @@ def _decoded(text: memoryview, take: Callable[[int], None]) -> bytes:
     return picture.getvalue()
 
 
-def _pieces(text: memoryview) -> Iterator[bytes]:
-    for start in range(0, len(text), PIECE):
-        yield bytes(text[start : start + PIECE]).translate(_URL_SAFE, _BLANKS)
+def _pieces(text: memoryview, *, escaped: bool) -> Iterator[bytes]:
+    """Raises ValueError: there are bytes or escapes in it that stand for no text."""
+    start = 0
+    while start < len(text):
+        piece = bytes(text[start : start + PIECE])
+        if escaped and start + PIECE < len(text):
+            begun = piece.rfind(b"\\", PIECE - LONGEST_ESCAPE + 1)
+            piece = piece[:begun] if begun >= 0 else piece  # what may go on in the next piece is left to it
+        start += len(piece)
+        if escaped:
+            piece = json.loads(f'"{piece.decode()}"', strict=False).encode()
+        yield piece.translate(_URL_SAFE, _BLANKS)
+        time.sleep(0)  # a large picture must not keep this process' other requests waiting
 
 
 def _as_in_a_form(value: Any) -> str:
