@@ -111,6 +111,8 @@ def test_a_name_that_could_not_stand_in_a_log_is_replaced(api, folder, sent):
         ("PUT /v1/jobs/0123456789abcdef0123456789abcdef", 405, "/v1/jobs/..."),
         ("GET /display/" + 64 * "a" + "?expires=1&signature=of-a-link", 403, "/display/<name>"),
         ("POST /predikt", 404, "/predikt"),
+        ("GET /x%20200%20sender=key:admin", 404, "/x%20200%20sender=key:admin"),
+        ("GET /" + "a/" * 90 + "b" * 43, 404, "/" + "a/" * 90 + "..."),
         ("POST /infer", 400, "/infer"),
     ],
 )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LOGGER = "requests"
 LONGEST_PATH = 200  # characters
 SECRET = re.compile("[0-9A-Za-z_-]{24,}")  # what may be one in a path
+BLANKS = {0x20: "%20", 0xA0: "%A0"}  # in a path: what follows one would be read as a field of the line
 HEALTH_CHECKS = {"/livez", "/readyz", "/health"}  # several a minute, for ever, and all alike
 FIRST_ERROR = 400
 
@@ -50,7 +51,7 @@ def write_request(environ: WSGIEnvironment, *, status: int, bytes_in: int, bytes
         bytes_in: that came on the connection for it, its head among them.
         bytes_out: of the answer's body.
     """
-    route = environ.get(ROUTE) or SECRET.sub("...", environ.get("PATH_INFO", "")[:LONGEST_PATH])
+    route = environ.get(ROUTE) or _unknown(environ.get("PATH_INFO", ""))
     level = logging.DEBUG if route in HEALTH_CHECKS and status < FIRST_ERROR else logging.INFO
     if not log.isEnabledFor(level):
         return
@@ -81,6 +82,11 @@ def write_no_request(status: int, *, bytes_in: int, bytes_out: int, request_id: 
         request_id=request_id,
         sender=sender,
     )
+
+
+def _unknown(path: str) -> str:
+    """A path as it is shown; it is cut last, or half a secret could be left at its end."""
+    return SECRET.sub("...", path)[:LONGEST_PATH].translate(BLANKS)
 
 
 def _write(level: int, **fields: Any) -> None:
