@@ -43,6 +43,10 @@ def main(arguments: Sequence[str]) -> int:
         if "--only-look" not in arguments:
             print(f"Nothing is stored: there is no {settings.data_dir}.")
         return 0
+    if not (settings.data_dir / LOCK).exists():  # as in a home folder, named by mistake: its "logs" are not ours
+        if "--only-look" not in arguments:
+            print(f"Nothing is stored: no service has run with DATA_DIR={settings.data_dir}.")
+        return 0
     try:
         with locked(settings):
             return 0 if "--only-look" in arguments else _purge(settings.data_dir)
@@ -64,7 +68,7 @@ def _purge(data_dir: Path) -> int:
     print(f"This deletes, in {data_dir}:" if found else f"Nothing is stored in {data_dir}.")
     for folder, what in found.items():
         files = sum(path.is_file() for path in folder.rglob("*"))
-        print(f"  {folder.name:<9} {files:>6} files {disk_use_bytes(folder) / 1e6:7.1f} MB  {what}")
+        print(f"  {folder.name:<9} {files:>6} files {disk_use_bytes(folder) / 1e6:7.1f} MB  {what}{_place(folder)}")
     if not found:
         return 0
     if not _agreed():
@@ -76,6 +80,11 @@ def _purge(data_dir: Path) -> int:
             folder.unlink()
     _remove_if_empty(data_dir)
     return 0
+
+
+def _place(folder: Path) -> str:
+    """What a link leads to goes as well, and may be shared with others."""
+    return f", in {folder.resolve()}" if folder.is_symlink() else ""
 
 
 def _agreed() -> bool:

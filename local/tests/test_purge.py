@@ -26,6 +26,7 @@ def data_dir(tmp_path, monkeypatch):
     (folder / "uploads" / "ab").mkdir(parents=True)
     (folder / "uploads" / "ab" / "picture").write_bytes(b"\0" * 9999)
     (folder / "keys").write_text("a key")
+    (folder / purge.LOCK).touch()  # as a service leaves it
     return folder
 
 
@@ -46,6 +47,25 @@ def test_it_says_what_would_go_and_without_a_yes_nothing_does(data_dir, answer, 
     assert f"This deletes, in {data_dir}:\n  uploads        1 files " in said
     assert "Nothing was deleted.\n" in said
     assert (data_dir / "uploads" / "ab" / "picture").exists()
+
+
+def test_a_folder_that_no_service_has_used_is_left_as_it_is(data_dir, monkeypatch, capsys):
+    """Many a home folder has "uploads" and "logs" in it, and DATA_DIR is written by hand."""
+    monkeypatch.setenv("YES", "1")
+    (data_dir / purge.LOCK).unlink()
+
+    assert purge.main([]) == purge.main(["--only-look"]) == 0
+    assert capsys.readouterr().out == f"Nothing is stored: no service has run with DATA_DIR={data_dir}.\n"
+    assert sorted(path.name for path in data_dir.iterdir()) == ["keys", "uploads"]
+    assert (data_dir / "uploads" / "ab" / "picture").exists()
+
+
+def test_of_a_link_it_is_said_where_it_leads(data_dir, tmp_path, answer, capsys):
+    (tmp_path / "elsewhere").mkdir()
+    (data_dir / "logs").symlink_to(tmp_path / "elsewhere")
+
+    assert answer("\n") == 1
+    assert f"log files, in {tmp_path / 'elsewhere'}\n" in capsys.readouterr().out
 
 
 def test_with_a_yes_all_goes_that_is_the_services_own(data_dir, answer, capsys):
