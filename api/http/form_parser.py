@@ -104,9 +104,15 @@ class FormParser(FormDataParser):
             assert self.max_form_parts is not None  # noqa: S101  # Flask sets it
             form, pictures = read_json(_whole(first, stream), FIELDS, took, self.max_form_parts)
         elif mimetype == URL_ENCODED:
-            form = parse_qsl(self._text(first, stream).decode(errors="replace"), keep_blank_values=True)
+            form = self._fields(self._text(first, stream).decode(errors="replace"))
         files = [(name, FileStorage(BytesIO(picture), "", name)) for name, picture in pictures]
         return stream, self.cls(form), self.cls(files)
+
+    def _fields(self, text: str) -> list[tuple[str, str]]:
+        try:
+            return parse_qsl(text, keep_blank_values=True, max_num_fields=self.max_form_parts)
+        except ValueError as error:
+            raise BrokenForm(f"the form can't be read: it has more than {self.max_form_parts} fields") from error
 
     def _text(self, first: bytes, stream: IO[bytes]) -> bytes:
         assert self.max_form_memory_size is not None  # noqa: S101  # Flask sets it

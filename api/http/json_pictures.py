@@ -108,8 +108,8 @@ def _cut_out(body: bytes) -> tuple[bytes, dict[str, tuple[int, int]]]:
 
 def _end_of_string(body: bytes, start: int) -> int:
     end = body.find(b'"', start + 1) + 1
-    if end and body.find(b"\\", start, end) < 0:
-        return end  # found at a hundredth of the price
+    if end and body[end - 2 : end - 1] != b"\\":
+        return end  # no other escape hides a quote; and found at a hundredth of the price
     found = _STRING.match(body, start)
     if found is None:
         raise BrokenForm("the JSON can't be read: it ends in the middle of a text")

@@ -125,9 +125,20 @@ def test_a_picture_may_come_as_base64_in_json(client, inference, path, body):
         '{"image": "' + wrapped(BASE64) + '"}',
         json.dumps({"image": BASE64}).replace("/", r"\/"),
         json.dumps({"image": BASE64}).replace("+", r"\u002B"),
+        json.dumps({"say": "x" * 2_000 + '"\\', "image": BASE64}),
         "\n " + json.dumps({"more": {"image": None}, "image": BASE64, "file": None}, indent=2),
     ],
-    ids=["a data URL", "no padding", "for URLs", "lines", "lines as a shell has them", "PHP's", ".NET's", "with more"],
+    ids=[
+        "a data URL",
+        "no padding",
+        "for URLs",
+        "lines",
+        "lines as a shell has them",
+        "PHP's",
+        ".NET's",
+        "with quotes",
+        "with more",
+    ],
 )
 def test_base64_is_read_as_programs_write_it(client, inference, body):
     """Also where curl calls it a form."""
@@ -275,6 +286,14 @@ def test_json_without_a_picture_says_what_is_wrong_with_it(client, body, said):
 
     assert response.status_code == 400
     assert said in reason(response)
+
+
+def test_text_fields_are_as_few_as_those_of_other_forms(client):
+    """Each costs time in which nobody else is answered."""
+    response = client.post("/infer", data="top_k=1&" * 1_001, content_type=URL_ENCODED)
+
+    assert response.status_code == 400
+    assert reason(response) == "the form can't be read: it has more than 1000 fields"
 
 
 def test_a_body_that_says_it_is_a_picture_and_is_none_is_told_the_formats(client):
