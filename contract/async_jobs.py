@@ -281,8 +281,8 @@ class AsyncJobs:
         """Up to ``count`` of the sender's jobs from number ``first`` on, the latest first, and whether there are more.
 
         Looking at the list fetches none of them, and takes three round trips. One that has vanished from the queue is
-        shown as queued: who reads it queues it again. One with an answer of a kind that this version does not know is
-        left out.
+        shown as queued: who reads it queues it again. One whose answer is of a kind that this version does not know is
+        shown as done, and left out if that answer stands in its own record.
 
         Raises:
             BackendDown: Redis does not answer.

@@ -68,7 +68,7 @@ class JsonLine(logging.Formatter):
             "message": record.getMessage(),
         }
         if isinstance(record.args, Mapping):
-            line |= record.args
+            line |= {name: value for name, value in record.args.items() if name not in line}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)

@@ -12,8 +12,6 @@ from contract.errors import UnknownOutcome
 
 LARGEST_COPY_BYTES = 10**9  # far above what a copy may have: a worker that was taken over says what it likes
 UNKNOWN = "the worker's answer has a form that this version of the API does not know; the API has to be upgraded"
-
-
 LONGEST_REQUEST_ID = 128  # characters
 
 

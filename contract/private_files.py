@@ -37,6 +37,7 @@ def write_file(path: Path, data: bytes) -> None:
         OSError: that failed.
     """
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    os.fchmod(file, FILE_MODE)  # of one that was there already
     with open(file, "wb") as opened:  # noqa: PTH123  a descriptor has no path
         opened.write(data)
 

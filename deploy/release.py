@@ -36,6 +36,7 @@ def main() -> int:
     try:
         version = _version()
         _check(version)
+        commit = _run("git", "rev-parse", "HEAD")
         with tempfile.TemporaryDirectory(prefix=".dist-", dir=ROOT) as scratch:
             built = Path(scratch) / "dist"
             built.mkdir()
@@ -44,7 +45,7 @@ def main() -> int:
             _write_sums(built)
             shutil.rmtree(DIST, ignore_errors=True)
             built.rename(DIST)
-        _run("git", "tag", "--annotate", f"v{version}", "--message", f"Version {version}")
+        _tag(version, commit)
     except NotReady as error:
         print(f"Not released: {error}", file=sys.stderr)
         return 1
@@ -71,8 +72,17 @@ def _check(version: str) -> None:
         )
     if _run("git", "tag", "--list", f"v{version}"):
         raise NotReady(f"the tag v{version} exists already")
+    if DIST.is_symlink():
+        raise NotReady(f"{DIST.name} is a link, and would be replaced: remove it")
     if changed := _run("git", "status", "--porcelain"):
         raise NotReady(f"there are changes that are not committed:\n{changed}")
+
+
+def _tag(version: str, commit: str) -> None:
+    """Raises NotReady: what was built may be of another commit."""
+    if _run("git", "rev-parse", "HEAD") != commit:
+        raise NotReady("another commit was checked out while this one was built: nothing is tagged")
+    _run("git", "tag", "--annotate", f"v{version}", "--message", f"Version {version}", commit)
 
 
 def _build_client(folder: Path) -> None:

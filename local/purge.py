@@ -71,11 +71,16 @@ def _purge(data_dir: Path) -> int:
         print(f"  {folder.name:<9} {files:>6} files {disk_use_bytes(folder) / 1e6:7.1f} MB  {what}{_place(folder)}")
     if not found:
         return 0
+    here = data_dir.resolve()
+    if astray := [folder for folder in found if here.is_relative_to(folder.resolve())]:
+        print(f"Nothing was deleted: {astray[0]} leads to {astray[0].resolve()}, which holds more.", file=sys.stderr)
+        return 1
     if not _agreed():
         print("Nothing was deleted.")
         return 1
     for folder in found:
-        shutil.rmtree(folder.resolve())
+        if folder.exists():  # not where another link led to the same
+            shutil.rmtree(folder.resolve())
         if folder.is_symlink():
             folder.unlink()
     _remove_if_empty(data_dir)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from contract.private_files import write_file
 from contract.redis_address import with_password
 from contract.redis_users import API, HEALTH, OPERATOR, WORKER, password_hash, users_file
 
@@ -35,8 +35,8 @@ class QueueUsers:
         """
         passwords = {user: secrets.token_urlsafe(PASSWORD_BYTES) for user in (API, WORKER, OPERATOR)}
         file = settings.queue_dir.resolve() / "users.acl"
-        _write(file, users_file({user: password_hash(password) for user, password in passwords.items()}))
-        _write(operator_password(settings.queue_dir), passwords[OPERATOR] + "\n")
+        write_file(file, users_file({user: password_hash(password) for user, password in passwords.items()}).encode())
+        write_file(operator_password(settings.queue_dir), f"{passwords[OPERATOR]}\n".encode())
         return cls(file, passwords)
 
     def url(self, user: str, socket_path: Path) -> str:
@@ -57,10 +57,3 @@ def operator_url(queue_dir: Path, socket_path: Path) -> str:
 def health_url(socket_path: Path) -> str:
     """That of a user who needs no password and can only ask whether Valkey answers."""
     return f"unix://{HEALTH}:any@{socket_path}"
-
-
-def _write(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.fchmod(descriptor, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)

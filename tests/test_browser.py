@@ -26,6 +26,7 @@ CAT, CUP, ROCKET = PICTURES / "chelsea.jpg", PICTURES / "coffee.jpg", PICTURES /
 def expect_a_cat(page: Page) -> None:
     expect_cards(page, "done", 1)
     expect(card(page, "done").get_by_role("heading")).to_have_text(A_CAT)
+    expect(card(page, "done").locator(".card-about")).to_contain_text("resnet50")  # which model says so
     percents = [float(text.strip(" <%")) for text in card(page, "done").locator(".bar-percent").all_inner_texts()]
     picture = card(page, "done").get_by_role("img")
     expect(picture).to_be_visible()
@@ -184,6 +185,7 @@ def test_everything_works_without_javascript(page, feedback_csv):
     choose(page, CAT)
     page.get_by_role("button", name="Classify").click()
     expect(page.locator("#results h3")).to_have_text(A_CAT)
+    expect(page.locator("#results .card-about")).to_contain_text("resnet50")
     page.get_by_text("Report it").click()
     expect(page.locator("#labels option")).to_have_count(998)  # of 1000 classes two are called crane, and two maillot
     page.get_by_label("What is it?").fill("black-and-tan coonhound")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EXPIRES = re.compile(r"[1-9][0-9]{0,10}")  # in just one way, so that a link can't be written in two
 ROUNDED_TO_S = 60
+LINK_NEEDED = "this picture is for who has a link to it: answers have one in `display`"
 PURPOSE = b"display"  # so that no other signature with the same secret is one of these
 
 
@@ -61,10 +62,9 @@ class PictureLinks:
             BackendDown: as ``sign``.
         """
         ours = self._signature(picture, expires)
-        if not hmac.compare_digest(ours.encode(), signature.encode("utf-8", "replace")) or not EXPIRES.fullmatch(
-            expires
-        ):
-            raise LinkNeeded("this picture is for who has a link to it: answers have one in `display`")
+        genuine = hmac.compare_digest(ours.encode(), signature.encode("utf-8", "replace"))
+        if not (genuine and EXPIRES.fullmatch(expires)):
+            raise LinkNeeded(LINK_NEEDED)
         left_s = int(expires) - int(self._clock())
         if left_s <= 0:
             raise LinkExpired("this link has expired; send the picture again to get another")

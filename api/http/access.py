@@ -1,4 +1,4 @@
-"""Which key each route needs, in one table: a route that is not in it needs one that nobody has.
+"""Which key each route needs, in one table: a route that is not in it answers nobody.
 
 Without a keys file all that does not need the admin's key is open.
 """
@@ -56,8 +56,8 @@ NEEDED = {
 }
 """By endpoint, the scopes of which a key needs one."""
 
-ALWAYS = frozenset({"jobs.list_own"})
-"""Beside what is under /admin, the routes that need a key even where there is no keys file."""
+LISTED_BY_KEY = "jobs.list_own"
+"""Beside what is under /admin, the route that needs a key even where there is no keys file."""
 
 
 def require_key() -> None:
@@ -75,12 +75,11 @@ def require_key() -> None:
     if not needed:
         return
     keyring = Services.current().keyring
-    always = endpoint in ALWAYS or endpoint.startswith("admin.")
-    if not (keyring.shut or always):
+    if not (keyring.shut or endpoint == LISTED_BY_KEY or endpoint.startswith("admin.")):
         return
     if request.method != "POST":
         after_this_request(_keep_nowhere)
-    if endpoint in ALWAYS and not keyring.shut:
+    if endpoint == LISTED_BY_KEY and not keyring.shut:
         raise Closed("jobs are listed for a key, and this service has none")
     if needed == ADMIN and not keyring.has_admin:
         raise Closed("set ADMIN_API_KEY, or make a key with the scope admin, to open this")

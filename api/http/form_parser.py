@@ -89,7 +89,8 @@ class FormParser(FormDataParser):
                 return self._parse_parts(body, (options or {}).get("boundary", ""))
             if self._takes_pictures:
                 return self._parse_other(body, mimetype, took)
-            return super().parse(body, mimetype, content_length, options)
+            text = self._text(b"", body) if mimetype == URL_ENCODED else b""
+            return body, self.cls(self._fields(text.decode(errors="replace"))), self.cls()
 
     def _parse_other(self, stream: IO[bytes], mimetype: str, took: Callable[[int], None]) -> ParsedForm:
         """A picture without a form, JSON, or text fields; of any other body only the beginning is read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import request, url_for
 
 from api.core.errors import KeyMissing, LinkNeeded
+from api.core.picture_links import LINK_NEEDED
 from api.http.caller import current_caller, identify
 from api.keys.key import Scope
 from api.services import Services
@@ -43,7 +44,7 @@ def good_for(picture: str) -> int | None:
     anybodys_here = is_loopback(services.settings.host) and not services.keyring.shut
     if (anybodys_here and _comes_from_here()) or _is_admin():
         return None
-    raise LinkNeeded("this picture is for who has a link to it: answers have one in `display`")
+    raise LinkNeeded(LINK_NEEDED)
 
 
 def may_delete(picture: str) -> None:
@@ -56,7 +57,7 @@ def may_delete(picture: str) -> None:
     if any(field in request.args for field in LINK_FIELDS):
         _left_s(picture)
     elif not _is_admin():
-        raise LinkNeeded("this picture is for who has a link to it: answers have one in `display`")
+        raise LinkNeeded(LINK_NEEDED)
 
 
 def _comes_from_here() -> bool:

@@ -9,11 +9,13 @@ import os
 import re
 from typing import TYPE_CHECKING, cast
 
+from contract.messages import LONGEST_REQUEST_ID
+
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
 HEADER = "X-Request-Id"
-SAFE = re.compile("[A-Za-z0-9._~+/=:@-]{1,128}")  # what proxies and libraries make, and nothing that ends a line
+SAFE = re.compile(f"[A-Za-z0-9._~+/=:@-]{{1,{LONGEST_REQUEST_ID}}}")  # what proxies make; nothing that ends a line
 _KEPT = "classifier.request_id"
 
 

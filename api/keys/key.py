@@ -13,8 +13,6 @@ from api.keys.limits import Limits
 SECRET_BYTES = 32  # 256 random bits: too many to guess, so one fast hash is enough to store them
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 NAME_RULE = "a name has 1 to 40 characters: a-z, 0-9, and . _ - but not as the first"
-
-
 NO_LIMITS = Limits()
 
 

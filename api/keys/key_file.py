@@ -164,11 +164,11 @@ def _key(words: Sequence[str]) -> Key:
 
 
 def scopes_from(words: Sequence[str]) -> frozenset[Scope]:
-    """Raises ValueError: one does not exist, or there is none."""
-    known = {scope.value for scope in Scope}
+    """Raises ValueError: one does not exist, or is there twice, or there is none."""
+    known = known_in_order()
     for word in words:
         if word not in known:
-            raise ValueError(f"there is no scope {_shown(word)}; there are {', '.join(known_in_order())}")
+            raise ValueError(f"there is no scope {_shown(word)}; there are {', '.join(known)}")
     if len(set(words)) < len(words):
         raise ValueError("a scope is there twice")
     return frozenset(Scope(word) for word in words)

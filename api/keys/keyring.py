@@ -89,10 +89,8 @@ class Keyring:
             if str(error) != self._fault:
                 log.error("the keys file was changed and can't be used, so all stays as it was: %s", error)  # noqa: TRY400  # the line says all
             self._fault = str(error)
-            if isinstance(
-                error.__cause__, OSError
-            ):  # as for want of descriptors: it is not the file that has to change
-                return
+            if isinstance(error.__cause__, OSError):
+                return  # as for want of descriptors: it is looked at again although the file has not changed
         else:
             self._fault = ""
             log.info("the keys file was read again: %d keys", len(self._by_digest))

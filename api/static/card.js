@@ -54,7 +54,7 @@ export class Card {
   done(answer) {
     const best = answer.predictions[0];
     const frame = answer.first_frame_only && "first frame of an animation";
-    const about = [this.name, duration(answer.elapsed_ms / 1000), CACHE_WORDS[answer.cache], frame];
+    const about = [this.name, duration(answer.elapsed_ms / 1000), CACHE_WORDS[answer.cache], answer.model, frame];
     this.ended = { name: this.name, answer };
     this.#become("done", about.filter(Boolean).join(" · "));
     this.find(".card-title").textContent = words(best.label);

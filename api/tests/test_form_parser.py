@@ -198,3 +198,8 @@ def test_a_body_takes_its_share_of_the_memory_while_it_is_read(services, monkeyp
 
 def test_plain_forms_are_still_read():
     assert sent(b"label=cat&path=x", "application/x-www-form-urlencoded").form["label"] == "cat"
+
+
+def test_a_plain_form_has_as_many_fields_as_one_with_parts():
+    with pytest.raises(BrokenForm, match="fields"):
+        sent(b"a=1&" * 2000, "application/x-www-form-urlencoded").form  # noqa: B018

@@ -70,9 +70,7 @@ def list_own() -> ResponseReturnValue:
     page = page_number(request)
     jobs, more = Services.current().async_inference.listed(current_caller().sender, page)
     body: JobList = {"jobs": [_head(job) for job in jobs], "page": page, "more": more}
-    response = jsonify(body)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return jsonify(body)
 
 
 @bp.get("/<job_id>")

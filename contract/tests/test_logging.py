@@ -47,3 +47,10 @@ def test_a_message_as_json_is_one_line_with_its_values_and_its_traceback():
     assert "\n" not in line
     assert (read["message"], read["route"], read["status"], read["level"]) == ("/\n 5", "/", 5, "ERROR")
     assert "ValueError: invalid literal" in read["traceback"]
+
+
+def test_a_messages_values_never_take_the_place_of_its_own_fields():
+    message = logging.LogRecord("name", logging.ERROR, "file", 1, "%(level)s", ({"level": "fine", "n": 1},), None)
+    read = json.loads(JsonLine().format(message))
+
+    assert (read["level"], read["message"], read["n"]) == ("ERROR", "fine", 1)

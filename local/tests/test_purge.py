@@ -68,6 +68,25 @@ def test_of_a_link_it_is_said_where_it_leads(data_dir, tmp_path, answer, capsys)
     assert f"log files, in {tmp_path / 'elsewhere'}\n" in capsys.readouterr().out
 
 
+def test_two_links_to_one_folder_delete_it_once(data_dir, tmp_path, answer):
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("copies", "logs"):
+        (data_dir / name).symlink_to(tmp_path / "elsewhere")
+
+    assert answer("y\n") == 0
+    assert not (tmp_path / "elsewhere").exists()
+    assert not (data_dir / "logs").is_symlink()
+
+
+@pytest.mark.parametrize("target", [".", ".."])
+def test_a_link_to_the_data_folder_or_above_it_deletes_nothing(data_dir, answer, capsys, target):
+    (data_dir / "logs").symlink_to(target)
+
+    assert answer("y\n") == 1
+    assert "which holds more" in capsys.readouterr().err
+    assert (data_dir / "uploads" / "ab" / "picture").exists()
+
+
 def test_with_a_yes_all_goes_that_is_the_services_own(data_dir, answer, capsys):
     assert answer("y\n") == 0
 
