@@ -13,7 +13,7 @@ from pydantic_settings import NoDecode
 from api.core.host_names import checked_name
 from api.core.root_path import checked_root_path
 from api.core.web_origins import checked_origin
-from contract.settings import SharedSettings
+from contract.settings import SharedSettings, Texts, listed
 from contract.wording import Wanted
 
 if TYPE_CHECKING:
@@ -30,10 +30,6 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower() == "localhost"
-
-
-def _listed(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 BEFORE_SUBMITTING_S = 60.0  # beyond a request's deadline: Redis' own timeouts, clocks that differ, RENEWED_AFTER_S
@@ -54,7 +50,6 @@ NO_LIMIT = BeforeValidator(_no_limit)  # empty is none
 PORT = Wanted("a whole number from 1 to 65535")  # and 0, with which tests have the system choose
 NETWORKS = Wanted("an address, or a network without bits beyond its prefix, as 10.0.0.0/8")
 Networks = tuple[IPv4Network | IPv6Network, ...]
-Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(SharedSettings):
@@ -107,7 +102,7 @@ class Settings(SharedSettings):
         validate_default=False,
         description="Key to /admin, 16 or more printable ASCII characters, beside keys with the scope admin.",
     )
-    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_listed), NETWORKS] = Field(
+    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(listed), NETWORKS] = Field(
         (),
         description=(
             "Addresses or networks of proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, "

@@ -1,6 +1,7 @@
 """Every Redis key of ours, spelled out, and RQ's keys that we read ourselves. What each holds: docs/architecture.md.
 
-An upgrade must find what the version before it has accepted, so keys keep their names (docs/decisions/0014).
+An upgrade must find what the version before it has accepted, so keys keep their names (docs/decisions/0014). Where a
+key takes a ``model``, that is ``ModelVersion.key``: queues, registry entries and answers belong to a version.
 """
 
 from __future__ import annotations
@@ -72,6 +73,16 @@ def holders(picture: str) -> str:
 def usage(senders: str, window: str, unit: str) -> str:
     """``senders`` is ``keys`` or ``addresses``; ``window`` names a minute or a day; ``unit`` says what was counted."""
     return f"usage:{senders}:{window}:{unit}"
+
+
+def model(name: str) -> str:
+    """What holds for all versions of a model: which of them is current."""
+    return f"model:{name}"
+
+
+def wake(workers: str) -> str:
+    """A list on which idle workers that serve the same several models wait; ``workers`` names that set of models."""
+    return f"wake:{workers}"
 
 
 MODELS = "models"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 API, WORKER, OPERATOR, HEALTH = "api", "worker", "operator", "health"
 
 _SHARED = (
-    "models refused-pictures workers:* bulk-workers:* worker:* labels:* rq:worker:* rq:workers rq:workers:* rq:queues "
-    "rq:queue:* rq:wip:* rq:finished:* rq:failed:*"
+    "models model:* wake:* refused-pictures workers:* bulk-workers:* worker:* labels:* rq:worker:* rq:workers "
+    "rq:workers:* rq:queues rq:queue:* rq:wip:* rq:finished:* rq:failed:*"
 )  # by all jobs: model/serving/garbage.py
 
 
@@ -52,7 +52,9 @@ class Line:
 # WATCH, MULTI and EXEC make a compare-and-set; UNWATCH is what redis-py ends one with that changes nothing.
 _API = (
     Line("ping time info multi exec unwatch", "", "", "readiness, how full Redis is, its version (RQ), transactions"),
-    Line("zrevrange", "models", "", "which model is served"),
+    Line("zrevrange", "models", "", "which models are served"),
+    Line("hgetall", "model:*", "", "which version of a model is current"),
+    Line("lpush ltrim expire", "", "wake:*", "that an idle worker of several models is to look at its queues"),
     Line("zrangebyscore", "workers:*", "", "who serves it"),
     Line("hgetall", "worker:*", "", "what each worker says of itself"),
     Line("get", "labels:* answer:*", "", "the labels; an answer that is known already"),
@@ -86,9 +88,11 @@ _API = (
 _WORKER = (
     Line("time info multi exec unwatch", "", "", "leases, how full Redis is, transactions"),
     Line("client|setname client|list", "", "", "RQ's record of a worker names its address"),
-    Line("zadd zrevrange", "models", "models", "which model is served; the health check"),
+    Line("zadd zrevrange", "models", "models", "which models are served; the health check"),
+    Line("hgetall hset watch del", "model:*", "model:*", "which version of a model is current"),
+    Line("blpop", "wake:*", "wake:*", "waiting for work on several queues"),
     Line(
-        "zadd zrem zremrangebyscore zcard zrangebyscore",
+        "zadd zrem zremrangebyscore zcard zcount zrangebyscore",
         "workers:*",
         "workers:*",
         "who serves it; the health check",

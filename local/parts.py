@@ -75,7 +75,6 @@ def plan(
         **own(environment, WorkerSettings),
         **shared,
         "REDIS_URL": users.url(WORKER, socket_path),
-        "MODEL_PATH": str(settings.model_path),
     }
     api = {
         **own(environment, ApiSettings, also=ALSO_OF_API),

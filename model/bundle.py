@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import ValidationError
 
+from contract.model_version import FIRST_VERSION, ModelVersion
 from contract.wording import in_words
 from model.cpu import has_fast_int8
 from model.errors import BundleError
@@ -45,7 +46,7 @@ class Bundle:
     """A model whose files were found complete and unchanged.
 
     Attributes:
-        name: shared by the variants of one model.
+        name, version: shared by the variants of one version of a model.
         digest: 64 hex digits that identify weights, labels and preprocessing together.
         labels: one per class, by class index.
         bare: whether it is an .onnx file without a manifest of its own.
@@ -53,6 +54,8 @@ class Bundle:
     """
 
     name: str
+    version: str
+    task: Literal["classification"]
     precision: Literal["int8", "fp32"]
     digest: str
     labels: tuple[str, ...]
@@ -64,6 +67,10 @@ class Bundle:
     golden: GoldenCheck | None
     bare: bool = False
     pinned: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> ModelVersion:
+        return ModelVersion(self.name, self.version)
 
 
 def choose_bundle(path: Path) -> Path:
@@ -221,6 +228,8 @@ def _checked(manifest: Manifest, files: Mapping[str, Path], manifest_bytes: byte
         golden = GoldenCheck(files[manifest.golden.file], manifest.golden.label)
     return Bundle(
         name=manifest.name,
+        version=manifest.version,
+        task=manifest.task,
         precision=manifest.precision,
         digest=_digest(manifest, checksums, manifest_bytes),
         labels=labels,
@@ -240,7 +249,8 @@ def _digest(manifest: Manifest, checksums: Mapping[str, str], manifest_bytes: by
     if manifest_bytes is not None and {MODEL, LABELS} <= manifest.files.keys():
         return hashlib.sha256(manifest_bytes).hexdigest()
     # "card" is an older word for it: answers are stored under digests, which an upgrade must not change.
-    whole: dict[str, Any] = {"card": manifest.model_dump(), "files": checksums}
+    new = {"task", *(["version"] if manifest.version == FIRST_VERSION else [])}  # what manifests had not at first
+    whole: dict[str, Any] = {"card": manifest.model_dump(exclude=new), "files": checksums}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
+from contract.model_version import FIRST_VERSION, NAME, VERSION
+
 Side = Annotated[int, Field(ge=1, le=4096)]  # pixels; above it one input would not fit a worker's memory
 Triple = tuple[float, float, float]
 Nonzero = Annotated[float, Field(gt=0)]
@@ -20,7 +22,7 @@ def _checksum(text: str) -> str:
 
 def _name(text: str) -> str:
     """It becomes part of Redis keys and URLs."""
-    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+    if not NAME.fullmatch(text):
         raise ValueError(
             "a name has letters, digits, '.', '_' and '-', 64 at most, and begins with one of the first two"
         )
@@ -31,6 +33,15 @@ def _in_the_folder(name: str) -> str:
     if name in {"", ".", ".."} or "/" in name or "\\" in name:
         raise ValueError("a bundle's file name names a file in its folder")
     return name
+
+
+def _version(text: str) -> str:
+    """As a name, but shorter: ``name@version`` stands in URLs too."""
+    if not VERSION.fullmatch(text):
+        raise ValueError(
+            "a version has letters, digits, '.', '_' and '-', 32 at most, and begins with one of the first two"
+        )
+    return text
 
 
 FileName = Annotated[str, AfterValidator(_in_the_folder)]
@@ -103,6 +114,8 @@ class Manifest(Record):
 
     schema_version: Literal[1] = Field(1, alias="schema")
     name: Annotated[str, AfterValidator(_name)]
+    version: Annotated[str, AfterValidator(_version)] = FIRST_VERSION
+    task: Literal["classification"] = "classification"
     precision: Literal["int8", "fp32"] = "fp32"
     input: InputSpec
     preprocess: PreprocessSpec

@@ -51,7 +51,8 @@ def test_a_worker_that_begins_takes_back_what_an_earlier_one_said(redis, reason)
     assert "SHA-256" in reason()
 
     entry = WorkerEntry(worker_id="w", host="h", model="m", digest="d" * 64, batch=1, service_ms=0.0)
-    registration = Registration(redis, entry, ["a"], lambda: None, bulk_share=0.5)
+    registration = Registration(redis, lambda: None, bulk_share=0.5)
+    registration.add(entry, ["a"], claims=True)
     registration.start()
     registration.stop()
 

@@ -95,6 +95,10 @@ class OverLimit(TemporarilyUnavailable):
     """The sender has used up what it may use in a minute or in a day."""
 
 
+class UnknownModel(InvalidUpload):
+    """No worker has ever served the model, or the version of it, that the request names."""
+
+
 class NoWorker(TemporarilyUnavailable):
     """No worker is alive."""
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from api.core.uploads import Uploads
     from api.settings import Settings
     from contract.job_queue import JobQueue
+    from contract.model_version import WantedModel
 
 Cache = Literal["hit", "joined", "miss"]
 BulkReason = Literal["costly", "crowding"]
@@ -128,21 +129,29 @@ class Inference:
         self._backlog = SenderBacklog(settings.sender_ahead_s / settings.web_concurrency)
         self.count_bulk: Callable[[BulkReason], None] = lambda _reason: None
 
-    def admit(self) -> None:
+    def admit(self, model: WantedModel | None = None) -> None:
         """Refuse a request before its body is read if it would be refused after.
 
+        Args:
+            model: what the request's query names; the body may still name another.
+
         Raises:
+            UnknownModel: there is no such model.
             Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
         """
-        self._admission.check_before_body(self._deadline())
+        self._admission.check_before_body(self._deadline(), model)
 
-    def classify(self, image: bytes, client: Client, *, strict: bool = True) -> Answer:
+    def classify(
+        self, image: bytes, client: Client, *, model: WantedModel | None = None, strict: bool = True
+    ) -> Answer:
         """Answer one checked picture, from a stored answer or by a worker.
 
         Args:
+            model: which is to answer; None for the default.
             strict: whether the picture is refused if it is damaged; otherwise what is there of it is classified.
 
         Raises:
+            UnknownModel: no worker has ever served ``model``.
             Undecodable, TooLarge: the worker could not read the picture, or not within the deadline.
             Overloaded, OverShare, NoWorker, StoreFull, BackendDown: not now; the error says when to try again.
             DeadlineExceeded: no worker answered within ``request_timeout_s``.
@@ -152,18 +161,24 @@ class Inference:
             ClientGone: nobody is there any more to read the answer; the job is dropped with the last who waited for it.
         """
         deadline = self._deadline()
+        self._live_workers.pool(model)  # before anything is stored
         with self._admission.place(client.sender):
             picture = self._store(image, client)
             del image  # its bytes need no memory while the request waits
             try:
                 with self._backlog.of(client.sender) as add:
-                    found = self._begin(picture, client, deadline, add, strict=strict)
+                    found = self._begin(picture, client, deadline, add, model=model, strict=strict)
                     return self._finish(found, client, deadline)
             finally:
                 self._uploads.finished(picture.name)
 
     def classify_all(
-        self, images: Iterable[bytes | ServiceError], client: Client, *, strict: bool = True
+        self,
+        images: Iterable[bytes | ServiceError],
+        client: Client,
+        *,
+        model: WantedModel | None = None,
+        strict: bool = True,
     ) -> list[Answer | ServiceError]:
         """Answer several pictures as ``classify`` does, in order; an error is the answer of its own picture only.
 
@@ -171,9 +186,11 @@ class Inference:
         deadline; equal images share one answer. An error among ``images`` is passed on as that picture's outcome.
 
         Raises:
+            UnknownModel, NoWorker, BackendDown: as ``classify``, before any picture is looked at.
             Overloaded, OverShare: this process has no place left, or none for this sender.
         """
         deadline = self._deadline()
+        self._live_workers.pool(model)
         with self._admission.place(client.sender):
             stored: list[_Stored | ServiceError] = []
             try:
@@ -182,16 +199,22 @@ class Inference:
                     for image in images
                 )
                 pictures = {entry.name: entry for entry in stored if isinstance(entry, _Stored)}
-                ended = self._answer_all(pictures, client, deadline, strict=strict)
+                ended = self._answer_all(pictures, client, deadline, model=model, strict=strict)
             finally:
                 self._uploads.finished(*(entry.name for entry in stored if isinstance(entry, _Stored)))
             return [ended[entry.name] if isinstance(entry, _Stored) else entry for entry in stored]
 
     def _answer_all(
-        self, pictures: dict[str, _Stored], client: Client, deadline: Deadline, *, strict: bool
+        self,
+        pictures: dict[str, _Stored],
+        client: Client,
+        deadline: Deadline,
+        *,
+        model: WantedModel | None,
+        strict: bool,
     ) -> dict[str, Answer | ServiceError]:
         with self._backlog.of(client.sender) as add:
-            begin = partial(self._begin, client=client, deadline=deadline, add=add, strict=strict)
+            begin = partial(self._begin, client=client, deadline=deadline, add=add, model=model, strict=strict)
             begun = _each({name: partial(begin, picture) for name, picture in pictures.items()})
             ended = {name: entry for name, entry in begun.items() if not isinstance(entry, PendingAnswer)}
             ended |= _each(
@@ -214,7 +237,14 @@ class Inference:
         return ClassifyJob(picture, cache, strict, client.request_id)
 
     def _begin(
-        self, picture: _Stored, client: Client, deadline: Deadline, add: Callable[[float], None], *, strict: bool
+        self,
+        picture: _Stored,
+        client: Client,
+        deadline: Deadline,
+        add: Callable[[float], None],
+        *,
+        model: WantedModel | None,
+        strict: bool,
     ) -> Answer | PendingAnswer:
         """Look for a stored answer; if there is none, join or submit a job.
 
@@ -222,11 +252,11 @@ class Inference:
             add: counts a picture's seconds against its sender's share of the ordinary queue.
         """
         started = time.perf_counter()
-        pool, job = self._live_workers.pool(), self._job(picture.name, client, strict=strict)
+        pool, job = self._live_workers.pool(model), self._job(picture.name, client, strict=strict)
         joined = None
         if job.cache:
             sighting = self._queue.look(pool.model, pool.digest, job.computation)
-            self._admission.saw_depth(sighting.depth)
+            self._admission.saw_depth(pool.model, sighting.depth)
             if sighting.answer is not None:
                 return Answer(job.picture, sighting.answer, "hit", _ms_since(started))
             job_id = sighting.job_id
@@ -283,12 +313,12 @@ class Inference:
             JobLost: another was faster every time, and its job vanished at once.
         """
         for _ in range(JOBS):
-            with nullcontext() if bulk else self._admission.submitting():
-                submission = self._queue.submit(pool.model, job, deadline.demand_left_s(), bulk=bulk)
+            with nullcontext() if bulk else self._admission.submitting(pool.model):
+                submission = self._queue.submit(pool.model, job, deadline.demand_left_s(), bulk=bulk, wake=pool.wake)
             if bulk:
-                self._admission.saw_bulk_depth(submission.depth)
+                self._admission.saw_bulk_depth(pool.model, submission.depth)
             else:
-                self._admission.saw_depth(submission.depth)
+                self._admission.saw_depth(pool.model, submission.depth)
             if not submission.joined or self._joins(pool, job, submission.job_id, deadline):
                 return submission
         raise JobLost("Redis lost this request's job")

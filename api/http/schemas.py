@@ -76,6 +76,7 @@ class JobLinks(TypedDict):
 
 class JobResult(TypedDict):
     model: str
+    version: str
     digest: str
     predictions: list[LabelConfidence]
     inference_time_ms: float
@@ -109,6 +110,7 @@ class Shown(TypedDict):
     image: str
     display: str | None
     model: str
+    version: str
     digest: str
     predictions: list[LabelScore]
     cache: Literal["hit", "joined", "miss"]
@@ -118,6 +120,7 @@ class Shown(TypedDict):
 
 class Labels(TypedDict):
     model: str
+    version: str
     digest: str
     labels: tuple[str, ...]
 
@@ -155,6 +158,7 @@ class Health(TypedDict):
     model_loaded: bool
     workers: int
     model: NotRequired[str]
+    model_version: NotRequired[str]
     digest: NotRequired[str]
     queued: NotRequired[int]
     reason: NotRequired[str]

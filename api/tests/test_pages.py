@@ -24,6 +24,7 @@ from api.settings import Settings
 from contract.copy_store import CopyStore
 from contract.image_store import ImageStore
 from contract.messages import Classification, Label, Timings
+from contract.model_version import ModelVersion, WantedModel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,14 +62,14 @@ class CatLabels:
     """What the workers published, or nothing yet."""
 
     def __init__(self) -> None:
-        self.known: LabelList | None = LabelList("resnet50", "d" * 64, (*LABELS, "Cardigan", "cardigan"))
+        self.known: LabelList | None = LabelList(ModelVersion("resnet50"), "d" * 64, (*LABELS, "Cardigan", "cardigan"))
 
-    def current(self) -> LabelList:
+    def of(self, _model: WantedModel | None = None) -> LabelList:
         if self.known is None:
             raise NoWorker("no worker is ready", 5)
         return self.known
 
-    def current_or_none(self) -> LabelList | None:
+    def of_or_none(self, _model: WantedModel | None = None) -> LabelList | None:
         return self.known
 
 

@@ -12,7 +12,7 @@ from api.core.errors import AccessRefused, LinkExpired, LinkNeeded, MissingFile,
 from api.feedback.log import MAX_CHARACTERS
 from api.http.caller import current_client
 from api.http.html import answer_as_page, in_words, prefers_json
-from api.http.parameters import SCORE_DECIMALS
+from api.http.parameters import SCORE_DECIMALS, Wanted, model_in_query
 from api.http.picture_address import address_of, good_for, may_delete
 from api.http.problems import detail_of
 from api.http.response_headers import describe, elapsed_ms
@@ -106,16 +106,17 @@ def delete(name: str) -> ResponseReturnValue:
 def upload_page(**shown: Any) -> str:
     """The page showing ``result``, ``error`` or ``notice``."""
     services = Services.current()
-    known = services.labels.current_or_none() if "result" in shown else None
+    known = services.labels.of_or_none() if "result" in shown else None
     return render_template("index.html", settings=services.settings, limits=MAX_CHARACTERS, known=known, **shown)
 
 
 def _classify() -> tuple[Answer, bool]:
     """The answer, and whether it is that of an animated GIF's first frame."""
     services = Services.current()
-    services.inference.admit()
+    services.inference.admit(model_in_query(request))
+    wanted = Wanted.from_request(request, services.settings)
     upload = Upload.from_request(request, services.settings)
-    return services.inference.classify(upload.data, current_client()), upload.animated
+    return services.inference.classify(upload.data, current_client(), model=wanted.model), upload.animated
 
 
 def _shown(answer: Answer, *, animated: bool) -> Shown:
@@ -126,6 +127,7 @@ def _shown(answer: Answer, *, animated: bool) -> Shown:
         "image": answer.picture,
         "display": address_of(answer.picture),
         "model": found.model,
+        "version": found.version,
         "digest": found.digest,
         "predictions": [{"label": entry.label, "score": round(entry.score, SCORE_DECIMALS)} for entry in best],
         "cache": answer.cache,

@@ -1,19 +1,22 @@
 """Keeping this worker in the registry: that it is alive, what it serves, what its classes are called, how fast it is.
 
-On the same occasion it learns how many workers there are, and how much room Redis has left.
+On the same occasion it learns how many workers there are, how much room Redis has left, and which version of each of
+its models is current.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from contract import last_words
 from contract.decoding_cost import bounded
+from contract.model_state import ModelState, claim
+from contract.model_version import ModelVersion
 from contract.redis_memory import read_redis_memory
-from contract.worker_registry import WorkerEntry, deregister, heartbeat, publish_labels, register
+from contract.worker_registry import Roster, WorkerEntry, deregister, heartbeat, publish_labels, register
 from model.serving.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
@@ -28,40 +31,46 @@ LEARNED_FROM_MS = 20.0  # expected: of smaller pictures other things take the ti
 SERVICE_WINDOW = 15  # batches; their median is the service time, so that one huge picture does not count
 
 
+@dataclass(slots=True)
+class _Served:
+    """One of the versions that this worker serves.
+
+    ``claims`` says whether it is the one that this worker's settings name first of its model, which becomes current
+    where no worker of the current version is alive.
+    """
+
+    entry: WorkerEntry
+    labels: Sequence[str]
+    claims: bool
+    roster: Roster = field(default_factory=lambda: Roster(1, serves_bulk=False))
+    service_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SERVICE_WINDOW))
+    bulk_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SERVICE_WINDOW))
+
+
 class Registration:
-    """This worker's entry in the registry and its model's labels, both renewed every second.
+    """This worker's entries in the registry and its models' labels, all renewed every second.
 
     Args:
         clear_shared_keys: moves out of the way what somebody has written into the keys that all jobs need.
         bulk_share: of the workers that serve the bulk queues.
 
     Attributes:
-        workers: how many of its model were alive at the latest heartbeat, this one included.
-        serves_bulk: whether this worker is among those that take costly pictures.
-        room_for_answers: whether Redis had room then for what can be done without.
+        room_for_answers: whether Redis had room at the latest heartbeat for what can be done without.
     """
 
-    def __init__(
-        self,
-        redis: Redis,
-        entry: WorkerEntry,
-        labels: Sequence[str],
-        clear_shared_keys: Callable[[], object],
-        *,
-        bulk_share: float,
-    ) -> None:
+    def __init__(self, redis: Redis, clear_shared_keys: Callable[[], object], *, bulk_share: float) -> None:
         self._redis = redis
-        self._entry = entry
-        self._labels = labels
         self._clear_shared_keys = clear_shared_keys
         self._bulk_share = bulk_share
-        self.workers = 1
-        self.serves_bulk = False
+        self._served: dict[str, _Served] = {}
+        self._states: dict[str, ModelState] = {}
         self.room_for_answers = True
-        self._service_ms: deque[float] = deque(maxlen=SERVICE_WINDOW)
-        self._bulk_ms: deque[float] = deque(maxlen=SERVICE_WINDOW)
         self._factors: dict[str, deque[float]] = {}
         self._heartbeat = Heartbeat("registration", HEARTBEAT_EVERY_S, self._beat)
+
+    def add(self, entry: WorkerEntry, labels: Sequence[str], *, claims: bool) -> None:
+        """Register one more version with the next heartbeat; see ``_Served``."""
+        self._served[entry.model] = _Served(entry, labels, claims)
 
     def start(self) -> None:
         """Register this worker now, and renew that every second.
@@ -69,7 +78,7 @@ class Registration:
         Raises:
             RedisError: Redis does not answer.
         """
-        register(self._redis, self._entry.model)
+        register(self._redis, list(self._served))
         self.renew()
         last_words.take_back(self._redis)
         self._heartbeat.start()
@@ -78,22 +87,33 @@ class Registration:
         """Deregister: no request counts on this worker any more.
 
         Raises:
-            RedisError: Redis does not answer; the entry runs out by itself.
+            RedisError: Redis does not answer; the entries run out by themselves.
         """
         self._heartbeat.stop()
-        deregister(self._redis, self._entry)
+        for served in self._served.values():
+            deregister(self._redis, served.entry)
 
-    def served(self, pictures: int, elapsed_s: float, *, bulk: bool) -> None:
+    def workers(self, model: str) -> int:
+        """How many that serve a version were alive at the latest heartbeat, this one included."""
+        return self._served[model].roster.workers
+
+    @property
+    def serves_bulk(self) -> bool:
+        """Whether this worker is among those that take costly pictures, of any of its models."""
+        return any(served.roster.serves_bulk for served in list(self._served.values()))
+
+    def served(self, model: str, pictures: int, elapsed_s: float, *, bulk: bool) -> None:
         """Take a batch's time per picture into the moving median, or into the mean of the bulk queues by themselves.
 
         There a median would hide the costly ones among those of a sender over his share.
         """
+        served = self._served[model]
         if bulk:
-            self._bulk_ms.append(elapsed_s * 1000 / pictures)
-            self._entry = replace(self._entry, bulk_ms=fmean(self._bulk_ms))
+            served.bulk_ms.append(elapsed_s * 1000 / pictures)
+            served.entry = replace(served.entry, bulk_ms=fmean(served.bulk_ms))
             return
-        self._service_ms.append(elapsed_s * 1000 / pictures)
-        self._entry = replace(self._entry, service_ms=median(self._service_ms))
+        served.service_ms.append(elapsed_s * 1000 / pictures)
+        served.entry = replace(served.entry, service_ms=median(served.service_ms))
 
     def decoded(self, cost: DecodingCost, took_ms: float) -> None:
         """Learn from a picture what those of its kind cost here."""
@@ -115,8 +135,14 @@ class Registration:
             RedisError: Redis does not answer or refuses to write.
         """
         self.room_for_answers = read_redis_memory(self._redis).has_room_for_answers  # before a full Redis refuses
-        publish_labels(self._redis, self._entry.model, self._entry.digest, self._labels)  # no entry without its labels
         learned = {kind: bounded(median(list(factors))) for kind, factors in list(self._factors.items())}
-        self._entry = replace(self._entry, cost_factors=learned)
-        roster = heartbeat(self._redis, self._entry, bulk_share=self._bulk_share)
-        self.workers, self.serves_bulk = roster.workers, roster.serves_bulk
+        for served in list(self._served.values()):
+            self._renew(served, learned)
+
+    def _renew(self, served: _Served, cost_factors: dict[str, float]) -> None:
+        served.entry = replace(served.entry, cost_factors=cost_factors)
+        publish_labels(self._redis, served.entry.model, served.entry.digest, served.labels)  # no entry without labels
+        served.roster = heartbeat(self._redis, served.entry, bulk_share=self._bulk_share)
+        if served.claims:
+            model = ModelVersion.from_key(served.entry.model)
+            self._states[model.name] = claim(self._redis, model, self._states.get(model.name))

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import signal
 import socket
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-from contract.job_queue import (
-    async_queue_name,
-    bulk_async_queue_name,
-    bulk_queue_name,
-    copies_queue_name,
-    queue_name,
-)
 from contract.worker_registry import WorkerEntry
 from model.serving.batch_processor import BatchProcessor
 from model.serving.garbage import SharedKeys, is_garbage
 from model.serving.lease import Lease
+from model.serving.model_queues import ModelQueues
 from model.serving.priority_queues import PriorityQueues
 from model.serving.registration import Registration
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from types import FrameType
 
     from redis import Redis
@@ -44,12 +41,14 @@ REDIS_PAUSE_S = (0.5, 2.0)  # first and longest pause while Redis is away
 
 
 class Worker:
-    """Serves one model's queues until a signal asks it to stop.
+    """Serves its models' queues until a signal asks it to stop.
 
     It holds a worker of RQ's, for the registration that RQ's tools look at and nothing else: the loop is ours, in this
     process, without forking a loaded session, and without RQ's remote commands.
 
     Args:
+        classifiers: of the models, at least one, each another version. Of each name the first becomes current where no
+            worker of the current version is alive; the first of all is what requests mean that name none.
         batch_max: most jobs in one batch.
         batch_wait_s: how long a batch that is not full waits for stragglers, in seconds.
         answer_ttl_s: how long an answer serves later requests of the same picture, in seconds.
@@ -64,7 +63,7 @@ class Worker:
         self,
         redis: Redis,
         store: ImageStore,
-        classifier: Classifier,
+        classifiers: Sequence[Classifier],
         *,
         batch_max: int,
         batch_wait_s: float,
@@ -72,49 +71,58 @@ class Worker:
         bulk_share: float = 0.5,
         copier: Copier | None = None,
     ) -> None:
-        bundle = classifier.bundle
         self._redis = redis
         self._rq = SimpleWorker(
-            [
-                queue_name(bundle.name),
-                bulk_queue_name(bundle.name),
-                async_queue_name(bundle.name),
-                bulk_async_queue_name(bundle.name),
-                *([copies_queue_name(bundle.name)] if copier is not None else []),
-            ],
+            [],
             connection=redis,
             serializer=JSONSerializer,  # the class: RQ registers a worker with its serializer's name
             worker_ttl=RQ_WORKER_TTL_S,
         )
-        entry = WorkerEntry(
+        wake = wake_name(classifier.bundle.model.key for classifier in classifiers)
+        self._shared_keys = SharedKeys(redis, self._rq.key, wake)
+        self._registration = Registration(redis, self._shared_keys.clear, bulk_share=bulk_share)
+        self._classifiers: dict[str, Classifier] = {}
+        self._queues = PriorityQueues(
+            redis, wake=wake, serves_bulk=lambda: self._registration.serves_bulk, bulk_share=bulk_share
+        )
+        self._new_queues = partial(
+            ModelQueues,
+            redis,
+            worker_name=self._rq.name,
+            batch_max=batch_max,
+            batch_wait_s=batch_wait_s,
+            answer_ttl_s=answer_ttl_s,
+            makes_copies=copier is not None,
+            clear_shared_keys=self._shared_keys.clear,
+        )
+        self._new_entry = partial(
+            WorkerEntry,
             worker_id=self._rq.name,
             host=socket.gethostname(),
-            model=bundle.name,
-            digest=bundle.digest,
             batch=batch_max,
             service_ms=0.0,
             bulk_ms=0.0,
             makes_copies=copier is not None,
+            wake=wake if len(classifiers) > 1 else "",
         )
-        self._shared_keys = SharedKeys(redis, self._rq.queues, entry, self._rq.key)
-        self._registration = Registration(redis, entry, bundle.labels, self._shared_keys.clear, bulk_share=bulk_share)
-        self._queues = PriorityQueues(
-            redis,
-            bundle.name,
-            self._rq.name,
-            batch_max=batch_max,
-            batch_wait_s=batch_wait_s,
-            answer_ttl_s=answer_ttl_s,
-            workers=lambda: self._registration.workers,
-            serves_bulk=lambda: self._registration.serves_bulk,
-            bulk_share=bulk_share,
-            makes_copies=copier is not None,
-            clear_shared_keys=self._shared_keys.clear,
-        )
+        for classifier in classifiers:
+            self._serve(classifier)
         self._lease = Lease(redis)
-        self._processor = BatchProcessor(store, classifier, self._lease, self._registration, copier)
+        self._processor = BatchProcessor(store, self._classifiers, self._lease, self._registration, copier)
         self._next_rq_heartbeat = 0.0
         self._stopping = False
+
+    def _serve(self, classifier: Classifier) -> None:
+        """One more version."""
+        bundle, model = classifier.bundle, classifier.bundle.model.key
+        queues = self._new_queues(model=model, workers=lambda: self._registration.workers(model))
+        entry = self._new_entry(model=model, digest=bundle.digest)
+        claims = all(other.bundle.name != bundle.name for other in self._classifiers.values())
+        self._rq.queues.extend(queue.queue for queue in queues.all)
+        self._shared_keys.add(entry, (queue.queue for queue in queues.all))
+        self._registration.add(entry, bundle.labels, claims=claims)
+        self._classifiers[model] = classifier
+        self._queues.add(queues)
 
     def serve(self) -> None:
         """Take, compute and settle batches until SIGTERM or SIGINT; the batch in hand is finished first.
@@ -146,7 +154,7 @@ class Worker:
                 taken = self._queues.take()
                 if taken is not None:
                     queue, batch = taken
-                    self._processor.process(batch, queue.settlement, bulk=queue.bulk)
+                    self._processor.process(batch, queue)
                 pause_s = REDIS_PAUSE_S[0]
             except RedisError as error:
                 if is_garbage(error) and self._clear_shared_keys():
@@ -172,3 +180,8 @@ class Worker:
     def _ask_to_stop(self, signal_number: int, _frame: FrameType | None) -> None:
         log.info("got %s: finishing the batch in hand", signal.Signals(signal_number).name)
         self._stopping = True
+
+
+def wake_name(models: Iterable[str]) -> str:
+    """Names the list on which idle workers wait that serve the same models: 16 hex digits."""
+    return hashlib.sha256(",".join(sorted(models)).encode()).hexdigest()[:16]

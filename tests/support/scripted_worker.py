@@ -16,6 +16,7 @@ from contract.copy_store import CopyStore
 from contract.image_store import ImageStore
 from contract.logging import set_up_logging
 from contract.messages import Classification, Failure, FailureKind, Label, Timings
+from contract.model_version import ModelVersion
 from contract.redis_clients import connect
 from model.serving import lease
 from model.serving.worker import Worker
@@ -33,7 +34,7 @@ GIF = b"GIF89a\x08\0\x08\0\0\0\0" + b",\0\0\0\0\x08\0\x08\0\0#"
 
 
 class ScriptedClassifier:
-    bundle = SimpleNamespace(name=MODEL, digest=DIGEST, labels=("tabby", "lynx"))
+    bundle = SimpleNamespace(name=MODEL, model=ModelVersion(MODEL), digest=DIGEST, labels=("tabby", "lynx"))
 
     def classify(
         self, pictures: Sequence[Picture], *, on_progress: Callable[[], None]
@@ -89,7 +90,7 @@ def main() -> int:
     Worker(
         connect(os.environ["REDIS_URL"]),
         ImageStore(Path(os.environ["UPLOAD_DIR"])),
-        cast("Any", classifier),
+        [cast("Any", classifier)],
         batch_max=4,
         batch_wait_s=0.0,
         answer_ttl_s=60,
