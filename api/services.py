@@ -73,7 +73,9 @@ class Services:
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
         queue = JobQueue(commands, connect_for_waiting(settings.redis_address))
-        live_workers = LiveWorkers(commands, queue, bulk_share=settings.bulk_share)
+        live_workers = LiveWorkers(
+            commands, queue, bulk_share=settings.bulk_share, default_model=settings.default_model
+        )
         usage = Usage(settings.web_concurrency)
         queue.send_too, live_workers.send_too = usage.send_due, usage.send_all
         admission = Admission(live_workers, max_in_flight=settings.max_in_flight)

@@ -13,6 +13,7 @@ from pydantic_settings import NoDecode
 from api.core.host_names import checked_name
 from api.core.root_path import checked_root_path
 from api.core.web_origins import checked_origin
+from contract.model_version import NAME
 from contract.settings import SharedSettings, Texts, listed
 from contract.wording import Wanted
 
@@ -44,6 +45,12 @@ def _no_limit(value: Any) -> Any:
 
 def _each(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda texts: tuple(map(check, texts)))
+
+
+def _model_name(text: str) -> str:
+    if text and not NAME.fullmatch(text):
+        raise ValueError("must be a model's name, without a version")
+    return text
 
 
 NO_LIMIT = BeforeValidator(_no_limit)  # empty is none
@@ -126,6 +133,11 @@ class Settings(SharedSettings):
     cors_origins: Annotated[Texts, _each(checked_origin)] = Field(
         (),
         description="Origins whose pages may use the API, as https://app.example.org, commas between; never /admin.",
+    )
+    default_model: Annotated[str, AfterValidator(_model_name)] = Field(
+        "",
+        description="The model that requests mean which name none. Without it the one whose worker started last; of "
+        "several in MODELS, the first.",
     )
     request_timeout_s: float = Field(30, gt=0, le=600, description="A request's deadline, in seconds.")
     top_k: int = Field(

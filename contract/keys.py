@@ -66,6 +66,10 @@ def labels(model: str, digest: str) -> str:
     return f"labels:{model}:{digest}"
 
 
+def description(model: str, digest: str) -> str:
+    return f"description:{model}:{digest}"
+
+
 def holders(picture: str) -> str:
     return f"holders:{picture}"
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 API, WORKER, OPERATOR, HEALTH = "api", "worker", "operator", "health"
 
 _SHARED = (
-    "models model:* wake:* refused-pictures workers:* bulk-workers:* worker:* labels:* rq:worker:* rq:workers "
-    "rq:workers:* rq:queues rq:queue:* rq:wip:* rq:finished:* rq:failed:*"
+    "models model:* wake:* refused-pictures workers:* bulk-workers:* worker:* labels:* description:* rq:worker:* "
+    "rq:workers rq:workers:* rq:queues rq:queue:* rq:wip:* rq:finished:* rq:failed:*"
 )  # by all jobs: model/serving/garbage.py
 
 
@@ -57,7 +57,7 @@ _API = (
     Line("lpush ltrim expire", "", "wake:*", "that an idle worker of several models is to look at its queues"),
     Line("zrangebyscore", "workers:*", "", "who serves it"),
     Line("hgetall", "worker:*", "", "what each worker says of itself"),
-    Line("get", "labels:* answer:*", "", "the labels; an answer that is known already"),
+    Line("get", "labels:* description:* answer:*", "", "the labels, what a model is; an answer that is known already"),
     Line("get", "last-words", "", "why no worker is ready"),
     Line("get watch set", "inflight:*", "inflight:*", "joining a computation, and beginning one"),
     Line("get watch set incrby decrby pexpire", "wanted:*", "wanted:*", "how many wait for a job"),
@@ -99,7 +99,7 @@ _WORKER = (
     ),
     Line("zadd zrem zremrangebyscore zrange", "bulk-workers:*", "bulk-workers:*", "who serves costly pictures"),
     Line("hset expire del hgetall", "worker:*", "worker:*", "what this worker says of itself; the health check"),
-    Line("getex set", "labels:*", "labels:*", "the labels"),
+    Line("getex set", "labels:* description:*", "labels:* description:*", "the labels, and what a model is"),
     Line("set del", "", "last-words", "why a worker could not begin"),
     Line("hset hincrby exists hexists hmget hdel expire del", "rq:worker:*", "rq:worker:*", "RQ's record of a worker"),
     Line("sadd srem", "", "rq:workers rq:workers:*", "RQ's lists of workers"),

@@ -189,16 +189,20 @@ def known_digests(redis: Redis) -> dict[str, set[str]]:
 
 
 def publish_labels(redis: Redis, model: str, digest: str, labels: Sequence[str]) -> None:
-    """Publish ``labels``, by class index, for ``LABELS_KEPT_FOR_S`` seconds; to be repeated well within that.
+    """Publish ``labels``, by class index, as ``publish`` does."""
+    ours = json.dumps(labels, ensure_ascii=False, separators=(",", ":")).encode()
+    publish(redis, keys.labels(model, digest), ours)
 
-    After the first time this is one GETEX: the digest identifies the labels, so they never change under it, unless
-    somebody overwrites them. What is of another type is left to whoever clears keys like that.
+
+def publish(redis: Redis, key: str, ours: bytes) -> None:
+    """Keep what a digest identifies for ``LABELS_KEPT_FOR_S`` seconds; to be repeated well within that.
+
+    After the first time this is one GETEX: it never changes under its digest, unless somebody overwrites it. What is of
+    another type is left to whoever clears keys like that.
 
     Raises:
         RedisError: Redis does not answer or refuses to write.
     """
-    key = keys.labels(model, digest)
-    ours = json.dumps(labels, ensure_ascii=False, separators=(",", ":")).encode()
     try:
         published = redis.getex(key, ex=LABELS_KEPT_FOR_S)
     except ResponseError as error:

@@ -6,12 +6,13 @@ import hashlib
 import json
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
 
+from contract.model_description import ModelDescription
 from contract.model_version import FIRST_VERSION, ModelVersion
 from contract.wording import in_words
 from model.cpu import has_fast_int8
@@ -67,6 +68,21 @@ class Bundle:
     golden: GoldenCheck | None
     bare: bool = False
     pinned: tuple[str, ...] = ()
+    licence: str | None = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def description(self) -> ModelDescription:
+        """What callers of the service are told of it."""
+        return ModelDescription(
+            task=self.task,
+            precision=self.precision,
+            width=self.input.width,
+            height=self.input.height,
+            labels=len(self.labels),
+            licence=self.licence,
+            provenance=self.provenance,
+        )
 
     @property
     def model(self) -> ModelVersion:
@@ -241,6 +257,8 @@ def _checked(manifest: Manifest, files: Mapping[str, Path], manifest_bytes: byte
         golden=golden,
         bare=manifest_bytes is None,
         pinned=tuple(manifest.files),
+        licence=manifest.licence,
+        provenance=manifest.provenance,
     )
 
 

@@ -21,6 +21,7 @@ from contract.redis_memory import read_redis_memory
 from contract.worker_registry import WorkerEntry, deregister, heartbeat, live_workers
 from model.serving.registration import Registration
 from tests.support.queues import priority_queues
+from tests.support.scripted_worker import DESCRIPTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,7 +201,7 @@ def test_a_bulk_job_of_a_dead_worker_comes_back(redis, worker, queue):
 
 def test_workers_learn_what_a_kind_of_picture_costs_and_the_api_reckons_with_it(api, worker):
     registration = Registration(worker, clear_shared_keys=lambda: None, bulk_share=0.5)
-    registration.add(entry("w1"), ["tabby"], claims=True)
+    registration.add(entry("w1"), ["tabby"], DESCRIPTION, claims=True)
     for took_ms in (300.0, 300.0, 10_000.0):  # one of them was held up
         registration.decoded(DecodingCost("image/png", 100.0), took_ms)
     registration.decoded(DecodingCost("image/gif", 1.0), 50.0)  # too small to tell anything

@@ -23,7 +23,7 @@ from model.serving.batch_processor import BatchProcessor
 from model.serving.lease import Lease
 from model.serving.registration import Registration
 from tests.support.queues import priority_queues
-from tests.support.scripted_worker import DIGEST, MODEL
+from tests.support.scripted_worker import DESCRIPTION, DIGEST, MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -64,7 +64,7 @@ class StepwiseWorker:
         self._redis = connect(redis_url)
         entry = WorkerEntry(worker_id="w1", host="here", model=MODEL, digest=DIGEST, batch=4, service_ms=0.0)
         registration = Registration(self._redis, clear_shared_keys=lambda: None, bulk_share=0.5)
-        registration.add(entry, LABELS, claims=True)
+        registration.add(entry, LABELS, DESCRIPTION, claims=True)
         registration.renew()
         self._queues = priority_queues(self._redis, MODEL, worker_name="w1", batch_max=4)
         classifiers = {MODEL: cast("Any", self.classifier)}

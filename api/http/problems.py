@@ -54,6 +54,7 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     api_errors.Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.OverShare: HTTPStatus.TOO_MANY_REQUESTS,
     api_errors.OverLimit: HTTPStatus.TOO_MANY_REQUESTS,
+    api_errors.UnknownModel: HTTPStatus.NOT_FOUND,
     api_errors.NoWorker: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BackendDown: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreFull: HTTPStatus.SERVICE_UNAVAILABLE,

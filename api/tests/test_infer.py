@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from api.core.inference import Cache, Inference
+    from contract.model_version import WantedModel
 
 LABELS = (Label("Egyptian_cat", 0.63124), Label("tabby", 0.2), Label("tiger_cat", 0.1), Label("lynx", 0.00004))
 SEEN = Classification("resnet50", "d" * 64, LABELS, Timings(decode=3.0, infer=20.25))
@@ -42,10 +43,12 @@ class CatInference:
         self.damaged: set[bytes] = set()
         self.cache: Cache = "miss"
 
-    def admit(self) -> None:
+    def admit(self, _model: WantedModel | None = None) -> None:
         """Never busy before the body is read."""
 
-    def classify(self, image: bytes, _client: Client, *, strict: bool = True) -> Answer:
+    def classify(
+        self, image: bytes, _client: Client, *, model: WantedModel | None = None, strict: bool = True
+    ) -> Answer:
         if image in self.trouble:
             raise self.trouble[image]
         damaged = image in self.damaged

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from api.core.inference import Cache
     from api.core.live_workers import LiveWorkers
     from contract.job_queue import JobQueue
+    from contract.model_version import WantedModel
 
 FIELDS = [
     "uptime_seconds",
@@ -62,11 +63,13 @@ class Backend:
         self.trouble: Exception | None = None
         self.away: Exception | None = None
 
-    def admit(self) -> None:
+    def admit(self, _model: WantedModel | None = None) -> None:
         if self.busy is not None:
             raise self.busy
 
-    def classify(self, data: bytes, _client: Client, *, strict: bool = True) -> Answer:
+    def classify(
+        self, data: bytes, _client: Client, *, model: WantedModel | None = None, strict: bool = True
+    ) -> Answer:
         del data, strict
         if self.trouble is not None:
             raise self.trouble

@@ -47,10 +47,10 @@ class CatInference:
         self._store = store
         self.trouble: Exception | None = None
 
-    def admit(self) -> None:
+    def admit(self, _model: WantedModel | None = None) -> None:
         """Never busy before the body is read."""
 
-    def classify(self, image: bytes, _client: Client) -> Answer:
+    def classify(self, image: bytes, _client: Client, *, model: WantedModel | None = None) -> Answer:
         if self.trouble is not None:
             raise self.trouble
         labels = tuple(Label(label, score) for label, score in zip(LABELS, SCORES, strict=True))

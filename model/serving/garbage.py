@@ -66,6 +66,7 @@ class SharedKeys:
             keys.bulk_workers(entry.model): b"zset",
             keys.worker(entry.model, entry.worker_id): b"hash",
             keys.labels(entry.model, entry.digest): b"string",
+            keys.description(entry.model, entry.digest): b"string",
         }
         for queue in queues:
             types |= {

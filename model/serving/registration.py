@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from contract import last_words
 from contract.decoding_cost import bounded
+from contract.model_description import publish_description
 from contract.model_state import ModelState, claim
 from contract.model_version import ModelVersion
 from contract.redis_memory import read_redis_memory
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from contract.decoding_cost import DecodingCost
+    from contract.model_description import ModelDescription
 
 HEARTBEAT_EVERY_S = 1.0
 LEARNED_FROM_MS = 20.0  # expected: of smaller pictures other things take the time
@@ -41,6 +43,7 @@ class _Served:
 
     entry: WorkerEntry
     labels: Sequence[str]
+    description: ModelDescription
     claims: bool
     roster: Roster = field(default_factory=lambda: Roster(1, serves_bulk=False))
     service_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SERVICE_WINDOW))
@@ -68,9 +71,9 @@ class Registration:
         self._factors: dict[str, deque[float]] = {}
         self._heartbeat = Heartbeat("registration", HEARTBEAT_EVERY_S, self._beat)
 
-    def add(self, entry: WorkerEntry, labels: Sequence[str], *, claims: bool) -> None:
+    def add(self, entry: WorkerEntry, labels: Sequence[str], description: ModelDescription, *, claims: bool) -> None:
         """Register one more version with the next heartbeat; see ``_Served``."""
-        self._served[entry.model] = _Served(entry, labels, claims)
+        self._served[entry.model] = _Served(entry, labels, description, claims)
 
     def start(self) -> None:
         """Register this worker now, and renew that every second.
@@ -142,6 +145,7 @@ class Registration:
     def _renew(self, served: _Served, cost_factors: dict[str, float]) -> None:
         served.entry = replace(served.entry, cost_factors=cost_factors)
         publish_labels(self._redis, served.entry.model, served.entry.digest, served.labels)  # no entry without labels
+        publish_description(self._redis, served.entry.model, served.entry.digest, served.description)
         served.roster = heartbeat(self._redis, served.entry, bulk_share=self._bulk_share)
         if served.claims:
             model = ModelVersion.from_key(served.entry.model)

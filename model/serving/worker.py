@@ -120,7 +120,7 @@ class Worker:
         claims = all(other.bundle.name != bundle.name for other in self._classifiers.values())
         self._rq.queues.extend(queue.queue for queue in queues.all)
         self._shared_keys.add(entry, (queue.queue for queue in queues.all))
-        self._registration.add(entry, bundle.labels, claims=claims)
+        self._registration.add(entry, bundle.labels, bundle.description, claims=claims)
         self._classifiers[model] = classifier
         self._queues.add(queues)
 

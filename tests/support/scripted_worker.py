@@ -16,6 +16,7 @@ from contract.copy_store import CopyStore
 from contract.image_store import ImageStore
 from contract.logging import set_up_logging
 from contract.messages import Classification, Failure, FailureKind, Label, Timings
+from contract.model_description import ModelDescription
 from contract.model_version import ModelVersion
 from contract.redis_clients import connect
 from model.serving import lease
@@ -28,13 +29,18 @@ if TYPE_CHECKING:
     from model.serving.copier import Copier
 
 MODEL, DIGEST = "scripted", "d" * 64
+DESCRIPTION = ModelDescription(
+    task="classification", precision="fp32", width=8, height=8, labels=2, licence=None, provenance={}
+)
 SLOW_S = 0.6
 # In front of a script, so that the API takes it for a picture: a screen and a frame of 8 x 8.
 GIF = b"GIF89a\x08\0\x08\0\0\0\0" + b",\0\0\0\0\x08\0\x08\0\0#"
 
 
 class ScriptedClassifier:
-    bundle = SimpleNamespace(name=MODEL, model=ModelVersion(MODEL), digest=DIGEST, labels=("tabby", "lynx"))
+    bundle = SimpleNamespace(
+        name=MODEL, model=ModelVersion(MODEL), digest=DIGEST, labels=("tabby", "lynx"), description=DESCRIPTION
+    )
 
     def classify(
         self, pictures: Sequence[Picture], *, on_progress: Callable[[], None]
