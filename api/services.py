@@ -14,6 +14,7 @@ from api.core.inference import Inference
 from api.core.labels import LabelLookup
 from api.core.link_secret import LinkSecret
 from api.core.live_workers import LiveWorkers
+from api.core.model_changes import ModelChanges
 from api.core.picture_links import PictureLinks
 from api.core.retention import Retention
 from api.core.sender_rate import SenderRate
@@ -58,6 +59,7 @@ class Services:
     shown: ShownPictures
     links: PictureLinks
     deletion: Deletion
+    model_changes: ModelChanges
     usage: Usage
     usage_reports: UsageReports
 
@@ -72,7 +74,8 @@ class Services:
             most_bytes=settings.feedback_pictures_mb * 1_000_000 if settings.store_uploads != "none" else 0,
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
-        queue = JobQueue(commands, connect_for_waiting(settings.redis_address))
+        waiting = connect_for_waiting(settings.redis_address)
+        queue = JobQueue(commands, waiting)
         live_workers = LiveWorkers(
             commands, queue, bulk_share=settings.bulk_share, default_model=settings.default_model
         )
@@ -127,6 +130,7 @@ class Services:
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),
             deletion=Deletion(commands, uploads, reported),
+            model_changes=ModelChanges(commands, waiting, live_workers),
             usage=usage,
             usage_reports=UsageReports(commands, usage.send_all),
             keyring=Keyring(settings.api_keys_file, settings.admin_api_key.get_secret_value()),

@@ -84,6 +84,20 @@ def model(name: str) -> str:
     return f"model:{name}"
 
 
+def changes(name: str) -> str:
+    """What has changed that, when and by whom."""
+    return f"changes:{name}"
+
+
+def load(name: str) -> str:
+    """What all workers of a model are asked to load."""
+    return f"load:{name}"
+
+
+def load_replies(request_id: str) -> str:
+    return f"load-replies:{request_id}"
+
+
 def wake(workers: str) -> str:
     """A list on which idle workers that serve the same several models wait; ``workers`` names that set of models."""
     return f"wake:{workers}"

@@ -85,6 +85,12 @@ class Bundle:
         )
 
     @property
+    def interface(self) -> str:
+        """What all variants of a version have in common: SHA-256 of labels and preprocessing, 64 hex digits."""
+        common = [self.task, self.labels, self.input.model_dump(exclude={"name"}), self.preprocess.model_dump()]
+        return hashlib.sha256(json.dumps(common, sort_keys=True).encode()).hexdigest()
+
+    @property
     def model(self) -> ModelVersion:
         return ModelVersion(self.name, self.version)
 

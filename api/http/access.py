@@ -49,6 +49,9 @@ NEEDED = {
     "admin.download_training_set": ADMIN,
     "admin.picture": ADMIN,
     "admin.usage.show": ADMIN,
+    "admin.model_changes.reload": ADMIN,
+    "admin.model_changes.rollback": ADMIN,
+    "reload.reload": ADMIN,
     "openapi.document": OPEN,
     "openapi.docs": OPEN,
     "openapi.redoc": OPEN,
@@ -56,8 +59,11 @@ NEEDED = {
 }
 """By endpoint, the scopes of which a key needs one."""
 
+OPERATORS_ALONE = ("admin.", "reload.")
+"""Beginnings of the routes that need the admin's key even where there is no keys file."""
+
 LISTED_BY_KEY = "jobs.list_own"
-"""Beside what is under /admin, the route that needs a key even where there is no keys file."""
+"""The route that needs any key even then."""
 
 
 def require_key() -> None:
@@ -75,7 +81,7 @@ def require_key() -> None:
     if not needed:
         return
     keyring = Services.current().keyring
-    if not (keyring.shut or endpoint == LISTED_BY_KEY or endpoint.startswith("admin.")):
+    if not (keyring.shut or endpoint == LISTED_BY_KEY or endpoint.startswith(OPERATORS_ALONE)):
         return
     if request.method != "POST":
         after_this_request(_keep_nowhere)

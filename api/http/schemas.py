@@ -125,6 +125,15 @@ class Labels(TypedDict):
     labels: tuple[str, ...]
 
 
+class ModelMoved(TypedDict):
+    message: str
+    model: str
+    version: str
+    digests: list[str]
+    previous: str | None
+    workers: int
+
+
 class FeedbackTaken(TypedDict):
     stored: bool
 

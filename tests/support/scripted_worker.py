@@ -19,6 +19,7 @@ from contract.messages import Classification, Failure, FailureKind, Label, Timin
 from contract.model_description import ModelDescription
 from contract.model_version import ModelVersion
 from contract.redis_clients import connect
+from model.errors import BundleError
 from model.serving import lease
 from model.serving.worker import Worker
 
@@ -78,6 +79,13 @@ class ScriptedClassifier:
         return Classification(MODEL, DIGEST, (Label(script, 1.0),), Timings(0.0, 0.0), damaged)
 
 
+class NothingElse:
+    """A loader that finds no other version."""
+
+    def load(self, name: str, *, version: str | None = None, path: str | None = None) -> Any:
+        raise BundleError(f"there is no {name} {version} {path}")
+
+
 def _copier() -> Copier | None:
     """The real one, of real pictures, if there is a folder for what it makes."""
     folder = os.environ.get("COPIES_DIR")
@@ -97,6 +105,7 @@ def main() -> int:
         connect(os.environ["REDIS_URL"]),
         ImageStore(Path(os.environ["UPLOAD_DIR"])),
         [cast("Any", classifier)],
+        NothingElse(),
         batch_max=4,
         batch_wait_s=0.0,
         answer_ttl_s=60,
