@@ -20,6 +20,7 @@ from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from contract.model_version import ModelVersion
 from contract.worker_registry import WorkerEntry
+from model.memory import give_back
 from model.serving.batch_processor import BatchProcessor
 from model.serving.garbage import SharedKeys, is_garbage
 from model.serving.lease import Lease
@@ -172,6 +173,7 @@ class Worker:
             pipe.execute()
         self._tell_rq()
         gc.collect()  # a session's memory is not to wait for the next round
+        give_back()
         log.info("%s is not served any more", ModelVersion.from_key(model))
 
     def _tell_rq(self) -> None:
