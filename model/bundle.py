@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LATER = {"version", "task"}
 MANIFEST, MODEL, LABELS = "model.json", "model.onnx", "labels.txt"
 
 
@@ -45,7 +46,9 @@ class Bundle:
     """A model whose files were found complete and unchanged.
 
     Attributes:
-        name: shared by the variants of one model.
+        name: shared by the versions and variants of one model.
+        version: shared by the variants of one version.
+        task: what the model does with a picture.
         digest: 64 hex digits that identify weights, labels and preprocessing together.
         labels: one per class, by class index.
         bare: whether it is an .onnx file without a manifest of its own.
@@ -53,6 +56,8 @@ class Bundle:
     """
 
     name: str
+    version: str
+    task: Literal["classification"]
     precision: Literal["int8", "fp32"]
     digest: str
     labels: tuple[str, ...]
@@ -221,6 +226,8 @@ def _checked(manifest: Manifest, files: Mapping[str, Path], manifest_bytes: byte
         golden = GoldenCheck(files[manifest.golden.file], manifest.golden.label)
     return Bundle(
         name=manifest.name,
+        version=manifest.version,
+        task=manifest.task,
         precision=manifest.precision,
         digest=_digest(manifest, checksums, manifest_bytes),
         labels=labels,
@@ -239,8 +246,10 @@ def _digest(manifest: Manifest, checksums: Mapping[str, str], manifest_bytes: by
     """The manifest's own hash where it pins the weights and labels; else one of the manifest and of their checksums."""
     if manifest_bytes is not None and {MODEL, LABELS} <= manifest.files.keys():
         return hashlib.sha256(manifest_bytes).hexdigest()
-    # "card" is an older word for it: answers are stored under digests, which an upgrade must not change.
-    whole: dict[str, Any] = {"card": manifest.model_dump(), "files": checksums}
+    # Answers are stored under digests, which an upgrade must not change: "card" is an older word for it, and fields
+    # that came later count where they say something.
+    later = {field for field in _LATER if getattr(manifest, field) == Manifest.model_fields[field].default}
+    whole: dict[str, Any] = {"card": manifest.model_dump(exclude=later), "files": checksums}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 

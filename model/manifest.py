@@ -18,13 +18,18 @@ def _checksum(text: str) -> str:
     return text
 
 
-def _name(text: str) -> str:
+def _word(what: str, longest: int) -> AfterValidator:
     """It becomes part of Redis keys and URLs."""
-    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
-        raise ValueError(
-            "a name has letters, digits, '.', '_' and '-', 64 at most, and begins with one of the first two"
-        )
-    return text
+
+    def checked(text: str) -> str:
+        if not re.fullmatch(f"[A-Za-z0-9][A-Za-z0-9._-]{{0,{longest - 1}}}", text):
+            raise ValueError(
+                f"a {what} has letters, digits, '.', '_' and '-', {longest} at most, "
+                "and begins with one of the first two"
+            )
+        return text
+
+    return AfterValidator(checked)
 
 
 def _in_the_folder(name: str) -> str:
@@ -102,7 +107,9 @@ class Manifest(Record):
     """All of ``model.json``. What only an exported bundle needs is optional, but checked where it is given."""
 
     schema_version: Literal[1] = Field(1, alias="schema")
-    name: Annotated[str, AfterValidator(_name)]
+    name: Annotated[str, _word("name", 64)]
+    version: Annotated[str, _word("version", 32)] = "1"
+    task: Literal["classification"] = "classification"
     precision: Literal["int8", "fp32"] = "fp32"
     input: InputSpec
     preprocess: PreprocessSpec
