@@ -60,7 +60,7 @@ def classify(bundle, files):
 
 
 @pytest.mark.parametrize("name", EFFICIENTNET_LITE2.folders)
-def test_the_worker_s_code_labels_pixelssensibly(name, built):
+def test_the_worker_s_code_labels_photos_sensibly(name, built):
     outcomes = classify(built / name, SENSIBLE)
 
     for outcome, expected in zip(outcomes, SENSIBLE.values(), strict=True):
