@@ -116,7 +116,12 @@ _WORKER = (
     Line("exists", "wanted:*", "", "whether anybody waits for it"),
     Line("hset expire del", "", "rq:execution:*", "the lease on a job in hand"),
     Line("zadd zrem expire", "", "rq:executions:*", "RQ's list of a job's leases"),
-    Line("zadd zrem zcard zrangebyscore", "rq:wip:*", "rq:wip:*", "RQ's list of running jobs, where lost leases are found"),
+    Line(
+        "zadd zrem zcard zrangebyscore",
+        "rq:wip:*",
+        "rq:wip:*",
+        "RQ's list of running jobs, where lost leases are",
+    ),
     Line("zadd zremrangebyscore", "", "rq:finished:* rq:failed:*", "RQ's lists of ended jobs"),
     Line("xadd expire", "", "rq:results:*", "a job's outcome"),
     Line("set", "", "answer:*", "an answer for later requests"),

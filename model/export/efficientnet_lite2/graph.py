@@ -1,4 +1,4 @@
-"""Writes EfficientNet-Lite0 as ONNX: mobile inverted bottlenecks without squeeze-and-excitation, with ReLU6."""
+"""Writes EfficientNet-Lite2 as ONNX: mobile inverted bottlenecks without squeeze-and-excitation, with ReLU6."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
-# These names are those by which calibration and evaluation find the input and its centred form.
-from model.export.graph import CENTRED, INPUT, IR_VERSION, OPSET, OUTPUT
+from model.export.efficientnet_lite2.network import SIDE
+from model.export.graph import CENTRED, INPUT, OUTPUT, Graph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import onnx
     from numpy.typing import NDArray
 
     Weights = Mapping[str, NDArray[Any]]
@@ -28,16 +28,15 @@ class Stage:
     stride: int
 
 
-# The stages, and what follows, as the network's authors published it (tensorflow/tpu,
-# models/official/efficientnet/lite/efficientnet_lite_builder.py). The PyTorch package's own description shows other
-# means; with these more photos get their label.
-LITE0 = (Stage(1, 1), Stage(2, 2), Stage(2, 2), Stage(3, 2), Stage(3, 1), Stage(4, 2), Stage(1, 1))
-SIDE = 224  # pixels
+# The stages, of which all but the first and the last are a fifth longer than those of Lite0, and what follows, as the
+# network's authors published it (tensorflow/tpu, models/official/efficientnet/lite/efficientnet_lite_builder.py). The
+# PyTorch package's own description shows other means; with these more photos get their label.
+LITE2 = (Stage(1, 1), Stage(3, 2), Stage(3, 2), Stage(4, 2), Stage(4, 1), Stage(5, 2), Stage(1, 1))
 PIXEL_MEAN, PIXEL_SPREAD = 127.0, 128.0
 BATCH_NORM_EPSILON = 1e-3
 
 
-def build(weights: Weights, stages: tuple[Stage, ...] = LITE0, side: int = SIDE) -> onnx.ModelProto:
+def build(weights: Weights, stages: tuple[Stage, ...] = LITE2, side: int = SIDE) -> onnx.ModelProto:
     """Build the float32 model.
 
     Args:
@@ -51,7 +50,7 @@ def build(weights: Weights, stages: tuple[Stage, ...] = LITE0, side: int = SIDE)
     """
     graph = _Graph(weights)
     x = graph.node("Cast", [INPUT], "pixels_float", to=TensorProto.FLOAT)
-    x = graph.node("Sub", [x, graph.constant("pixels_mean", PIXEL_MEAN)], "pixels_nhwc")
+    x = graph.node("Sub", [x, graph.number("pixels_mean", PIXEL_MEAN)], "pixels_nhwc")
     x = graph.node("Transpose", [x], CENTRED, perm=[0, 3, 1, 2])
     x = graph.relu6(graph.conv("_conv_stem", "_bn0", x, stride=2, unit=PIXEL_SPREAD))
     strides = [stage.stride if index == 0 else None for stage in stages for index in range(stage.blocks)]
@@ -60,10 +59,10 @@ def build(weights: Weights, stages: tuple[Stage, ...] = LITE0, side: int = SIDE)
     x = graph.relu6(graph.conv("_conv_head", "_bn1", x))
     x = graph.node("GlobalAveragePool", [x], "pool")
     x = graph.node("Flatten", [x], "features", axis=1)
-    dense = [graph.constant(name, weights[name]) for name in ("_fc.weight", "_fc.bias")]
+    dense = [graph.number(name, weights[name]) for name in ("_fc.weight", "_fc.bias")]
     x = graph.node("Gemm", [x, *dense], "_fc", transB=1)
     graph.node("Softmax", [x], OUTPUT, axis=1)
-    return graph.model(side, classes=len(weights["_fc.bias"]))
+    return graph.model("efficientnet-lite2", side, classes=len(weights["_fc.bias"]))
 
 
 def _block(graph: _Graph, name: str, x: str, stride: int | None) -> str:
@@ -79,25 +78,19 @@ def _block(graph: _Graph, name: str, x: str, stride: int | None) -> str:
     return x if stride else graph.node("Add", [x, shortcut], name)
 
 
-class _Graph:
-    """Nodes and constants in the order in which they are added. A tensor carries its node's name."""
+class _Graph(Graph):
+    """Of convolutions whose batch norms are folded into them, and of ReLU6."""
 
     def __init__(self, weights: Weights) -> None:
+        super().__init__()
         self._weights = weights
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[onnx.TensorProto] = []
-        self._six = [self.constant("zero", 0.0), self.constant("six", 6.0)]
+        self._six = [self.number("zero", 0.0), self.number("six", 6.0)]
 
     def knows(self, conv: str) -> bool:
         return f"{conv}.weight" in self._weights
 
-    def node(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
-        self._nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
-        return name
-
-    def constant(self, name: str, value: NDArray[Any] | float) -> str:
-        self._constants.append(numpy_helper.from_array(np.array(value, np.float32, order="C"), name))
-        return name
+    def number(self, name: str, value: NDArray[Any] | float) -> str:
+        return self.constant(name, np.array(value, np.float32))
 
     def conv(self, name: str, norm: str, x: str, *, stride: int = 1, unit: float = 1.0) -> str:
         """Add a convolution with its batch norm; ``unit`` is what one of its inputs counts as 1."""
@@ -105,7 +98,7 @@ class _Graph:
         outputs, inputs, *sides = kernel.shape
         return self.node(
             "Conv",
-            [x, self.constant(f"{name}_kernel", kernel / unit), self.constant(f"{name}_bias", bias)],
+            [x, self.number(f"{name}_kernel", kernel / unit), self.number(f"{name}_bias", bias)],
             name,
             kernel_shape=sides,
             strides=[stride, stride],
@@ -115,14 +108,6 @@ class _Graph:
 
     def relu6(self, x: str) -> str:
         return self.node("Clip", [x, *self._six], f"{x}_relu6")
-
-    def model(self, side: int, classes: int) -> onnx.ModelProto:
-        pixels = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["N", side, side, 3])
-        probabilities = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", classes])
-        graph = helper.make_graph(self._nodes, "efficientnet-lite0", [pixels], [probabilities], self._constants)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-        onnx.checker.check_model(model)
-        return model
 
 
 def fold_batch_norm(weights: Weights, conv: str, norm: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

