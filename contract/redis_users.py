@@ -56,6 +56,7 @@ _API = (
     Line("hgetall watch hset del", "model:*", "model:*", "which version of a model is current, and changing that"),
     Line("hincrby hmget expire del", "tally:*", "tally:*", "how many computations fail while there is a candidate"),
     Line("hmget lrange del", "shadow:* disagreements:*", "shadow:* disagreements:*", "how far a candidate agrees"),
+    Line("get set", "check:*", "check:*", "what the check of a candidate has found"),
     Line("xadd xrevrange", "changes:*", "changes:*", "what has changed that, when and by whose key"),
     Line("set get watch del", "load:*", "load:*", "asking workers to load another version"),
     Line("blpop", "load-replies:*", "load-replies:*", "what they say"),
