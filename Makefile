@@ -92,7 +92,7 @@ lock:  ## Resolve every requirements.in into its hashed lock file (needs uv)
 	$(UV) pip compile $(LOCK_FLAGS) model/export/requirements-npm.in -o model/export/requirements-npm.txt
 
 clean:  ## Delete the environment and the models; what the service has stored stays (make purge)
-	@! $(PY) -c 'import local.purge' 2>/dev/null || $(PY) -m local.purge --only-look
+	@! $(PY) -c 'import local.at_rest' 2>/dev/null || $(PY) -m local.at_rest
 	rm -rf $(VENV) models
 
 purge: $(VENV)/.run-ready  ## Say what the service has stored in DATA_DIR, ask, and delete it (YES=1: without asking)

