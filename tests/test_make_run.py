@@ -329,6 +329,33 @@ def test_classify_takes_names_with_spaces_and_several_without(project, given, wo
     assert make(project, "classify", f"IMG={given}").stdout.splitlines() == ["-m", "model.classify", *words]
 
 
+def test_classify_without_a_picture_makes_nothing(project):
+    """In a fresh clone it fetched 95 MB, and then asked which picture was meant."""
+    shutil.rmtree(project / ".venv")
+    refused = make(project, "classify")
+
+    assert refused.stderr.startswith("Say which picture or folder: make classify IMG=photo.jpg\n")
+    assert not (project / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (None, "There is no {python} here, and Python 3.11 or newer is needed. "),
+        ("Python 3.9.2", "Python 3.11 or newer is needed; {python} is Python 3.9.2. "),
+    ],
+)
+def test_a_python_that_will_not_do_is_said_in_one_line(project, version, said):
+    shutil.rmtree(project / ".venv")
+    python = project / "another-python"
+    if version:
+        python.write_text(f'#!/bin/sh\ntest "$1" = -V && echo "{version}"\n')
+        python.chmod(0o700)
+    first_line, *_ = make(project, "run", f"PYTHON={python}").stderr.splitlines()
+
+    assert first_line == said.format(python=python) + "Name another: make PYTHON=python3.12 ..."
+
+
 def test_clean_leaves_what_was_stored_and_refuses_while_the_service_runs(project):
     """It deleted reports under a running service once, without asking."""
     (project / "data" / "feedback").mkdir(parents=True)
