@@ -49,8 +49,9 @@ def make(output: Path, labels: Path, given: Path | None = None) -> None:
     """
     if not labels.is_file():
         raise ExportError(f"There are no labels at {labels}: run `make model`, or name a file with --labels.")
-    print("Reading the PyTorch weights")
-    fp32 = graph.build(weights.read(package.weights_file(given)))
+    packed = package.weights_file(given)
+    print("Reading the PyTorch weights", flush=True)
+    fp32 = graph.build(weights.read(packed))
     int8 = quantise.quantise(fp32, calibration.load(CALIBRATION).ranges)
     try:
         output.mkdir(parents=True, exist_ok=True)
