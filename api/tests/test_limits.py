@@ -53,7 +53,7 @@ def client_with(tmp_path: Path) -> Callable[..., FlaskClient]:
         parts: Any = MagicMock()
         parts.keyring = Keyring(file, "" if file else KEY)
         parts.body_room.body.return_value.__enter__.return_value = lambda _size: None
-        parts.labels.current_or_none.return_value = None
+        parts.labels.of_or_none.return_value = None
         parts.usage = Usage(1, lambda: NOON + 20, lambda: 0.0)
         return create_app(
             Services(**{field.name: getattr(parts, field.name) for field in fields(Services)} | {"settings": settings})

@@ -46,11 +46,13 @@ class CatInference:
     def __init__(self, store: ImageStore) -> None:
         self._store = store
         self.trouble: Exception | None = None
+        self.asked: list[WantedModel | None] = []
 
     def admit(self, _model: WantedModel | None = None) -> None:
         """Never busy before the body is read."""
 
     def classify(self, image: bytes, _client: Client, *, model: WantedModel | None = None) -> Answer:
+        self.asked.append(model)
         if self.trouble is not None:
             raise self.trouble
         labels = tuple(Label(label, score) for label, score in zip(LABELS, SCORES, strict=True))

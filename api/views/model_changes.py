@@ -12,7 +12,7 @@ from api.http.caller import current_caller
 from api.http.fields import fields_of
 from api.services import Services
 from contract.loading import LONGEST_PATH
-from contract.model_version import NAME
+from contract.model_name import NAME
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
