@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from api.core.admission import Admission
 from api.core.async_jobs import AsyncInference
 from api.core.body_room import BodyRoom
+from api.core.candidate_watch import CandidateWatch
 from api.core.inference import Inference
 from api.core.labels import LabelLookup
 from api.core.link_secret import LinkSecret
@@ -82,7 +83,10 @@ class Services:
         usage = Usage(settings.web_concurrency)
         queue.send_too, live_workers.send_too = usage.send_due, usage.send_all
         admission = Admission(live_workers, max_in_flight=settings.max_in_flight)
-        inference = Inference(settings, uploads=uploads, queue=queue, live_workers=live_workers, admission=admission)
+        watch = CandidateWatch(commands)
+        inference = Inference(
+            settings, uploads=uploads, queue=queue, live_workers=live_workers, admission=admission, watch=watch
+        )
         async_inference = AsyncInference(
             settings,
             uploads=uploads,

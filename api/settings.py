@@ -139,6 +139,11 @@ class Settings(SharedSettings):
         description="The model that requests mean which name none. Without it the one whose worker started last; of "
         "several in MODELS, the first.",
     )
+    fallback_model: Annotated[str, AfterValidator(_model_name)] = Field(
+        "",
+        description="The model that answers requests which name no version, where the one that they mean has too much "
+        "to do. Answers say so: X-Fallback.",
+    )
     request_timeout_s: float = Field(30, gt=0, le=600, description="A request's deadline, in seconds.")
     top_k: int = Field(
         3,

@@ -6,7 +6,7 @@ Workers set it when none of those of the current version is alive; after that it
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from redis.exceptions import WatchError
@@ -76,6 +76,10 @@ class ModelState:
         return ModelState(
             version, self.current, self.generation + 1, stays, self.share if stays else 0, self.shadow if stays else 0
         )
+
+    def with_candidate(self, version: str | None, share: int = 0, shadow: int = 0) -> ModelState:
+        """This candidate, or none, and the same current version."""
+        return replace(self, candidate=version, share=share, shadow=shadow, generation=self.generation + 1)
 
 
 def read_state(redis: Redis, name: str) -> ModelState | None:
