@@ -228,7 +228,7 @@ def test_a_pool_has_its_own_versions_workers_queue_and_wake_ups_only(redis, regi
     be_at_work(redis, "w1", "a", "b@2", wake="both")
     be_at_work(redis, "w2", "b@2")
     redis.rpush("rq:queue:classify-b@2", "x", "y")
-    redis.rpush("rq:queue:bulk-classify-b@2", "z")
+    redis.rpush("rq:queue:bulk-b@2", "z")
     a, b = (registered.pool(named(text)) for text in ("a", "b@2"))
 
     assert [worker.worker_id for worker in a.workers] == ["w1"]

@@ -43,6 +43,7 @@ PICTURE = (ROOT / "tests" / "pictures" / "chelsea.jpg").read_bytes()
 # What the parts that the views use may raise, as their docstrings say. A new part needs its lines here.
 NOT_NOW: list[Exception] = [api_errors.Overloaded("-"), api_errors.NoWorker("-"), errors.BackendDown("-")]
 JOB: list[Exception] = [errors.JobNotFound("-"), errors.UnknownOutcome("-"), errors.BackendDown("-")]
+CHANGE: list[Exception] = [*NOT_NOW[1:], api_errors.UnknownModel("-"), api_errors.ModelNotChanged("-")]
 RAISED_BY: dict[str, list[Exception]] = {
     "store.check_writable": [errors.BackendDown("-")],
     "queue.ping": [errors.BackendDown("-")],
@@ -80,6 +81,8 @@ RAISED_BY: dict[str, list[Exception]] = {
     "links.left_s": [api_errors.LinkNeeded("-"), api_errors.LinkExpired("-"), errors.BackendDown("-")],
     "links.sign": [errors.BackendDown("-")],
     "deletion.delete": [errors.BackendDown("-"), api_errors.NoWorker("-")],
+    "model_changes.reload": CHANGE,
+    "model_changes.rollback": CHANGE,
     "usage.account.return_value.admit": [api_errors.OverLimit("-")],
     "usage.account.return_value.received": [api_errors.OverLimit("-")],
     "usage_reports.today": [errors.BackendDown("-")],

@@ -67,7 +67,7 @@ def test_the_models_registered_last_come_first(redis):
 
 def test_of_the_models_that_a_worker_registers_the_first_comes_first(redis):
     """What its settings name first is what requests mean that name none."""
-    register(redis, ["old"])
+    redis.zadd(keys.MODELS, {"old": 1.0})
     register(redis, ["first", "second", "third@2"])
 
     assert known_models(redis) == ["first", "second", "third@2", "old"]
