@@ -112,6 +112,11 @@ def tally(model: str) -> str:
     return f"tally:{model}"
 
 
+def check(model: str) -> str:
+    """The latest check of a version against the one that was current then."""
+    return f"check:{model}"
+
+
 def wake(workers: str) -> str:
     """A list on which idle workers that serve the same several models wait; ``workers`` names that set of models."""
     return f"wake:{workers}"

@@ -35,7 +35,9 @@ class Workers:
     def pool(self) -> Any:
         if self.trouble is not None:
             raise self.trouble
-        return SimpleNamespace(model="resnet50@2", version=ModelVersion("resnet50", "2"), digest="d" * 64, workers=[1, 2])
+        return SimpleNamespace(
+            model="resnet50@2", version=ModelVersion("resnet50", "2"), digest="d" * 64, workers=[1, 2]
+        )
 
 
 @pytest.fixture

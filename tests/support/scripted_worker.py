@@ -46,7 +46,7 @@ def digest_of(model: ModelVersion) -> str:
 class ScriptedClassifier:
     """Of one version; ``weights`` are those of another if they differ from it."""
 
-    def __init__(self, model: ModelVersion = ModelVersion(MODEL), weights: str = "") -> None:
+    def __init__(self, model: ModelVersion, weights: str = "") -> None:
         self.decoder = None  # the worker hands one to all that it serves
         self.bundle = SimpleNamespace(
             name=model.name,
