@@ -13,7 +13,8 @@ from redis.exceptions import WatchError
 
 from contract import keys
 from contract.model_changes import Change, record
-from contract.model_version import VERSION, ModelVersion
+from contract.model_name import VERSION
+from contract.model_version import ModelVersion
 from contract.worker_registry import has_live_workers
 
 if TYPE_CHECKING:

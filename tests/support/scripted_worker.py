@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from contract.copy_store import CopyStore
 from contract.image_store import ImageStore
@@ -38,10 +39,25 @@ SLOW_S = 0.6
 GIF = b"GIF89a\x08\0\x08\0\0\0\0" + b",\0\0\0\0\x08\0\x08\0\0#"
 
 
+def digest_of(model: ModelVersion) -> str:
+    return DIGEST if model == ModelVersion(MODEL) else sha256(str(model).encode()).hexdigest()
+
+
 class ScriptedClassifier:
-    bundle = SimpleNamespace(
-        name=MODEL, model=ModelVersion(MODEL), digest=DIGEST, labels=("tabby", "lynx"), description=DESCRIPTION
-    )
+    """Of one version; ``weights`` are those of another if they differ from it."""
+
+    def __init__(self, model: ModelVersion, weights: str = "") -> None:
+        self.decoder = None  # the worker hands one to all that it serves
+        self.bundle = SimpleNamespace(
+            name=model.name,
+            model=model,
+            version=model.version,
+            digest=digest_of(ModelVersion(model.name, weights or model.version)),
+            labels=("tabby", "lynx"),
+            description=DESCRIPTION,
+            precision="fp32",
+            interface="f" * 64,
+        )
 
     def classify(
         self, pictures: Sequence[Picture], *, on_progress: Callable[[], None]
@@ -53,7 +69,7 @@ class ScriptedClassifier:
         """
         images = [picture.data.removeprefix(GIF) for picture in pictures]
         with Path(os.environ["JOURNAL"]).open("a") as journal:
-            journal.write(" ".join(sorted(image.decode() for image in images)) + "\n")
+            journal.write(self._told(images) + "\n")
         if any(image.startswith(b"poison") for image in images):
             os._exit(9)
         mended = Path(os.environ["JOURNAL"]).with_name("mended").exists()
@@ -72,11 +88,18 @@ class ScriptedClassifier:
             for image, picture in zip(images, pictures, strict=True)
         ]
 
+    def _told(self, images: Sequence[bytes]) -> str:
+        """The pictures' scripts, after the model's name if that is not the usual one."""
+        scripts = sorted(image.decode() for image in images)
+        model = self.bundle.model
+        return " ".join(scripts if model == ModelVersion(MODEL) else [f"{model}:", *scripts])
+
     def _outcome(self, script: str, *, strict: bool) -> Classification | Failure:
         damaged = script.startswith("damaged")
         if script.startswith("bad") or (damaged and strict):
             return Failure(FailureKind.UNDECODABLE, "scripted")
-        return Classification(MODEL, DIGEST, (Label(script, 1.0),), Timings(0.0, 0.0), damaged)
+        bundle, labels = self.bundle, (Label(script, 1.0),)
+        return Classification(bundle.name, bundle.digest, labels, Timings(0.0, 0.0), damaged, bundle.version)
 
 
 class NothingElse:
@@ -100,11 +123,12 @@ def _copier() -> Copier | None:
 def main() -> int:
     set_up_logging("INFO", messages_per_s=100)
     lease.COMPUTE_LIMIT_S = float(os.environ.get("COMPUTE_LIMIT_S", lease.COMPUTE_LIMIT_S))
-    classifier: Any = ScriptedClassifier()
+    models = os.environ.get("MODELS", MODEL).split(",")
+    classifiers: list[Any] = [ScriptedClassifier(ModelVersion.from_key(model)) for model in models]
     Worker(
         connect(os.environ["REDIS_URL"]),
         ImageStore(Path(os.environ["UPLOAD_DIR"])),
-        [cast("Any", classifier)],
+        classifiers,
         NothingElse(),
         batch_max=4,
         batch_wait_s=0.0,
