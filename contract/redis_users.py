@@ -94,7 +94,7 @@ _WORKER = (
     Line("zadd zrevrange", "models", "models", "which models are served; the health check"),
     Line("hgetall hset watch del", "model:*", "model:*", "which version of a model is current"),
     Line("xadd", "", "changes:*", "that a worker which begins has set that"),
-    Line("get", "load:*", "", "which version it is to load"),
+    Line("get watch", "load:*", "", "which version it is to load, and that none is while it gives one up"),
     Line("rpush expire", "", "load-replies:*", "whether it has"),
     Line("blpop", "wake:*", "wake:*", "waiting for work on several queues"),
     Line(
