@@ -10,6 +10,8 @@ from flask import Flask, current_app
 from api.core.admission import Admission
 from api.core.async_jobs import AsyncInference
 from api.core.body_room import BodyRoom
+from api.core.candidate_watch import CandidateWatch
+from api.core.checks import Checks
 from api.core.inference import Inference
 from api.core.labels import LabelLookup
 from api.core.link_secret import LinkSecret
@@ -82,7 +84,10 @@ class Services:
         usage = Usage(settings.web_concurrency)
         queue.send_too, live_workers.send_too = usage.send_due, usage.send_all
         admission = Admission(live_workers, max_in_flight=settings.max_in_flight)
-        inference = Inference(settings, uploads=uploads, queue=queue, live_workers=live_workers, admission=admission)
+        watch = CandidateWatch(commands)
+        inference = Inference(
+            settings, uploads=uploads, queue=queue, live_workers=live_workers, admission=admission, watch=watch
+        )
         async_inference = AsyncInference(
             settings,
             uploads=uploads,
@@ -130,7 +135,7 @@ class Services:
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),
             deletion=Deletion(commands, uploads, reported),
-            model_changes=ModelChanges(commands, waiting, live_workers),
+            model_changes=ModelChanges(commands, waiting, live_workers, Checks(commands)),
             usage=usage,
             usage_reports=UsageReports(commands, usage.send_all),
             keyring=Keyring(settings.api_keys_file, settings.admin_api_key.get_secret_value()),

@@ -98,6 +98,25 @@ def load_replies(request_id: str) -> str:
     return f"load-replies:{request_id}"
 
 
+def shadow(model: str) -> str:
+    """How often a candidate has agreed with what was answered."""
+    return f"shadow:{model}"
+
+
+def disagreements(model: str) -> str:
+    return f"disagreements:{model}"
+
+
+def tally(model: str) -> str:
+    """How many computations of a version have failed while there is a candidate."""
+    return f"tally:{model}"
+
+
+def check(model: str) -> str:
+    """The latest check of a version against the one that was current then."""
+    return f"check:{model}"
+
+
 def wake(workers: str) -> str:
     """A list on which idle workers that serve the same several models wait; ``workers`` names that set of models."""
     return f"wake:{workers}"

@@ -13,7 +13,8 @@ from redis.exceptions import WatchError
 
 from contract import keys
 from contract.model_changes import Change, record
-from contract.model_version import VERSION, ModelVersion
+from contract.model_name import VERSION
+from contract.model_version import ModelVersion
 from contract.worker_registry import has_live_workers
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ class ModelState:
         return ModelState(
             version, self.current, self.generation + 1, stays, self.share if stays else 0, self.shadow if stays else 0
         )
+
+    def with_candidate(self, version: str | None, share: int = 0, shadow: int = 0) -> ModelState:
+        """This candidate, or none, and the same current version."""
+        return replace(self, candidate=version, share=share, shadow=shadow, generation=self.generation + 1)
 
 
 def read_state(redis: Redis, name: str) -> ModelState | None:

@@ -18,6 +18,7 @@ import psutil
 import pytest
 import requests
 
+from local import at_rest
 from model.export.resnet50.network import RESNET50
 from tests.support.stack import ROOT, Stack
 from tests.support.workers import eventually
@@ -328,10 +329,37 @@ def test_classify_takes_names_with_spaces_and_several_without(project, given, wo
     assert make(project, "classify", f"IMG={given}").stdout.splitlines() == ["-m", "model.classify", *words]
 
 
+def test_classify_without_a_picture_makes_nothing(project):
+    """In a fresh clone it fetched 95 MB, and then asked which picture was meant."""
+    shutil.rmtree(project / ".venv")
+    refused = make(project, "classify")
+
+    assert refused.stderr.startswith("Say which picture or folder: make classify IMG=photo.jpg\n")
+    assert not (project / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (None, "There is no {python} here, and Python 3.11 or newer is needed. "),
+        ("Python 3.9.2", "Python 3.11 or newer is needed; {python} is Python 3.9.2. "),
+    ],
+)
+def test_a_python_that_will_not_do_is_said_in_one_line(project, version, said):
+    shutil.rmtree(project / ".venv")
+    python = project / "another-python"
+    if version:
+        python.write_text(f'#!/bin/sh\ntest "$1" = -V && echo "{version}"\n')
+        python.chmod(0o700)
+    first_line, *_ = make(project, "run", f"PYTHON={python}").stderr.splitlines()
+
+    assert first_line == said.format(python=python) + "Name another: make PYTHON=python3.12 ..."
+
+
 def test_clean_leaves_what_was_stored_and_refuses_while_the_service_runs(project):
     """It deleted reports under a running service once, without asking."""
     (project / "data" / "feedback").mkdir(parents=True)
-    (project / ".venv/bin/python").write_text('#!/bin/sh\ntest "$2" != local.purge\n')
+    (project / ".venv/bin/python").write_text('#!/bin/sh\ntest "$2" != local.at_rest\n')
     refused = make(project, "clean")
     assert refused.returncode == 2
     assert (project / "models").exists()
@@ -340,6 +368,12 @@ def test_clean_leaves_what_was_stored_and_refuses_while_the_service_runs(project
     assert make(project, "clean").returncode == 0
     assert [path.name for path in sorted(project.iterdir())] == ["Makefile", "data", "local", "model"]
     assert make(project, "clean").returncode == 0
+
+
+def test_clean_sees_a_service_whose_data_are_elsewhere(one_worker):
+    """It took the model from under one that had been started with a DATA_DIR, and its next worker did not start."""
+    assert one_worker.data_dir != ROOT / "data"
+    assert at_rest.main() == 1
 
 
 def test_a_downloaded_package_makes_the_model_without_npm(project):

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from api.core import model_changes
+from api.core.checks import Checks
 from api.core.errors import ModelNotChanged, NoWorker, UnknownModel
 from api.core.live_workers import LiveWorkers
 from api.core.model_changes import ModelChanges
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from tests.support.workers import ScriptedWorkers
 
 SECOND = f"{MODEL}@2"
+DIGEST = digest_of(ModelVersion(MODEL, "2"))
 AT_ONCE_S = 0.9  # within less than a heartbeat
 BEATS_S = 2.5  # two heartbeats of every worker, at least
 
@@ -50,7 +52,8 @@ def live_workers(any_server: Server, workers: ScriptedWorkers) -> LiveWorkers:
 
 @pytest.fixture
 def changes(any_server: Server, live_workers: LiveWorkers) -> ModelChanges:
-    return ModelChanges(connect(any_server.api_url), connect_for_waiting(any_server.api_url), live_workers)
+    commands = connect(any_server.api_url)
+    return ModelChanges(commands, connect_for_waiting(any_server.api_url), live_workers, Checks(commands))
 
 
 @pytest.fixture
@@ -126,7 +129,7 @@ def test_a_name_moves_only_once_every_live_worker_serves_the_other_version(story
     told = moved.result()
 
     assert (told.current, told.before, told.workers) == (ModelVersion(MODEL, "2"), ModelVersion(MODEL, "1"), 2)
-    assert told.digests == (digest_of("2"),)
+    assert told.digests == (DIGEST,)
     assert len(workers.registered(SECOND)) == 2
     assert story.state == ModelState("2", "1", 2)
 
@@ -142,7 +145,7 @@ def test_a_change_is_recorded_with_who_has_made_it(story, workers):
         ("reload", "an operator"),
         ("start", "a worker"),
     ]
-    assert found[1].words == f"from 1 to 2 ({digest_of('2')})"
+    assert found[1].words == f"from 1 to 2 ({DIGEST})"
 
 
 def test_what_waits_for_the_old_version_is_computed_by_it_and_then_it_is_unloaded(story, workers, live_workers):
@@ -161,7 +164,7 @@ def test_what_waits_for_the_old_version_is_computed_by_it_and_then_it_is_unloade
     eventually(lambda: any("freed 1" in line for line in story.loads()), "its memory is free")
     with pytest.raises(NoWorker, match="no worker of scripted@1 is ready"):
         live_workers.pool(WantedModel(MODEL, "1"))
-    assert live_workers.pool(WantedModel(MODEL)).digest == digest_of("2")
+    assert live_workers.pool(WantedModel(MODEL)).digest == DIGEST
 
 
 def test_rqs_tools_see_what_a_worker_serves(story, workers):
@@ -289,7 +292,7 @@ def test_a_worker_that_starts_later_takes_what_is_current(story, workers):
     """Whatever its settings name."""
     workers.start()
     story.reload()
-    late = workers.start(VERSION="1", UNLOAD_AFTER_S="0.1")
+    late = workers.start(MODELS=MODEL, UNLOAD_AFTER_S="0.1")
 
     story.wait_for(f"{late.pid} freed 1")
     assert len(workers.registered(SECOND)) == 2
@@ -337,7 +340,7 @@ def test_after_redis_has_lost_its_data_workers_write_back_what_is_current(story,
     story.reload()
     time.sleep(BEATS_S)  # until the worker has seen it
     workers.redis.flushall()
-    workers.start(VERSION="3")
+    workers.start(MODELS="scripted@3")
     time.sleep(BEATS_S)
 
     assert story.state.current == "2"
@@ -363,7 +366,7 @@ def test_with_no_worker_alive_settings_say_what_is_current(story, workers):
     story.reload()
     first.send_signal(signal.SIGTERM)
     first.wait()
-    workers.start(VERSION="3")
+    workers.start(MODELS="scripted@3")
 
     assert story.state == ModelState("3", "2", 3)
     assert story.computed_by("cat", f"{MODEL}@3") == "3"
@@ -380,7 +383,7 @@ def test_jobs_of_an_old_version_are_computed_by_it_after_all_workers_have_died(s
     doomed.kill()
     doomed.wait()
     job = job or workers.create("cat")
-    workers.start(VERSION="2")
+    workers.start(MODELS=SECOND)
 
     assert label_and_version(workers.ended(job))[1] == "1"
     assert story.state.current == "2"
@@ -425,7 +428,7 @@ def test_a_rollback_waits_for_workers_that_have_never_served_the_version(story, 
     """All of them move, or none does."""
     workers.start(UNLOAD_AFTER_S="60")
     story.reload()
-    other = workers.start(VERSION="2")
+    other = workers.start(MODELS=SECOND)
     moved = story.changes.rollback(MODEL, "an operator")
 
     assert moved.workers == 2

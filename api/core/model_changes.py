@@ -1,4 +1,4 @@
-"""Changing which version of a model answers, while requests go on: reload and rollback. No HTTP here.
+"""Changing which version of a model answers, while requests go on. No HTTP here.
 
 Workers load a version beside those that they serve; only when all of them serve it does one compare-and-set move the
 model's name to it. Nothing else ever moves.
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from redis.exceptions import WatchError
 
 from api.core.errors import ModelNotChanged, NoWorker, UnknownModel
-from contract import loading, model_state
+from contract import loading, model_state, shadow, tallies
 from contract.errors import BackendDown
 from contract.loading import LOADED_WITHIN_S, LoadReply, LoadRequest
-from contract.model_changes import Change
+from contract.model_changes import Change, RecordedChange, latest
 from contract.model_state import ModelState, read_state
 from contract.model_version import ModelVersion
 from contract.redis_clients import redis_errors
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+    from api.core.checks import Checks
     from api.core.live_workers import LiveWorkers
     from contract.worker_registry import WorkerEntry
 
 log = logging.getLogger(__name__)
 
+SHOWN_CHANGES = 50
 LOOK_EVERY_S = 1.0  # at the registry, while workers load: some may die, and others start
 
 
@@ -66,13 +68,15 @@ class ModelChanges:
 
     Args:
         commands: a client for commands that return at once.
+        checks: what is known of candidates.
         waiting: one whose socket timeout is longer than ``LOOK_EVERY_S``.
     """
 
-    def __init__(self, commands: Redis, waiting: Redis, live_workers: LiveWorkers) -> None:
+    def __init__(self, commands: Redis, waiting: Redis, live_workers: LiveWorkers, checks: Checks) -> None:
         self._redis = commands
         self._waiting = waiting
         self._live_workers = live_workers
+        self._checks = checks
 
     def reload(self, name: str | None, path: str | None, by: str) -> Moved:
         """Have all live workers of a model load another version, and then move its name there.
@@ -106,6 +110,87 @@ class ModelChanges:
         with self._loaded(name, LoadRequest.new(version=state.previous)) as loaded:
             return self._move(name, state, loaded, "rollback", by)
 
+    def set_candidate(
+        self, name: str, *, version: str | None, path: str | None, share: int, shadow: int, by: str
+    ) -> ModelState:
+        """Have all live workers load a version, and give it a share of the pictures, or a shadow of them, or neither.
+
+        Args:
+            version, path: which, as ``LoadRequest`` takes them; neither for the candidate that there is.
+            share, shadow: as in ``ModelState``.
+
+        Raises:
+            UnknownModel, NoWorker, BackendDown: as ``reload``.
+            ModelNotChanged: also if that is the current version, or there is no candidate yet.
+        """
+        state = self._state(name)
+        if version is None and path is None:
+            version = state.candidate
+        if version is None and path is None:
+            raise ModelNotChanged(f"{name} has no candidate yet: say which version, or the path of its bundle")
+        if version == state.current:
+            raise ModelNotChanged(f"{name}@{version} is the current version, and can't be its own candidate")
+        with self._loaded(name, LoadRequest.new(version=version, path=path)) as loaded:
+            wanted = state.with_candidate(loaded.model.version, share, shadow)
+            if wanted.candidate == state.current:
+                raise ModelNotChanged(f"{loaded.model} is the current version, and can't be its own candidate")
+            if wanted.candidate != state.candidate:
+                self._forget_comparison(loaded.model, ModelVersion(name, state.current))
+            words = f"{loaded.model} is candidate: {share}% of the pictures, {shadow}% beside"
+            return self._change(name, state, wanted, Change(action="candidate", by=by, words=words))
+
+    def drop_candidate(self, name: str, by: str) -> ModelState:
+        """Let a model have no candidate any more.
+
+        Raises:
+            UnknownModel, NoWorker, BackendDown: as ``reload``.
+            ModelNotChanged: it has none, or somebody else was faster.
+        """
+        state = self._state(name)
+        if state.candidate is None:
+            raise ModelNotChanged(f"{name} has no candidate")
+        words = f"{name}@{state.candidate} is candidate no longer"
+        return self._change(name, state, state.with_candidate(None), Change(action="candidate", by=by, words=words))
+
+    def promote(self, name: str, by: str, *, force: str = "") -> Moved:
+        """Let a model's name mean its candidate, which has passed its check.
+
+        Args:
+            force: why it is to be so without a check that was passed.
+
+        Raises:
+            UnknownModel, NoWorker, BackendDown: as ``reload``.
+            ModelNotChanged: also without a passed check of these two versions, or without a candidate.
+        """
+        state = self._state(name)
+        if state.candidate is None:
+            raise ModelNotChanged(f"{name} has no candidate")
+        candidate = ModelVersion(name, state.candidate)
+        with redis_errors():
+            served = live_workers_of(self._redis, [candidate.key])
+        if not served:
+            raise NoWorker(f"no worker of {candidate} is ready", ALIVE_FOR_S)
+        digests = tuple(sorted({entry.digest for entry in served}))
+        if not force:
+            self._checks.demand_passed(candidate, ModelVersion(name, state.current), digests)
+        action = f"promote, forced: {force}" if force else "promote"
+        return self._move(name, state, _Loaded(candidate, digests, len(served)), action, by)
+
+    def history(self, name: str) -> list[RecordedChange]:
+        """The latest changes of a model, the latest first.
+
+        Raises:
+            BackendDown: Redis does not answer.
+        """
+        with redis_errors():
+            return latest(self._redis, name, SHOWN_CHANGES)
+
+    def _forget_comparison(self, candidate: ModelVersion, current: ModelVersion) -> None:
+        with redis_errors(), self._redis.pipeline() as pipe:
+            shadow.forget(pipe, candidate.key)
+            tallies.forget(pipe, candidate.key, current.key)
+            pipe.execute()
+
     def _state(self, name: str) -> ModelState:
         with redis_errors():
             versions = [model for model in known_models(self._redis) if ModelVersion.from_key(model).name == name]
@@ -121,13 +206,16 @@ class ModelChanges:
         if wanted == current:
             return Moved(loaded.model, loaded.digests, None, loaded.workers)
         why = Change(action=action, by=by, words=f"from {current} to {wanted} ({', '.join(loaded.digests)})")
-        try:
-            with redis_errors():
-                model_state.change(self._redis, name, expected, expected.with_current(wanted), why)
-        except WatchError as error:
-            raise ModelNotChanged(f"somebody else has changed {name} meanwhile; nothing was changed") from error
+        self._change(name, expected, expected.with_current(wanted), why)
         log.info("%s: %s means %s now, and not %s", action, name, loaded.model, current)
         return Moved(loaded.model, loaded.digests, ModelVersion(name, current), loaded.workers)
+
+    def _change(self, name: str, expected: ModelState, wanted: ModelState, why: Change) -> ModelState:
+        try:
+            with redis_errors():
+                return model_state.change(self._redis, name, expected, wanted, why)
+        except WatchError as error:
+            raise ModelNotChanged(f"somebody else has changed {name} meanwhile; nothing was changed") from error
 
     @contextmanager
     def _loaded(self, name: str, request: LoadRequest) -> Iterator[_Loaded]:

@@ -134,6 +134,15 @@ class ModelMoved(TypedDict):
     workers: int
 
 
+class ModelPointers(TypedDict):
+    model: str
+    current: str
+    previous: str | None
+    candidate: str | None
+    share: int
+    shadow: int
+
+
 class FeedbackTaken(TypedDict):
     stored: bool
 

@@ -20,7 +20,7 @@ from contract.image_store import ImageStore
 from contract.logging import set_up_logging
 from contract.messages import Classification, Failure, FailureKind, Label, Timings
 from contract.model_description import ModelDescription
-from contract.model_version import FIRST_VERSION, ModelVersion
+from contract.model_version import ModelVersion
 from contract.redis_clients import connect
 from model.errors import BundleError
 from model.serving import lease, version_follower
@@ -41,18 +41,20 @@ SLOW_S = 0.6
 GIF = b"GIF89a\x08\0\x08\0\0\0\0" + b",\0\0\0\0\x08\0\x08\0\0#"
 
 
-def digest_of(version: str) -> str:
-    return DIGEST if version == FIRST_VERSION else sha256(version.encode()).hexdigest()
+def digest_of(model: ModelVersion) -> str:
+    return DIGEST if model == ModelVersion(MODEL) else sha256(str(model).encode()).hexdigest()
 
 
 class ScriptedClassifier:
-    def __init__(self, version: str = FIRST_VERSION, weights: str = "") -> None:
+    """Of one version; ``weights`` are those of another if they differ from it."""
+
+    def __init__(self, model: ModelVersion, weights: str = "") -> None:
         self.decoder = None  # the worker hands one to all that it serves
         self.bundle = SimpleNamespace(
-            name=MODEL,
-            model=ModelVersion(MODEL, version),
-            version=version,
-            digest=digest_of(weights or version),
+            name=model.name,
+            model=model,
+            version=model.version,
+            digest=digest_of(ModelVersion(model.name, weights or model.version)),
             labels=("tabby", "lynx"),
             description=DESCRIPTION,
             precision="fp32",
@@ -69,7 +71,7 @@ class ScriptedClassifier:
         """
         images = [picture.data.removeprefix(GIF) for picture in pictures]
         with Path(os.environ["JOURNAL"]).open("a") as journal:
-            journal.write(" ".join(sorted(image.decode() for image in images)) + "\n")
+            journal.write(self._told(images) + "\n")
         if any(image.startswith(b"poison") for image in images):
             os._exit(9)
         mended = Path(os.environ["JOURNAL"]).with_name("mended").exists()
@@ -88,13 +90,18 @@ class ScriptedClassifier:
             for image, picture in zip(images, pictures, strict=True)
         ]
 
+    def _told(self, images: Sequence[bytes]) -> str:
+        """The pictures' scripts, after the model's name if that is not the usual one."""
+        scripts = sorted(image.decode() for image in images)
+        model = self.bundle.model
+        return " ".join(scripts if model == ModelVersion(MODEL) else [f"{model}:", *scripts])
+
     def _outcome(self, script: str, *, strict: bool) -> Classification | Failure:
         damaged = script.startswith("damaged")
         if script.startswith("bad") or (damaged and strict):
             return Failure(FailureKind.UNDECODABLE, "scripted")
-        bundle = self.bundle
-        labels = (Label(script, 1.0),)
-        return Classification(MODEL, bundle.digest, labels, Timings(0.0, 0.0), damaged, bundle.version)
+        bundle, labels = self.bundle, (Label(script, 1.0),)
+        return Classification(bundle.name, bundle.digest, labels, Timings(0.0, 0.0), damaged, bundle.version)
 
 
 class ScriptedLoader:
@@ -109,12 +116,11 @@ class ScriptedLoader:
         self._folder = folder
         self._how = how
 
-    def first(self, version: str) -> Any:
+    def first(self, model: ModelVersion) -> Any:
         """What the worker begins with."""
-        return self._noted(ScriptedClassifier(version))
+        return self._noted(ScriptedClassifier(model))
 
     def load(self, name: str, *, version: str | None = None, path: str | None = None) -> Any:
-        assert name == MODEL
         version = path.rpartition("/")[2] if path is not None else version or "2"
         self._note(f"loading {version}")
         match self._how:
@@ -127,7 +133,7 @@ class ScriptedLoader:
             case "refused":
                 raise BundleError(f"{self._folder}/{version} is no bundle")
         weights = f"other {version}" if path is not None and path.startswith("other/") else version
-        return self._noted(ScriptedClassifier(version, weights))
+        return self._noted(ScriptedClassifier(ModelVersion(name, version), weights))
 
     def _noted(self, classifier: ScriptedClassifier) -> ScriptedClassifier:
         weakref.finalize(classifier, self._note, f"freed {classifier.bundle.version}").atexit = False
@@ -161,10 +167,11 @@ def main() -> int:
     loading.LOADED_WITHIN_S = int(os.environ.get("LOADED_WITHIN_S", loading.LOADED_WITHIN_S))
     version_follower.TRY_AGAIN_AFTER_S = version_follower.ORPHANS_EVERY_S = 1.0
     loader = ScriptedLoader(Path(os.environ["JOURNAL"]).parent, os.environ.get("LOADS", ""))
+    models = os.environ.get("MODELS", MODEL).split(",")
     Worker(
         connect(os.environ["REDIS_URL"]),
         ImageStore(Path(os.environ["UPLOAD_DIR"])),
-        [loader.first(os.environ.get("VERSION", FIRST_VERSION))],
+        [loader.first(ModelVersion.from_key(model)) for model in models],
         loader,
         batch_max=4,
         batch_wait_s=0.0,
