@@ -37,12 +37,14 @@ SERVICE_WINDOW = 15  # batches; their median is the service time, so that one hu
 class _Served:
     """One of the versions that this worker serves.
 
+    ``registered_s`` is when it was registered; 0 for one that came later, which makes its model no newer than it was.
     ``withdrawn`` says that no request is to rely on it any more, although what is still on its queues is computed.
     """
 
     entry: WorkerEntry
     labels: Sequence[str]
     description: ModelDescription
+    registered_s: float = 0.0
     registered: bool = False
     withdrawn: bool = False
     roster: Roster = field(default_factory=lambda: Roster(1, serves_bulk=False))
@@ -125,7 +127,8 @@ class Registration:
         Raises:
             RedisError: Redis does not answer.
         """
-        register(self._redis, list(self._served))
+        for model, registered_s in register(self._redis, list(self._served)).items():
+            self._served[model].registered_s = registered_s
         self.renew()
         last_words.take_back(self._redis)
         self._heartbeat.start()
@@ -197,7 +200,9 @@ class Registration:
         served.entry = replace(served.entry, cost_factors=cost_factors, wake=self.wake)
         publish_labels(self._redis, served.entry.model, served.entry.digest, served.labels)  # no entry without labels
         publish_description(self._redis, served.entry.model, served.entry.digest, served.description)
-        served.roster = heartbeat(self._redis, served.entry, bulk_share=self._bulk_share)
+        served.roster = heartbeat(
+            self._redis, served.entry, bulk_share=self._bulk_share, registered_s=served.registered_s
+        )
         served.registered = True
 
     def _state(self, claimed: ModelVersion) -> ModelState:
