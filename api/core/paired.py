@@ -39,5 +39,5 @@ def paired_difference(pictures: int, only_first: int, only_second: int) -> Diffe
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest of the values that at least ``share`` (0 to 1) of them do not exceed; there is at least one value."""
+    """The smallest of the values, at least one, that ``share`` (0 to 1) of them do not exceed."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
