@@ -13,7 +13,7 @@ from pydantic_settings import NoDecode
 from api.core.host_names import checked_name
 from api.core.root_path import checked_root_path
 from api.core.web_origins import checked_origin
-from contract.model_version import NAME
+from contract.model_name import NAME
 from contract.settings import SharedSettings, Texts, listed
 from contract.wording import Wanted
 

@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from contract.model_version import FIRST_VERSION, NAME, VERSION
+from contract.model_name import NAME, VERSION
+from contract.model_version import FIRST_VERSION
 
 Side = Annotated[int, Field(ge=1, le=4096)]  # pixels; above it one input would not fit a worker's memory
 Triple = tuple[float, float, float]

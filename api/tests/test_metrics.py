@@ -70,7 +70,7 @@ class Backend:
     def classify(
         self, data: bytes, _client: Client, *, model: WantedModel | None = None, strict: bool = True
     ) -> Answer:
-        del data, strict
+        del data, model, strict
         if self.trouble is not None:
             raise self.trouble
         seen = Classification("resnet50", "d" * 64, (Label("tabby", 0.9),), Timings(decode=3.0, infer=20.0))

@@ -43,15 +43,17 @@ PICTURE = (ROOT / "tests" / "pictures" / "chelsea.jpg").read_bytes()
 # What the parts that the views use may raise, as their docstrings say. A new part needs its lines here.
 NOT_NOW: list[Exception] = [api_errors.Overloaded("-"), api_errors.NoWorker("-"), errors.BackendDown("-")]
 JOB: list[Exception] = [errors.JobNotFound("-"), errors.UnknownOutcome("-"), errors.BackendDown("-")]
+CHANGE: list[Exception] = [*NOT_NOW[1:], api_errors.UnknownModel("-"), api_errors.ModelNotChanged("-")]
 RAISED_BY: dict[str, list[Exception]] = {
     "store.check_writable": [errors.BackendDown("-")],
     "queue.ping": [errors.BackendDown("-")],
     "queue.depth": [errors.BackendDown("-")],
     "live_workers.pool": [errors.BackendDown("-"), api_errors.NoWorker("-")],
     "body_room.body": [api_errors.Overloaded("-")],
-    "inference.admit": NOT_NOW,
+    "inference.admit": [*NOT_NOW, api_errors.UnknownModel("-")],
     "inference.classify": [
         *NOT_NOW,
+        api_errors.UnknownModel("-"),
         errors.OverShare("-"),
         errors.StoreFull("-"),
         api_errors.Undecodable("-"),
@@ -64,7 +66,7 @@ RAISED_BY: dict[str, list[Exception]] = {
         api_errors.ClientGone("-"),
         errors.PictureDeleted("-"),
     ],
-    "inference.classify_all": [api_errors.Overloaded("-"), errors.OverShare("-")],
+    "inference.classify_all": [*NOT_NOW, api_errors.UnknownModel("-"), errors.OverShare("-")],
     "shown.open": [
         *NOT_NOW,
         errors.PictureNotFound("-"),
@@ -79,6 +81,8 @@ RAISED_BY: dict[str, list[Exception]] = {
     "links.left_s": [api_errors.LinkNeeded("-"), api_errors.LinkExpired("-"), errors.BackendDown("-")],
     "links.sign": [errors.BackendDown("-")],
     "deletion.delete": [errors.BackendDown("-"), api_errors.NoWorker("-")],
+    "model_changes.reload": CHANGE,
+    "model_changes.rollback": CHANGE,
     "usage.account.return_value.admit": [api_errors.OverLimit("-")],
     "usage.account.return_value.received": [api_errors.OverLimit("-")],
     "usage_reports.today": [errors.BackendDown("-")],
@@ -86,11 +90,12 @@ RAISED_BY: dict[str, list[Exception]] = {
     "async_inference.listed": [errors.BackendDown("-")],
     "feedback_rate.count": [errors.OverShare("-")],
     "feedback.append": [errors.BackendDown("-"), errors.StoreFull("-")],
-    "labels.current": [api_errors.NoWorker("-"), errors.BackendDown("-")],
+    "labels.of": [api_errors.UnknownModel("-"), api_errors.NoWorker("-"), errors.BackendDown("-")],
     "reported.open": [errors.PictureNotFound("-")],
-    "async_inference.admit": NOT_NOW,
+    "async_inference.admit": [*NOT_NOW, api_errors.UnknownModel("-")],
     "async_inference.create": [
         *NOT_NOW[1:],
+        api_errors.UnknownModel("-"),
         errors.StoreFull("-"),
         errors.OverShare("-"),
         errors.KeyReused("-"),

@@ -12,8 +12,8 @@ from api.http.caller import current_caller
 from api.http.fields import fields_of
 from api.services import Services
 from contract.loading import LONGEST_PATH
+from contract.model_name import NAME, VERSION
 from contract.model_state import WHOLE
-from contract.model_version import NAME, VERSION
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
