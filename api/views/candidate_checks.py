@@ -11,7 +11,8 @@ from api.core.errors import InvalidParameter
 from api.http.caller import current_caller
 from api.http.picture_address import address_of
 from api.services import Services
-from contract.model_version import NAME, ModelVersion
+from contract.model_name import NAME
+from contract.model_version import ModelVersion
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
