@@ -14,6 +14,9 @@ from uuid import uuid4
 from redis.exceptions import WatchError
 
 from contract import keys
+from contract.model_state import ModelState
+from contract.model_version import ModelVersion
+from contract.worker_registry import WorkerEntry, remove
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -118,6 +121,28 @@ def end(redis: Redis, name: str, request: LoadRequest) -> None:
                 pipe.execute()
         except WatchError:
             return  # it has run out, and another has begun
+
+
+def withdraw(redis: Redis, entry: WorkerEntry, state: ModelState) -> None:
+    """Remove the entry of a worker that is about to unload a version, which is not needed in this state of its model.
+
+    Whoever has asked for a version, and finds it registered after that, can move a model's name to it: it stays.
+
+    Raises:
+        WatchError: the state is another by now, or something is being loaded; the entry stays.
+        RedisError: Redis does not answer.
+    """
+    name = ModelVersion.from_key(entry.model).name
+    with redis.pipeline() as pipe:
+        for key in (keys.load(name), keys.model(name)):  # one by one: they are in two lines of redis_users
+            pipe.watch(key)  # type: ignore[no-untyped-call]
+        asked: Any = pipe.get(keys.load(name))
+        found: Any = pipe.hgetall(keys.model(name))
+        if asked is not None or ModelState.read(found) != state:
+            raise WatchError(f"{entry.model} may be needed again")
+        pipe.multi()
+        remove(pipe, entry)
+        pipe.execute()
 
 
 def reply(redis: Redis, request: LoadRequest, told: LoadReply) -> None:

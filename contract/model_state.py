@@ -92,7 +92,7 @@ def claim(redis: Redis, model: ModelVersion, remembered: ModelState | None) -> M
     """Say that a live worker's settings name this version, and which state it remembers.
 
     The pointer moves to it if the name has none, or no worker of the current version is alive; and to what is
-    remembered if Redis knows of fewer moves.
+    remembered if Redis knows of fewer moves, or of as many others.
 
     Returns:
         The state as it is now.
@@ -114,8 +114,11 @@ def claim(redis: Redis, model: ModelVersion, remembered: ModelState | None) -> M
 def _wanted(
     redis: Redis, model: ModelVersion, state: ModelState | None, remembered: ModelState | None
 ) -> ModelState | None:
-    if remembered is not None and (state is None or state.generation < remembered.generation):
-        return remembered
+    if remembered is not None and state != remembered:
+        if state is None or state.generation < remembered.generation:
+            return remembered
+        if state.generation == remembered.generation:  # Redis had lost it, and somebody was faster
+            return replace(remembered, generation=remembered.generation + 1)
     if state is None:
         return ModelState(model.version, None, 1)
     if state.current == model.version or has_live_workers(redis, ModelVersion(model.name, state.current)):

@@ -99,7 +99,7 @@ _WORKER = (
     Line("xadd", "", "changes:*", "that a worker which begins has set that"),
     Line("hincrby expire", "shadow:*", "shadow:*", "how often a candidate agrees with what was answered"),
     Line("lpush ltrim expire", "", "disagreements:*", "and where it does not"),
-    Line("get", "load:*", "", "which version it is to load"),
+    Line("get watch", "load:*", "", "which version it is to load, and that none is while it gives one up"),
     Line("rpush expire", "", "load-replies:*", "whether it has"),
     Line("blpop", "wake:*", "wake:*", "waiting for work on several queues"),
     Line(

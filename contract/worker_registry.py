@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from redis import Redis
+    from redis.client import Pipeline
 
     from contract.model_version import ModelVersion
     from contract.send_too import SendToo
@@ -134,10 +135,15 @@ def heartbeat(
 def deregister(redis: Redis, entry: WorkerEntry) -> None:
     """Remove this worker's entry, so that no request relies on it any more."""
     with redis.pipeline() as pipe:
-        pipe.zrem(keys.workers(entry.model), entry.worker_id)
-        pipe.zrem(keys.bulk_workers(entry.model), entry.worker_id)
-        pipe.delete(keys.worker(entry.model, entry.worker_id))
+        remove(pipe, entry)
         pipe.execute()
+
+
+def remove(pipe: Pipeline, entry: WorkerEntry) -> None:
+    """As ``deregister``, in a MULTI."""
+    pipe.zrem(keys.workers(entry.model), entry.worker_id)
+    pipe.zrem(keys.bulk_workers(entry.model), entry.worker_id)
+    pipe.delete(keys.worker(entry.model, entry.worker_id))
 
 
 def live_workers(redis: Redis, send_too: SendToo = nothing) -> list[WorkerEntry]:

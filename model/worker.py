@@ -56,7 +56,7 @@ def main() -> int:
         if not makes_copies:
             log.warning("%s can't be written: this worker makes no copies of pictures to show", settings.copies_dir)
         try:
-            Worker(
+            worker = Worker(
                 connect(settings.redis_address),
                 pictures,
                 classifiers,
@@ -71,7 +71,9 @@ def main() -> int:
                 answer_ttl_s=settings.result_ttl_s,
                 bulk_share=settings.bulk_share,
                 copier=Copier(pictures, copies, decoder) if makes_copies else None,
-            ).serve()
+            )
+            del classifiers  # the worker alone holds them, and lets go of what it unloads
+            worker.serve()
         except RedisError as error:
             log.critical("Redis does not answer at the start: %s", error)
             return EXIT_NO_REDIS

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from api.core.checks import Checks
     from api.core.live_workers import LiveWorkers
+    from contract.worker_registry import WorkerEntry
 
 log = logging.getLogger(__name__)
 
@@ -106,12 +107,6 @@ class ModelChanges:
         state = self._state(name)
         if state.previous is None:
             raise ModelNotChanged(f"there is no version of {name} before {state.current} to go back to")
-        before = ModelVersion(name, state.previous)
-        with redis_errors():
-            served = live_workers_of(self._redis, [before.key])
-        if served:
-            digests = tuple(sorted({entry.digest for entry in served}))
-            return self._move(name, state, _Loaded(before, digests, len(served)), "rollback", by)
         with self._loaded(name, LoadRequest.new(version=state.previous)) as loaded:
             return self._move(name, state, loaded, "rollback", by)
 
@@ -226,6 +221,8 @@ class ModelChanges:
     def _loaded(self, name: str, request: LoadRequest) -> Iterator[_Loaded]:
         """While the context lasts, all live workers of ``name`` serve what was asked for, and nothing else is loaded.
 
+        What all of them serve already is there at once.
+
         Raises:
             ModelNotChanged: one does not, or something is being loaded already.
             NoWorker: none is alive.
@@ -236,10 +233,20 @@ class ModelChanges:
         if not begun:
             raise ModelNotChanged(f"another version of {name} is being loaded already; nothing was changed")
         try:
-            yield self._wait(name, request)
+            yield self._served_by_all(name, request.version) or self._wait(name, request)
         finally:
             with suppress(BackendDown), redis_errors():
                 loading.end(self._redis, name, request)
+
+    def _served_by_all(self, name: str, version: str | None) -> _Loaded | None:
+        """By the registry, from which no worker takes a version while something is asked for."""
+        if version is None:
+            return None
+        model, entries = ModelVersion(name, version), self._live(name)
+        serving = [entry for entry in entries if entry.model == model.key]
+        if not serving or {entry.worker_id for entry in serving} < {entry.worker_id for entry in entries}:
+            return None
+        return _Loaded(model, tuple(sorted({entry.digest for entry in serving})), len(serving))
 
     def _wait(self, name: str, request: LoadRequest) -> _Loaded:
         replies: dict[str, LoadReply] = {}
@@ -256,16 +263,25 @@ class ModelChanges:
                 )
             if told is not None:
                 replies[told.worker_id] = told
+            elif not self._stands(name, request):
+                raise ModelNotChanged("Redis has lost what workers were asked to load; nothing was changed")
         return _agreed(list(replies.values()))
 
     def _awaited(self, name: str, replies: Collection[str]) -> dict[str, str]:
         """The hosts of the live workers of any version of ``name`` that have not answered, by worker."""
-        with redis_errors():
-            models = [key for key in known_models(self._redis) if ModelVersion.from_key(key).name == name]
-            entries = live_workers_of(self._redis, models)
+        entries = self._live(name)
         if not entries:
             raise NoWorker(f"no worker of {name} is ready", ALIVE_FOR_S)
         return {entry.worker_id: entry.host for entry in entries if entry.worker_id not in replies}
+
+    def _live(self, name: str) -> list[WorkerEntry]:
+        with redis_errors():
+            models = [key for key in known_models(self._redis) if ModelVersion.from_key(key).name == name]
+            return live_workers_of(self._redis, models)
+
+    def _stands(self, name: str, request: LoadRequest) -> bool:
+        with redis_errors():
+            return loading.current(self._redis, name) == request
 
 
 def _agreed(replies: Collection[LoadReply]) -> _Loaded:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from contract import last_words
 from contract.decoding_cost import bounded
+from contract.loading import withdraw
 from contract.model_description import publish_description
 from contract.model_state import ModelState, claim
 from contract.model_version import ModelVersion
@@ -103,15 +104,16 @@ class Registration:
         served = self._served.get(model)
         return served is not None and served.registered
 
-    def withdraw(self, model: str) -> None:
-        """Let no request rely on this version here any more.
+    def withdraw(self, model: str, state: ModelState) -> None:
+        """Let no request rely on this version here any more, which is not needed in this state of its model.
 
         Raises:
-            RedisError: Redis does not answer; the entry runs out by itself.
+            WatchError: the state has changed, or something is being loaded; the version stays registered.
+            RedisError: Redis does not answer; the next heartbeat registers it again.
         """
         served = self._served[model]
+        withdraw(self._redis, served.entry, state)
         served.withdrawn, served.registered = True, False
-        deregister(self._redis, served.entry)
 
     def restore(self, model: str) -> None:
         """Undo ``withdraw`` with the next heartbeat."""

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from threading import Thread
 from typing import TYPE_CHECKING, Protocol
 
+from redis.exceptions import WatchError
+from rq import Queue
+
 from contract import loading
-from contract.job_queue import async_queue_name, bulk_async_queue_name, bulk_queue_name, queue_name
+from contract.job_queue import SERIALIZER, async_queue_name, bulk_async_queue_name, bulk_queue_name, queue_name
 from contract.loading import LoadReply, LoadRequest
 from contract.model_version import ModelVersion
 from contract.worker_registry import has_live_workers, known_models
@@ -20,10 +24,9 @@ from model.errors import ModelError
 from model.serving.farewell import without_places
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from redis import Redis
-    from rq import Queue
 
     from contract.model_state import ModelState
     from model.classifier import Classifier
@@ -34,6 +37,7 @@ log = logging.getLogger(__name__)
 EMPTY_FOR_S = 5.0  # that a version's queues have to be before requests are told of other workers only
 LINGER_S = 10.0  # beyond that: longer than an API process goes by what it has read of the registry
 ORPHANS_EVERY_S = 10.0
+ANSWERED_KEPT = 100  # requests, to know them again while they stand
 TRY_AGAIN_AFTER_S = 30.0  # to load what is current, if that failed
 
 
@@ -67,6 +71,7 @@ class _Load:
 
     name: str
     request: LoadRequest
+    begun_at: float = field(default_factory=time.monotonic)
     classifier: Classifier | None = None
     refused: str = ""
 
@@ -101,11 +106,12 @@ class VersionFollower:
         self._pinned = frozenset(pinned)
         self._worker_id, self._host = worker_id, host
         self._load: _Load | None = None
-        self._answered: dict[str, str] = {}
+        self._answered: deque[str] = deque(maxlen=ANSWERED_KEPT)
         self._try_again_at = 0.0
-        self._look_for_orphans_at = 0.0
+        self._look_for_orphans_at: dict[str, float] = {}
         self._empty_since: dict[str, float] = {}
         self._withdrawn_at: dict[str, float] = {}
+        self._leaving: set[str] = set()
 
     def beat(self) -> None:
         """Look what is asked for, tell what has come of it, and unload what nobody needs any more.
@@ -113,16 +119,19 @@ class VersionFollower:
         Raises:
             RedisError: Redis does not answer.
         """
+        self._leaving &= set(self._serving.classifiers)
         for name, state in self._registration.states.items():
             request = loading.current(self._redis, name)
             self._tell()
-            if self._load is None:
+            if self._load is None and not self._leaving:
                 self._begin_if_wanted(name, state, request)
+            if request is not None:
+                self._refuse_if_hanging(request)
             if request is None and self._load is None:
                 self._retire(name, state)
 
     def _begin_if_wanted(self, name: str, state: ModelState, request: LoadRequest | None) -> None:
-        if request is not None and self._answered.get(name) != request.id:
+        if request is not None and request.id not in self._answered:
             self._begin(name, request)
             return
         wanted = [ModelVersion(name, version) for version in (state.current, state.candidate) if version is not None]
@@ -133,27 +142,38 @@ class VersionFollower:
             log.info("%s has work, or is current, and is not served here: loading it", missing[0])
             self._begin(name, LoadRequest.new(version=missing[0].version))
 
+    def _refuse_if_hanging(self, request: LoadRequest) -> None:
+        """Say so at once if a version that was asked for before is being loaded for ever."""
+        load = self._load
+        if load is None or load.request == request or request.id in self._answered:
+            return
+        if time.monotonic() - load.begun_at > loading.LOADED_WITHIN_S:
+            self._reply(request, self._refusal(f"it has been loading another version of {load.name} for too long"))
+
     def _orphans(self, name: str) -> list[ModelVersion]:
         """Versions with jobs that no worker is left to compute, as when all have died while one was worked off."""
         now = time.monotonic()
-        if now < self._look_for_orphans_at:
+        if now < self._look_for_orphans_at.get(name, now):
             return []
-        self._look_for_orphans_at = now + ORPHANS_EVERY_S
+        self._look_for_orphans_at[name] = now + ORPHANS_EVERY_S
         known = [ModelVersion.from_key(key) for key in known_models(self._redis)]
         return [
             model
             for model in known
-            if model.name == name and not has_live_workers(self._redis, model) and self._has_jobs(model)
+            if model.name == name and not has_live_workers(self._redis, model) and self._is_busy(self._queues_of(model))
         ]
 
-    def _has_jobs(self, model: ModelVersion) -> bool:
-        names = (queue_name(model.key), bulk_queue_name(model.key), async_queue_name(model.key),
-                 bulk_async_queue_name(model.key))  # fmt: skip
-        return any(self._redis.llen(f"rq:queue:{queue}") for queue in names)
+    def _queues_of(self, model: ModelVersion) -> list[Queue]:
+        """Of a version that is not served here; nobody waits for copies that are made so late."""
+        names = (queue_name, bulk_queue_name, async_queue_name, bulk_async_queue_name)
+        return [Queue(name(model.key), connection=self._redis, serializer=SERIALIZER) for name in names]
 
     def _begin(self, name: str, request: LoadRequest) -> None:
         self._load = _Load(name, request)
-        Thread(target=self._run, args=(self._load,), name="load", daemon=True).start()
+        if request.path is None and request.version is not None:
+            self._load.classifier = self._serving.classifiers.get(ModelVersion(name, request.version).key)
+        if self._load.classifier is None:
+            Thread(target=self._run, args=(self._load,), name="load", daemon=True).start()
 
     def _run(self, load: _Load) -> None:
         try:
@@ -186,9 +206,11 @@ class VersionFollower:
         load = self._load
         if load is None or not load.ended:
             return
+        if load.classifier is not None:
+            self._keep(load.classifier.bundle.model.key)
         if load.classifier is None:
             log.warning("a version of %s is not served: %s", load.name, load.refused)
-            told = LoadReply(worker_id=self._worker_id, host=self._host, refused=load.refused)
+            told = self._refusal(load.refused)
         elif self._registration.is_registered(load.classifier.bundle.model.key):
             bundle = load.classifier.bundle
             told = LoadReply(
@@ -201,35 +223,57 @@ class VersionFollower:
             )
         else:
             return
-        loading.reply(self._redis, load.request, told)
-        self._answered[load.name] = load.request.id
+        self._reply(load.request, told)
         self._load = None
+
+    def _reply(self, request: LoadRequest, told: LoadReply) -> None:
+        loading.reply(self._redis, request, told)
+        self._answered.append(request.id)
+
+    def _refusal(self, reason: str) -> LoadReply:
+        return LoadReply(worker_id=self._worker_id, host=self._host, refused=reason)
+
+    def _keep(self, model: str) -> None:
+        """Register it again with the next heartbeat if it was about to be unloaded."""
+        self._empty_since.pop(model, None)
+        if self._withdrawn_at.pop(model, None) is not None:
+            self._registration.restore(model)
 
     def _retire(self, name: str, state: ModelState) -> None:
         """Unload what is neither current, nor candidate, nor pinned, once its queues have been worked off.
 
-        First no request is sent here any more; those that are on their way are still answered.
+        First no request is sent here any more; those that are on their way are still answered. A worker that could not
+        load what is current goes on serving what it has.
         """
+        if ModelVersion(name, state.current).key not in self._serving.classifiers:
+            return
         kept = {ModelVersion(name, version) for version in (state.current, state.candidate) if version is not None}
         now = time.monotonic()
-        for model in [key for key in self._serving.classifiers if ModelVersion.from_key(key).name == name]:
-            if ModelVersion.from_key(model) in kept | self._pinned or self._is_busy(model):
-                self._empty_since.pop(model, None)
-                if self._withdrawn_at.pop(model, None) is not None:
-                    self._registration.restore(model)
+        served = set(self._serving.classifiers) - self._leaving
+        for model in [key for key in served if ModelVersion.from_key(key).name == name]:
+            if ModelVersion.from_key(model) in kept | self._pinned or self._is_busy(self._serving.queues(model)):
+                self._keep(model)
             elif now - self._empty_since.setdefault(model, now) >= EMPTY_FOR_S:
                 if model not in self._withdrawn_at:
-                    self._registration.withdraw(model)
-                    self._withdrawn_at[model] = now
+                    self._withdraw(model, state, now)
                 elif now - self._withdrawn_at[model] >= LINGER_S:
                     del self._withdrawn_at[model], self._empty_since[model]
                     self._registration.forget(model)
+                    self._leaving.add(model)
                     self._serving.serve_no_more(model)
 
-    def _is_busy(self, model: str) -> bool:
+    def _withdraw(self, model: str, state: ModelState, now: float) -> None:
+        try:
+            self._registration.withdraw(model, state)
+        except WatchError:
+            self._keep(model)  # it may be needed again: the next beats will tell
+        else:
+            self._withdrawn_at[model] = now
+
+    def _is_busy(self, queues: Iterable[Queue]) -> bool:
         """Whether anything waits on a version's queues, or is in any worker's hand."""
         with self._redis.pipeline(transaction=False) as pipe:
-            for queue in self._serving.queues(model):
+            for queue in queues:
                 pipe.llen(queue.key)
                 pipe.llen(queue.intermediate_queue_key)
                 pipe.zcard(queue.started_job_registry.key)

@@ -149,8 +149,8 @@ class Worker:
         classifier.decoder = self._decoder
         queues = self._new_queues(model=model, workers=lambda: self._registration.workers(model))
         entry = self._new_entry(model=model, digest=bundle.digest)
-        self.classifiers[model] = classifier
         self._queues.add(queues)
+        self.classifiers[model] = classifier
         self._rq.queues = [queue for served in self.classifiers for queue in self._queues.of(served)]
         self._shared_keys.add(entry, self._queues.of(model))
         self._registration.wake = self._wake if len(self.classifiers) > 1 else ""
@@ -163,18 +163,19 @@ class Worker:
 
     def _unload(self, model: str) -> None:
         gone = self._queues.of(model)
-        self._queues.remove(model)
         del self.classifiers[model]
+        self._queues.remove(model)
         self._registration.wake = self._wake if len(self.classifiers) > 1 else ""
         self._rq.queues = [queue for queue in self._rq.queues if queue not in gone]
-        with self._redis.pipeline() as pipe:
+        self._shared_keys.remove(model)
+        gc.collect()  # a session's memory is not to wait for the next round
+        give_back()
+        log.info("%s is not served any more", ModelVersion.from_key(model))
+        with self._redis.pipeline() as pipe:  # at last: Redis may not answer
             for queue in gone:
                 pipe.srem(WORKERS_BY_QUEUE_KEY % queue.name, self._rq.key)
             pipe.execute()
         self._tell_rq()
-        gc.collect()  # a session's memory is not to wait for the next round
-        give_back()
-        log.info("%s is not served any more", ModelVersion.from_key(model))
 
     def _tell_rq(self) -> None:
         """RQ's record of this worker names its queues."""

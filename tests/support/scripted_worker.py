@@ -1,6 +1,6 @@
 """A worker process whose classifier does what the picture's bytes say, so that tests can script its behaviour.
 
-Queue, settlement, lease and recovery are the real ones; only the network is replaced.
+Queue, settlement, lease and recovery are the real ones; only the network is replaced, and what loads further versions.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+import weakref
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from contract import loading
 from contract.copy_store import CopyStore
 from contract.image_store import ImageStore
 from contract.logging import set_up_logging
@@ -21,7 +23,7 @@ from contract.model_description import ModelDescription
 from contract.model_version import ModelVersion
 from contract.redis_clients import connect
 from model.errors import BundleError
-from model.serving import lease
+from model.serving import lease, version_follower
 from model.serving.worker import Worker
 
 if TYPE_CHECKING:
@@ -102,11 +104,48 @@ class ScriptedClassifier:
         return Classification(bundle.name, bundle.digest, labels, Timings(0.0, 0.0), damaged, bundle.version)
 
 
-class NothingElse:
-    """A loader that finds no other version."""
+class ScriptedLoader:
+    """Loads whatever version is asked for, as LOADS says, and without being asked for any the version 2.
+
+    "held" waits until there is a file "go" beside the journal; "dying" kills the process, "hanging" never ends, and
+    "refused" says that there is no such version. A path's last part is the version, of other weights if "other/" stands
+    before it. In the file "loads" stands what was begun and, once nobody holds it any more, what was freed.
+    """
+
+    def __init__(self, folder: Path, how: str) -> None:
+        self._folder = folder
+        self._how = how
+
+    def first(self, model: ModelVersion) -> Any:
+        """What the worker begins with."""
+        return self._noted(ScriptedClassifier(model))
 
     def load(self, name: str, *, version: str | None = None, path: str | None = None) -> Any:
-        raise BundleError(f"there is no {name} {version} {path}")
+        version = path.rpartition("/")[2] if path is not None else version or "2"
+        self._note(f"loading {version}")
+        match self._how:
+            case "held":
+                self._wait_for("go")
+            case "dying":
+                os._exit(9)
+            case "hanging":
+                self._wait_for("never")
+            case "refused":
+                raise BundleError(f"{self._folder}/{version} is no bundle")
+        weights = f"other {version}" if path is not None and path.startswith("other/") else version
+        return self._noted(ScriptedClassifier(ModelVersion(name, version), weights))
+
+    def _noted(self, classifier: ScriptedClassifier) -> ScriptedClassifier:
+        weakref.finalize(classifier, self._note, f"freed {classifier.bundle.version}").atexit = False
+        return classifier
+
+    def _note(self, words: str) -> None:
+        with (self._folder / "loads").open("a") as log:
+            log.write(f"{os.getpid()} {words}\n")
+
+    def _wait_for(self, file: str) -> None:
+        while not (self._folder / file).exists():
+            time.sleep(0.02)
 
 
 def _copier() -> Copier | None:
@@ -123,13 +162,17 @@ def _copier() -> Copier | None:
 def main() -> int:
     set_up_logging("INFO", messages_per_s=100)
     lease.COMPUTE_LIMIT_S = float(os.environ.get("COMPUTE_LIMIT_S", lease.COMPUTE_LIMIT_S))
+    if "UNLOAD_AFTER_S" in os.environ:
+        version_follower.EMPTY_FOR_S = version_follower.LINGER_S = float(os.environ["UNLOAD_AFTER_S"])
+    loading.LOADED_WITHIN_S = int(os.environ.get("LOADED_WITHIN_S", loading.LOADED_WITHIN_S))
+    version_follower.TRY_AGAIN_AFTER_S = version_follower.ORPHANS_EVERY_S = 1.0
+    loader = ScriptedLoader(Path(os.environ["JOURNAL"]).parent, os.environ.get("LOADS", ""))
     models = os.environ.get("MODELS", MODEL).split(",")
-    classifiers: list[Any] = [ScriptedClassifier(ModelVersion.from_key(model)) for model in models]
     Worker(
         connect(os.environ["REDIS_URL"]),
         ImageStore(Path(os.environ["UPLOAD_DIR"])),
-        classifiers,
-        NothingElse(),
+        [loader.first(ModelVersion.from_key(model)) for model in models],
+        loader,
         batch_max=4,
         batch_wait_s=0.0,
         answer_ttl_s=60,
