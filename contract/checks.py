@@ -1,10 +1,16 @@
-"""The check of a candidate: its report, as it stands in Redis."""
+"""The check of a candidate: its progress and its report, as they stand in Redis.
+
+Whoever runs one renews a second key while it does, so that of a check whose process has died everybody sees that, and
+another can begin.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
+
+from redis.exceptions import WatchError
 
 from contract import keys
 
@@ -15,6 +21,7 @@ if TYPE_CHECKING:
 
 KEPT_FOR_S = 90 * 86400
 RUNS_FOR_S = 10  # after which a check that says nothing has ended without a report
+BROKEN_OFF = "it was broken off: the API's process that ran it is no more"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,7 @@ class Compared:
 
     Attributes:
         pictures: how many both versions have answered.
+        left_out: how many others there were, which no version could read, or that were deleted meanwhile.
         right_current, right_candidate: of these, how many got their label; None for pictures without labels.
         only_current, only_candidate: how many got it from one of the two alone.
         agreed: how many got the same label from both.
@@ -55,6 +63,7 @@ class Compared:
     difference: float | None = None
     low: float | None = None
     high: float | None = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +103,7 @@ class Check:
         done, of: progress, in pictures.
         began: ISO 8601.
         by: the name of the key that began it.
+        run: what tells it from others of the same version; "" in what an older process has written.
         fault: why it has ended without a report; "" otherwise.
         report: at its end.
     """
@@ -104,8 +114,13 @@ class Check:
     of: int
     began: str
     by: str
+    run: str = ""
     fault: str = ""
     report: Report | None = None
+
+    @property
+    def runs(self) -> bool:
+        return self.report is None and not self.fault
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))
@@ -137,20 +152,56 @@ def _report(found: dict[str, Any]) -> Report:
     )
 
 
+def begin(redis: Redis, candidate: ModelVersion, check: Check) -> bool:
+    """Keep a check that begins in place of the one before, unless one of the same model runs: then False.
+
+    Raises:
+        RedisError: Redis does not answer or refuses to write.
+    """
+    if not redis.set(keys.checking(candidate.name), check.run, nx=True, ex=RUNS_FOR_S):
+        return False
+    return write(redis, candidate, check)
+
+
+def write(redis: Redis, candidate: ModelVersion, check: Check) -> bool:
+    """Keep what has become of a check that has begun; to be repeated well within ``RUNS_FOR_S`` until it has ended.
+
+    Returns:
+        Whether it was kept. If not, the check counts as broken off already, and another may run.
+
+    Raises:
+        RedisError: Redis does not answer or refuses to write.
+    """
+    lock = keys.checking(candidate.name)
+    with redis.pipeline() as pipe:
+        pipe.watch(lock)  # type: ignore[no-untyped-call]
+        holder: Any = pipe.get(lock)
+        if holder != check.run.encode():
+            return False
+        pipe.multi()
+        pipe.set(keys.check(candidate.key), check.to_json(), ex=KEPT_FOR_S)
+        if check.runs:
+            pipe.expire(lock, RUNS_FOR_S)
+        else:
+            pipe.delete(lock)
+        try:
+            pipe.execute()
+        except WatchError:
+            return False
+    return True
+
+
 def read(redis: Redis, candidate: ModelVersion) -> Check | None:
     """The latest check of a version, whatever has become of it.
 
     Raises:
         RedisError: Redis does not answer.
     """
-    raw: Any = redis.get(keys.check(candidate.key))
-    return Check.parse(raw)
-
-
-def write(redis: Redis, candidate: ModelVersion, check: Check) -> None:
-    """Keep it in place of what was there.
-
-    Raises:
-        RedisError: Redis does not answer or refuses to write.
-    """
-    redis.set(keys.check(candidate.key), check.to_json(), ex=KEPT_FOR_S)
+    with redis.pipeline() as pipe:
+        pipe.get(keys.check(candidate.key))
+        pipe.get(keys.checking(candidate.name))
+        raw, holder = pipe.execute()
+    check = Check.parse(raw)
+    if check is not None and check.runs and holder != check.run.encode():
+        return replace(check, fault=BROKEN_OFF)
+    return check

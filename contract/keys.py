@@ -117,6 +117,11 @@ def check(model: str) -> str:
     return f"check:{model}"
 
 
+def checking(name: str) -> str:
+    """Which check of a model runs now; it expires when its process falls silent."""
+    return f"checking:{name}"
+
+
 def wake(workers: str) -> str:
     """A list on which idle workers that serve the same several models wait; ``workers`` names that set of models."""
     return f"wake:{workers}"

@@ -57,6 +57,7 @@ _API = (
     Line("hincrby hmget expire del", "tally:*", "tally:*", "how many computations fail while there is a candidate"),
     Line("hmget lrange del", "shadow:* disagreements:*", "shadow:* disagreements:*", "how far a candidate agrees"),
     Line("get set", "check:*", "check:*", "what the check of a candidate has found"),
+    Line("set get watch expire del", "checking:*", "checking:*", "that one runs, and no second one of the same model"),
     Line("xadd xrevrange", "changes:*", "changes:*", "what has changed that, when and by whose key"),
     Line("set get watch del", "load:*", "load:*", "asking workers to load another version"),
     Line("blpop", "load-replies:*", "load-replies:*", "what they say"),

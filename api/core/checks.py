@@ -31,8 +31,11 @@ class Checks:
         """
         with redis_errors():
             check = checks.read(self._redis, candidate)
-        if check is None or check.report is None:
+        if check is None:
             raise ModelNotChanged(f"{candidate} has not been checked; nothing was changed")
+        if check.report is None:
+            how = f"has ended without a report ({check.fault})" if check.fault else "is still running"
+            raise ModelNotChanged(f"the check of {candidate} {how}; nothing was changed")
         if check.against != current.key or not set(digests) <= set(check.digests):
             raise ModelNotChanged(
                 f"{candidate} was checked against another version, or with another bundle: check it again"
