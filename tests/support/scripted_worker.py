@@ -6,6 +6,7 @@ Queue, settlement, lease and recovery are the real ones; only the network is rep
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 import weakref
@@ -67,9 +68,10 @@ class ScriptedClassifier:
         """Obey: "poison" kills the process, "fault" raises, "bad" is undecodable, "slow" takes a while.
 
         "large" takes a while for each picture, and says when it is through with it; "hang" never ends. "damaged" is
-        undecodable if it is to be read strictly. A file "mended" beside the journal mends every fault.
+        undecodable if it is to be read strictly. A file "mended" beside the journal mends every fault. "2:fault cat" is
+        "fault" to version 2, and "cat" to any other.
         """
-        images = [picture.data.removeprefix(GIF) for picture in pictures]
+        images = [self._meant(picture.data.removeprefix(GIF)) for picture in pictures]
         with Path(os.environ["JOURNAL"]).open("a") as journal:
             journal.write(self._told(images) + "\n")
         if any(image.startswith(b"poison") for image in images):
@@ -89,6 +91,12 @@ class ScriptedClassifier:
             self._outcome(image.decode(), strict=picture.strict)
             for image, picture in zip(images, pictures, strict=True)
         ]
+
+    def _meant(self, image: bytes) -> bytes:
+        found = re.fullmatch(rb"(\d+):(\S+) (.+)", image)
+        if found is None:
+            return image
+        return found[2] if found[1].decode() == self.bundle.version else found[3]
 
     def _told(self, images: Sequence[bytes]) -> str:
         """The pictures' scripts, after the model's name if that is not the usual one."""
