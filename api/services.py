@@ -11,6 +11,8 @@ from api.core.admission import Admission
 from api.core.async_jobs import AsyncInference
 from api.core.body_room import BodyRoom
 from api.core.candidate_watch import CandidateWatch
+from api.core.check_run import Parts
+from api.core.check_runner import CheckRunner
 from api.core.checks import Checks
 from api.core.inference import Inference
 from api.core.labels import LabelLookup
@@ -25,6 +27,7 @@ from api.core.shown_pictures import ShownPictures
 from api.core.uploads import Uploads
 from api.core.usage import Usage
 from api.core.usage_report import UsageReports
+from api.feedback.corrections import Corrections
 from api.feedback.deletion import Deletion
 from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
@@ -64,6 +67,7 @@ class Services:
     links: PictureLinks
     deletion: Deletion
     model_changes: ModelChanges
+    check_runner: CheckRunner
     usage: Usage
     usage_reports: UsageReports
 
@@ -112,6 +116,11 @@ class Services:
                 bytes_per_sender=int(HELD_SHARE * settings.uploads_mb * 1_000_000),
             ),
         )
+        feedback = FeedbackLog(
+            settings.feedback_dir,
+            most_bytes=settings.feedback_mb * 1_000_000,
+            reserve_bytes=settings.disk_reserve_mb * 1_000_000,
+        )
         return cls(
             settings=settings,
             uploads=uploads,
@@ -130,11 +139,7 @@ class Services:
             inference=inference,
             async_inference=async_inference,
             labels=LabelLookup(commands, live_workers),
-            feedback=FeedbackLog(
-                settings.feedback_dir,
-                most_bytes=settings.feedback_mb * 1_000_000,
-                reserve_bytes=settings.disk_reserve_mb * 1_000_000,
-            ),
+            feedback=feedback,
             feedback_rate=SenderRate(
                 settings.feedback_per_hour,
                 3600,
@@ -147,6 +152,16 @@ class Services:
             ),
             deletion=Deletion(commands, uploads, reported),
             model_changes=ModelChanges(commands, waiting, live_workers, Checks(commands)),
+            check_runner=CheckRunner(
+                Parts(
+                    settings=settings,
+                    redis=commands,
+                    queue=queue,
+                    live_workers=live_workers,
+                    uploads=uploads,
+                    corrections=Corrections(feedback, reported),
+                )
+            ),
             usage=usage,
             usage_reports=UsageReports(commands, usage.send_all),
             keyring=Keyring(settings.api_keys_file, settings.admin_api_key.get_secret_value()),

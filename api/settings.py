@@ -144,6 +144,14 @@ class Settings(SharedSettings):
         description="The model that answers requests which name no version, where the one that they mean has too much "
         "to do. Answers say so: X-Fallback.",
     )
+    check_dir: Path | None = Field(
+        None,
+        description="Folder of labelled pictures, at least 100, that candidates are checked with: a folder for each "
+        "label, or labels.csv. Empty: none is checked.",
+    )
+    check_slower_ratio: float = Field(
+        1.5, ge=1, description="A candidate that takes a worker this many times as long as the current version fails."
+    )
     request_timeout_s: float = Field(30, gt=0, le=600, description="A request's deadline, in seconds.")
     top_k: int = Field(
         3,

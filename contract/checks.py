@@ -31,7 +31,7 @@ class Disagreed:
     Attributes:
         picture: its name in the image store.
         expected: the label that it has; "" if nobody has said.
-        current, candidate: the best labels of the two versions.
+        current, candidate: the best labels of the two versions; "" of one whose workers gave the picture up.
     """
 
     picture: str

@@ -295,6 +295,34 @@ class JobQueue:
             *_, waiting = pipe.execute()
         return int(waiting)
 
+    def submit_patient(
+        self, model: str, job: ClassifyJob, wanted_for_s: float, *, bulk: bool = False, wake: Collection[str] = ()
+    ) -> str:
+        """Queue a job behind all requests, as async jobs are, although somebody waits for it; nobody joins it.
+
+        Args:
+            wanted_for_s, bulk, wake: as in ``submit``.
+
+        Returns:
+            Its ID, for ``wait``, within ``RESULT_TTL_S`` of its end.
+
+        Raises:
+            BackendDown: Redis does not answer or refuses to write.
+        """
+        job_id = uuid4().hex
+        queue = bulk_async_queue_name(model) if bulk else async_queue_name(model)
+        with redis_errors("Redis does not take the job"), self._commands.pipeline() as pipe:
+            pipe.multi()
+            self.enqueue(pipe, queue, job_id, job, wanted_for_s=wanted_for_s, result_ttl_s=RESULT_TTL_S)
+            for workers in wake:
+                _wake(pipe, workers)
+            try:
+                pipe.execute()
+            except ResponseError:
+                self.take_back(job_id)
+                raise
+        return job_id
+
     def take_back(self, job_id: str, *others: str) -> None:
         """Delete a job that could not be queued, and ``others``, keys that its MULTI has set.
 

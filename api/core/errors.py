@@ -103,6 +103,10 @@ class ModelNotChanged(ServiceError):
     """What an operator wants of a model can't be done now, or at all; all is as it was before."""
 
 
+class CheckNotFound(ServiceError):
+    """The model has no candidate, or that was never checked."""
+
+
 class NoWorker(TemporarilyUnavailable):
     """No worker is alive."""
 

@@ -54,6 +54,8 @@ NEEDED = {
     "admin.model_changes.set_candidate": ADMIN,
     "admin.model_changes.drop_candidate": ADMIN,
     "admin.model_changes.promote": ADMIN,
+    "admin.candidate_checks.begin": ADMIN,
+    "admin.candidate_checks.show": ADMIN,
     "reload.reload": ADMIN,
     "openapi.document": OPEN,
     "openapi.docs": OPEN,

@@ -56,6 +56,7 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     api_errors.OverLimit: HTTPStatus.TOO_MANY_REQUESTS,
     api_errors.UnknownModel: HTTPStatus.NOT_FOUND,
     api_errors.ModelNotChanged: HTTPStatus.CONFLICT,
+    api_errors.CheckNotFound: HTTPStatus.NOT_FOUND,
     api_errors.NoWorker: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BackendDown: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreFull: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -143,6 +143,56 @@ class ModelPointers(TypedDict):
     shadow: int
 
 
+class ComparedPictures(TypedDict):
+    pictures: int
+    left_out: int
+    agreed: int
+    right_current: NotRequired[int]
+    right_candidate: NotRequired[int]
+    only_current: NotRequired[int]
+    only_candidate: NotRequired[int]
+    difference: NotRequired[float]
+    interval: NotRequired[list[float]]
+
+
+class PictureTimes(TypedDict):
+    mean_ms: float
+    p99_ms: float
+
+
+class DisagreedPicture(TypedDict):
+    image: str
+    display: str | None
+    expected: str | None
+    current: str | None
+    candidate: str | None
+
+
+class CheckReport(TypedDict):
+    verdict: str
+    labelled: ComparedPictures
+    feedback: ComparedPictures | None
+    stored: ComparedPictures | None
+    times_current: PictureTimes
+    times_candidate: PictureTimes
+    missing_labels: list[str]
+    disagreements: list[DisagreedPicture]
+
+
+class CandidateCheck(TypedDict):
+    model: str
+    candidate: str
+    current: str
+    digests: list[str]
+    state: Literal["running", "passed", "failed", "broken"]
+    done: int
+    of: int
+    began: str
+    by: str
+    fault: NotRequired[str]
+    report: NotRequired[CheckReport]
+
+
 class FeedbackTaken(TypedDict):
     stored: bool
 

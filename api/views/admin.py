@@ -22,7 +22,7 @@ from api.http.parameters import page_number
 from api.http.picture_address import address_of
 from api.http.stored_picture import picture_response
 from api.services import Services
-from api.views import model_changes, usage
+from api.views import candidate_checks, model_changes, usage
 from contract.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 bp.register_blueprint(usage.bp)
 bp.register_blueprint(model_changes.bp)
+bp.register_blueprint(candidate_checks.bp)
 
 PAGE_REPORTS = 20
 CHUNK_BYTES = 64 * 1024
