@@ -42,6 +42,7 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
     metrics = Metrics.install(app, shared_numbers or SharedNumbers())
     services.uploads.count_deleted = metrics.count_deleted
     services.inference.count_bulk = metrics.count_bulk
+    services.watch.count_withdrawn = metrics.count_withdrawn
     Problems(metrics.count_refusal).register(app)
     settings = services.settings
     app.wsgi_app = PublicAddress(app.wsgi_app, settings.trusted_proxies, settings.root_path)  # type: ignore[method-assign]
