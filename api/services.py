@@ -19,6 +19,7 @@ from api.core.labels import LabelLookup
 from api.core.link_secret import LinkSecret
 from api.core.live_workers import LiveWorkers
 from api.core.model_changes import ModelChanges
+from api.core.models import Models
 from api.core.picture_links import PictureLinks
 from api.core.retention import Retention
 from api.core.sender_rate import SenderRate
@@ -66,6 +67,7 @@ class Services:
     shown: ShownPictures
     links: PictureLinks
     deletion: Deletion
+    models: Models
     model_changes: ModelChanges
     check_runner: CheckRunner
     usage: Usage
@@ -151,6 +153,7 @@ class Services:
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),
             deletion=Deletion(commands, uploads, reported),
+            models=Models(commands, queue, live_workers),
             model_changes=ModelChanges(commands, waiting, live_workers, Checks(commands)),
             check_runner=CheckRunner(
                 Parts(

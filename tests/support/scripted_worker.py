@@ -69,8 +69,8 @@ class ScriptedClassifier:
 
         "large" takes a while for each picture, and says when it is through with it; "hang" never ends. "damaged" is
         undecodable if it is to be read strictly. "each 1=tabby 2=lynx/30" is a tabby to version 1, and to version 2 a
-        lynx, which takes it 30 ms. "2:fault cat" is "fault" to version 2, and "cat" to any other. A file "mended" beside
-        the journal mends every fault.
+        lynx, which takes it 30 ms. "2:fault cat" is "fault" to version 2, and "cat" to any other. A file "mended"
+        beside the journal mends every fault.
         """
         images = [self._meant(picture.data.removeprefix(GIF)) for picture in pictures]
         with Path(os.environ["JOURNAL"]).open("a") as journal:
