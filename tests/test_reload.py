@@ -440,6 +440,19 @@ def test_a_rollback_waits_for_workers_that_have_never_served_the_version(story, 
     assert f"{other.pid} loading 1" in story.loads()
 
 
+def test_versions_that_nobody_serves_any_more_are_forgotten_once_they_are_many(story, workers, live_workers):
+    """Everybody looks for a hundred: the version that answers must be among them after a thousand reloads."""
+    workers.redis.zadd("models", {f"{MODEL}@old-{n}": 0 for n in range(150)} | {"another@1": 0})
+    waiting = workers.create("cat", model=f"{MODEL}@old-7")
+    workers.start(UNLOAD_AFTER_S="0.1")
+    story.reload()
+    eventually(lambda: workers.redis.zcard("models") < 60, "most are forgotten")
+
+    assert label_and_version(workers.ended(waiting))[1] == "old-7"
+    assert live_workers.pool().version == ModelVersion(MODEL, "2")
+    assert workers.redis.zscore("models", "another@1") is not None
+
+
 def test_there_is_nothing_to_go_back_to_before_anything_has_changed(story, workers):
     workers.start()
     with pytest.raises(ModelNotChanged, match="there is no version of scripted before 1 to go back to"):
@@ -458,3 +471,15 @@ def test_versions_come_and_go_and_leave_nothing_behind(story, workers):
         held.append((process.num_threads(), process.num_fds(), len(entries)))
 
     assert len(set(held)) == 1, held
+
+
+def test_jobs_left_behind_are_found_of_each_model_that_a_worker_serves(workers):
+    """Looking for those of the first must not keep it from looking for those of the second."""
+    first = workers.start(MODELS=f"{MODEL},other")
+    first.kill()
+    first.wait()
+    workers.redis.delete(keys.workers(MODEL), keys.workers("other"))  # as after a few seconds
+    jobs = [workers.create("cat", model=model) for model in (MODEL, "other")]
+    workers.start(MODELS=f"{SECOND},other@2")
+
+    assert [label_and_version(workers.ended(job)) for job in jobs] == [("cat", "1"), ("cat", "1")]
