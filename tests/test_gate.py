@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.operator import ADMIN_KEY, Operator
-from tests.support.stack import Stack
+from tests.support.stack import ROOT, Stack
+from tests.support.terminal import Terminal, blocks
+from tests.test_docs_commands import as_pattern, without_what_varies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +52,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def operator(tmp_path_factory: pytest.TempPathFactory, bundles: Path, imagenet_sample: Path) -> Iterator[Operator]:
+def stack(tmp_path_factory: pytest.TempPathFactory, bundles: Path, imagenet_sample: Path) -> Iterator[Stack]:
     settings = {
         "MODELS": "resnet50@1",
         "MODELS_DIR": str(bundles),
@@ -58,7 +61,28 @@ def operator(tmp_path_factory: pytest.TempPathFactory, bundles: Path, imagenet_s
     }
     with Stack(tmp_path_factory.mktemp("gate"), **settings) as stack:
         assert "Ready in" in stack.printed, stack.printed
-        yield Operator(stack.url, "resnet50")
+        yield stack
+
+
+@pytest.fixture
+def operator(stack: Stack) -> Operator:
+    return Operator(stack.url, "resnet50")
+
+
+def test_the_page_tells_it_as_it_is(operator, stack, tmp_path):
+    """What docs/models.md shows of a candidate that fails."""
+    ran = 0
+    with Terminal(tmp_path, stack.port, ADMIN_API_KEY=ADMIN_KEY) as terminal:
+        for block in blocks((ROOT / "docs" / "models.md").read_text()):
+            for command, shown in block.commands if block.mark == "run by tests/test_gate.py" else []:
+                found = terminal.run(command)
+                ran += 1
+
+                assert re.fullmatch(as_pattern(shown), without_what_varies(found.text), re.DOTALL), (
+                    f"{command}\n{found.text}"
+                )
+    assert ran == 7
+    assert operator.send("GET", "candidate/check").status_code == 404  # it has no candidate any more
 
 
 def test_labels_that_are_shifted_by_one_class_are_refused(operator):
