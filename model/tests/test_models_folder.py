@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +15,7 @@ from model.settings import ModelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
+    from pathlib import Path
 
 
 @pytest.fixture(params=[True, False], ids=["int8 is fast here", "int8 is slow here"])
@@ -124,13 +123,11 @@ def test_what_is_not_there_is_refused_with_what_is(variants, text):
 def test_a_folder_without_bundles_says_so(tmp_path, folder):
     (tmp_path / "empty").mkdir()
 
-    with pytest.raises(BundleError, match="there is no model colours in .*: it holds no bundle"):
+    with pytest.raises(BundleError, match=r"there is no model colours in .*: it holds no bundle"):
         find(tmp_path / folder, named("colours"))
 
 
-@pytest.mark.parametrize(
-    "manifest", ["", "{", "[]", "null", '{"version": "1"}', '"name"', "\x00"], ids=lambda text: repr(text)
-)
+@pytest.mark.parametrize("manifest", ["", "{", "[]", "null", '{"version": "1"}', '"name"', "\x00"], ids=repr)
 def test_a_bundle_that_can_not_be_read_does_not_hide_the_others(write_bundle, tmp_path, manifest):
     """It may be in the making. Whoever names it by its path is told what is wrong with it."""
     write_bundle("sound")
@@ -164,16 +161,34 @@ def test_a_path_is_told_from_a_name_by_its_slash(write_bundle, tmp_path, monkeyp
 
 @pytest.mark.parametrize("text", ["colours@", "my model", "résumé", "model.onnx@@"])
 def test_what_is_neither_a_name_nor_a_path_says_how_to_write_one(tmp_path, text):
-    with pytest.raises(BundleError, match=r"MODELS has .*: a model is named as name or name@version; a path has a slash"):
+    with pytest.raises(
+        BundleError, match=r"MODELS has .*: a model is named as name or name@version; a path has a slash"
+    ):
         chosen(tmp_path, text)
 
 
 # Without MODELS
 
 
-@pytest.mark.usefixtures("fast_int8")
-def test_without_models_the_only_one_there_is_served(variants):
-    assert len(chosen(variants)) == 1
+def test_without_models_the_only_one_there_is_served(variants, fast_int8):
+    assert chosen(variants) == ["one" if fast_int8 else "other"]
+
+
+def test_of_the_only_one_the_current_version_is_served_or_the_newest(write_bundle, tmp_path):
+    for version in ("1", "2"):
+        write_bundle(f"v{version}", version=version)
+
+    assert chosen(tmp_path) == ["v2"]
+    assert chosen(tmp_path, currents={"colours": "1"}) == ["v1"]
+
+
+def test_a_folder_without_a_bundle_says_what_lies_there_instead(tmp_path):
+    (tmp_path / "network.onnx").touch()
+
+    with pytest.raises(
+        BundleError, match=r"has no model.json: write one, or name network.onnx itself, and LABELS_PATH"
+    ):
+        chosen(tmp_path)
 
 
 def test_of_several_resnet50_is_served(write_bundle, tmp_path):
@@ -192,6 +207,10 @@ def test_of_several_others_one_has_to_be_named(write_bundle, tmp_path):
 
     with pytest.raises(BundleError, match=r"holds several models \(first, second\): MODELS must name some"):
         chosen(tmp_path)
+
+
+def test_models_dir_may_be_a_bundle_itself(write_bundle):
+    assert chosen(write_bundle("mine")) == ["mine"]
 
 
 def test_model_path_names_a_single_one_wherever_it_is(write_bundle, tmp_path):
