@@ -20,6 +20,7 @@ from api.core.link_secret import LinkSecret
 from api.core.live_workers import LiveWorkers
 from api.core.model_changes import ModelChanges
 from api.core.model_reports import ModelReports
+from api.core.models import Models
 from api.core.picture_links import PictureLinks
 from api.core.retention import Retention
 from api.core.sender_rate import SenderRate
@@ -67,6 +68,7 @@ class Services:
     shown: ShownPictures
     links: PictureLinks
     deletion: Deletion
+    models: Models
     model_changes: ModelChanges
     model_reports: ModelReports
     check_runner: CheckRunner
@@ -153,6 +155,7 @@ class Services:
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),
             deletion=Deletion(commands, uploads, reported),
+            models=Models(commands, queue, live_workers),
             model_changes=ModelChanges(commands, waiting, live_workers, Checks(commands)),
             model_reports=ModelReports(commands, live_workers),
             check_runner=CheckRunner(

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING
 
 import pytest
-import requests
 
-from tests.support.stack import Stack
-from tests.support.workers import eventually
+from tests.support.operator import ADMIN_KEY, Operator
+from tests.support.stack import ROOT, Stack
+from tests.support.terminal import Terminal, blocks
+from tests.test_docs_commands import as_pattern, without_what_varies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.long
-
-ADMIN_KEY = "an-admin-key-for-this-test"
 
 
 def bundle(folder: Path, original: Path, version: str, labels: list[str], golden: str) -> None:
@@ -51,38 +51,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
     return folder
 
 
-class Operator:
-    """Changes the model that a service serves, with the admin's key."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._url = f"{stack.url}/admin/models/resnet50"
-
-    def send(self, method: str, path: str, **fields: object) -> requests.Response:
-        headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
-        return requests.request(method, f"{self._url}/{path}", json=fields, headers=headers, timeout=200)
-
-    def name(self, version: str) -> None:
-        """Make it the candidate."""
-        told = self.send("PUT", "candidate", version=version)
-        assert told.status_code == 200, told.text
-
-    def begin(self) -> dict[str, Any]:
-        told = self.send("POST", "candidate/check")
-        assert told.status_code == 202, told.text
-        return dict(told.json())
-
-    def look(self) -> dict[str, Any]:
-        return dict(self.send("GET", "candidate/check").json())
-
-    def report(self) -> dict[str, Any]:
-        """What the check has found, at its end."""
-        found = eventually(lambda: (now := self.look())["state"] != "running" and now, "the check ends")
-        assert "report" in found, found
-        return dict(found)
-
-
 @pytest.fixture(scope="module")
-def operator(tmp_path_factory: pytest.TempPathFactory, bundles: Path, imagenet_sample: Path) -> Iterator[Operator]:
+def stack(tmp_path_factory: pytest.TempPathFactory, bundles: Path, imagenet_sample: Path) -> Iterator[Stack]:
     settings = {
         "MODELS": "resnet50@1",
         "MODELS_DIR": str(bundles),
@@ -91,16 +61,36 @@ def operator(tmp_path_factory: pytest.TempPathFactory, bundles: Path, imagenet_s
     }
     with Stack(tmp_path_factory.mktemp("gate"), **settings) as stack:
         assert "Ready in" in stack.printed, stack.printed
-        yield Operator(stack)
+        yield stack
+
+
+@pytest.fixture
+def operator(stack: Stack) -> Operator:
+    return Operator(stack.url, "resnet50")
+
+
+def test_the_page_tells_it_as_it_is(operator, stack, tmp_path):
+    """What docs/models.md shows of a candidate that fails."""
+    ran = 0
+    with Terminal(tmp_path, stack.port, ADMIN_API_KEY=ADMIN_KEY) as terminal:
+        for block in blocks((ROOT / "docs" / "models.md").read_text()):
+            for command, shown in block.commands if block.mark == "run by tests/test_gate.py" else []:
+                found = terminal.run(command)
+                ran += 1
+
+                assert re.fullmatch(as_pattern(shown), without_what_varies(found.text), re.DOTALL), (
+                    f"{command}\n{found.text}"
+                )
+    assert ran == 7
+    assert operator.send("GET", "candidate/check").status_code == 404  # it has no candidate any more
 
 
 def test_labels_that_are_shifted_by_one_class_are_refused(operator):
     """The commonest mistake of all: every answer is wrong, and looks right to who does not know the picture."""
     operator.name("shifted")
     begun = operator.begin()
-    found = operator.report()
+    found = operator.checked()
     refused = operator.send("POST", "promote")
-    print(json.dumps({**found, "report": {**found["report"], "disagreements": []}}, indent=2))
 
     assert (begun["state"], begun["done"], begun["of"]) == ("running", 0, 250)
     assert found["state"] == "failed"
@@ -117,8 +107,7 @@ def test_the_reference_preprocessing_is_refused(operator):
     """Squashed by nearest neighbour, as the network's first owner did it."""
     operator.name("reference")
     operator.begin()
-    found = operator.report()
-    print(json.dumps({**found, "report": {**found["report"], "disagreements": []}}, indent=2))
+    found = operator.checked()
 
     assert found["state"] == "failed"
     assert found["report"]["labelled"]["interval"][1] < 0
@@ -129,8 +118,7 @@ def test_an_equal_bundle_passes_and_is_promoted(operator):
     operator.name("equal")
     unchecked = operator.send("POST", "promote")
     operator.begin()
-    found = operator.report()
-    print(json.dumps({**found, "report": {**found["report"], "disagreements": []}}, indent=2))
+    found = operator.checked()
     promoted = operator.send("POST", "promote")
 
     assert unchecked.status_code == 409

@@ -190,19 +190,22 @@ class CheckRun:
         silent_s = time.monotonic() - self._told_at
         if silent_s < BEAT_EVERY_S:
             return
-        sets = (self._labelled, self._feedback, self._stored)
-        self._check = replace(self._check, done=sum(counted.pictures + counted.left_out for counted in sets))
         try:
-            self._tell(self._check)
+            self._tell(replace(self._check, done=self._done))
         except BackendDown:
             if silent_s > RUNS_FOR_S / 2:
                 raise
 
+    @property
+    def _done(self) -> int:
+        return sum(counted.pictures + counted.left_out for counted in (self._labelled, self._feedback, self._stored))
+
     def _end(self, check: Check) -> None:
         """Keep what has come of it; if Redis stays away it counts as broken off."""
+        check = replace(check, done=self._done, of=check.of if check.report is None else self._done)
         for _ in range(RUNS_FOR_S):
             try:
-                self._tell(replace(check, done=check.of) if check.report is not None else check)
+                self._tell(check)
             except BackendDown:
                 time.sleep(BEAT_EVERY_S)
             except Superseded:

@@ -278,7 +278,7 @@ class ModelChanges:
     def _wait(self, name: str, request: LoadRequest) -> _Loaded:
         replies: dict[str, LoadReply] = {}
         deadline = time.monotonic() + LOADED_WITHIN_S
-        while missing := self._awaited(name, replies):
+        while missing := self._awaited(name, request, replies):
             if time.monotonic() > deadline:
                 hosts = ", ".join(sorted(missing.values()))
                 raise ModelNotChanged(f"no answer within {LOADED_WITHIN_S} s from {hosts}; nothing was changed")
@@ -290,12 +290,14 @@ class ModelChanges:
                 )
             if told is not None:
                 replies[told.worker_id] = told
-            elif not self._stands(name, request):
-                raise ModelNotChanged("Redis has lost what workers were asked to load; nothing was changed")
         return _agreed(list(replies.values()))
 
-    def _awaited(self, name: str, replies: Collection[str]) -> dict[str, str]:
+    def _awaited(self, name: str, request: LoadRequest, replies: Collection[str]) -> dict[str, str]:
         """The hosts of the live workers of any version of ``name`` that have not answered, by worker."""
+        with redis_errors():
+            stands = loading.current(self._redis, name) == request
+        if not stands:
+            raise ModelNotChanged("Redis has lost what workers were asked to load; nothing was changed")
         entries = self._live(name)
         if not entries:
             raise NoWorker(f"no worker of {name} is ready", ALIVE_FOR_S)
@@ -305,10 +307,6 @@ class ModelChanges:
         with redis_errors():
             models = [key for key in known_models(self._redis) if ModelVersion.from_key(key).name == name]
             return live_workers_of(self._redis, models)
-
-    def _stands(self, name: str, request: LoadRequest) -> bool:
-        with redis_errors():
-            return loading.current(self._redis, name) == request
 
 
 def _agreed(replies: Collection[LoadReply]) -> _Loaded:

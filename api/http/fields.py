@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.core.errors import BrokenForm
 
 if TYPE_CHECKING:
     from flask import Request
 
-MOST_BYTES = 64 * 1024
+MOST_KB = 64
 
 
 def fields_of(request: Request) -> dict[str, str]:
@@ -17,14 +20,15 @@ def fields_of(request: Request) -> dict[str, str]:
 
     Raises:
         BrokenForm: the body is no JSON object, or one with more in it than texts and numbers.
-        RequestEntityTooLarge: it has more than ``MOST_BYTES``.
+        RequestEntityTooLarge: it has more than ``MOST_KB``.
     """
-    request.max_content_length = MOST_BYTES
-    if not request.is_json:
-        return {**request.args.to_dict(), **request.form.to_dict()}
-    body = request.get_json(silent=True)
-    if not isinstance(body, dict):
-        raise BrokenForm("the body is no JSON object")
+    request.max_content_length = MOST_KB * 1024
+    try:
+        if not (request.is_json and request.get_data()):
+            return {**request.args.to_dict(), **request.form.to_dict()}
+        body = _parsed(request.get_data())
+    except RequestEntityTooLarge as error:
+        raise RequestEntityTooLarge(f"the request is too large: at most {MOST_KB} kB are taken here") from error
     fields = request.args.to_dict()
     for name, value in body.items():
         if isinstance(value, bool | list | dict):
@@ -32,3 +36,13 @@ def fields_of(request: Request) -> dict[str, str]:
         if value is not None:
             fields[name] = str(value)
     return fields
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise BrokenForm("the body is no JSON object")
+    return body

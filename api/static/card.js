@@ -61,6 +61,10 @@ export class Card {
     this.find(".bars").replaceChildren(...answer.predictions.map(bar));
     if (answer.display) {
       this.find(".thumb").href = answer.display; // a link that expires; none if the service keeps no pictures
+      if (answer.first_frame_only) {
+        URL.revokeObjectURL(this.find(".thumb img").src);
+        this.show(answer.display); // what was classified, and not the animation that was dropped
+      }
     }
     this.find(".thumb img").alt = `${this.name}, full size`;
     const fields = this.find(".report-form").elements;

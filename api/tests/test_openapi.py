@@ -81,6 +81,8 @@ RAISED_BY: dict[str, list[Exception]] = {
     "links.left_s": [api_errors.LinkNeeded("-"), api_errors.LinkExpired("-"), errors.BackendDown("-")],
     "links.sign": [errors.BackendDown("-")],
     "deletion.delete": [errors.BackendDown("-"), api_errors.NoWorker("-")],
+    "models.all": [errors.BackendDown("-")],
+    "models.of": [api_errors.UnknownModel("-"), errors.BackendDown("-")],
     "model_changes.reload": CHANGE,
     "model_changes.rollback": CHANGE,
     "model_changes.set_candidate": CHANGE,

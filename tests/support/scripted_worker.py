@@ -68,8 +68,9 @@ class ScriptedClassifier:
         """Obey: "poison" kills the process, "fault" raises, "bad" is undecodable, "slow" takes a while.
 
         "large" takes a while for each picture, and says when it is through with it; "hang" never ends. "damaged" is
-        undecodable if it is to be read strictly. A file "mended" beside the journal mends every fault. "2:fault cat" is
-        "fault" to version 2, and "cat" to any other.
+        undecodable if it is to be read strictly. "each 1=tabby 2=lynx/30" is a tabby to version 1, and to version 2 a
+        lynx, which takes it 30 ms. "2:fault cat" is "fault" to version 2, and "cat" to any other. A file "mended"
+        beside the journal mends every fault.
         """
         images = [self._meant(picture.data.removeprefix(GIF)) for picture in pictures]
         with Path(os.environ["JOURNAL"]).open("a") as journal:
@@ -77,7 +78,7 @@ class ScriptedClassifier:
         if any(image.startswith(b"poison") for image in images):
             os._exit(9)
         mended = Path(os.environ["JOURNAL"]).with_name("mended").exists()
-        if any(image.startswith(b"fault") for image in images) and not mended:
+        if any(self._told_apart(image.decode())[0].startswith("fault") for image in images) and not mended:
             raise RuntimeError("scripted fault")
         if any(image.startswith(b"slow") for image in images):
             time.sleep(SLOW_S)
@@ -91,6 +92,14 @@ class ScriptedClassifier:
             self._outcome(image.decode(), strict=picture.strict)
             for image, picture in zip(images, pictures, strict=True)
         ]
+
+    def _told_apart(self, script: str) -> tuple[str, float]:
+        """What a script has for this version, and how long it takes, in milliseconds."""
+        if not script.startswith("each "):
+            return script, 0.0
+        words = dict(word.split("=", 1) for word in script.split() if "=" in word)
+        label, _, ms = words[self.bundle.version].partition("/")
+        return label, float(ms or 0)
 
     def _meant(self, image: bytes) -> bytes:
         found = re.fullmatch(rb"(\d+):(\S+) (.+)", image)
@@ -108,8 +117,10 @@ class ScriptedClassifier:
         damaged = script.startswith("damaged")
         if script.startswith("bad") or (damaged and strict):
             return Failure(FailureKind.UNDECODABLE, "scripted")
-        bundle, labels = self.bundle, (Label(script, 1.0),)
-        return Classification(bundle.name, bundle.digest, labels, Timings(0.0, 0.0), damaged, bundle.version)
+        bundle, (label, ms) = self.bundle, self._told_apart(script)
+        time.sleep(ms / 1000)
+        timings = Timings(0.0, ms)
+        return Classification(bundle.name, bundle.digest, (Label(label, 1.0),), timings, damaged, bundle.version)
 
 
 class ScriptedLoader:

@@ -148,10 +148,13 @@ class ScriptedWorkers:
     def forget_batches(self) -> None:
         self._journal.unlink(missing_ok=True)
 
-    def close(self) -> None:
+    def kill_all(self) -> None:
         for worker in self._workers:
             worker.kill()
             worker.wait()
+
+    def close(self) -> None:
+        self.kill_all()
         self._waiters.shutdown(cancel_futures=True)
         self.queue.close()
         self.redis.close()
