@@ -19,9 +19,11 @@ from api.core.labels import LabelLookup
 from api.core.link_secret import LinkSecret
 from api.core.live_workers import LiveWorkers
 from api.core.model_changes import ModelChanges
+from api.core.models import Models
 from api.core.picture_links import PictureLinks
 from api.core.retention import Retention
 from api.core.sender_rate import SenderRate
+from api.core.shadows import Shadows
 from api.core.shown_pictures import ShownPictures
 from api.core.uploads import Uploads
 from api.core.usage import Usage
@@ -53,6 +55,7 @@ class Services:
     queue: JobQueue
     live_workers: LiveWorkers
     body_room: BodyRoom
+    watch: CandidateWatch
     inference: Inference
     async_inference: AsyncInference
     labels: LabelLookup
@@ -64,6 +67,7 @@ class Services:
     shown: ShownPictures
     links: PictureLinks
     deletion: Deletion
+    models: Models
     model_changes: ModelChanges
     check_runner: CheckRunner
     usage: Usage
@@ -87,10 +91,18 @@ class Services:
         )
         usage = Usage(settings.web_concurrency)
         queue.send_too, live_workers.send_too = usage.send_due, usage.send_all
-        admission = Admission(live_workers, max_in_flight=settings.max_in_flight)
+        admission = Admission(
+            live_workers, max_in_flight=settings.max_in_flight, fallback_model=settings.fallback_model
+        )
         watch = CandidateWatch(commands)
         inference = Inference(
-            settings, uploads=uploads, queue=queue, live_workers=live_workers, admission=admission, watch=watch
+            settings,
+            uploads=uploads,
+            queue=queue,
+            live_workers=live_workers,
+            admission=admission,
+            watch=watch,
+            shadows=Shadows(queue),
         )
         async_inference = AsyncInference(
             settings,
@@ -125,6 +137,7 @@ class Services:
             queue=queue,
             live_workers=live_workers,
             body_room=BodyRoom(settings.body_memory_mb * 1_000_000),
+            watch=watch,
             inference=inference,
             async_inference=async_inference,
             labels=LabelLookup(commands, live_workers),
@@ -140,6 +153,7 @@ class Services:
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),
             deletion=Deletion(commands, uploads, reported),
+            models=Models(commands, queue, live_workers),
             model_changes=ModelChanges(commands, waiting, live_workers, Checks(commands)),
             check_runner=CheckRunner(
                 Parts(

@@ -267,24 +267,33 @@ class JobQueue:
             pipeline=pipe,
         )
 
-    def shadow(self, candidate: str, job: ClassifyJob, answered: Answered) -> None:
+    def shadow(self, candidate: str, job: ClassifyJob, answered: Answered, *, bulk: bool = False) -> int:
         """Have a candidate compute a picture that was answered, when its workers have time; nobody waits for it.
+
+        Args:
+            bulk: whether it goes on the bulk queue of async jobs.
+
+        Returns:
+            The length of its queue with it.
 
         Raises:
             BackendDown: Redis does not answer or refuses to write.
         """
+        queue = bulk_async_queue_name(candidate) if bulk else async_queue_name(candidate)
         with redis_errors(), self._commands.pipeline() as pipe:
             pipe.multi()
             self.enqueue(
                 pipe,
-                async_queue_name(candidate),
+                queue,
                 uuid4().hex,
                 job,
                 wanted_for_s=SHADOW_WITHIN_S,
                 result_ttl_s=RESULT_TTL_S,
                 extra_meta=answered.to_meta(),
             )
-            pipe.execute()
+            pipe.llen(self._queue(queue).key)
+            *_, waiting = pipe.execute()
+        return int(waiting)
 
     def submit_patient(
         self, model: str, job: ClassifyJob, wanted_for_s: float, *, bulk: bool = False, wake: Collection[str] = ()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 from contract import keys
 
 if TYPE_CHECKING:
-    from redis import Redis
+    from collections.abc import Sequence
+
     from redis.client import Pipeline
 
     from contract.messages import Classification
@@ -55,11 +56,22 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """``disagreements`` are the latest, the latest first; the counts are of all since the candidate was named."""
+    """``disagreements`` are the latest, the latest first; the counts are of all since the candidate was named.
 
-    agreed: int
-    disagreed: int
-    disagreements: tuple[Disagreement, ...]
+    ``failed`` are pictures that were answered, and that the candidate could not read, or was given up with.
+    """
+
+    agreed: int = 0
+    disagreed: int = 0
+    failed: int = 0
+    disagreements: tuple[Disagreement, ...] = ()
+
+    @classmethod
+    def parse(cls, counts: Sequence[bytes | None], entries: Sequence[bytes]) -> Self:
+        """What ``ask`` is answered; without what can't be so."""
+        agreed, disagreed, failed = (int(count) if count and count.isdigit() else 0 for count in counts)
+        found = (_disagreement(entry) for entry in entries)
+        return cls(agreed, disagreed, failed, tuple(one for one in found if one is not None))
 
 
 def record(pipe: Pipeline, candidate: str, picture: str, answered: Answered, found: Classification) -> None:
@@ -76,19 +88,16 @@ def record(pipe: Pipeline, candidate: str, picture: str, answered: Answered, fou
         pipe.expire(listed, KEPT_FOR_S)
 
 
-def read(redis: Redis, candidate: str) -> Comparison:
-    """What there is of a candidate.
+def record_failure(pipe: Pipeline, candidate: str) -> None:
+    """As ``record``, of a picture that the candidate could not compute."""
+    pipe.hincrby(keys.shadow(candidate), "failed", 1)
+    pipe.expire(keys.shadow(candidate), KEPT_FOR_S)
 
-    Raises:
-        RedisError: Redis does not answer.
-    """
-    with redis.pipeline(transaction=False) as pipe:
-        pipe.hmget(keys.shadow(candidate), "agreed", "disagreed")
-        pipe.lrange(keys.disagreements(candidate), 0, MOST_DISAGREEMENTS - 1)
-        counts, entries = pipe.execute()
-    agreed, disagreed = (int(count) if count and count.isdigit() else 0 for count in counts)
-    found = (_disagreement(entry) for entry in entries)
-    return Comparison(agreed, disagreed, tuple(one for one in found if one is not None))
+
+def ask(pipe: Pipeline, candidate: str) -> None:
+    """Add two questions to a pipeline; ``Comparison.parse`` reads the answers."""
+    pipe.hmget(keys.shadow(candidate), "agreed", "disagreed", "failed")
+    pipe.lrange(keys.disagreements(candidate), 0, MOST_DISAGREEMENTS - 1)
 
 
 def forget(pipe: Pipeline, candidate: str) -> None:

@@ -1,17 +1,20 @@
-"""How many computations of a version have failed while its model has a candidate: what decides whether that stays."""
+"""How many of a version's latest computations have failed while its model has a candidate: whether that stays."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from contract import keys
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from redis import Redis
     from redis.client import Pipeline
 
 KEPT_FOR_S = 7 * 86400
+REMEMBERED = 400  # computations, at most: then both counts are halved, so that what has just begun to fail shows soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,11 @@ class Tally:
 
     answered: int
     failed: int
+
+    @classmethod
+    def parse(cls, counts: Sequence[bytes | None]) -> Self:
+        """What ``ask`` is answered; zeros for what can't be so."""
+        return cls(*(int(one) if one and one.isdigit() else 0 for one in counts))
 
     @property
     def requests(self) -> int:
@@ -33,19 +41,33 @@ class Tally:
 
 def count(redis: Redis, model: str, *, failed: bool) -> None:
     """Count one computation of a version (``ModelVersion.key``); raises RedisError."""
+    key = keys.tally(model)
     with redis.pipeline(transaction=False) as pipe:
-        pipe.hincrby(keys.tally(model), "failed" if failed else "answered", 1)
-        pipe.expire(keys.tally(model), KEPT_FOR_S)
-        pipe.execute()
+        pipe.hincrby(key, "failed" if failed else "answered", 1)
+        pipe.hincrby(key, "counted", 1)
+        pipe.expire(key, KEPT_FOR_S)
+        ask(pipe, model)
+        _, counted, _, counts = pipe.execute()
+        if counted >= REMEMBERED and counted % (REMEMBERED // 2) == 0:  # so only one of many processes does it
+            tally = Tally.parse(counts)
+            pipe.hincrby(key, "answered", -(tally.answered // 2))
+            pipe.hincrby(key, "failed", -(tally.failed // 2))
+            pipe.hincrby(key, "counted", -(counted // 2))
+            pipe.execute()
+
+
+def ask(pipe: Pipeline, model: str) -> None:
+    """Add the question to a pipeline; ``Tally.parse`` reads the answer."""
+    pipe.hmget(keys.tally(model), "answered", "failed")
 
 
 def read(redis: Redis, *models: str) -> list[Tally]:
     """Those of each version, in order; raises RedisError."""
     with redis.pipeline(transaction=False) as pipe:
         for model in models:
-            pipe.hmget(keys.tally(model), "answered", "failed")
+            ask(pipe, model)
         found: Any = pipe.execute()
-    return [Tally(*(int(one) if one and one.isdigit() else 0 for one in counts)) for counts in found]
+    return [Tally.parse(counts) for counts in found]
 
 
 def forget(pipe: Pipeline, *models: str) -> None:

@@ -1,4 +1,7 @@
-"""Watching over a candidate: if its computations fail more often than the current version's, it loses its share."""
+"""Watching over a candidate: if its computations fail more often than the current version's, it loses its share.
+
+Of each version the latest few hundred computations count (``contract.tallies``).
+"""
 
 from __future__ import annotations
 
@@ -31,12 +34,12 @@ class CandidateWatch:
     """One per API process; the counts are in Redis, and of all of them.
 
     Attributes:
-        count_withdrawn: called with the candidate's ``ModelVersion`` when it has lost its share.
+        count_withdrawn: called when a candidate has lost its share.
     """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self.count_withdrawn: Callable[[ModelVersion], None] = lambda _candidate: None
+        self.count_withdrawn: Callable[[], None] = lambda: None
 
     def saw(self, model: ModelVersion, *, failed: bool) -> None:
         """Count a computation of a version of a model that has a candidate; never raises."""
@@ -62,4 +65,4 @@ class CandidateWatch:
                 self._redis, model.name, state, wanted, Change(action="withdraw", by="the service", words=words)
             )
             log.error("%s", words)
-            self.count_withdrawn(model)
+            self.count_withdrawn()

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from api.core.errors import ClientGone, NoWorker, Overloaded, TooLarge, Undecodable, UnknownModel, without_frames
-from api.core.routing import Route, route
+from api.core.errors import ClientGone, Overloaded, TooLarge, Undecodable, without_frames
+from api.core.routing import Route, fallback, route
 from api.core.sender_backlog import SenderBacklog
 from contract.deadline import Deadline
 from contract.decoding_cost import DecodingCost, decoding_cost
@@ -39,8 +39,6 @@ from contract.messages import (
     Lost,
     Outcome,
 )
-from contract.model_version import WantedModel
-from contract.shadow import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,9 +47,11 @@ if TYPE_CHECKING:
     from api.core.candidate_watch import CandidateWatch
     from api.core.client import Client
     from api.core.live_workers import LiveWorkers, WorkerPool
+    from api.core.shadows import Shadows
     from api.core.uploads import Uploads
     from api.settings import Settings
     from contract.job_queue import JobQueue
+    from contract.model_version import WantedModel
 
 Cache = Literal["hit", "joined", "miss"]
 BulkReason = Literal["costly", "crowding"]
@@ -132,6 +132,7 @@ class Inference:
         live_workers: LiveWorkers,
         admission: Admission,
         watch: CandidateWatch,
+        shadows: Shadows,
     ) -> None:
         self._settings = settings
         self._uploads = uploads
@@ -139,6 +140,7 @@ class Inference:
         self._live_workers = live_workers
         self._admission = admission
         self._watch = watch
+        self._shadows = shadows
         self._backlog = SenderBacklog(settings.sender_ahead_s / settings.web_concurrency)
         self.count_bulk: Callable[[BulkReason], None] = lambda _reason: None
 
@@ -266,29 +268,21 @@ class Inference:
         Args:
             add: counts a picture's seconds against its sender's share of the ordinary queue.
         """
-        way = route(self._live_workers.fleet(), model, picture.name)
+        fleet = self._live_workers.fleet()
+        way = route(fleet, model, picture.name)
         begin = partial(self._begin_on, picture=picture, client=client, deadline=deadline, add=add, strict=strict)
         if way.instead is not None:
             with suppress(Overloaded, TooLarge):
-                return begin(way)
+                return begin(way, deadline=deadline.part(CANDIDATES_PART))
             way = Route(way.instead, observed=True)
         try:
             return begin(way)
         except Overloaded:
-            fallback = self._fallback(model, way.pool)
-            if fallback is None:
+            instead = fallback(fleet, model, self._settings.fallback_model)
+            if instead is None:
                 raise
-            found = begin(Route(fallback))
+            found = begin(Route(instead))
             return replace(found, fallback=True) if isinstance(found, Answer) else replace(found, overloaded=True)
-
-    def _fallback(self, model: WantedModel | None, pool: WorkerPool) -> WorkerPool | None:
-        """Who answers for a model that has too much to do; nobody for a caller who wants a certain version."""
-        name = self._settings.fallback_model
-        if not name or name == pool.version.name or (model is not None and model.version is not None):
-            return None
-        with suppress(UnknownModel, NoWorker):
-            return self._live_workers.pool(WantedModel(name))
-        return None
 
     def _begin_on(
         self,
@@ -354,17 +348,22 @@ class Inference:
             raise
         if way.observed:
             self._watch.saw(way.pool.version, failed=False)
-        if way.shadow is not None and not client.private:
-            self._compare(way.shadow, found.job, answer)
+        if way.shadow is not None and answer.cache == "miss" and not client.private:
+            self._shadows.compare(way.shadow, found.job, answer.classification, bulk=found.bulk)
         return answer
 
     def _finish_candidate(
         self, pending: PendingAnswer, instead: WorkerPool, client: Client, deadline: Deadline
     ) -> Answer:
-        """A candidate has a part of the time; if it fails, the current version has the rest."""
+        """A candidate has a part of the time; if it fails, the current version has the rest.
+
+        A candidate that has no room for the job once the one that it had joined has vanished has not failed.
+        """
         candidate = pending.pool.version
         try:
             answer = self._computed(pending, client, deadline.part(CANDIDATES_PART))
+        except Overloaded:
+            pass
         except FAULTS:
             self._watch.saw(candidate, failed=True)
         else:
@@ -374,13 +373,6 @@ class Inference:
         submission = self._submit(instead, pending.job, deadline, bulk=pending.bulk)
         way = Route(instead, observed=True)
         return self._finish(replace(pending, pool=instead, submission=submission, route=way), client, deadline)
-
-    def _compare(self, candidate: WorkerPool, job: ClassifyJob, answer: Answer) -> None:
-        """Have the candidate compute the picture too, later; what comes of that is no business of this request's."""
-        best = answer.classification.labels[0]
-        answered = Answered(answer.classification.key, best.label, best.score)
-        with suppress(BackendDown):
-            self._queue.shadow(candidate.model, replace(job, cache=False), answered)
 
     def _computed(self, pending: PendingAnswer, client: Client, deadline: Deadline) -> Answer:
         """As ``_finish``, by the version that it is queued for."""

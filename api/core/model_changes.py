@@ -134,8 +134,7 @@ class ModelChanges:
             wanted = state.with_candidate(loaded.model.version, share, shadow)
             if wanted.candidate == state.current:
                 raise ModelNotChanged(f"{loaded.model} is the current version, and can't be its own candidate")
-            if wanted.candidate != state.candidate:
-                self._forget_comparison(loaded.model, ModelVersion(name, state.current))
+            self._forget(loaded.model, ModelVersion(name, state.current), compared=wanted.candidate != state.candidate)
             words = f"{loaded.model} is candidate: {share}% of the pictures, {shadow}% beside"
             return self._change(name, state, wanted, Change(action="candidate", by=by, words=words))
 
@@ -185,9 +184,14 @@ class ModelChanges:
         with redis_errors():
             return latest(self._redis, name, SHOWN_CHANGES)
 
-    def _forget_comparison(self, candidate: ModelVersion, current: ModelVersion) -> None:
+    def _forget(self, candidate: ModelVersion, current: ModelVersion, *, compared: bool) -> None:
+        """What failed before, so that the share is not lost again for it; and of another candidate also the comparison.
+
+        Before the change: what is counted after it is of the new part.
+        """
         with redis_errors(), self._redis.pipeline() as pipe:
-            shadow.forget(pipe, candidate.key)
+            if compared:
+                shadow.forget(pipe, candidate.key)
             tallies.forget(pipe, candidate.key, current.key)
             pipe.execute()
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from api.core.errors import NoWorker, UnknownModel
 from contract.model_state import WHOLE
-from contract.model_version import ModelVersion
+from contract.model_version import ModelVersion, WantedModel
 
 if TYPE_CHECKING:
     from api.core.live_workers import Fleet, WorkerPool
-    from contract.model_version import WantedModel
 
 SHADOW = "shadow"
 
@@ -43,8 +44,7 @@ def route(fleet: Fleet, model: WantedModel | None, picture: str) -> Route:
     """
     version = fleet.wanted(model)
     state = fleet.states.get(version.name)
-    pinned = model is not None and model.version is not None
-    if pinned or state is None or state.candidate is None:
+    if _pinned(model) or state is None or state.candidate is None:
         return Route(fleet.pool(version))
     candidate = ModelVersion(version.name, state.candidate)
     pool = fleet.pools.get(candidate.key)
@@ -54,6 +54,37 @@ def route(fleet: Fleet, model: WantedModel | None, picture: str) -> Route:
         return Route(pool, instead=fleet.pools.get(version.key), observed=True)
     shadowed = part_of(f"{SHADOW}:{state.candidate}", picture) < state.shadow
     return Route(fleet.pool(version), shadow=pool if shadowed else None, observed=True)
+
+
+def fallback(fleet: Fleet, model: WantedModel | None, name: str) -> WorkerPool | None:
+    """Who answers for a model that has too much to do; nobody for a caller who wants a certain version.
+
+    Args:
+        name: of the model that does so; "" if none does.
+    """
+    if not name or _pinned(model) or name == fleet.wanted(model).name:
+        return None
+    with suppress(UnknownModel, NoWorker):
+        return fleet.pool(fleet.wanted(WantedModel(name)))
+    return None
+
+
+def possible(fleet: Fleet, model: WantedModel | None, fallback_model: str) -> list[WorkerPool]:
+    """All that may answer a picture which is not known yet.
+
+    Raises:
+        UnknownModel, NoWorker: as ``route``.
+    """
+    version = fleet.wanted(model)
+    found = [fleet.pool(version)]
+    state = fleet.states.get(version.name)
+    if not _pinned(model) and state is not None and state.candidate is not None and state.share:
+        found += filter(None, [fleet.pools.get(ModelVersion(version.name, state.candidate).key)])
+    return found + [pool for pool in [fallback(fleet, model, fallback_model)] if pool is not None]
+
+
+def _pinned(model: WantedModel | None) -> bool:
+    return model is not None and model.version is not None
 
 
 def part_of(version: str, picture: str) -> int:

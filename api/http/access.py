@@ -33,6 +33,8 @@ NEEDED = {
     "infer.infer": CLASSIFY,
     "infer.infer_batch": CLASSIFY,
     "infer.labels": CLASSIFY | FEEDBACK,  # the page of reports offers them
+    "models.list_all": CLASSIFY | JOBS | FEEDBACK | ADMIN,
+    "models.show": CLASSIFY | JOBS | FEEDBACK | ADMIN,
     "jobs.submit": JOBS,
     "jobs.list_own": JOBS,
     "jobs.show": JOBS,

@@ -125,6 +125,47 @@ class Labels(TypedDict):
     labels: tuple[str, ...]
 
 
+class Variant(TypedDict):
+    digest: str
+    precision: str
+
+
+class InputSize(TypedDict):
+    width: int
+    height: int
+
+
+class Version(TypedDict):
+    version: str
+    role: str
+    task: str | None
+    digests: list[Variant]
+    licence: str | None
+    provenance: dict[str, str]
+    input: InputSize | None
+    labels: int | None
+    workers: int
+    queued: int
+    bulk_queued: int
+    async_queued: int
+    mean_service_ms: float
+
+
+class Model(TypedDict):
+    name: str
+    default: bool
+    current: str
+    previous: str | None
+    candidate: str | None
+    share: int
+    shadow: int
+    versions: list[Version]
+
+
+class ModelList(TypedDict):
+    models: list[Model]
+
+
 class ModelMoved(TypedDict):
     message: str
     model: str

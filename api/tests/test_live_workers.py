@@ -149,7 +149,7 @@ def test_a_version_whose_workers_are_gone_is_known_but_not_ready(asked):
     """503, not 404: it comes back with its workers."""
     served = fleet(pool(model="resnet50"), versions=("lite",), states={"lite": ModelState("1", None, 1)})
 
-    with pytest.raises(NoWorker, match="^no worker of lite@1 is ready$") as refused:
+    with pytest.raises(NoWorker, match=r"^no worker of lite@1 is ready$") as refused:
         served.pool(served.wanted(named(asked)))
 
     assert refused.value.retry_after_s > 0
@@ -160,7 +160,7 @@ def test_a_bare_name_never_means_another_version_than_the_current_one():
     states = {"resnet50": ModelState("2", "1", 2)}
     served = fleet(pool(model="resnet50"), versions=("resnet50@2", "resnet50"), states=states)
 
-    with pytest.raises(NoWorker, match="^no worker of resnet50@2 is ready$"):
+    with pytest.raises(NoWorker, match=r"^no worker of resnet50@2 is ready$"):
         served.pool(served.wanted(named("resnet50")))
 
 
@@ -193,15 +193,15 @@ def test_the_default_that_the_operator_names_is_meant_whatever_else_has_started(
 def test_while_the_default_that_the_operator_names_was_never_ready_no_other_stands_in_for_it(known):
     served = fleet(*(pool(model=model) for model in known), default_model="lite")
 
-    with pytest.raises(NoWorker, match="^no worker of the model lite has been ready yet$"):
+    with pytest.raises(NoWorker, match=r"^no worker of the model lite has been ready yet$"):
         served.default()
 
 
 def test_without_any_model_no_worker_is_ready():
     """A model that is asked for by name may still come, but is not known: it may as well be a slip."""
-    with pytest.raises(NoWorker, match="^no worker is ready$"):
+    with pytest.raises(NoWorker, match=r"^no worker is ready$"):
         fleet().default()
-    with pytest.raises(UnknownModel, match="^there is no model resnet50; no worker is ready$"):
+    with pytest.raises(UnknownModel, match=r"^there is no model resnet50; no worker is ready$"):
         fleet().wanted(named("resnet50"))
 
 

@@ -81,6 +81,8 @@ RAISED_BY: dict[str, list[Exception]] = {
     "links.left_s": [api_errors.LinkNeeded("-"), api_errors.LinkExpired("-"), errors.BackendDown("-")],
     "links.sign": [errors.BackendDown("-")],
     "deletion.delete": [errors.BackendDown("-"), api_errors.NoWorker("-")],
+    "models.all": [errors.BackendDown("-")],
+    "models.of": [api_errors.UnknownModel("-"), errors.BackendDown("-")],
     "model_changes.reload": CHANGE,
     "model_changes.rollback": CHANGE,
     "model_changes.set_candidate": CHANGE,
@@ -109,7 +111,7 @@ RAISED_BY: dict[str, list[Exception]] = {
     "async_inference.read": JOB,
     "async_inference.cancel": [*JOB, errors.JobEnded("-")],
 }
-NOT_FOR_VIEWS = {"settings", "uploads", "retention", "keyring"}  # what they raise, inference.classify does
+NOT_FOR_VIEWS = {"settings", "uploads", "retention", "keyring", "watch"}  # what they raise, inference.classify does
 ANSWERED_OTHERWISE = {"queue.depth"}  # /health and /metrics say what they know
 Request = tuple[str, str, str, str]  # method, path, key, Accept
 TROUBLES = [(act, error) for act, raised in RAISED_BY.items() for error in raised]

@@ -6,6 +6,7 @@ Queue, settlement, lease and recovery are the real ones; only the network is rep
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 import weakref
@@ -68,9 +69,10 @@ class ScriptedClassifier:
 
         "large" takes a while for each picture, and says when it is through with it; "hang" never ends. "damaged" is
         undecodable if it is to be read strictly. "each 1=tabby 2=lynx/30" is a tabby to version 1, and to version 2 a
-        lynx, which takes it 30 ms. A file "mended" beside the journal mends every fault.
+        lynx, which takes it 30 ms. "2:fault cat" is "fault" to version 2, and "cat" to any other. A file "mended"
+        beside the journal mends every fault.
         """
-        images = [picture.data.removeprefix(GIF) for picture in pictures]
+        images = [self._meant(picture.data.removeprefix(GIF)) for picture in pictures]
         with Path(os.environ["JOURNAL"]).open("a") as journal:
             journal.write(self._told(images) + "\n")
         if any(image.startswith(b"poison") for image in images):
@@ -98,6 +100,12 @@ class ScriptedClassifier:
         words = dict(word.split("=", 1) for word in script.split() if "=" in word)
         label, _, ms = words[self.bundle.version].partition("/")
         return label, float(ms or 0)
+
+    def _meant(self, image: bytes) -> bytes:
+        found = re.fullmatch(rb"(\d+):(\S+) (.+)", image)
+        if found is None:
+            return image
+        return found[2] if found[1].decode() == self.bundle.version else found[3]
 
     def _told(self, images: Sequence[bytes]) -> str:
         """The pictures' scripts, after the model's name if that is not the usual one."""
