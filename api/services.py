@@ -19,6 +19,7 @@ from api.core.labels import LabelLookup
 from api.core.link_secret import LinkSecret
 from api.core.live_workers import LiveWorkers
 from api.core.model_changes import ModelChanges
+from api.core.model_reports import ModelReports
 from api.core.models import Models
 from api.core.picture_links import PictureLinks
 from api.core.retention import Retention
@@ -69,6 +70,7 @@ class Services:
     deletion: Deletion
     models: Models
     model_changes: ModelChanges
+    model_reports: ModelReports
     check_runner: CheckRunner
     usage: Usage
     usage_reports: UsageReports
@@ -155,6 +157,7 @@ class Services:
             deletion=Deletion(commands, uploads, reported),
             models=Models(commands, queue, live_workers),
             model_changes=ModelChanges(commands, waiting, live_workers, Checks(commands)),
+            model_reports=ModelReports(commands, live_workers),
             check_runner=CheckRunner(
                 Parts(
                     settings=settings,

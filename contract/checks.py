@@ -16,6 +16,7 @@ from contract import keys
 
 if TYPE_CHECKING:
     from redis import Redis
+    from redis.client import Pipeline
 
     from contract.model_version import ModelVersion
 
@@ -138,6 +139,14 @@ class Check:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
+    @classmethod
+    def seen(cls, raw: bytes | None, holder: bytes | None) -> Self | None:
+        """What there is of a check, and which run of one goes on: that of one whose process has died does not."""
+        check = cls.parse(raw)
+        if check is not None and check.runs and holder != check.run.encode():
+            return replace(check, fault=BROKEN_OFF)
+        return check
+
 
 def _report(found: dict[str, Any]) -> Report:
     labelled, feedback, stored = (found.pop(name) for name in ("labelled", "feedback", "stored"))
@@ -198,10 +207,11 @@ def read(redis: Redis, candidate: ModelVersion) -> Check | None:
         RedisError: Redis does not answer.
     """
     with redis.pipeline() as pipe:
-        pipe.get(keys.check(candidate.key))
-        pipe.get(keys.checking(candidate.name))
-        raw, holder = pipe.execute()
-    check = Check.parse(raw)
-    if check is not None and check.runs and holder != check.run.encode():
-        return replace(check, fault=BROKEN_OFF)
-    return check
+        ask(pipe, candidate)
+        return Check.seen(*pipe.execute())
+
+
+def ask(pipe: Pipeline, candidate: ModelVersion) -> None:
+    """Add two questions to a pipeline; ``Check.seen`` reads the answers."""
+    pipe.get(keys.check(candidate.key))
+    pipe.get(keys.checking(candidate.name))

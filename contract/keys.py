@@ -41,6 +41,11 @@ def rq_job(job_id: str) -> str:
     return f"rq:job:{job_id}"
 
 
+def rq_queue(queue: str) -> str:
+    """RQ's list of the jobs that wait."""
+    return f"rq:queue:{queue}"
+
+
 def idempotency(key: str) -> str:
     """``key`` is the SHA-256 of the sender's key, which may be long."""
     return f"idempotency:{key}"

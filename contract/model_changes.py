@@ -50,6 +50,11 @@ def latest(redis: Redis, name: str, count: int) -> list[RecordedChange]:
         RedisError: Redis does not answer.
     """
     entries: Any = redis.xrevrange(keys.changes(name), count=count)
+    return parse(entries)
+
+
+def parse(entries: Any) -> list[RecordedChange]:
+    """What XREVRANGE answers."""
     found = []
     for entry_id, fields in entries:
         text = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in fields.items()}

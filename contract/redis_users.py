@@ -95,7 +95,7 @@ _API = (
 _WORKER = (
     Line("time info multi exec unwatch", "", "", "leases, how full Redis is, transactions"),
     Line("client|setname client|list", "", "", "RQ's record of a worker names its address"),
-    Line("zadd zrevrange", "models", "models", "which models are served; the health check"),
+    Line("zadd zrevrange zrem", "models", "models", "which models are served; the health check"),
     Line("hgetall hset watch del", "model:*", "model:*", "which version of a model is current"),
     Line("xadd", "", "changes:*", "that a worker which begins has set that"),
     Line("hincrby expire", "shadow:*", "shadow:*", "how often a candidate agrees with what was answered"),

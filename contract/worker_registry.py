@@ -203,6 +203,12 @@ def known_digests(redis: Redis) -> dict[str, set[str]]:
     return found
 
 
+def forget(redis: Redis, models: Sequence[str]) -> None:
+    """Let these versions be unknown until a worker registers them again."""
+    if models:
+        redis.zrem(keys.MODELS, *models)
+
+
 def publish_labels(redis: Redis, model: str, digest: str, labels: Sequence[str]) -> None:
     """Publish ``labels``, by class index, as ``publish`` does."""
     ours = json.dumps(labels, ensure_ascii=False, separators=(",", ":")).encode()

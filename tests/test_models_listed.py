@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.server import Server
-    from tests.support.workers import ScriptedWorkers
 
 WHY = Change(action="test", by="a test", words="")
 

@@ -10,7 +10,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -172,13 +172,18 @@ def test_rqs_tools_see_what_a_worker_serves(story, workers):
     (worker,) = workers.redis.smembers("rq:workers")
     story.reload()
 
-    both = workers.redis.hget(worker, "queues").decode().split(",")
-    eventually(lambda: any("freed 1" in line for line in story.loads()), "the old one is unloaded")
-    left = workers.redis.hget(worker, "queues").decode().split(",")
+    both = queues_of(workers, worker)
+    left = [queue for queue in both if queue.endswith("@2")]
+    eventually(lambda: queues_of(workers, worker) == left, "the old one is unloaded")
     assert {queue_name(MODEL), queue_name(SECOND)} < set(both)
-    assert left == [queue for queue in both if queue.endswith("@2")]
     assert workers.redis.smembers(f"rq:workers:{queue_name(MODEL)}") == set()
     assert workers.redis.smembers(f"rq:workers:{queue_name(SECOND)}") == {worker}
+
+
+def queues_of(workers: ScriptedWorkers, worker: bytes) -> list[str]:
+    """As RQ's record of it names them."""
+    named: Any = workers.redis.hget(worker.decode(), "queues")
+    return str(named.decode()).split(",")
 
 
 def test_a_version_with_work_is_registered_again_before_it_is_unloaded(story, workers):
@@ -435,6 +440,19 @@ def test_a_rollback_waits_for_workers_that_have_never_served_the_version(story, 
     assert f"{other.pid} loading 1" in story.loads()
 
 
+def test_versions_that_nobody_serves_any_more_are_forgotten_once_they_are_many(story, workers, live_workers):
+    """Everybody looks for a hundred: the version that answers must be among them after a thousand reloads."""
+    workers.redis.zadd("models", {f"{MODEL}@old-{n}": 0 for n in range(150)} | {"another@1": 0})
+    waiting = workers.create("cat", model=f"{MODEL}@old-7")
+    workers.start(UNLOAD_AFTER_S="0.1")
+    story.reload()
+    eventually(lambda: workers.redis.zcard("models") < 60, "most are forgotten")
+
+    assert label_and_version(workers.ended(waiting))[1] == "old-7"
+    assert live_workers.pool().version == ModelVersion(MODEL, "2")
+    assert workers.redis.zscore("models", "another@1") is not None
+
+
 def test_there_is_nothing_to_go_back_to_before_anything_has_changed(story, workers):
     workers.start()
     with pytest.raises(ModelNotChanged, match="there is no version of scripted before 1 to go back to"):
@@ -453,3 +471,15 @@ def test_versions_come_and_go_and_leave_nothing_behind(story, workers):
         held.append((process.num_threads(), process.num_fds(), len(entries)))
 
     assert len(set(held)) == 1, held
+
+
+def test_jobs_left_behind_are_found_of_each_model_that_a_worker_serves(workers):
+    """Looking for those of the first must not keep it from looking for those of the second."""
+    first = workers.start(MODELS=f"{MODEL},other")
+    first.kill()
+    first.wait()
+    workers.redis.delete(keys.workers(MODEL), keys.workers("other"))  # as after a few seconds
+    jobs = [workers.create("cat", model=model) for model in (MODEL, "other")]
+    workers.start(MODELS=f"{SECOND},other@2")
+
+    assert [label_and_version(workers.ended(job)) for job in jobs] == [("cat", "1"), ("cat", "1")]

@@ -78,13 +78,14 @@ class ModelChanges:
         self._live_workers = live_workers
         self._checks = checks
 
-    def reload(self, name: str | None, path: str | None, by: str) -> Moved:
+    def reload(self, name: str | None, path: str | None, by: str, *, seen: int | None = None) -> Moved:
         """Have all live workers of a model load another version, and then move its name there.
 
         Args:
             name: of the model; None for the default.
             path: of the bundle, below the models' folder; None for the newest version there.
             by: the name of the key that asks.
+            seen: the generation of the state that the operator has looked at; None if any will do.
 
         Raises:
             UnknownModel: no worker has ever served the name.
@@ -93,25 +94,33 @@ class ModelChanges:
             NoWorker, BackendDown: not now.
         """
         name = name or self._live_workers.fleet().default().name
-        state = self._state(name)
+        state = self._unchanged(name, seen)
         with self._loaded(name, LoadRequest.new(path=path)) as loaded:
             return self._move(name, state, loaded, "reload", by)
 
-    def rollback(self, name: str, by: str) -> Moved:
+    def rollback(self, name: str, by: str, *, seen: int | None = None) -> Moved:
         """Move a model's name back to the version before, at once if it is still served.
 
         Raises:
             UnknownModel, NoWorker, BackendDown: as ``reload``.
             ModelNotChanged: also if there was no version before.
         """
-        state = self._state(name)
+        state = self._unchanged(name, seen)
         if state.previous is None:
             raise ModelNotChanged(f"there is no version of {name} before {state.current} to go back to")
         with self._loaded(name, LoadRequest.new(version=state.previous)) as loaded:
             return self._move(name, state, loaded, "rollback", by)
 
     def set_candidate(
-        self, name: str, *, version: str | None, path: str | None, share: int, shadow: int, by: str
+        self,
+        name: str,
+        *,
+        version: str | None,
+        path: str | None,
+        share: int,
+        shadow: int,
+        by: str,
+        seen: int | None = None,
     ) -> ModelState:
         """Have all live workers load a version, and give it a share of the pictures, or a shadow of them, or neither.
 
@@ -123,7 +132,7 @@ class ModelChanges:
             UnknownModel, NoWorker, BackendDown: as ``reload``.
             ModelNotChanged: also if that is the current version, or there is no candidate yet.
         """
-        state = self._state(name)
+        state = self._unchanged(name, seen)
         if version is None and path is None:
             version = state.candidate
         if version is None and path is None:
@@ -138,20 +147,20 @@ class ModelChanges:
             words = f"{loaded.model} is candidate: {share}% of the pictures, {shadow}% beside"
             return self._change(name, state, wanted, Change(action="candidate", by=by, words=words))
 
-    def drop_candidate(self, name: str, by: str) -> ModelState:
+    def drop_candidate(self, name: str, by: str, *, seen: int | None = None) -> ModelState:
         """Let a model have no candidate any more.
 
         Raises:
             UnknownModel, NoWorker, BackendDown: as ``reload``.
             ModelNotChanged: it has none, or somebody else was faster.
         """
-        state = self._state(name)
+        state = self._unchanged(name, seen)
         if state.candidate is None:
             raise ModelNotChanged(f"{name} has no candidate")
         words = f"{name}@{state.candidate} is candidate no longer"
         return self._change(name, state, state.with_candidate(None), Change(action="candidate", by=by, words=words))
 
-    def promote(self, name: str, by: str, *, force: str = "") -> Moved:
+    def promote(self, name: str, by: str, *, force: str = "", seen: int | None = None) -> Moved:
         """Let a model's name mean its candidate, which has passed its check.
 
         Args:
@@ -161,7 +170,7 @@ class ModelChanges:
             UnknownModel, NoWorker, BackendDown: as ``reload``.
             ModelNotChanged: also without a passed check of these two versions, or without a candidate.
         """
-        state = self._state(name)
+        state = self._unchanged(name, seen)
         if state.candidate is None:
             raise ModelNotChanged(f"{name} has no candidate")
         candidate = ModelVersion(name, state.candidate)
@@ -195,7 +204,21 @@ class ModelChanges:
             tallies.forget(pipe, candidate.key, current.key)
             pipe.execute()
 
-    def _state(self, name: str) -> ModelState:
+    def _unchanged(self, name: str, seen: int | None) -> ModelState:
+        """Raises ModelNotChanged: it is not as the operator has seen it any more."""
+        state = self.state(name)
+        if seen is not None and state.generation != seen:
+            raise ModelNotChanged(f"somebody else has changed {name} meanwhile; nothing was changed")
+        return state
+
+    def state(self, name: str) -> ModelState:
+        """What there is of a model now.
+
+        Raises:
+            UnknownModel: no worker has ever served the name.
+            NoWorker: none that can change its version is ready.
+            BackendDown: Redis does not answer.
+        """
         with redis_errors():
             versions = [model for model in known_models(self._redis) if ModelVersion.from_key(model).name == name]
             state = read_state(self._redis, name)
@@ -255,7 +278,7 @@ class ModelChanges:
     def _wait(self, name: str, request: LoadRequest) -> _Loaded:
         replies: dict[str, LoadReply] = {}
         deadline = time.monotonic() + LOADED_WITHIN_S
-        while missing := self._awaited(name, replies):
+        while missing := self._awaited(name, request, replies):
             if time.monotonic() > deadline:
                 hosts = ", ".join(sorted(missing.values()))
                 raise ModelNotChanged(f"no answer within {LOADED_WITHIN_S} s from {hosts}; nothing was changed")
@@ -267,12 +290,14 @@ class ModelChanges:
                 )
             if told is not None:
                 replies[told.worker_id] = told
-            elif not self._stands(name, request):
-                raise ModelNotChanged("Redis has lost what workers were asked to load; nothing was changed")
         return _agreed(list(replies.values()))
 
-    def _awaited(self, name: str, replies: Collection[str]) -> dict[str, str]:
+    def _awaited(self, name: str, request: LoadRequest, replies: Collection[str]) -> dict[str, str]:
         """The hosts of the live workers of any version of ``name`` that have not answered, by worker."""
+        with redis_errors():
+            stands = loading.current(self._redis, name) == request
+        if not stands:
+            raise ModelNotChanged("Redis has lost what workers were asked to load; nothing was changed")
         entries = self._live(name)
         if not entries:
             raise NoWorker(f"no worker of {name} is ready", ALIVE_FOR_S)
@@ -282,10 +307,6 @@ class ModelChanges:
         with redis_errors():
             models = [key for key in known_models(self._redis) if ModelVersion.from_key(key).name == name]
             return live_workers_of(self._redis, models)
-
-    def _stands(self, name: str, request: LoadRequest) -> bool:
-        with redis_errors():
-            return loading.current(self._redis, name) == request
 
 
 def _agreed(replies: Collection[LoadReply]) -> _Loaded:

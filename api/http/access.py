@@ -51,6 +51,8 @@ NEEDED = {
     "admin.download_training_set": ADMIN,
     "admin.picture": ADMIN,
     "admin.usage.show": ADMIN,
+    "admin.models_page.show": ADMIN,
+    "admin.models_page.change": ADMIN,
     "admin.model_changes.reload": ADMIN,
     "admin.model_changes.rollback": ADMIN,
     "admin.model_changes.set_candidate": ADMIN,

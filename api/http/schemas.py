@@ -234,6 +234,62 @@ class CandidateCheck(TypedDict):
     report: NotRequired[CheckReport]
 
 
+class Computations(TypedDict):
+    answered: int
+    failed: int
+
+
+class ServedVersion(TypedDict):
+    version: str
+    role: Literal["current", "candidate", "previous"] | None
+    digests: list[str]
+    workers: int
+    requests: int
+    jobs: int
+    service_ms: float
+    computations: NotRequired[Computations]
+
+
+class ShadowDisagreement(TypedDict):
+    image: str
+    display: str | None
+    answered_by: str
+    answered: LabelScore
+    candidate: LabelScore
+
+
+class ShadowComparison(TypedDict):
+    agreed: int
+    disagreed: int
+    failed: int
+    disagreements: list[ShadowDisagreement]
+
+
+class ModelChange(TypedDict):
+    time: str
+    action: str
+    by: str
+    words: str
+
+
+class OperatedModel(TypedDict):
+    model: str
+    default: bool
+    current: str | None
+    previous: str | None
+    candidate: str | None
+    share: int
+    shadow: int
+    versions: list[ServedVersion]
+    check: CandidateCheck | None
+    comparison: ShadowComparison | None
+    history: list[ModelChange]
+
+
+class OperatedModels(TypedDict):
+    models: list[OperatedModel]
+
+
 class FeedbackTaken(TypedDict):
     stored: bool
 

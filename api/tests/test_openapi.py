@@ -88,6 +88,7 @@ RAISED_BY: dict[str, list[Exception]] = {
     "model_changes.set_candidate": CHANGE,
     "model_changes.drop_candidate": CHANGE,
     "model_changes.promote": CHANGE,
+    "model_reports.read": [errors.BackendDown("-")],
     "check_runner.begin": CHANGE,
     "check_runner.latest": [api_errors.CheckNotFound("-"), api_errors.UnknownModel("-"), errors.BackendDown("-")],
     "usage.account.return_value.admit": [api_errors.OverLimit("-")],

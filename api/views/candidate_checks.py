@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from flask import Blueprint, jsonify
 
-from api.core.errors import InvalidParameter
-from api.http.caller import current_caller
-from api.http.picture_address import address_of
+from api.http.model_fields import by_whom, check_name
+from api.http.picture_address import address_for_operator
 from api.services import Services
-from contract.model_name import NAME
 from contract.model_version import ModelVersion
 
 if TYPE_CHECKING:
@@ -32,10 +30,9 @@ def begin(name: str) -> ResponseReturnValue:
         InvalidParameter: ``name`` can't be one.
         ServiceError: as ``CheckRunner.begin`` does.
     """
-    _check_name(name)
-    key = current_caller().key
-    begun = Services.current().check_runner.begin(name, key.name if key is not None else "unknown")
-    return jsonify(_shown(begun)), HTTPStatus.ACCEPTED
+    check_name(name)
+    begun = Services.current().check_runner.begin(name, by_whom())
+    return jsonify(shown_check(begun)), HTTPStatus.ACCEPTED
 
 
 @bp.get("/models/<name>/candidate/check")
@@ -46,16 +43,12 @@ def show(name: str) -> ResponseReturnValue:
         InvalidParameter: ``name`` can't be one.
         ServiceError: as ``CheckRunner.latest`` does.
     """
-    _check_name(name)
-    return jsonify(_shown(Services.current().check_runner.latest(name)))
+    check_name(name)
+    return jsonify(shown_check(Services.current().check_runner.latest(name)))
 
 
-def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name):
-        raise InvalidParameter("model must be a model's name, without a version")
-
-
-def _shown(found: check_runner.CandidateCheck) -> CandidateCheck:
+def shown_check(found: check_runner.CandidateCheck) -> CandidateCheck:
+    """As programs read it."""
     check = found.check
     shown: CandidateCheck = {
         "model": found.candidate.name,
@@ -114,7 +107,7 @@ def _compared(compared: Compared) -> ComparedPictures:
 def _disagreed(one: Disagreed) -> DisagreedPicture:
     return {
         "image": one.picture,
-        "display": address_of(one.picture) if one.picture in Services.current().store else None,
+        "display": address_for_operator(one.picture),
         "expected": one.expected or None,
         "current": one.current or None,
         "candidate": one.candidate or None,

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, jsonify, request
 
-from api.core.errors import InvalidParameter
-from api.http.caller import current_caller
 from api.http.fields import fields_of
+from api.http.model_fields import by_whom, check_name, path_in, per_cent, reason_in, version_in
 from api.services import Services
-from contract.loading import LONGEST_PATH
-from contract.model_name import NAME, VERSION
-from contract.model_state import WHOLE
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -24,8 +19,6 @@ if TYPE_CHECKING:
 
 bp = Blueprint("model_changes", __name__)
 
-PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
-LONGEST_REASON = 300  # characters
 RELOADED = "Model reloaded successfully"  # as the systems that this one replaces say it
 
 
@@ -40,10 +33,10 @@ def reload() -> ResponseReturnValue:
         ServiceError: as ``ModelChanges.reload`` does.
     """
     fields = fields_of(request)
-    name, path = fields.get("model") or None, _path(fields)
+    name, path = fields.get("model") or None, path_in(fields)
     if name is not None:
-        _check_name(name)
-    return _told(RELOADED, Services.current().model_changes.reload(name, path, _by()))
+        check_name(name)
+    return _told(RELOADED, Services.current().model_changes.reload(name, path, by_whom()))
 
 
 @bp.post("/models/<name>/rollback")
@@ -54,8 +47,8 @@ def rollback(name: str) -> ResponseReturnValue:
         InvalidParameter: ``name`` can't be one.
         ServiceError: as ``ModelChanges.rollback`` does.
     """
-    _check_name(name)
-    return _told("Model rolled back", Services.current().model_changes.rollback(name, _by()))
+    check_name(name)
+    return _told("Model rolled back", Services.current().model_changes.rollback(name, by_whom()))
 
 
 @bp.put("/models/<name>/candidate")
@@ -66,18 +59,15 @@ def set_candidate(name: str) -> ResponseReturnValue:
         InvalidParameter: a field is not what it should be.
         ServiceError: as ``ModelChanges.set_candidate`` does.
     """
-    _check_name(name)
+    check_name(name)
     fields = fields_of(request)
-    version = fields.get("version") or None
-    if version is not None and not VERSION.fullmatch(version):
-        raise InvalidParameter("version must be that of a bundle, of letters, digits and . _ -")
     state = Services.current().model_changes.set_candidate(
         name,
-        version=version,
-        path=_path(fields),
-        share=_per_cent(fields, "share"),
-        shadow=_per_cent(fields, "shadow"),
-        by=_by(),
+        version=version_in(fields),
+        path=path_in(fields),
+        share=per_cent(fields, "share"),
+        shadow=per_cent(fields, "shadow"),
+        by=by_whom(),
     )
     return jsonify(_shown(name, state))
 
@@ -90,8 +80,8 @@ def drop_candidate(name: str) -> ResponseReturnValue:
         InvalidParameter: ``name`` can't be one.
         ServiceError: as ``ModelChanges.drop_candidate`` does.
     """
-    _check_name(name)
-    return jsonify(_shown(name, Services.current().model_changes.drop_candidate(name, _by())))
+    check_name(name)
+    return jsonify(_shown(name, Services.current().model_changes.drop_candidate(name, by_whom())))
 
 
 @bp.post("/models/<name>/promote")
@@ -102,9 +92,9 @@ def promote(name: str) -> ResponseReturnValue:
         InvalidParameter: ``name`` can't be one.
         ServiceError: as ``ModelChanges.promote`` does.
     """
-    _check_name(name)
-    force = " ".join(fields_of(request).get("force", "").split())[:LONGEST_REASON]
-    return _told("Candidate promoted", Services.current().model_changes.promote(name, _by(), force=force))
+    check_name(name)
+    force = reason_in(fields_of(request))
+    return _told("Candidate promoted", Services.current().model_changes.promote(name, by_whom(), force=force))
 
 
 def _shown(name: str, state: ModelState) -> ModelPointers:
@@ -116,30 +106,6 @@ def _shown(name: str, state: ModelState) -> ModelPointers:
         "share": state.share,
         "shadow": state.shadow,
     }
-
-
-def _per_cent(fields: dict[str, str], name: str) -> int:
-    text = fields.get(name, "0")
-    if not re.fullmatch("[0-9]{1,3}", text) or int(text) > WHOLE:
-        raise InvalidParameter(f"{name} must be a whole number from 0 to {WHOLE}, in per cent")
-    return int(text)
-
-
-def _path(fields: dict[str, str]) -> str | None:
-    path = fields.get("path") or None
-    if path is not None and (len(path) > LONGEST_PATH or not PATH.fullmatch(path)):
-        raise InvalidParameter("path must be a bundle's below the models' folder, as in my-model or mine/my-model")
-    return path
-
-
-def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name):
-        raise InvalidParameter("model must be a model's name, without a version")
-
-
-def _by() -> str:
-    key = current_caller().key
-    return key.name if key is not None else "unknown"
 
 
 def _told(message: str, moved: Moved) -> ResponseReturnValue:

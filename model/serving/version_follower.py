@@ -19,7 +19,7 @@ from contract import loading
 from contract.job_queue import SERIALIZER, async_queue_name, bulk_async_queue_name, bulk_queue_name, queue_name
 from contract.loading import LoadReply, LoadRequest
 from contract.model_version import ModelVersion
-from contract.worker_registry import has_live_workers, known_models
+from contract.worker_registry import forget, has_live_workers, known_models
 from model.errors import ModelError
 from model.serving.farewell import without_places
 
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 EMPTY_FOR_S = 5.0  # that a version's queues have to be before requests are told of other workers only
 LINGER_S = 10.0  # beyond that: longer than an API process goes by what it has read of the registry
 ORPHANS_EVERY_S = 10.0
+MOST_UNSERVED = 10  # versions of a model that answer 503, and not 404 as those that nobody has heard of
 ANSWERED_KEPT = 100  # requests, to know them again while they stand
 TRY_AGAIN_AFTER_S = 30.0  # to load what is current, if that failed
 
@@ -156,12 +157,18 @@ class VersionFollower:
         if now < self._look_for_orphans_at.get(name, now):
             return []
         self._look_for_orphans_at[name] = now + ORPHANS_EVERY_S
+        return [model for model in self._unserved(name) if self._is_busy(self._queues_of(model))]
+
+    def _unserved(self, name: str) -> list[ModelVersion]:
         known = [ModelVersion.from_key(key) for key in known_models(self._redis)]
-        return [
-            model
-            for model in known
-            if model.name == name and not has_live_workers(self._redis, model) and self._is_busy(self._queues_of(model))
-        ]
+        return [model for model in known if model.name == name and not has_live_workers(self._redis, model)]
+
+    def _forget_unserved(self, name: str, state: ModelState) -> None:
+        """Versions come and go: those that are served have to stay among the few that everybody looks for."""
+        kept = {state.current, state.previous, state.candidate}
+        unserved = [model for model in self._unserved(name) if model.version not in kept]
+        if len(unserved) > MOST_UNSERVED:
+            forget(self._redis, [model.key for model in unserved if not self._is_busy(self._queues_of(model))])
 
     def _queues_of(self, model: ModelVersion) -> list[Queue]:
         """Of a version that is not served here; nobody waits for copies that are made so late."""
@@ -261,6 +268,7 @@ class VersionFollower:
                     self._registration.forget(model)
                     self._leaving.add(model)
                     self._serving.serve_no_more(model)
+                    self._forget_unserved(name, state)
 
     def _withdraw(self, model: str, state: ModelState, now: float) -> None:
         try:
