@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +15,7 @@ from model.settings import ModelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
+    from pathlib import Path
 
 
 @pytest.fixture(params=[True, False], ids=["int8 is fast here", "int8 is slow here"])
@@ -128,9 +127,7 @@ def test_a_folder_without_bundles_says_so(tmp_path, folder):
         find(tmp_path / folder, named("colours"))
 
 
-@pytest.mark.parametrize(
-    "manifest", ["", "{", "[]", "null", '{"version": "1"}', '"name"', "\x00"], ids=lambda text: repr(text)
-)
+@pytest.mark.parametrize("manifest", ["", "{", "[]", "null", '{"version": "1"}', '"name"', "\x00"], ids=repr)
 def test_a_bundle_that_can_not_be_read_does_not_hide_the_others(write_bundle, tmp_path, manifest):
     """It may be in the making. Whoever names it by its path is told what is wrong with it."""
     write_bundle("sound")
@@ -164,7 +161,9 @@ def test_a_path_is_told_from_a_name_by_its_slash(write_bundle, tmp_path, monkeyp
 
 @pytest.mark.parametrize("text", ["colours@", "my model", "résumé", "model.onnx@@"])
 def test_what_is_neither_a_name_nor_a_path_says_how_to_write_one(tmp_path, text):
-    with pytest.raises(BundleError, match=r"MODELS has .*: a model is named as name or name@version; a path has a slash"):
+    with pytest.raises(
+        BundleError, match=r"MODELS has .*: a model is named as name or name@version; a path has a slash"
+    ):
         chosen(tmp_path, text)
 
 
