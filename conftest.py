@@ -53,6 +53,7 @@ LONGEST_FILES = (
     "tests/test_openapi.py",
     "stress_test/tests/test_capacity_scenarios.py",
     "tests/test_second_network.py",
+    "tests/test_gate.py",
     "tests/test_browser_origins.py",
     "tests/test_reload_live.py",
     "tests/test_accessibility.py",
@@ -63,6 +64,7 @@ LONGEST_FILES = (
     "tests/test_stress.py",
     "tests/test_request_states.py",
     "tests/test_async_job_states.py",
+    "tests/test_candidate_checks.py",
     "tests/test_integration.py",
     "stress_test/tests/test_crowd.py",
 )

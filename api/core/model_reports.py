@@ -88,7 +88,7 @@ class ModelReports:
         self._live_workers = live_workers
 
     def read(self) -> list[ModelReport]:
-        """Every model that a worker has registered, by name.
+        """Every model that a worker has registered, the default first and the others by name.
 
         Raises:
             BackendDown: Redis does not answer.
@@ -103,7 +103,8 @@ class ModelReports:
                 replies: list[Any] = pipe.execute(raise_on_error=False)
             raise_refusals(replies)
         default, answers = self._default(), iter(replies)
-        return [one.told(answers, default=one.name == default) for one in asked]
+        reports = [one.told(answers, default=one.name == default) for one in asked]
+        return sorted(reports, key=lambda report: not report.default)
 
     def _default(self) -> str:
         try:

@@ -70,8 +70,7 @@ class Models:
             BackendDown: Redis does not answer.
         """
         fleet = self._live_workers.fleet()
-        served = sorted({pool.version.name for pool in fleet.pools.values()})
-        return self._status(fleet, served)
+        return self._status(fleet, _served(fleet))
 
     def of(self, name: str) -> ModelStatus:
         """One model, whether or not any of its workers is alive.
@@ -85,13 +84,14 @@ class Models:
         (status,) = self._status(fleet, [name])
         return status
 
-    def default_name(self) -> str | None:
-        """The model that requests mean which name none; None while there is none.
+    def names(self) -> tuple[list[str], str | None]:
+        """Those of all models with a live worker, and which of them requests mean that name none.
 
         Raises:
             BackendDown: Redis does not answer.
         """
-        return _default_name(self._live_workers.fleet())
+        fleet = self._live_workers.fleet()
+        return _served(fleet), _default_name(fleet)
 
     def _status(self, fleet: Fleet, names: list[str]) -> list[ModelStatus]:
         shown = {name: _shown(fleet, name) for name in names}
@@ -141,6 +141,10 @@ class Models:
             async_queued=self._queue.async_depth(version.key),
             mean_service_ms=round(pool.mean_service_s * 1000, 1) if pool is not None else 0.0,
         )
+
+
+def _served(fleet: Fleet) -> list[str]:
+    return sorted({pool.version.name for pool in fleet.pools.values()})
 
 
 def _default_name(fleet: Fleet) -> str | None:

@@ -5,124 +5,34 @@ The whole application, on a real server with scripted workers that serve several
 
 from __future__ import annotations
 
-import io
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from api.app import create_app
 from api.core import shadows
 from api.core.client import Client
 from api.core.routing import part_of
-from api.services import Services
-from api.settings import Settings
 from contract import keys, tallies
 from contract.job_queue import async_queue_name, bulk_async_queue_name, queue_name
 from contract.messages import ClassifyJob
 from contract.model_changes import Change
 from contract.model_state import ModelState, change, read_state
-from contract.shadow import Comparison
-from contract.shadow import ask as ask_shadow
 from contract.worker_registry import WorkerEntry, heartbeat, register
+from tests.support.operated_site import PICTURES, SECOND
 from tests.support.scripted_worker import DIGEST, GIF, MODEL
-from tests.support.workers import ScriptedWorkers, eventually
+from tests.support.workers import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from flask.testing import FlaskClient
     from redis import Redis
-    from werkzeug.test import TestResponse
 
-    from tests.support.server import Server
-
-SECOND = f"{MODEL}@2"
-KEY = "correct-horse-battery"
-OPERATOR = {"Authorization": f"Bearer {KEY}"}
-PICTURES = [f"cat {number}" for number in range(40)]
+    from tests.support.workers import ScriptedWorkers
 
 
 @pytest.fixture
-def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
-    redis.flushall()
-    workers = ScriptedWorkers(valkey, tmp_path)
-    yield workers
-    workers.close()
-
-
-class Site:
-    """The service as its clients and its operator have it."""
-
-    def __init__(self, services: Services, redis: Redis) -> None:
-        self.services = services
-        self.client: FlaskClient = create_app(services).test_client()
-        self._redis = redis
-
-    def send(self, script: str, **query: str) -> TestResponse:
-        """A picture to ``/infer``; the response's text is kept in memory only."""
-        file = (io.BytesIO(GIF + script.encode()), "photo.gif")
-        return self.client.post("/infer", data={"file": file}, query_string=query)
-
-    def version(self, script: str, **query: str) -> str:
-        """Of the model that has answered a picture."""
-        response = self.send(script, **query)
-        assert response.status_code == HTTPStatus.OK, response.text
-        return response.headers["X-Model-Version"]
-
-    def versions(self, **query: str) -> dict[str, str]:
-        return {script: self.version(script, **query) for script in PICTURES}
-
-    def operate(self, method: str, path: str, /, **fields: Any) -> TestResponse:
-        """What an operator asks below ``/admin/models/<name>``."""
-        return self.client.open(f"/admin/models/{MODEL}{path}", method=method, json=fields, headers=OPERATOR)
-
-    def candidate(self, version: str = "2", **part: int) -> None:
-        response = self.operate("PUT", "/candidate", version=version, **part)
-        assert response.status_code == HTTPStatus.OK, response.text
-        self.look_again()
-
-    def look_again(self) -> None:
-        """What this process has read of the registry is read anew."""
-        self.services.live_workers._looked_at = float("-inf")
-
-    @property
-    def state(self) -> ModelState:
-        state = read_state(self._redis, MODEL)
-        assert state is not None
-        return state
-
-    @property
-    def comparison(self) -> Comparison:
-        with self._redis.pipeline() as pipe:
-            ask_shadow(pipe, SECOND)
-            return Comparison.parse(*pipe.execute())
-
-    def history(self) -> list[tuple[str, str]]:
-        """What was changed, and by which key; the latest first."""
-        changes = self.services.model_changes.history(MODEL)
-        return [(recorded.change.action, recorded.change.by) for recorded in changes]
-
-    def metric(self, name: str) -> str:
-        lines = self.client.get("/metrics", headers=OPERATOR).text.splitlines()
-        return next(line.partition(" ")[2] for line in lines if line.startswith(f"{name} "))
-
-
-@pytest.fixture
-def open_site(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    opened: list[Services] = []
-
-    def open_site(**settings: object) -> Site:
-        places = {"redis_url": valkey.api_url, "upload_dir": tmp_path / "uploads", "feedback_dir": tmp_path}
-        usual = {"admin_api_key": KEY, "result_cache": False}
-        opened.append(Services.connect(Settings(**{**places, **usual, **settings})))  # type: ignore[arg-type]
-        return Site(opened[-1], redis)
-
-    yield open_site
-    for services in opened:
-        services.queue.close()
+def workers(scripted_workers: ScriptedWorkers) -> ScriptedWorkers:
+    return scripted_workers
 
 
 def paper_worker(redis: Redis, model: str, *, service_ms: float = 1.0, bulk_ms: float | None = None) -> None:

@@ -87,9 +87,11 @@ class Wanted:
         )
 
     def check(self, state: ModelState) -> None:
-        """Raises ModelNotChanged: there is nothing to confirm."""
+        """Raises ModelNotChanged: there is nothing to confirm. What is decided later is not decided here."""
         if self.action in OF_CANDIDATES and state.candidate is None:
             raise ModelNotChanged(f"{self.name} has no candidate")
+        if self.action == "candidate" and not (self.version or self.path or state.candidate):
+            raise ModelNotChanged("say which version is to be candidate, or the path of its bundle")
         if self.action == "rollback" and state.previous is None:
             raise ModelNotChanged(f"there is no version of {self.name} before {state.current} to go back to")
 
