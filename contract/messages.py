@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Any, Self
 
 from contract.errors import UnknownOutcome
-from contract.model_version import FIRST_VERSION, ModelVersion
 
 LARGEST_COPY_BYTES = 10**9  # far above what a copy may have: a worker that was taken over says what it likes
 UNKNOWN = "the worker's answer has a form that this version of the API does not know; the API has to be upgraded"
@@ -131,7 +130,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The top labels of one picture, best first, by the version of a model that ``digest`` identifies.
+    """The top labels of one picture, best first, by the model that ``digest`` identifies.
 
     ``damaged`` says that they are those of what was left of it, which only a job that is not strict asks for.
     """
@@ -141,26 +140,16 @@ class Classification:
     labels: tuple[Label, ...]
     timings_ms: Timings
     damaged: bool = False
-    version: str = FIRST_VERSION
-
-    @property
-    def key(self) -> str:
-        """``ModelVersion.key`` of the version that made it."""
-        return ModelVersion(self.model, self.version).key
 
     def to_wire(self) -> dict[str, Any]:
-        wire: dict[str, Any] = {
+        wire = {
             "outcome": "classified",
             "model": self.model,
             "digest": self.digest,
             "labels": [[entry.label, round(entry.score, 6)] for entry in self.labels],
             "timings_ms": asdict(self.timings_ms),
         }
-        if self.damaged:
-            wire["damaged"] = True
-        if self.version != FIRST_VERSION:
-            wire["version"] = self.version
-        return wire
+        return wire | {"damaged": True} if self.damaged else wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +229,6 @@ def outcome_from_wire(wire: Any) -> Outcome:
                     tuple(Label(str(label), _finite(score)) for label, score in labels),
                     Timings(_finite(decode), _finite(infer)),
                     damaged=wire.get("damaged") is True,
-                    version=str(wire.get("version", FIRST_VERSION)),
                 )
             case {"outcome": "failed", "kind": kind, "detail": str(detail)}:
                 return Failure(FailureKind(kind), detail)

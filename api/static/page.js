@@ -2,7 +2,6 @@
 
 import { Card } from "./card.js";
 import { allowAsking } from "./key.js";
-import { chosenModel } from "./models.js";
 import { listenForReport } from "./report.js";
 import { remember, remembered } from "./visit.js";
 import { duration } from "./words.js";
@@ -49,8 +48,7 @@ function take(files) {
     return { card, file };
   });
   put(taken.map(({ card }) => card));
-  const model = chosenModel();
-  taken.forEach(({ card, file }) => work.add(card, file, model));
+  taken.forEach(({ card, file }) => work.add(card, file));
   if (taken.length > 0) {
     say(taken.length === 1 ? `Classifying ${taken[0].card.name}` : `Classifying ${taken.length} pictures`);
     section.scrollIntoView({ block: "nearest" });

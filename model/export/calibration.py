@@ -1,13 +1,12 @@
-"""A network's calibration file: the range of each tensor that int8 rounds, and how these facts were found."""
+"""The calibration file: the range of each tensor that int8 rounds, and how these facts were found."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+FILE = Path(__file__).with_name("calibration.json")
 
 
 @dataclass(frozen=True)
@@ -29,14 +28,14 @@ class Calibration:
     ranges: dict[str, tuple[float, float]]
 
 
-def load(file: Path) -> Calibration:
+def load(file: Path = FILE) -> Calibration:
     """Read the committed ranges."""
     fields = json.loads(file.read_bytes())
     fields["ranges"] = {name: (low, high) for name, (low, high) in fields["ranges"].items()}
     return Calibration(**fields)
 
 
-def save(calibration: Calibration, file: Path) -> None:
+def save(calibration: Calibration, file: Path = FILE) -> None:
     """Write one tensor a line, so that a change shows in a diff."""
     fields = asdict(calibration)
     ranges = ",\n".join(

@@ -14,8 +14,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Self
 
-from model.export.fetch import cache_folder
-from model.export.resnet50.network import RESNET50_PACKAGE
+from model.export.fetch import RESNET50_PACKAGE, cache_folder
 from tests.support.stack import free_port
 
 ROOT = Path(__file__).parents[2]

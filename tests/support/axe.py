@@ -5,8 +5,7 @@ from __future__ import annotations
 import tarfile
 from typing import TYPE_CHECKING, Any
 
-from model.export.fetch import cache_folder, obtain
-from model.export.npm import NpmPackage
+from model.export.fetch import NpmPackage, cache_folder, obtain
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

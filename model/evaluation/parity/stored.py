@@ -11,7 +11,6 @@ import numpy as np
 
 from model.bundle import load_bundle
 from model.evaluation.parity import pixels
-from model.export.resnet50.network import RESNET50
 from model.session import Session
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def photo_differences(photos: Path, session: Session) -> Iterator[float]:
     for answer in read():
         if answer.name in pixels.SYNTHETIC:
             continue
-        picture = pixels.photo(photos / answer.name, RESNET50.side)
+        picture = pixels.photo(photos / answer.name)
         if pixels.fingerprint(picture) == answer.pixels_sha256:
             yield answer.difference(picture, session)
 
