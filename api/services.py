@@ -29,11 +29,13 @@ from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
 from api.keys.keyring import Keyring
 from contract.async_jobs import AsyncJobs
+from contract.errors import RETRY_LATER_S, BackendDown
 from contract.job_queue import JobQueue
 from contract.private_files import tighten
 from contract.redis_clients import connect, connect_for_waiting
 
 if TYPE_CHECKING:
+    from api.core.live_workers import WorkerPool
     from api.settings import Settings
     from contract.image_store import ImageStore
 
@@ -146,6 +148,20 @@ class Services:
         """Take from other users of this machine what an older version let them see."""
         folders = (self.settings.upload_dir, self.settings.copies_dir, self.settings.feedback_dir)
         tighten((*folders, self.reported.folder))
+
+    def check_ready(self) -> WorkerPool:
+        """The default model's workers, if requests can be served now.
+
+        Raises:
+            BackendDown: Redis or the upload volume is down, or Redis is configured to drop accepted jobs.
+            NoWorker: no worker is ready.
+        """
+        self.queue.ping()
+        self.store.check_writable()
+        pool = self.live_workers.pool()
+        if not pool.memory.never_forgets:
+            raise BackendDown(f"Redis would forget jobs: its maxmemory-policy is {pool.memory.policy}", RETRY_LATER_S)
+        return pool
 
     def install(self, app: Flask) -> None:
         app.extensions["services"] = self

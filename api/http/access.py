@@ -37,6 +37,12 @@ NEEDED = {
     "jobs.list_own": JOBS,
     "jobs.show": JOBS,
     "jobs.cancel": JOBS,
+    "open_inference.server": OPEN,
+    "open_inference.live": OPEN,
+    "open_inference.ready": OPEN,
+    "open_inference.model": CLASSIFY | FEEDBACK,  # as the labels
+    "open_inference.model_ready": CLASSIFY | FEEDBACK,
+    "open_inference.infer": CLASSIFY,
     "feedback.show": OPEN,
     "feedback.send": FEEDBACK,
     "health.livez": OPEN,

@@ -14,6 +14,7 @@ from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
 
 from api.core import errors as api_errors
+from api.http.open_inference import is_open_inference
 from api.http.problem_document import CONTENT_TYPE, problem_body
 from contract import errors
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from werkzeug.wrappers import Response as WerkzeugResponse
+
+    from api.http.schemas import OpenInferenceError
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +87,10 @@ def _challenges() -> list[str]:
 
 
 def problem(status: HTTPStatus, detail: str) -> Response:
+    """The error as a problem document; to who speaks the Open Inference Protocol, in that protocol's shape."""
+    if is_open_inference(request.path):
+        body: OpenInferenceError = {"error": detail}
+        return Response(json.dumps(body), status=status, content_type="application/json")
     return Response(json.dumps(problem_body(status, detail)), status=status, content_type=CONTENT_TYPE)
 
 

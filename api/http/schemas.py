@@ -118,6 +118,59 @@ class Shown(TypedDict):
     first_frame_only: NotRequired[Literal[True]]
 
 
+class OpenInferenceError(TypedDict):
+    error: str
+
+
+class OpenInferenceServer(TypedDict):
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class OpenInferenceLive(TypedDict):
+    live: Literal[True]
+
+
+class OpenInferenceReady(TypedDict):
+    ready: Literal[True]
+
+
+class OpenInferenceModelReady(TypedDict):
+    name: str
+    ready: Literal[True]
+
+
+class TensorMetadata(TypedDict):
+    name: str
+    datatype: Literal["BYTES", "FP32"]
+    shape: list[int]
+
+
+class OpenInferenceModel(TypedDict):
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class OutputTensor(TypedDict):
+    name: str
+    datatype: Literal["BYTES", "FP32"]
+    shape: list[int]
+    parameters: NotRequired[dict[str, int]]
+    data: NotRequired[list[float] | list[str]]
+
+
+class OpenInferenceAnswer(TypedDict):
+    id: NotRequired[str]
+    model_name: str
+    model_version: NotRequired[str]
+    parameters: NotRequired[dict[str, str]]
+    outputs: list[OutputTensor]
+
+
 class Labels(TypedDict):
     model: str
     version: str

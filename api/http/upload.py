@@ -58,9 +58,7 @@ class Upload:
         """
         data = file.read()
         file.close()  # frees its copy now, not after the answer
-        if not data:
-            raise EmptyFile("the file is empty")
-        check(data, settings.max_pixels)
+        check_picture(data, settings.max_pixels)
         return cls(data, file.filename or "", is_animated_gif(data))
 
 
@@ -85,6 +83,17 @@ def _is_chosen(file: FileStorage) -> bool:
     first = file.stream.read(1)
     file.stream.seek(0)
     return bool(first)
+
+
+def check_picture(data: bytes, max_pixels: int) -> None:
+    """As ``check``; a picture without any bytes is refused as that.
+
+    Raises:
+        EmptyFile, TooLarge, NotAnImage, Undecodable: as ``Upload.from_request`` does.
+    """
+    if not data:
+        raise EmptyFile("the file is empty")
+    check(data, max_pixels)
 
 
 def check(data: bytes, max_pixels: int) -> None:
