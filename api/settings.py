@@ -13,7 +13,7 @@ from pydantic_settings import NoDecode
 from api.core.host_names import checked_name
 from api.core.root_path import checked_root_path
 from api.core.web_origins import checked_origin
-from contract.model_version import NAME
+from contract.model_name import NAME
 from contract.settings import SharedSettings, Texts, listed
 from contract.wording import Wanted
 
@@ -138,6 +138,19 @@ class Settings(SharedSettings):
         "",
         description="The model that requests mean which name none. Without it the one whose worker started last; of "
         "several in MODELS, the first.",
+    )
+    fallback_model: Annotated[str, AfterValidator(_model_name)] = Field(
+        "",
+        description="The model that answers requests which name no version, where the one that they mean has too much "
+        "to do. Answers say so: X-Fallback.",
+    )
+    check_dir: Path | None = Field(
+        None,
+        description="Folder of labelled pictures, at least 100, that candidates are checked with: a folder for each "
+        "label, or labels.csv. Empty: none is checked.",
+    )
+    check_slower_ratio: float = Field(
+        1.5, ge=1, description="A candidate that takes a worker this many times as long as the current version fails."
     )
     request_timeout_s: float = Field(30, gt=0, le=600, description="A request's deadline, in seconds.")
     top_k: int = Field(

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
 
     from contract.deadline import Deadline
-    from contract.messages import Task
+    from contract.messages import ClassifyJob, Task
     from contract.send_too import SendToo
+    from contract.shadow import Answered
 
 SERIALIZER = JSONSerializer()  # RQ checks it for every object; an instance takes half the time of the class
 # Names on the workers' allow-list, never import paths.
@@ -47,6 +48,7 @@ LEAVE_TRIES = 5  # if others join or leave each time, the job's deadline ends it
 INFLIGHT_GRACE_S = 5  # other requests may join right up to the deadline of the first
 RECONNECT_FOR_S = 3.0  # a waiting request tolerates an absence of Redis for this long
 RECONNECT_PAUSE_S = 0.2
+SHADOW_WITHIN_S = 600  # a candidate that is further behind computes fewer pictures
 WAKES_KEPT = 64  # that no idle worker has taken: more workers than that don't sleep on one list
 WAKES_KEPT_FOR_S = 60
 GIVEN_UP = "the workers could not classify this picture; it was given up"
@@ -264,6 +266,62 @@ class JobQueue:
             retry=RETRY,
             pipeline=pipe,
         )
+
+    def shadow(self, candidate: str, job: ClassifyJob, answered: Answered, *, bulk: bool = False) -> int:
+        """Have a candidate compute a picture that was answered, when its workers have time; nobody waits for it.
+
+        Args:
+            bulk: whether it goes on the bulk queue of async jobs.
+
+        Returns:
+            The length of its queue with it.
+
+        Raises:
+            BackendDown: Redis does not answer or refuses to write.
+        """
+        queue = bulk_async_queue_name(candidate) if bulk else async_queue_name(candidate)
+        with redis_errors(), self._commands.pipeline() as pipe:
+            pipe.multi()
+            self.enqueue(
+                pipe,
+                queue,
+                uuid4().hex,
+                job,
+                wanted_for_s=SHADOW_WITHIN_S,
+                result_ttl_s=RESULT_TTL_S,
+                extra_meta=answered.to_meta(),
+            )
+            pipe.llen(self._queue(queue).key)
+            *_, waiting = pipe.execute()
+        return int(waiting)
+
+    def submit_patient(
+        self, model: str, job: ClassifyJob, wanted_for_s: float, *, bulk: bool = False, wake: Collection[str] = ()
+    ) -> str:
+        """Queue a job behind all requests, as async jobs are, although somebody waits for it; nobody joins it.
+
+        Args:
+            wanted_for_s, bulk, wake: as in ``submit``.
+
+        Returns:
+            Its ID, for ``wait``, within ``RESULT_TTL_S`` of its end.
+
+        Raises:
+            BackendDown: Redis does not answer or refuses to write.
+        """
+        job_id = uuid4().hex
+        queue = bulk_async_queue_name(model) if bulk else async_queue_name(model)
+        with redis_errors("Redis does not take the job"), self._commands.pipeline() as pipe:
+            pipe.multi()
+            self.enqueue(pipe, queue, job_id, job, wanted_for_s=wanted_for_s, result_ttl_s=RESULT_TTL_S)
+            for workers in wake:
+                _wake(pipe, workers)
+            try:
+                pipe.execute()
+            except ResponseError:
+                self.take_back(job_id)
+                raise
+        return job_id
 
     def take_back(self, job_id: str, *others: str) -> None:
         """Delete a job that could not be queued, and ``others``, keys that its MULTI has set.

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from contract.errors import UnknownOutcome
-from contract.model_version import FIRST_VERSION
+from contract.model_version import FIRST_VERSION, ModelVersion
 
 LARGEST_COPY_BYTES = 10**9  # far above what a copy may have: a worker that was taken over says what it likes
 UNKNOWN = "the worker's answer has a form that this version of the API does not know; the API has to be upgraded"
@@ -142,6 +142,11 @@ class Classification:
     timings_ms: Timings
     damaged: bool = False
     version: str = FIRST_VERSION
+
+    @property
+    def key(self) -> str:
+        """``ModelVersion.key`` of the version that made it."""
+        return ModelVersion(self.model, self.version).key
 
     def to_wire(self) -> dict[str, Any]:
         wire: dict[str, Any] = {

@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from contract import keys
+from contract.redis_clients import raise_refusals
 from contract.worker_registry import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from redis import Redis
 
@@ -57,11 +58,15 @@ def publish_description(redis: Redis, model: str, digest: str, description: Mode
     publish(redis, keys.description(model, digest), json.dumps(asdict(description), separators=(",", ":")).encode())
 
 
-def read_description(redis: Redis, model: str, digest: str) -> ModelDescription | None:
-    """What a live worker has published lately; None if none has.
+def read_descriptions(redis: Redis, models: Sequence[tuple[str, str]]) -> list[ModelDescription | None]:
+    """What live workers have published lately of each ``ModelVersion.key`` and digest, in order; None if none has.
 
     Raises:
         RedisError: Redis does not answer.
     """
-    raw: Any = redis.get(keys.description(model, digest))
-    return ModelDescription.parse(raw)
+    with redis.pipeline(transaction=False) as pipe:
+        for model, digest in models:
+            pipe.get(keys.description(model, digest))
+        found: Any = pipe.execute(raise_on_error=False) if models else []
+    raise_refusals(found)
+    return [None if isinstance(raw, Exception) else ModelDescription.parse(raw) for raw in found]

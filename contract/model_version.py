@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Self
 
-FIRST_VERSION = "1"  # of a manifest that names none
+from contract.model_name import NAME, VERSION
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+FIRST_VERSION = "1"  # of a manifest that names none
 
 
 @dataclass(frozen=True, slots=True, order=True)

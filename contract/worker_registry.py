@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from redis import Redis
+    from redis.client import Pipeline
 
     from contract.model_version import ModelVersion
     from contract.send_too import SendToo
@@ -75,17 +76,26 @@ class Roster:
     serves_bulk: bool
 
 
-def register(redis: Redis, models: Sequence[str]) -> None:
-    """Make the first of ``models`` the newest, before the others: new requests use it unless they name another."""
+def register(redis: Redis, models: Sequence[str]) -> dict[str, float]:
+    """Make the first of ``models`` the newest, before the others: new requests use it unless they name another.
+
+    Returns:
+        When each is registered, by Redis' time.
+    """
     now_s = _now_s(redis)
-    redis.zadd(keys.MODELS, {model: now_s - place * REGISTERED_APART_S for place, model in enumerate(models)})
+    registered = {model: now_s - place * REGISTERED_APART_S for place, model in enumerate(models)}
+    redis.zadd(keys.MODELS, registered)
+    return registered
 
 
-def heartbeat(redis: Redis, entry: WorkerEntry, *, bulk_share: float = 0.5) -> Roster:
+def heartbeat(
+    redis: Redis, entry: WorkerEntry, *, bulk_share: float = 0.5, registered_s: float | None = None
+) -> Roster:
     """Say that this worker is alive; to be repeated well within ``ALIVE_FOR_S`` seconds. Scores are Redis' time.
 
     Args:
         bulk_share: of the workers that serve the bulk queues.
+        registered_s: when the model was registered; None for now. It is told again, as Redis may have lost it.
 
     Returns:
         The live workers of its model, itself included. Those that serve bulk are the first by ID, so that all agree
@@ -107,7 +117,7 @@ def heartbeat(redis: Redis, entry: WorkerEntry, *, bulk_share: float = 0.5) -> R
     if entry.wake:
         fields["wake"] = entry.wake
     with redis.pipeline() as pipe:
-        pipe.zadd(keys.MODELS, {entry.model: now_s}, nx=True)  # again after Redis has lost everything
+        pipe.zadd(keys.MODELS, {entry.model: now_s if registered_s is None else registered_s}, nx=True)
         pipe.zadd(keys.workers(entry.model), {entry.worker_id: now_s})
         pipe.zremrangebyscore(keys.workers(entry.model), 0, now_s - ALIVE_FOR_S)
         pipe.hset(key, mapping=fields)
@@ -125,10 +135,15 @@ def heartbeat(redis: Redis, entry: WorkerEntry, *, bulk_share: float = 0.5) -> R
 def deregister(redis: Redis, entry: WorkerEntry) -> None:
     """Remove this worker's entry, so that no request relies on it any more."""
     with redis.pipeline() as pipe:
-        pipe.zrem(keys.workers(entry.model), entry.worker_id)
-        pipe.zrem(keys.bulk_workers(entry.model), entry.worker_id)
-        pipe.delete(keys.worker(entry.model, entry.worker_id))
+        remove(pipe, entry)
         pipe.execute()
+
+
+def remove(pipe: Pipeline, entry: WorkerEntry) -> None:
+    """As ``deregister``, in a MULTI."""
+    pipe.zrem(keys.workers(entry.model), entry.worker_id)
+    pipe.zrem(keys.bulk_workers(entry.model), entry.worker_id)
+    pipe.delete(keys.worker(entry.model, entry.worker_id))
 
 
 def live_workers(redis: Redis, send_too: SendToo = nothing) -> list[WorkerEntry]:
@@ -186,6 +201,12 @@ def known_digests(redis: Redis) -> dict[str, set[str]]:
     for entry in live_workers_of(redis, models):
         found[entry.model].add(entry.digest)
     return found
+
+
+def forget(redis: Redis, models: Sequence[str]) -> None:
+    """Let these versions be unknown until a worker registers them again."""
+    if models:
+        redis.zrem(keys.MODELS, *models)
 
 
 def publish_labels(redis: Redis, model: str, digest: str, labels: Sequence[str]) -> None:

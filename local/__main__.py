@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from contract.private_files import UMASK
 from contract.settings import EXIT_BAD_SETTINGS, load_settings
+from local.at_rest import in_use
 from local.dotenv_file import inherit
 from local.folder import locked, socket_path
 from local.log_files import LogFiles
@@ -55,7 +56,7 @@ def main() -> int:
         signal.signal(signal_number, _raise_stop)
     try:
         check(settings)
-        with locked(settings) as lock, socket_path(settings) as path:
+        with in_use(), locked(settings) as lock, socket_path(settings) as path:
             return _run(settings, plan(settings, path, lock, _queue_users(settings), os.environ), path)
     except CannotStart as error:
         print(f"Can't start: {error}", file=sys.stderr)

@@ -1,7 +1,4 @@
-"""``python -m local.purge`` (``make purge``): deletes what the service has stored, after it has said what that is.
-
-With ``--only-look`` (``make clean``) nothing is deleted: the exit code says whether the service is at rest.
-"""
+"""``python -m local.purge`` (``make purge``): deletes what the service has stored, after it has said what that is."""
 
 from __future__ import annotations
 
@@ -9,16 +6,12 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from contract.settings import load_settings
 from local.disk_use import disk_use_bytes
 from local.dotenv_file import inherit
 from local.folder import InUse, locked
 from local.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 # Whatever else lies in DATA_DIR, as a file of keys, somebody has put there.
 STORED = {
@@ -31,7 +24,7 @@ STORED = {
 LOCK = ".lock"
 
 
-def main(arguments: Sequence[str]) -> int:
+def main() -> int:
     """Run the command line.
 
     Returns:
@@ -40,16 +33,14 @@ def main(arguments: Sequence[str]) -> int:
     inherit(Path(".env"))
     settings = load_settings(Settings)
     if not settings.data_dir.is_dir():
-        if "--only-look" not in arguments:
-            print(f"Nothing is stored: there is no {settings.data_dir}.")
+        print(f"Nothing is stored: there is no {settings.data_dir}.")
         return 0
     if not (settings.data_dir / LOCK).exists():  # as in a home folder, named by mistake: its "logs" are not ours
-        if "--only-look" not in arguments:
-            print(f"Nothing is stored: no service has run with DATA_DIR={settings.data_dir}.")
+        print(f"Nothing is stored: no service has run with DATA_DIR={settings.data_dir}.")
         return 0
     try:
         with locked(settings):
-            return 0 if "--only-look" in arguments else _purge(settings.data_dir)
+            return _purge(settings.data_dir)
     except InUse:
         running = f"a service is running with DATA_DIR={settings.data_dir}, or just ending"
         print(f"Nothing was deleted: {running}. Stop it first.", file=sys.stderr)
@@ -116,4 +107,4 @@ def _remove_if_empty(data_dir: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from contract.model_description import ModelDescription
-from contract.model_version import FIRST_VERSION, ModelVersion
+from contract.model_version import ModelVersion
 from contract.wording import in_words
 from model.cpu import has_fast_int8
 from model.errors import BundleError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LATER = {"version", "task"}
 MANIFEST, MODEL, LABELS = "model.json", "model.onnx", "labels.txt"
 
 
@@ -47,7 +48,9 @@ class Bundle:
     """A model whose files were found complete and unchanged.
 
     Attributes:
-        name, version: shared by the variants of one version of a model.
+        name: shared by the versions and variants of one model.
+        version: shared by the variants of one version.
+        task: what the model does with a picture.
         digest: 64 hex digits that identify weights, labels and preprocessing together.
         labels: one per class, by class index.
         bare: whether it is an .onnx file without a manifest of its own.
@@ -83,6 +86,12 @@ class Bundle:
             licence=self.licence,
             provenance=self.provenance,
         )
+
+    @property
+    def interface(self) -> str:
+        """What all variants of a version have in common: SHA-256 of labels and preprocessing, 64 hex digits."""
+        common = [self.task, self.labels, self.input.model_dump(exclude={"name"}), self.preprocess.model_dump()]
+        return hashlib.sha256(json.dumps(common, sort_keys=True).encode()).hexdigest()
 
     @property
     def model(self) -> ModelVersion:
@@ -266,9 +275,10 @@ def _digest(manifest: Manifest, checksums: Mapping[str, str], manifest_bytes: by
     """The manifest's own hash where it pins the weights and labels; else one of the manifest and of their checksums."""
     if manifest_bytes is not None and {MODEL, LABELS} <= manifest.files.keys():
         return hashlib.sha256(manifest_bytes).hexdigest()
-    # "card" is an older word for it: answers are stored under digests, which an upgrade must not change.
-    new = {"task", *(["version"] if manifest.version == FIRST_VERSION else [])}  # what manifests had not at first
-    whole: dict[str, Any] = {"card": manifest.model_dump(exclude=new), "files": checksums}
+    # Answers are stored under digests, which an upgrade must not change: "card" is an older word for it, and fields
+    # that came later count where they say something.
+    later = {field for field in _LATER if getattr(manifest, field) == Manifest.model_fields[field].default}
+    whole: dict[str, Any] = {"card": manifest.model_dump(exclude=later), "files": checksums}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 

@@ -21,6 +21,7 @@ from model.bundle import load_bundle
 from model.classifier import Classifier, verified_classifier
 from model.decode import Decoder
 from model.errors import BundleError, ModelError
+from model.loader import BundleLoader
 from model.models_folder import DEFAULT_NAME, choose
 from model.serving.copier import Copier
 from model.serving.farewell import say_why
@@ -55,16 +56,24 @@ def main() -> int:
         if not makes_copies:
             log.warning("%s can't be written: this worker makes no copies of pictures to show", settings.copies_dir)
         try:
-            Worker(
+            worker = Worker(
                 connect(settings.redis_address),
                 pictures,
                 classifiers,
+                BundleLoader(
+                    settings.models_dir,
+                    max_pixels=settings.max_pixels,
+                    num_threads=settings.num_threads,
+                    top_k=settings.top_k_max,
+                ),
                 batch_max=settings.batch_max,
                 batch_wait_s=settings.batch_wait_ms / 1000,
                 answer_ttl_s=settings.result_ttl_s,
                 bulk_share=settings.bulk_share,
                 copier=Copier(pictures, copies, decoder) if makes_copies else None,
-            ).serve()
+            )
+            del classifiers  # the worker alone holds them, and lets go of what it unloads
+            worker.serve()
         except RedisError as error:
             log.critical("Redis does not answer at the start: %s", error)
             return EXIT_NO_REDIS

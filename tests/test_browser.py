@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.support.upload_page import PICTURES, card, choose, expect_cards, open_report
@@ -148,6 +149,16 @@ def test_a_reload_keeps_the_order_of_the_cards_and_what_failed(page, tmp_path):
 
 
 @pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 640}}], indirect=True)
+def test_a_card_of_an_animation_shows_the_frame_that_was_classified(page, tmp_path):
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "moves.gif", save_all=True, append_images=frames[1:], duration=100, loop=0)
+    choose(page, tmp_path / "moves.gif")
+    expect_cards(page, "done", 1)
+
+    expect(card(page, "done").locator(".card-about")).to_contain_text("first frame of an animation")
+    expect(card(page, "done").get_by_role("img")).to_have_attribute("src", re.compile("/display/"))
+
+
 def test_the_list_of_labels_opens_where_it_can_be_seen(page):
     """Above its field at the window's lower end, below it at the upper one."""
     choose(page, CAT)

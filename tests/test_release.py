@@ -35,10 +35,11 @@ def git(folder: Path, *words: str) -> str:
     return subprocess.run(["git", *COMMITTER, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
-def released(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Without a Docker Engine, and with a committer for the tag."""
-    who = {"GIT_COMMITTER_NAME": "A Tester", "GIT_COMMITTER_EMAIL": "tester@example.org"}
-    environment = {**os.environ, **who, "DOCKER_HOST": f"unix://{folder}/nothing.sock"}
+def released(folder: Path, committer: str = "A Tester") -> subprocess.CompletedProcess[str]:
+    """Without a Docker Engine, and without the machine's settings of git."""
+    who = {"GIT_COMMITTER_NAME": committer, "GIT_COMMITTER_EMAIL": "tester@example.org"}
+    nowhere = {"DOCKER_HOST": f"unix://{folder}/nothing.sock", "GIT_CONFIG_GLOBAL": os.devnull}
+    environment = {**os.environ, **who, **nowhere}
     command = [sys.executable, "-m", "deploy.release"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
@@ -56,16 +57,18 @@ def test_a_version_is_tagged_and_built_once_it_is_ready(clone):
     uncommitted = released(clone)
     git(clone, "add", "--all")
     git(clone, "commit", "-q", "-m", "Ready")
+    unsigned = released(clone, committer="")
     done = released(clone)
     again = released(clone)
 
     assert f"Not released: CHANGELOG.md begins with '{VERSION} (unreleased)'" in unreleased.stderr
     assert "is not recorded" in unrecorded.stderr
     assert "not committed" in uncommitted.stderr
+    assert "git var GIT_COMMITTER_IDENT has failed" in unsigned.stderr
     assert done.returncode == 0, done.stderr
     assert "without the images' archives" in done.stdout
     assert f"the tag v{VERSION} exists already" in again.stderr
-    assert [refused.returncode for refused in (unreleased, unrecorded, uncommitted, again)] == [1] * 4
+    assert [refused.returncode for refused in (unreleased, unrecorded, uncommitted, unsigned, again)] == [1] * 5
     assert git(clone, "cat-file", "-t", f"v{VERSION}") == "tag\n"
     assert git(clone, "status", "--porcelain") == ""
 

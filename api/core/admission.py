@@ -14,6 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from api.core.errors import Overloaded
+from api.core.routing import possible
 from contract.errors import RETRY_LATER_S, OverShare
 
 if TYPE_CHECKING:
@@ -31,10 +32,12 @@ class Admission:
 
     Args:
         max_in_flight: the most requests that this process answers at a time; of one sender, half as many.
+        fallback_model: the name of the one that answers for others; "" for none.
     """
 
-    def __init__(self, live_workers: LiveWorkers, *, max_in_flight: int) -> None:
+    def __init__(self, live_workers: LiveWorkers, *, max_in_flight: int, fallback_model: str = "") -> None:
         self._live_workers = live_workers
+        self._fallback_model = fallback_model
         self._most, self._most_of_one = max_in_flight, max(1, max_in_flight // 2)
         self._in_flight: Counter[str] = Counter()
         self._lock = Lock()
@@ -57,7 +60,7 @@ class Admission:
         """
         fleet = self._live_workers.fleet()
         any_may_be_meant = model is None and fleet.pools
-        pools = fleet.pools.values() if any_may_be_meant else [fleet.pool(fleet.wanted(model))]
+        pools = fleet.pools.values() if any_may_be_meant else possible(fleet, model, self._fallback_model)
         _refuse_beyond(min(self.expected_wait_s(pool) for pool in pools), deadline)
 
     def check(self, pool: WorkerPool, deadline: Deadline, *, own_s: float = 0.0, bulk: bool = False) -> None:

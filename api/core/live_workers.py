@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean
 from threading import Condition
 from typing import TYPE_CHECKING
@@ -108,7 +109,7 @@ class WorkerPool:
         return cost.ms / 1000 * (bounded(fmean(learned)) if learned else 1.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fleet:
     """All versions that workers have registered, and who serves them; see ``LiveWorkers``.
 
@@ -125,7 +126,7 @@ class Fleet:
     memory: RedisMemory
     default_model: str = ""
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(version.name for version in self.versions))
 
@@ -148,14 +149,19 @@ class Fleet:
         Raises:
             NoWorker: no worker has registered it yet.
         """
+        if self._default is not None:
+            return self._default
         if self.default_model and self.default_model not in self.names:
             raise NoWorker(f"no worker of the model {self.default_model} has been ready yet", ALIVE_FOR_S)
-        if not self.names:
-            raise NoWorker(NONE_READY, ALIVE_FOR_S)
+        raise NoWorker(NONE_READY, ALIVE_FOR_S)
+
+    @cached_property
+    def _default(self) -> ModelVersion | None:
         if self.default_model:
-            return self.current(self.default_model)
+            return self.current(self.default_model) if self.default_model in self.names else None
         newest_first = [self.current(name) for name in self.names]
-        return next((version for version in newest_first if version.key in self.pools), newest_first[0])
+        served = (version for version in newest_first if version.key in self.pools)
+        return next(served, newest_first[0] if newest_first else None)
 
     def wanted(self, model: WantedModel | None) -> ModelVersion:
         """The version that a request means.

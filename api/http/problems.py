@@ -55,6 +55,8 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     errors.OverShare: HTTPStatus.TOO_MANY_REQUESTS,
     api_errors.OverLimit: HTTPStatus.TOO_MANY_REQUESTS,
     api_errors.UnknownModel: HTTPStatus.NOT_FOUND,
+    api_errors.ModelNotChanged: HTTPStatus.CONFLICT,
+    api_errors.CheckNotFound: HTTPStatus.NOT_FOUND,
     api_errors.NoWorker: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.BackendDown: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreFull: HTTPStatus.SERVICE_UNAVAILABLE,

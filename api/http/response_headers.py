@@ -22,7 +22,7 @@ def elapsed_ms() -> float:
 
 
 def describe(response: Response, *answers: Answer) -> Response:
-    """Add ``X-Model``, ``X-Model-Version``, ``X-Cache`` and ``Server-Timing``, and count the answers.
+    """Add ``X-Model``, ``X-Model-Version``, ``X-Fallback``, ``X-Cache`` and ``Server-Timing``, and count the answers.
 
     Durations are in milliseconds (W3C's Server Timing). A batch has the headers of the picture with the longest wait.
 
@@ -43,6 +43,8 @@ def describe(response: Response, *answers: Answer) -> Response:
         spent["queue"] = answer.waited_ms
     response.headers["X-Model"] = f"{answer.classification.model}@{answer.classification.digest[:12]}"
     response.headers["X-Model-Version"] = answer.classification.version
+    if answer.fallback:
+        response.headers["X-Fallback"] = "overload"
     response.headers["X-Cache"] = answer.cache
     response.headers["Server-Timing"] = ", ".join(
         f"{name};dur={milliseconds:.1f}" for name, milliseconds in {**spent, "total": total}.items()

@@ -54,13 +54,17 @@ export class Card {
   done(answer) {
     const best = answer.predictions[0];
     const frame = answer.first_frame_only && "first frame of an animation";
-    const about = [this.name, duration(answer.elapsed_ms / 1000), CACHE_WORDS[answer.cache], answer.model, frame];
+    const about = [this.name, duration(answer.elapsed_ms / 1000), CACHE_WORDS[answer.cache], modelOf(answer), frame];
     this.ended = { name: this.name, answer };
     this.#become("done", about.filter(Boolean).join(" · "));
     this.find(".card-title").textContent = words(best.label);
     this.find(".bars").replaceChildren(...answer.predictions.map(bar));
     if (answer.display) {
       this.find(".thumb").href = answer.display; // a link that expires; none if the service keeps no pictures
+      if (answer.first_frame_only) {
+        URL.revokeObjectURL(this.find(".thumb img").src);
+        this.show(answer.display); // what was classified, and not the animation that was dropped
+      }
     }
     this.find(".thumb img").alt = `${this.name}, full size`;
     const fields = this.find(".report-form").elements;
@@ -69,6 +73,7 @@ export class Card {
     fields.score.value = best.score;
     fields.model.value = answer.model;
     fields.digest.value = answer.digest;
+    this.find(".report-form").dataset.model = modelOf(answer);
     return `${this.name}: ${words(best.label)}, ${percent(best.score)}`;
   }
 
@@ -81,6 +86,9 @@ export class Card {
     this.find(".bars").hidden = this.find(".report").hidden = state !== "done";
   }
 }
+
+/** A model's first version goes by its name alone. */
+const modelOf = ({ model, version }) => (version && version !== "1" ? `${model}@${version}` : model);
 
 function bar({ label, score }) {
   const row = document.getElementById("bar").content.cloneNode(true);

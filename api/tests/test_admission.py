@@ -53,7 +53,7 @@ def wait_behind(depth: float, workers: WorkerPool) -> object:
 def test_a_queue_is_assumed_to_shorten_as_fast_as_the_workers_work_until_it_is_read_again(admission, clock):
     """Otherwise a process that refuses everything would go on refusing while the workers have nothing to do."""
     workers = pool(workers=2, service_ms=20)
-    admission.saw_depth(100)
+    admission.saw_depth("m", 100)
     clock.now += 0.5
 
     assert admission.expected_wait_s(workers) == wait_behind(50, workers)
@@ -65,15 +65,15 @@ def test_a_queue_is_assumed_to_shorten_as_fast_as_the_workers_work_until_it_is_r
 
 def test_what_is_read_replaces_what_was_assumed(admission, clock):
     workers = pool(workers=2, service_ms=20)
-    admission.saw_depth(100)
+    admission.saw_depth("m", 100)
     clock.now += 0.5
-    admission.saw_depth(90)
+    admission.saw_depth("m", 90)
 
     assert admission.expected_wait_s(workers) == wait_behind(90, workers)
 
 
 def test_the_later_of_a_requests_and_the_pools_reading_counts(admission, clock):
-    admission.saw_depth(100)
+    admission.saw_depth("m", 100)
     looked_before, looked_since = (pool(2, 20, queued=7, seen_at=clock.now + later) for later in (-1, 1))
     clock.now += 1
 
@@ -84,8 +84,8 @@ def test_the_later_of_a_requests_and_the_pools_reading_counts(admission, clock):
 def test_jobs_that_are_being_submitted_count_as_queued(admission):
     """A burst of a hundred is not admitted as a whole just because none of its jobs is queued yet."""
     workers = pool(workers=1, service_ms=20)
-    admission.saw_depth(10)
-    with admission.submitting(), admission.submitting():
+    admission.saw_depth("m", 10)
+    with admission.submitting("m"), admission.submitting("m"):
         within = admission.expected_wait_s(workers)
 
     assert within == wait_behind(12, workers)
@@ -104,7 +104,7 @@ def test_an_answer_waits_for_the_jobs_ahead_the_batches_in_progress_and_the_rest
 
 def test_no_speed_is_assumed_of_workers_that_have_served_nothing_yet(admission, clock):
     """Their queue is not assumed to shorten, and no request is refused for waiting too long."""
-    admission.saw_depth(100)
+    admission.saw_depth("m", 100)
     clock.now += 60
 
     assert admission.expected_wait_s(pool(workers=2, service_ms=0)) == 0

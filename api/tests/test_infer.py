@@ -42,6 +42,7 @@ class CatInference:
         self.trouble: dict[bytes, ServiceError] = {}
         self.damaged: set[bytes] = set()
         self.cache: Cache = "miss"
+        self.asked: list[WantedModel | None] = []
 
     def admit(self, _model: WantedModel | None = None) -> None:
         """Never busy before the body is read."""
@@ -49,6 +50,7 @@ class CatInference:
     def classify(
         self, image: bytes, _client: Client, *, model: WantedModel | None = None, strict: bool = True
     ) -> Answer:
+        self.asked.append(model)
         if image in self.trouble:
             raise self.trouble[image]
         damaged = image in self.damaged
@@ -57,13 +59,21 @@ class CatInference:
         return Answer("a" * 64, replace(SEEN, damaged=damaged), self.cache, waited_ms=25.0)
 
     def classify_all(
-        self, images: Iterable[bytes | ServiceError], _client: Client, *, strict: bool = True
+        self,
+        images: Iterable[bytes | ServiceError],
+        _client: Client,
+        *,
+        model: WantedModel | None = None,
+        strict: bool = True,
     ) -> list[Answer | ServiceError]:
-        return [image if isinstance(image, ServiceError) else self._outcome(image, strict=strict) for image in images]
+        return [
+            image if isinstance(image, ServiceError) else self._outcome(image, model=model, strict=strict)
+            for image in images
+        ]
 
-    def _outcome(self, image: bytes, *, strict: bool) -> Answer | ServiceError:
+    def _outcome(self, image: bytes, *, model: WantedModel | None, strict: bool) -> Answer | ServiceError:
         try:
-            return self.classify(image, Client("192.0.2.1"), strict=strict)
+            return self.classify(image, Client("192.0.2.1"), model=model, strict=strict)
         except ServiceError as error:
             return error
 

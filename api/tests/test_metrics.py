@@ -70,7 +70,7 @@ class Backend:
     def classify(
         self, data: bytes, _client: Client, *, model: WantedModel | None = None, strict: bool = True
     ) -> Answer:
-        del data, strict
+        del data, model, strict
         if self.trouble is not None:
             raise self.trouble
         seen = Classification("resnet50", "d" * 64, (Label("tabby", 0.9),), Timings(decode=3.0, infer=20.0))
@@ -276,6 +276,7 @@ def test_every_series_is_ours_and_carries_its_help(client, backend):
         "classifier_deleted_bytes": "counter",
         "classifier_bulk": "counter",
         "classifier_wrong_keys": "counter",
+        "classifier_candidates_withdrawn": "counter",
         "classifier_uploads_bytes": "gauge",
         "classifier_disk_free_bytes": "gauge",
         "classifier_start_time_seconds": "gauge",

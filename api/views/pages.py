@@ -10,7 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.core.errors import AccessRefused, LinkExpired, LinkNeeded, MissingFile, OverLimit
 from api.feedback.log import MAX_CHARACTERS
-from api.http.caller import current_client
+from api.http.caller import current_caller, current_client
 from api.http.html import answer_as_page, in_words, prefers_json
 from api.http.parameters import SCORE_DECIMALS, Wanted, model_in_query
 from api.http.picture_address import address_of, good_for, may_delete
@@ -19,8 +19,9 @@ from api.http.response_headers import describe, elapsed_ms
 from api.http.stored_picture import picture_response
 from api.http.upload import Upload
 from api.services import Services
-from contract.errors import PictureNotFound, ServiceError
+from contract.errors import BackendDown, PictureNotFound, ServiceError
 from contract.image_store import NAME, NOT_FOUND
+from contract.model_version import WantedModel
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -106,8 +107,31 @@ def delete(name: str) -> ResponseReturnValue:
 def upload_page(**shown: Any) -> str:
     """The page showing ``result``, ``error`` or ``notice``."""
     services = Services.current()
-    known = services.labels.of_or_none() if "result" in shown else None
-    return render_template("index.html", settings=services.settings, limits=MAX_CHARACTERS, known=known, **shown)
+    known = services.labels.of_or_none(_answered_by(shown)) if "result" in shown else None
+    models, default = _choice(services)
+    return render_template(
+        "index.html",
+        settings=services.settings,
+        limits=MAX_CHARACTERS,
+        known=known,
+        models=models,
+        default_model=default,
+        **shown,
+    )
+
+
+def _answered_by(shown: dict[str, Any]) -> WantedModel:
+    return WantedModel(shown["result"]["model"], shown["result"]["version"])
+
+
+def _choice(services: Services) -> tuple[list[str], str | None]:
+    """The models to choose from, and the one that answers by default; told to whoever may ask /v1/models."""
+    if services.keyring.shut and current_caller().key is None:
+        return [], None
+    try:
+        return services.models.names()
+    except BackendDown:
+        return [], None
 
 
 def _classify() -> tuple[Answer, bool]:

@@ -34,8 +34,8 @@ def predict() -> ResponseReturnValue:
     Any fault of the input is a 400 with a body of its own; all other errors are problem documents.
     """
     services = Services.current()
-    services.inference.admit(model_in_query(request))
     try:
+        services.inference.admit(model_in_query(request))
         wanted = Wanted.from_request(request, services.settings)
         upload = Upload.from_request(request, services.settings)
         answer = services.inference.classify(upload.data, current_client(), model=wanted.model, strict=wanted.strict)

@@ -49,7 +49,7 @@ class SharedKeys:
     def __init__(self, redis: Redis, rq_worker_key: str, wake: str) -> None:
         self._redis = redis
         self._rq_worker_key = rq_worker_key
-        self._types: dict[str, bytes] = {
+        self._of_all: dict[str, bytes] = {
             keys.MODELS: b"zset",
             keys.REFUSED_PICTURES: b"zset",
             keys.wake(wake): b"list",
@@ -57,6 +57,8 @@ class SharedKeys:
             "rq:workers": b"set",
             "rq:queues": b"set",
         }
+        self._of_model: dict[str, dict[str, bytes]] = {}
+        self._types = self._of_all
 
     def add(self, entry: WorkerEntry, queues: Iterable[Queue]) -> None:
         """Those of one more version that the worker serves."""
@@ -77,7 +79,17 @@ class SharedKeys:
                 queue.failed_job_registry.key: b"zset",
                 f"rq:workers:{queue.name}": b"set",
             }
-        self._types = self._types | types  # anew: the heartbeat's thread may be reading the other
+        self._of_model[entry.model] = types
+        self._put_together()
+
+    def remove(self, model: str) -> None:
+        """Those of a version that the worker serves no longer."""
+        del self._of_model[model]
+        self._put_together()
+
+    def _put_together(self) -> None:
+        """Anew: the heartbeat's thread may be reading the other."""
+        self._types = {key: kind for types in (self._of_all, *self._of_model.values()) for key, kind in types.items()}
 
     def clear(self) -> bool:
         """Move every key of another type than ours out of the way; returns whether there was anything.

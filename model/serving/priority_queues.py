@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from redis import Redis
+    from rq import Queue
 
     from model.serving.batcher import Batch
     from model.serving.model_queues import ModelQueues, ServedQueue
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 ASYNC_TURN = 20  # every so many turns async jobs go first: under a load that never ends they get a twentieth of it
 BULK_DUE_S = 0.25  # that bulk is behind its share before it goes first; a look at an empty queue is rarer so
 BULK_MEMORY_S = 5.0  # of what is due to either side
+WORD_COMES_AFTER_S = 6.0  # after another model came to this worker: senders hear of that by the registry
+LOOK_EVERY_S = 0.02  # until then
 BESIDE_OTHERS = 2  # jobs in a batch while another model's wait: nobody waits long for a batch that is in hand
 
 
@@ -54,12 +57,18 @@ class PriorityQueues:
         self._serves_bulk = serves_bulk
         self._turns = Turns()
         self._turn = 0
+        self._word_comes_from = 0.0
         self._bulk_due_s = 0.0
         self._in_hand: ServedQueue | None = None
         self._taken_at = 0.0
 
+    def of(self, model: str) -> list[Queue]:
+        """RQ's queues of a version that is served."""
+        return [queue.queue for queue in self._models[model].all]
+
     def add(self, queues: ModelQueues) -> None:
         """Take from these queues too, from the next batch on."""
+        self._word_comes_from = time.monotonic() + (WORD_COMES_AFTER_S if self._turn else 0.0)
         self._models[queues.model] = queues
 
     def remove(self, model: str) -> None:
@@ -94,7 +103,8 @@ class PriorityQueues:
             (queues,) = self._models.values()
             batch = queues.requests.batcher.wait()
             return None if batch is None else self._begun(queues.requests, batch)
-        woken: Any = self._redis.blpop([self._wake_key], POP_BLOCK_S)
+        senders_know = time.monotonic() >= self._word_comes_from
+        woken: Any = self._redis.blpop([self._wake_key], POP_BLOCK_S if senders_know else LOOK_EVERY_S)
         return self._take_waiting() if woken is not None else None
 
     def _take_waiting(self) -> tuple[ServedQueue, Batch] | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from contract import last_words
 from contract.decoding_cost import bounded
+from contract.loading import withdraw
 from contract.model_description import publish_description
 from contract.model_state import ModelState, claim
 from contract.model_version import ModelVersion
@@ -37,14 +38,16 @@ SERVICE_WINDOW = 15  # batches; their median is the service time, so that one hu
 class _Served:
     """One of the versions that this worker serves.
 
-    ``claims`` says whether it is the one that this worker's settings name first of its model, which becomes current
-    where no worker of the current version is alive.
+    ``registered_s`` is when it was registered; 0 for one that came later, which makes its model no newer than it was.
+    ``withdrawn`` says that no request is to rely on it any more, although what is still on its queues is computed.
     """
 
     entry: WorkerEntry
     labels: Sequence[str]
     description: ModelDescription
-    claims: bool
+    registered_s: float = 0.0
+    registered: bool = False
+    withdrawn: bool = False
     roster: Roster = field(default_factory=lambda: Roster(1, serves_bulk=False))
     service_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SERVICE_WINDOW))
     bulk_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SERVICE_WINDOW))
@@ -56,24 +59,69 @@ class Registration:
     Args:
         clear_shared_keys: moves out of the way what somebody has written into the keys that all jobs need.
         bulk_share: of the workers that serve the bulk queues.
+        then: called after each heartbeat.
 
     Attributes:
+        states: which version is current, and so on, by model name, as of the latest heartbeat.
+        wake: as in ``WorkerEntry``.
         room_for_answers: whether Redis had room at the latest heartbeat for what can be done without.
     """
 
-    def __init__(self, redis: Redis, clear_shared_keys: Callable[[], object], *, bulk_share: float) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        clear_shared_keys: Callable[[], object],
+        *,
+        bulk_share: float,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
         self._redis = redis
         self._clear_shared_keys = clear_shared_keys
         self._bulk_share = bulk_share
+        self._then = then
         self._served: dict[str, _Served] = {}
-        self._states: dict[str, ModelState] = {}
+        self._claimed: dict[str, ModelVersion] = {}
+        self.states: dict[str, ModelState] = {}
+        self.wake = ""
         self.room_for_answers = True
         self._factors: dict[str, deque[float]] = {}
         self._heartbeat = Heartbeat("registration", HEARTBEAT_EVERY_S, self._beat)
 
     def add(self, entry: WorkerEntry, labels: Sequence[str], description: ModelDescription, *, claims: bool) -> None:
-        """Register one more version with the next heartbeat; see ``_Served``."""
-        self._served[entry.model] = _Served(entry, labels, description, claims)
+        """Register one more version with the next heartbeat.
+
+        Args:
+            claims: whether it is the one that this worker's settings mean by its name. It becomes current where no
+                worker of the current version is alive.
+        """
+        self._served[entry.model] = _Served(entry, labels, description)
+        if claims:
+            model = ModelVersion.from_key(entry.model)
+            self._claimed[model.name] = model
+
+    def is_registered(self, model: str) -> bool:
+        """Whether requests may rely on this version here since a heartbeat."""
+        served = self._served.get(model)
+        return served is not None and served.registered
+
+    def withdraw(self, model: str, state: ModelState) -> None:
+        """Let no request rely on this version here any more, which is not needed in this state of its model.
+
+        Raises:
+            WatchError: the state has changed, or something is being loaded; the version stays registered.
+            RedisError: Redis does not answer; the next heartbeat registers it again.
+        """
+        served = self._served[model]
+        withdraw(self._redis, served.entry, state)
+        served.withdrawn, served.registered = True, False
+
+    def restore(self, model: str) -> None:
+        """Undo ``withdraw`` with the next heartbeat."""
+        self._served[model].withdrawn = False
+
+    def forget(self, model: str) -> None:
+        """It is served no longer, and was withdrawn before."""
+        del self._served[model]
 
     def start(self) -> None:
         """Register this worker now, and renew that every second.
@@ -81,7 +129,8 @@ class Registration:
         Raises:
             RedisError: Redis does not answer.
         """
-        register(self._redis, list(self._served))
+        for model, registered_s in register(self._redis, list(self._served)).items():
+            self._served[model].registered_s = registered_s
         self.renew()
         last_words.take_back(self._redis)
         self._heartbeat.start()
@@ -93,12 +142,13 @@ class Registration:
             RedisError: Redis does not answer; the entries run out by themselves.
         """
         self._heartbeat.stop()
-        for served in self._served.values():
+        for served in list(self._served.values()):
             deregister(self._redis, served.entry)
 
     def workers(self, model: str) -> int:
         """How many that serve a version were alive at the latest heartbeat, this one included."""
-        return self._served[model].roster.workers
+        served = self._served.get(model)
+        return served.roster.workers if served is not None and not served.withdrawn else 1
 
     @property
     def serves_bulk(self) -> bool:
@@ -110,7 +160,9 @@ class Registration:
 
         There a median would hide the costly ones among those of a sender over his share.
         """
-        served = self._served[model]
+        served = self._served.get(model)
+        if served is None:
+            return
         if bulk:
             served.bulk_ms.append(elapsed_s * 1000 / pictures)
             served.entry = replace(served.entry, bulk_ms=fmean(served.bulk_ms))
@@ -128,6 +180,7 @@ class Registration:
     def _beat(self) -> None:
         try:
             self.renew()
+            self._then()
         finally:  # also what only the API writes; and if it was this worker's entry, the next beat makes it anew
             self._clear_shared_keys()
 
@@ -140,13 +193,29 @@ class Registration:
         self.room_for_answers = read_redis_memory(self._redis).has_room_for_answers  # before a full Redis refuses
         learned = {kind: bounded(median(list(factors))) for kind, factors in list(self._factors.items())}
         for served in list(self._served.values()):
-            self._renew(served, learned)
+            if not served.withdrawn:
+                self._renew(served, learned)
+        for name, model in self._claimed.items():
+            self.states[name] = self._state(model)
 
     def _renew(self, served: _Served, cost_factors: dict[str, float]) -> None:
-        served.entry = replace(served.entry, cost_factors=cost_factors)
+        served.entry = replace(served.entry, cost_factors=cost_factors, wake=self.wake)
         publish_labels(self._redis, served.entry.model, served.entry.digest, served.labels)  # no entry without labels
         publish_description(self._redis, served.entry.model, served.entry.digest, served.description)
-        served.roster = heartbeat(self._redis, served.entry, bulk_share=self._bulk_share)
-        if served.claims:
-            model = ModelVersion.from_key(served.entry.model)
-            self._states[model.name] = claim(self._redis, model, self._states.get(model.name))
+        served.roster = heartbeat(
+            self._redis, served.entry, bulk_share=self._bulk_share, registered_s=served.registered_s
+        )
+        served.registered = True
+
+    def _state(self, claimed: ModelVersion) -> ModelState:
+        """A worker that serves what it claims no longer claims what it serves instead."""
+        keys = [claimed.key, *self._served]
+        mine = next(
+            (
+                model
+                for model in map(ModelVersion.from_key, keys)
+                if model.name == claimed.name and model.key in self._served
+            ),
+            claimed,
+        )
+        return claim(self._redis, mine, self.states.get(claimed.name))
