@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 # What Compose, the Makefile, the client and every program's network read, and a ``.env`` may hold.
 OTHERS = {
-    "MODEL_PACKAGE", "MODEL_NAMES", "DOMAIN", "CERTIFICATES", "PROXY_NETWORK", "YES", "UV", "CLASSIFIER_KEY",
+    "MODEL_PACKAGE", "MODEL_NAMES", "OTHER_MODELS", "DOMAIN", "CERTIFICATES", "PROXY_NETWORK", "YES", "UV",
+    "CLASSIFIER_KEY",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "XDG_CACHE_HOME",
 }  # fmt: skip
 OTHERS_PREFIXES = ("PUBLIC_", "COMPOSE_", "DOCKER_", "BUILDKIT_", "PIP_", "NPM_CONFIG_")

@@ -78,12 +78,13 @@ def choose(settings: ModelSettings, currents: Mapping[str, str] | None = None) -
     if settings.model_path is not None:
         return [choose_bundle(settings.model_path)]
     folder = settings.models_dir
-    names = {bundle.model.name for bundle in find_all(folder)}
-    if DEFAULT_NAME in names:
-        return [find(folder, WantedModel(DEFAULT_NAME), known.get(DEFAULT_NAME))]
-    if len(names) > 1:
-        raise BundleError(f"{folder} holds several models ({', '.join(sorted(names))}): MODELS must name some")
-    return [choose_bundle(folder)]
+    names = sorted({bundle.model.name for bundle in find_all(folder)})
+    if len(names) > 1 and DEFAULT_NAME not in names:
+        raise BundleError(f"{folder} holds several models ({', '.join(names)}): MODELS must name some")
+    if not names:
+        return [choose_bundle(folder)]  # the folder itself, or it says what lies there instead
+    name = DEFAULT_NAME if DEFAULT_NAME in names else names[0]
+    return [find(folder, WantedModel(name), known.get(name))]
 
 
 def _named(text: str, folder: Path, currents: Mapping[str, str]) -> Path:

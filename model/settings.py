@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from contract.settings import PictureSettings, SharedSettings, Texts
 
@@ -24,6 +24,14 @@ class ModelSettings(PictureSettings):
         "which the processor's best is taken.",
     )
     labels_path: Path | None = Field(None, description="Labels of a bare .onnx file, one a line.")
+
+    @field_validator("model_path")
+    @classmethod
+    def _named_once(cls, path: Path | None, others: ValidationInfo) -> Path | None:
+        """Neither is a part of the other: one of them would have no effect."""
+        if path is not None and others.data.get("models"):
+            raise ValueError("MODELS names what is served already; a path may stand there too, with a slash in it")
+        return path
 
 
 class Settings(SharedSettings, ModelSettings):

@@ -22,7 +22,7 @@ from model.classifier import Classifier, verified_classifier
 from model.decode import Decoder
 from model.errors import BundleError, ModelError
 from model.loader import BundleLoader
-from model.models_folder import DEFAULT_NAME, choose
+from model.models_folder import choose, find_all
 from model.serving.copier import Copier
 from model.serving.farewell import say_why
 from model.serving.worker import Worker
@@ -82,7 +82,8 @@ def main() -> int:
 
 def _currents(settings: Settings) -> dict[str, str]:
     """The versions that the service serves now, by name; whether Redis is there shows later."""
-    names = {text.partition("@")[0] for text in settings.models} | {DEFAULT_NAME}
+    names = {text.partition("@")[0] for text in settings.models}
+    names |= {found.model.name for found in find_all(settings.models_dir)}
     with suppress(RedisError), connect(settings.redis_address) as redis:
         states = {name: read_state(redis, name) for name in sorted(names)}
         return {name: state.current for name, state in states.items() if state is not None}

@@ -373,7 +373,7 @@ def test_with_no_worker_alive_settings_say_what_is_current(story, workers):
     first.wait()
     workers.start(MODELS="scripted@3")
 
-    assert story.state == ModelState("3", "2", 3)
+    eventually(lambda: story.state == ModelState("3", "2", 3), "its settings count")
     assert story.computed_by("cat", f"{MODEL}@3") == "3"
 
 

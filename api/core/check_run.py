@@ -10,6 +10,8 @@ from itertools import islice
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from redis.exceptions import WatchError
+
 from api.core.check_pictures import CheckPictures
 from api.core.check_report import Findings, PictureSet, ServiceTimes
 from api.core.errors import ModelNotChanged
@@ -216,9 +218,13 @@ class CheckRun:
         log.warning("the check of %s has ended, and what it found could not be kept", self._comparing.candidate)
 
     def _tell(self, check: Check) -> None:
-        with redis_errors():
-            if not checks.write(self._parts.redis, self._comparing.candidate, check):
-                raise Superseded
+        try:
+            with redis_errors():
+                kept = checks.write(self._parts.redis, self._comparing.candidate, check)
+        except WatchError as error:  # redis-py's word for a connection that breaks while it watches
+            raise BackendDown("Redis does not answer") from error
+        if not kept:
+            raise Superseded
         self._told_at = time.monotonic()
 
 

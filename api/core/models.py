@@ -55,6 +55,14 @@ class ModelStatus:
     versions: tuple[VersionStatus, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ModelNames:
+    """All names, in alphabetical order, and the one that requests mean which name none."""
+
+    all: list[str]
+    default: str | None
+
+
 class Models:
     """One per API process."""
 
@@ -84,14 +92,14 @@ class Models:
         (status,) = self._status(fleet, [name])
         return status
 
-    def names(self) -> tuple[list[str], str | None]:
-        """Those of all models with a live worker, and which of them requests mean that name none.
+    def names(self) -> ModelNames:
+        """Those of all models with a live worker.
 
         Raises:
             BackendDown: Redis does not answer.
         """
         fleet = self._live_workers.fleet()
-        return _served(fleet), _default_name(fleet)
+        return ModelNames(_served(fleet), _default_name(fleet))
 
     def _status(self, fleet: Fleet, names: list[str]) -> list[ModelStatus]:
         shown = {name: _shown(fleet, name) for name in names}

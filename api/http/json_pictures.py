@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     Texts = list[tuple[str, str]]
     Pictures = list[tuple[str, bytes]]
 
+NAMES = ("model",)  # fields in which a number, or true, would be mistaken for a name
 SHOWN = 40  # characters of a field's name
 
 BASE64_LINE = '{"image": "<the picture in base64>"}'
@@ -44,7 +45,7 @@ def read_json(
         if value is None:  # how some languages write what was not set
             continue
         if name not in picture_fields:
-            texts.append((name, _as_in_a_form(value)))
+            texts.append((name, _as_in_a_form(name, value)))
             continue
         several = name.endswith("s")
         if several and not isinstance(value, list):
@@ -66,9 +67,11 @@ def _check_number(document: dict[str, Any], most: int) -> None:
         raise BrokenForm(f"the JSON can't be read: it has more than {most} pictures and other fields")
 
 
-def _as_in_a_form(value: Any) -> str:
+def _as_in_a_form(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
+    if name in NAMES:
+        raise BrokenForm(f"the field {_shown(name)} is no text")
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # JSON has no other numbers than JavaScript's
     return json.dumps(value) if isinstance(value, int | float) else "[...]"  # which no parameter can be

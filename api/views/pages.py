@@ -9,6 +9,7 @@ from flask import Blueprint, jsonify, make_response, redirect, render_template, 
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.core.errors import AccessRefused, LinkExpired, LinkNeeded, MissingFile, OverLimit
+from api.core.models import ModelNames
 from api.feedback.log import MAX_CHARACTERS
 from api.http.caller import current_caller, current_client
 from api.http.html import answer_as_page, in_words, prefers_json
@@ -34,6 +35,7 @@ for refusal in (AccessRefused, LinkNeeded, LinkExpired, OverLimit):
     bp.register_error_handler(refusal, answer_as_page)
 
 LABELS_SHOWN = 5
+NO_CHOICE = ModelNames([], None)
 MESSAGES = {"missing-file": "There was no picture in that form. Choose one, then classify it."}
 """What the page may be asked to show, by the code in its address: no text of a stranger gets onto it."""
 
@@ -108,14 +110,14 @@ def upload_page(**shown: Any) -> str:
     """The page showing ``result``, ``error`` or ``notice``."""
     services = Services.current()
     known = services.labels.of_or_none(_answered_by(shown)) if "result" in shown else None
-    models, default = _choice(services)
+    models = _choice(services)
     return render_template(
         "index.html",
         settings=services.settings,
         limits=MAX_CHARACTERS,
         known=known,
-        models=models,
-        default_model=default,
+        models=models.all,
+        default_model=models.default,
         **shown,
     )
 
@@ -124,14 +126,14 @@ def _answered_by(shown: dict[str, Any]) -> WantedModel:
     return WantedModel(shown["result"]["model"], shown["result"]["version"])
 
 
-def _choice(services: Services) -> tuple[list[str], str | None]:
-    """The models to choose from, and the one that answers by default; told to whoever may ask /v1/models."""
+def _choice(services: Services) -> ModelNames:
+    """The models to choose from, told to whoever may ask /v1/models."""
     if services.keyring.shut and current_caller().key is None:
-        return [], None
+        return NO_CHOICE
     try:
         return services.models.names()
     except BackendDown:
-        return [], None
+        return NO_CHOICE
 
 
 def _classify() -> tuple[Answer, bool]:

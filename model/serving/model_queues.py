@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from rq import Queue
@@ -27,16 +28,30 @@ if TYPE_CHECKING:
 ASYNC_BATCH = 4  # a request waits for the batch in hand; docs/decisions/0012: larger ones make a picture no cheaper
 
 
+class Kind(Enum):
+    """What a queue's work is to the worker. Copies are among what is costly for requests."""
+
+    REQUESTS = auto()
+    ASYNC_JOBS = auto()
+    BULK = auto()
+    BULK_ASYNC_JOBS = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class ServedQueue:
     """One queue of ``model``, a ``ModelVersion.key``."""
 
     model: str
+    kind: Kind
     batcher: Batcher
     settlement: Settlement
     recovery: Recovery
     queue: Queue
-    bulk: bool
+
+    @property
+    def bulk(self) -> bool:
+        """Whether it has a share of the worker's time instead of its turn."""
+        return self.kind in {Kind.BULK, Kind.BULK_ASYNC_JOBS}
 
     @property
     def key(self) -> str:
@@ -54,8 +69,8 @@ class ModelQueues:
         answer_ttl_s, clear_shared_keys: as ``Settlement`` takes them.
 
     Attributes:
-        copies: none for a worker that makes none.
-        all: in the order in which they are looked at by default.
+        requests: the queue of requests.
+        all: every queue; of one kind, in the order in which they are looked at.
     """
 
     def __init__(
@@ -71,7 +86,7 @@ class ModelQueues:
         makes_copies: bool,
         clear_shared_keys: Callable[[], object],
     ) -> None:
-        def served(name: str, batch_max: int, batch_wait_s: float, *, bulk: bool = False) -> ServedQueue:
+        def served(name: str, kind: Kind, batch_max: int, batch_wait_s: float = 0.0) -> ServedQueue:
             queue = Queue(name, connection=redis, serializer=SERIALIZER)
             settlement = Settlement(
                 redis,
@@ -83,18 +98,17 @@ class ModelQueues:
             )
             return ServedQueue(
                 model,
+                kind,
                 Batcher(redis, queue, batch_max=batch_max, batch_wait_s=batch_wait_s, workers=workers),
                 settlement,
                 Recovery(redis, queue, settlement, batch_wait_s=batch_wait_s),
                 queue,
-                bulk,
             )
 
         self.model = model
-        self.requests = served(queue_name(model), batch_max, batch_wait_s)
-        self.bulk = served(bulk_queue_name(model), 1, batch_wait_s=0.0, bulk=True)
-        self.async_jobs = served(async_queue_name(model), min(batch_max, ASYNC_BATCH), batch_wait_s=0.0)
-        self.bulk_async_jobs = served(bulk_async_queue_name(model), 1, batch_wait_s=0.0, bulk=True)
-        copies = served(copies_queue_name(model), 1, batch_wait_s=0.0, bulk=True)
-        self.copies = [copies] if makes_copies else []
-        self.all = (self.requests, self.bulk, *self.copies, self.async_jobs, self.bulk_async_jobs)
+        self.requests = served(queue_name(model), Kind.REQUESTS, batch_max, batch_wait_s)
+        bulk = served(bulk_queue_name(model), Kind.BULK, 1)
+        copies = served(copies_queue_name(model), Kind.BULK, 1)
+        async_jobs = served(async_queue_name(model), Kind.ASYNC_JOBS, min(batch_max, ASYNC_BATCH))
+        bulk_async_jobs = served(bulk_async_queue_name(model), Kind.BULK_ASYNC_JOBS, 1)
+        self.all = (self.requests, bulk, *([copies] if makes_copies else []), async_jobs, bulk_async_jobs)

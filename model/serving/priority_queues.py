@@ -1,8 +1,9 @@
 """In which order a worker takes from the queues of all its models.
 
 Requests, for which somebody waits, go first; async jobs have time. Of both, costly pictures are on bulk queues, which
-have a share of the workers and of their time. Pictures that somebody wants to see are a part of that share. Among
-models with work of the same kind, turns are shared by time. RQ's own workers take their queues in order too.
+have a share of the workers and of their time. Pictures that somebody wants to see are a part of that share. Models with
+work of the same kind have the same time for it, so that costly pictures of one cost its ordinary ones no turn. RQ's own
+workers take their queues in order too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from contract import keys
 from model.serving.batcher import POP_BLOCK_S
+from model.serving.model_queues import Kind
 from model.serving.turns import Turns
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class PriorityQueues:
         self._wake_key = keys.wake(wake)
         self._bulk_share = bulk_share
         self._serves_bulk = serves_bulk
-        self._turns = Turns()
+        self._turns = {kind: Turns() for kind in Kind}
         self._turn = 0
         self._word_comes_from = 0.0
         self._bulk_due_s = 0.0
@@ -74,7 +76,8 @@ class PriorityQueues:
     def remove(self, model: str) -> None:
         """Take from this model's queues no more."""
         del self._models[model]
-        self._turns.forget(model)
+        for turns in self._turns.values():
+            turns.forget(model)
 
     def recover(self) -> None:
         """Bring back what died workers had in hand.
@@ -113,7 +116,7 @@ class PriorityQueues:
         for queue in self._order(waiting):
             others = with_requests - (waiting[self._models[queue.model].requests.key] > 0)
             most = BESIDE_OTHERS if others else None
-            batch = queue.batcher.take(waiting[queue.key], most) if waiting[queue.key] else None
+            batch = queue.batcher.take(waiting[queue.key], most)
             if batch is not None:
                 return self._begun(queue, batch)
         return None
@@ -132,22 +135,25 @@ class PriorityQueues:
     def _order(self, waiting: dict[str, int]) -> list[ServedQueue]:
         """Requests, async jobs, and of both what is costly; this goes first when it has had too little of the time."""
         self._turn += 1
-        busy = [model for model, queues in self._models.items() if any(waiting[queue.key] for queue in queues.all)]
-        models = [self._models[model] for model in self._turns.order(busy)]
-        requests = [queues.requests for queues in models]
-        async_jobs = [queues.async_jobs for queues in models]
+        requests, async_jobs, bulk, bulk_async_jobs = (self._in_turn(kind, waiting) for kind in Kind)
         reversed_turn = self._turn % ASYNC_TURN == 0
         ordinary = [*async_jobs, *requests] if reversed_turn else [*requests, *async_jobs]
         if not self._serves_bulk():
             return ordinary
-        bulk = [queue for queues in models for queue in (queues.bulk, *queues.copies)]
-        bulk_async_jobs = [queues.bulk_async_jobs for queues in models]
         if self._bulk_due_s > BULK_DUE_S:
             self._bulk_due_s = 0.0  # unless it has something, in which case its time is counted
             return [*bulk, *bulk_async_jobs, *ordinary]
         if reversed_turn:
             return [*async_jobs, *requests, *bulk, *bulk_async_jobs]
         return [*requests, *bulk, *async_jobs, *bulk_async_jobs]
+
+    def _in_turn(self, kind: Kind, waiting: dict[str, int]) -> list[ServedQueue]:
+        """The queues of a kind on which something waits."""
+        busy: dict[str, list[ServedQueue]] = {}
+        for queue in self._all():
+            if queue.kind is kind and waiting[queue.key]:
+                busy.setdefault(queue.model, []).append(queue)
+        return [queue for model in self._turns[kind].order(busy) for queue in busy[model]]
 
     def _begun(self, queue: ServedQueue, batch: Batch) -> tuple[ServedQueue, Batch]:
         self._in_hand, self._taken_at = queue, time.monotonic()
@@ -158,7 +164,7 @@ class PriorityQueues:
         if self._in_hand is None:
             return
         elapsed_s = time.monotonic() - self._taken_at
-        self._turns.served(self._in_hand.model, elapsed_s)
+        self._turns[self._in_hand.kind].served(self._in_hand.model, elapsed_s)
         due_s = self._bulk_due_s + elapsed_s * (self._bulk_share - 1 if self._in_hand.bulk else self._bulk_share)
         self._bulk_due_s = max(-BULK_MEMORY_S, min(BULK_MEMORY_S, due_s)) if self._serves_bulk() else 0.0
         self._in_hand = None

@@ -123,7 +123,7 @@ def test_what_is_not_there_is_refused_with_what_is(variants, text):
 def test_a_folder_without_bundles_says_so(tmp_path, folder):
     (tmp_path / "empty").mkdir()
 
-    with pytest.raises(BundleError, match="there is no model colours in .*: it holds no bundle"):
+    with pytest.raises(BundleError, match=r"there is no model colours in .*: it holds no bundle"):
         find(tmp_path / folder, named("colours"))
 
 
@@ -170,9 +170,25 @@ def test_what_is_neither_a_name_nor_a_path_says_how_to_write_one(tmp_path, text)
 # Without MODELS
 
 
-@pytest.mark.usefixtures("fast_int8")
-def test_without_models_the_only_one_there_is_served(variants):
-    assert len(chosen(variants)) == 1
+def test_without_models_the_only_one_there_is_served(variants, fast_int8):
+    assert chosen(variants) == ["one" if fast_int8 else "other"]
+
+
+def test_of_the_only_one_the_current_version_is_served_or_the_newest(write_bundle, tmp_path):
+    for version in ("1", "2"):
+        write_bundle(f"v{version}", version=version)
+
+    assert chosen(tmp_path) == ["v2"]
+    assert chosen(tmp_path, currents={"colours": "1"}) == ["v1"]
+
+
+def test_a_folder_without_a_bundle_says_what_lies_there_instead(tmp_path):
+    (tmp_path / "network.onnx").touch()
+
+    with pytest.raises(
+        BundleError, match=r"has no model.json: write one, or name network.onnx itself, and LABELS_PATH"
+    ):
+        chosen(tmp_path)
 
 
 def test_of_several_resnet50_is_served(write_bundle, tmp_path):
@@ -191,6 +207,10 @@ def test_of_several_others_one_has_to_be_named(write_bundle, tmp_path):
 
     with pytest.raises(BundleError, match=r"holds several models \(first, second\): MODELS must name some"):
         chosen(tmp_path)
+
+
+def test_models_dir_may_be_a_bundle_itself(write_bundle):
+    assert chosen(write_bundle("mine")) == ["mine"]
 
 
 def test_model_path_names_a_single_one_wherever_it_is(write_bundle, tmp_path):
