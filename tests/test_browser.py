@@ -148,7 +148,6 @@ def test_a_reload_keeps_the_order_of_the_cards_and_what_failed(page, tmp_path):
     expect(page.locator("#results .thumb").first).not_to_have_attribute("href", re.compile("."))
 
 
-@pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 640}}], indirect=True)
 def test_a_card_of_an_animation_shows_the_frame_that_was_classified(page, tmp_path):
     frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "moves.gif", save_all=True, append_images=frames[1:], duration=100, loop=0)
@@ -159,6 +158,7 @@ def test_a_card_of_an_animation_shows_the_frame_that_was_classified(page, tmp_pa
     expect(card(page, "done").get_by_role("img")).to_have_attribute("src", re.compile("/display/"))
 
 
+@pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 640}}], indirect=True)
 def test_the_list_of_labels_opens_where_it_can_be_seen(page):
     """Above its field at the window's lower end, below it at the upper one."""
     choose(page, CAT)

@@ -58,6 +58,9 @@ def test_a_version_is_tagged_and_built_once_it_is_ready(clone):
     git(clone, "add", "--all")
     git(clone, "commit", "-q", "-m", "Ready")
     unsigned = released(clone, committer="")
+    (clone / "dist").symlink_to(clone / "docs")
+    linked = released(clone)
+    (clone / "dist").unlink()
     done = released(clone)
     again = released(clone)
 
@@ -65,10 +68,11 @@ def test_a_version_is_tagged_and_built_once_it_is_ready(clone):
     assert "is not recorded" in unrecorded.stderr
     assert "not committed" in uncommitted.stderr
     assert "git var GIT_COMMITTER_IDENT has failed" in unsigned.stderr
+    assert "dist is a link" in linked.stderr
     assert done.returncode == 0, done.stderr
     assert "without the images' archives" in done.stdout
     assert f"the tag v{VERSION} exists already" in again.stderr
-    assert [refused.returncode for refused in (unreleased, unrecorded, uncommitted, unsigned, again)] == [1] * 5
+    assert [refused.returncode for refused in (unreleased, unrecorded, uncommitted, unsigned, linked, again)] == [1] * 6
     assert git(clone, "cat-file", "-t", f"v{VERSION}") == "tag\n"
     assert git(clone, "status", "--porcelain") == ""
 

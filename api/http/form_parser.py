@@ -89,8 +89,7 @@ class FormParser(FormDataParser):
                 return self._parse_parts(body, (options or {}).get("boundary", ""))
             if self._takes_pictures:
                 return self._parse_other(body, mimetype, took)
-            text = self._text(b"", body) if mimetype == URL_ENCODED else b""
-            return body, self.cls(self._fields(text.decode(errors="replace"))), self.cls()
+            return body, self.cls(self._fields(b"", body) if mimetype == URL_ENCODED else ()), self.cls()
 
     def _parse_other(self, stream: IO[bytes], mimetype: str, took: Callable[[int], None]) -> ParsedForm:
         """A picture without a form, JSON, or text fields; of any other body only the beginning is read."""
@@ -105,24 +104,26 @@ class FormParser(FormDataParser):
             assert self.max_form_parts is not None  # noqa: S101  # Flask sets it
             form, pictures = read_json(_whole(first, stream), FIELDS, took, self.max_form_parts)
         elif mimetype == URL_ENCODED:
-            form = self._fields(self._text(first, stream).decode(errors="replace"))
+            form = self._fields(first, stream)
         files = [(name, FileStorage(BytesIO(picture), "", name)) for name, picture in pictures]
         return stream, self.cls(form), self.cls(files)
 
-    def _fields(self, text: str) -> list[tuple[str, str]]:
+    def _fields(self, first: bytes, stream: IO[bytes]) -> list[tuple[str, str]]:
+        """Those of a form without parts, of which ``first`` was read already."""
+        text = self._text(first, stream)
         try:
             return parse_qsl(text, keep_blank_values=True, max_num_fields=self.max_form_parts)
         except ValueError as error:
             raise BrokenForm(f"the form can't be read: it has more than {self.max_form_parts} fields") from error
 
-    def _text(self, first: bytes, stream: IO[bytes]) -> bytes:
+    def _text(self, first: bytes, stream: IO[bytes]) -> str:
         assert self.max_form_memory_size is not None  # noqa: S101  # Flask sets it
         text = first
         while piece := stream.read(READ_BYTES):
             text += piece
             if len(text) > self.max_form_memory_size:
                 raise _too_much_text(self.max_form_memory_size)
-        return text
+        return text.decode(errors="replace")
 
     def _parse_parts(self, stream: IO[bytes], boundary: str) -> ParsedForm:
         assert self.max_form_parts is not None  # noqa: S101  # Flask sets both

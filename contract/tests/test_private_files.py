@@ -10,7 +10,7 @@ import pytest
 
 from contract.copy_store import CopyStore
 from contract.image_store import ImageStore
-from contract.private_files import tighten
+from contract.private_files import tighten, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,15 @@ def test_what_is_stored_is_for_its_owner_alone_whatever_the_umask(tmp_path):
     CopyStore(folder / "copies").put(store.put(b"a picture"), b"its copy")
 
     assert modes(folder) == {(True, 0o700), (False, 0o600)}
+
+
+def test_a_file_that_is_replaced_is_for_its_owner_alone_too(tmp_path):
+    (tmp_path / "secret").write_bytes(b"an older one")
+    (tmp_path / "secret").chmod(0o644)
+    write_file(tmp_path / "secret", b"new")
+
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
+    assert (tmp_path / "secret").read_bytes() == b"new"
 
 
 def test_folders_that_an_older_version_left_open_are_closed(tmp_path):
