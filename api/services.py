@@ -10,17 +10,26 @@ from flask import Flask, current_app
 from api.core.admission import Admission
 from api.core.async_jobs import AsyncInference
 from api.core.body_room import BodyRoom
+from api.core.candidate_watch import CandidateWatch
+from api.core.check_run import Parts
+from api.core.check_runner import CheckRunner
+from api.core.checks import Checks
 from api.core.inference import Inference
 from api.core.labels import LabelLookup
 from api.core.link_secret import LinkSecret
 from api.core.live_workers import LiveWorkers
+from api.core.model_changes import ModelChanges
+from api.core.model_reports import ModelReports
+from api.core.models import Models
 from api.core.picture_links import PictureLinks
 from api.core.retention import Retention
 from api.core.sender_rate import SenderRate
+from api.core.shadows import Shadows
 from api.core.shown_pictures import ShownPictures
 from api.core.uploads import Uploads
 from api.core.usage import Usage
 from api.core.usage_report import UsageReports
+from api.feedback.corrections import Corrections
 from api.feedback.deletion import Deletion
 from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
@@ -47,6 +56,7 @@ class Services:
     queue: JobQueue
     live_workers: LiveWorkers
     body_room: BodyRoom
+    watch: CandidateWatch
     inference: Inference
     async_inference: AsyncInference
     labels: LabelLookup
@@ -58,6 +68,10 @@ class Services:
     shown: ShownPictures
     links: PictureLinks
     deletion: Deletion
+    models: Models
+    model_changes: ModelChanges
+    model_reports: ModelReports
+    check_runner: CheckRunner
     usage: Usage
     usage_reports: UsageReports
 
@@ -72,12 +86,26 @@ class Services:
             most_bytes=settings.feedback_pictures_mb * 1_000_000 if settings.store_uploads != "none" else 0,
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
-        queue = JobQueue(commands, connect_for_waiting(settings.redis_address))
-        live_workers = LiveWorkers(commands, queue, bulk_share=settings.bulk_share)
+        waiting = connect_for_waiting(settings.redis_address)
+        queue = JobQueue(commands, waiting)
+        live_workers = LiveWorkers(
+            commands, queue, bulk_share=settings.bulk_share, default_model=settings.default_model
+        )
         usage = Usage(settings.web_concurrency)
         queue.send_too, live_workers.send_too = usage.send_due, usage.send_all
-        admission = Admission(live_workers, max_in_flight=settings.max_in_flight)
-        inference = Inference(settings, uploads=uploads, queue=queue, live_workers=live_workers, admission=admission)
+        admission = Admission(
+            live_workers, max_in_flight=settings.max_in_flight, fallback_model=settings.fallback_model
+        )
+        watch = CandidateWatch(commands)
+        inference = Inference(
+            settings,
+            uploads=uploads,
+            queue=queue,
+            live_workers=live_workers,
+            admission=admission,
+            watch=watch,
+            shadows=Shadows(queue),
+        )
         async_inference = AsyncInference(
             settings,
             uploads=uploads,
@@ -91,6 +119,11 @@ class Services:
                 per_sender=settings.jobs_per_sender,
                 bytes_per_sender=int(HELD_SHARE * settings.uploads_mb * 1_000_000),
             ),
+        )
+        feedback = FeedbackLog(
+            settings.feedback_dir,
+            most_bytes=settings.feedback_mb * 1_000_000,
+            reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
         return cls(
             settings=settings,
@@ -106,14 +139,11 @@ class Services:
             queue=queue,
             live_workers=live_workers,
             body_room=BodyRoom(settings.body_memory_mb * 1_000_000),
+            watch=watch,
             inference=inference,
             async_inference=async_inference,
             labels=LabelLookup(commands, live_workers),
-            feedback=FeedbackLog(
-                settings.feedback_dir,
-                most_bytes=settings.feedback_mb * 1_000_000,
-                reserve_bytes=settings.disk_reserve_mb * 1_000_000,
-            ),
+            feedback=feedback,
             feedback_rate=SenderRate(
                 settings.feedback_per_hour,
                 3600,
@@ -125,6 +155,19 @@ class Services:
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),
             deletion=Deletion(commands, uploads, reported),
+            models=Models(commands, queue, live_workers),
+            model_changes=ModelChanges(commands, waiting, live_workers, Checks(commands)),
+            model_reports=ModelReports(commands, live_workers),
+            check_runner=CheckRunner(
+                Parts(
+                    settings=settings,
+                    redis=commands,
+                    queue=queue,
+                    live_workers=live_workers,
+                    uploads=uploads,
+                    corrections=Corrections(feedback, reported),
+                )
+            ),
             usage=usage,
             usage_reports=UsageReports(commands, usage.send_all),
             keyring=Keyring(settings.api_keys_file, settings.admin_api_key.get_secret_value()),

@@ -13,7 +13,8 @@ from pydantic_settings import NoDecode
 from api.core.host_names import checked_name
 from api.core.root_path import checked_root_path
 from api.core.web_origins import checked_origin
-from contract.settings import SharedSettings
+from contract.model_name import NAME
+from contract.settings import SharedSettings, Texts, listed
 from contract.wording import Wanted
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _listed(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
 BEFORE_SUBMITTING_S = 60.0  # beyond a request's deadline: Redis' own timeouts, clocks that differ, RENEWED_AFTER_S
 REPORTABLE_FOR_S = 600.0  # that a picture stays after its answer, if only reported ones are kept
 SHORTEST_LINK_SECRET = 32  # characters
@@ -50,11 +47,16 @@ def _each(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda texts: tuple(map(check, texts)))
 
 
+def _model_name(text: str) -> str:
+    if text and not NAME.fullmatch(text):
+        raise ValueError("must be a model's name, without a version")
+    return text
+
+
 NO_LIMIT = BeforeValidator(_no_limit)  # empty is none
 PORT = Wanted("a whole number from 1 to 65535")  # and 0, with which tests have the system choose
 NETWORKS = Wanted("an address, or a network without bits beyond its prefix, as 10.0.0.0/8")
 Networks = tuple[IPv4Network | IPv6Network, ...]
-Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(SharedSettings):
@@ -107,7 +109,7 @@ class Settings(SharedSettings):
         validate_default=False,
         description="Key to /admin, 16 or more printable ASCII characters, beside keys with the scope admin.",
     )
-    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(_listed), NETWORKS] = Field(
+    trusted_proxies: Annotated[Networks, NoDecode, BeforeValidator(listed), NETWORKS] = Field(
         (),
         description=(
             "Addresses or networks of proxies whose X-Forwarded-For, -Proto, -Host and -Prefix are believed, "
@@ -131,6 +133,24 @@ class Settings(SharedSettings):
     cors_origins: Annotated[Texts, _each(checked_origin)] = Field(
         (),
         description="Origins whose pages may use the API, as https://app.example.org, commas between; never /admin.",
+    )
+    default_model: Annotated[str, AfterValidator(_model_name)] = Field(
+        "",
+        description="The model that requests mean which name none. Without it the one whose worker started last; of "
+        "several in MODELS, the first.",
+    )
+    fallback_model: Annotated[str, AfterValidator(_model_name)] = Field(
+        "",
+        description="The model that answers requests which name no version, where the one that they mean has too much "
+        "to do. Answers say so: X-Fallback.",
+    )
+    check_dir: Path | None = Field(
+        None,
+        description="Folder of labelled pictures, at least 100, that candidates are checked with: a folder for each "
+        "label, or labels.csv. Empty: none is checked.",
+    )
+    check_slower_ratio: float = Field(
+        1.5, ge=1, description="A candidate that takes a worker this many times as long as the current version fails."
     )
     request_timeout_s: float = Field(30, gt=0, le=600, description="A request's deadline, in seconds.")
     top_k: int = Field(

@@ -49,6 +49,7 @@ from contract.messages import (
     Lost,
     outcome_from_json,
 )
+from contract.model_version import ModelVersion
 from contract.redis_clients import raise_refusals, redis_errors
 from contract.sender_jobs import OF_A_KEY, Origin, SenderJobs, belongs_to_another, count_no_more
 
@@ -110,6 +111,7 @@ class JobRequest:
         top_k_sent: whether the sender chose ``top_k``; otherwise it is the service's default.
         strict: whether a damaged picture is refused; otherwise what is there of it is classified.
         animated: whether the picture is an animated GIF, of which the first frame is classified.
+        model: which the sender has named; "" for the default.
         request_id: of the request that brings it, for logs; it is not kept with the job.
     """
 
@@ -119,6 +121,7 @@ class JobRequest:
     top_k_sent: bool
     strict: bool = True
     animated: bool = False
+    model: str = ""
     request_id: str = field(default="", compare=False)
 
     def queued_job(self, *, cache: bool) -> ClassifyJob:
@@ -128,15 +131,19 @@ class JobRequest:
     def same_as(self, earlier: JobRequest) -> bool:
         """Whether it asks for the same as ``earlier``; the service's default may have changed in between."""
         same_top_k = self.top_k == earlier.top_k or not (self.top_k_sent or earlier.top_k_sent)
-        same_answer = (self.picture, self.strict) == (earlier.picture, earlier.strict)
+        same_answer = (self.picture, self.strict, self.model) == (earlier.picture, earlier.strict, earlier.model)
         return same_answer and same_top_k and self.min_score == earlier.min_score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsyncJob:
-    """A job in its current state; ``outcome`` is set when it is done (Classification) or has failed."""
+    """A job in its current state; ``outcome`` is set when it is done (Classification) or has failed.
+
+    ``model`` is the version on whose queue it is.
+    """
 
     id: str
+    model: ModelVersion
     request: JobRequest
     created: datetime
     expires: datetime
@@ -190,7 +197,13 @@ class _Record:
 
     def job(self, state: JobState, outcome: Classification | Failure | Fault | None = None) -> AsyncJob:
         return AsyncJob(
-            id=self.id, request=self.request, created=self.created, expires=self.expires, state=state, outcome=outcome
+            id=self.id,
+            model=ModelVersion.from_key(self.model),
+            request=self.request,
+            created=self.created,
+            expires=self.expires,
+            state=state,
+            outcome=outcome,
         )
 
 
@@ -425,6 +438,8 @@ class AsyncJobs:
             fields["strict"] = 0
         if request.animated:
             fields["animated"] = 1
+        if request.model:
+            fields["asked"] = request.model
         queued_id = ""
         if answer is None:
             fields["computation"] = queued_id = uuid4().hex
@@ -549,7 +564,7 @@ def _idempotency_keys(sender: str, key: str) -> list[str]:
 def _request(text: dict[str, str]) -> JobRequest:
     """Version 0.1 did not record whether ``top_k`` was sent: then it counts as the service's default.
 
-    ``strict`` is recorded only where it is not set, ``animated`` only where it is.
+    ``strict`` is recorded only where it is not set, ``animated`` and ``asked`` only where they are.
     """
     return JobRequest(
         text["picture"],
@@ -558,4 +573,5 @@ def _request(text: dict[str, str]) -> JobRequest:
         top_k_sent=text.get("top_k_sent", "0") == "1",
         strict=text.get("strict", "1") == "1",
         animated="animated" in text,
+        model=text.get("asked", ""),
     )

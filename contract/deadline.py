@@ -16,6 +16,10 @@ class Deadline:
         self.seconds = seconds
         self._at = time.monotonic() + seconds
 
+    def part(self, share: float) -> Deadline:
+        """One that comes after ``share`` (0 to 1) of the time that is left."""
+        return Deadline(max(0.0, self.left_s * share))
+
     @property
     def left_s(self) -> float:
         """Seconds until then; negative once it has passed."""

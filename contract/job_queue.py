@@ -7,7 +7,7 @@ from base64 import b64decode
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -25,14 +25,15 @@ from contract.redis_clients import LONGEST_BLOCK_S, raise_refusals, redis_errors
 from contract.send_too import nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from redis import Redis
     from redis.client import Pipeline
 
     from contract.deadline import Deadline
-    from contract.messages import Task
+    from contract.messages import ClassifyJob, Task
     from contract.send_too import SendToo
+    from contract.shadow import Answered
 
 SERIALIZER = JSONSerializer()  # RQ checks it for every object; an instance takes half the time of the class
 # Names on the workers' allow-list, never import paths.
@@ -47,6 +48,9 @@ LEAVE_TRIES = 5  # if others join or leave each time, the job's deadline ends it
 INFLIGHT_GRACE_S = 5  # other requests may join right up to the deadline of the first
 RECONNECT_FOR_S = 3.0  # a waiting request tolerates an absence of Redis for this long
 RECONNECT_PAUSE_S = 0.2
+SHADOW_WITHIN_S = 600  # a candidate that is further behind computes fewer pictures
+WAKES_KEPT = 64  # that no idle worker has taken: more workers than that don't sleep on one list
+WAKES_KEPT_FOR_S = 60
 GIVEN_UP = "the workers could not classify this picture; it was given up"
 
 
@@ -114,6 +118,13 @@ def bulk_async_queue_name(model: str) -> str:
     return f"bulk-{async_queue_name(model)}"
 
 
+class Depth(NamedTuple):
+    """How many jobs wait on the requests' queue of a model, and on their bulk queue."""
+
+    requests: int
+    bulk: int
+
+
 class JobQueue:
     """The sender's side of the queue.
 
@@ -164,14 +175,6 @@ class JobQueue:
         """
         return self._length(queue_name(model))
 
-    def bulk_depth(self, model: str) -> int:
-        """The number of costly pictures' jobs that wait for a worker.
-
-        Raises:
-            BackendDown: Redis does not answer.
-        """
-        return self._length(bulk_queue_name(model))
-
     def async_depth(self, model: str) -> int:
         """The number of async jobs that wait for a worker, cancelled ones included.
 
@@ -180,13 +183,29 @@ class JobQueue:
         """
         return self._length(async_queue_name(model)) + self._length(bulk_async_queue_name(model))
 
-    def submit(self, model: str, job: Task, wanted_for_s: float, *, bulk: bool = False) -> Submission:
+    def depths(self, models: Sequence[str]) -> list[Depth]:
+        """The lengths of the requests' queues of each model, in order; one round trip.
+
+        Raises:
+            BackendDown: Redis does not answer.
+        """
+        with redis_errors(), self._commands.pipeline(transaction=False) as pipe:
+            for model in models:
+                pipe.llen(self._queue(queue_name(model)).key)
+                pipe.llen(self._queue(bulk_queue_name(model)).key)
+            replies: list[int] = pipe.execute() if models else []
+        return [Depth(*pair) for pair in zip(replies[::2], replies[1::2], strict=True)]
+
+    def submit(
+        self, model: str, job: Task, wanted_for_s: float, *, bulk: bool = False, wake: Collection[str] = ()
+    ) -> Submission:
         """Queue a job in one MULTI, or join the one in progress for the same computation.
 
         Args:
             wanted_for_s: the job is dropped without being run if its turn comes later than this, in seconds.
             bulk: whether it goes on the bulk queue, of which ``Submission.depth`` then is the length. Jobs for copies
                 have a queue of their own.
+            wake: of the workers that wait on another list than the queue (``WorkerEntry.wake``).
 
         Raises:
             BackendDown: Redis does not answer or refuses to write.
@@ -200,6 +219,8 @@ class JobQueue:
                 pipe.set(keys.inflight(model, job.computation), job_id, nx=True, get=True, ex=outlives_s)
             result_ttl_s = max(RESULT_TTL_S, outlives_s)
             self.enqueue(pipe, queue, job_id, job, wanted_for_s=wanted_for_s, result_ttl_s=result_ttl_s)
+            for workers in wake:
+                _wake(pipe, workers)
             pipe.llen(self._queue(queue).key)
             try:
                 first_reply, *_, depth = pipe.execute()
@@ -245,6 +266,62 @@ class JobQueue:
             retry=RETRY,
             pipeline=pipe,
         )
+
+    def shadow(self, candidate: str, job: ClassifyJob, answered: Answered, *, bulk: bool = False) -> int:
+        """Have a candidate compute a picture that was answered, when its workers have time; nobody waits for it.
+
+        Args:
+            bulk: whether it goes on the bulk queue of async jobs.
+
+        Returns:
+            The length of its queue with it.
+
+        Raises:
+            BackendDown: Redis does not answer or refuses to write.
+        """
+        queue = bulk_async_queue_name(candidate) if bulk else async_queue_name(candidate)
+        with redis_errors(), self._commands.pipeline() as pipe:
+            pipe.multi()
+            self.enqueue(
+                pipe,
+                queue,
+                uuid4().hex,
+                job,
+                wanted_for_s=SHADOW_WITHIN_S,
+                result_ttl_s=RESULT_TTL_S,
+                extra_meta=answered.to_meta(),
+            )
+            pipe.llen(self._queue(queue).key)
+            *_, waiting = pipe.execute()
+        return int(waiting)
+
+    def submit_patient(
+        self, model: str, job: ClassifyJob, wanted_for_s: float, *, bulk: bool = False, wake: Collection[str] = ()
+    ) -> str:
+        """Queue a job behind all requests, as async jobs are, although somebody waits for it; nobody joins it.
+
+        Args:
+            wanted_for_s, bulk, wake: as in ``submit``.
+
+        Returns:
+            Its ID, for ``wait``, within ``RESULT_TTL_S`` of its end.
+
+        Raises:
+            BackendDown: Redis does not answer or refuses to write.
+        """
+        job_id = uuid4().hex
+        queue = bulk_async_queue_name(model) if bulk else async_queue_name(model)
+        with redis_errors("Redis does not take the job"), self._commands.pipeline() as pipe:
+            pipe.multi()
+            self.enqueue(pipe, queue, job_id, job, wanted_for_s=wanted_for_s, result_ttl_s=RESULT_TTL_S)
+            for workers in wake:
+                _wake(pipe, workers)
+            try:
+                pipe.execute()
+            except ResponseError:
+                self.take_back(job_id)
+                raise
+        return job_id
 
     def take_back(self, job_id: str, *others: str) -> None:
         """Delete a job that could not be queued, and ``others``, keys that its MULTI has set.
@@ -463,3 +540,11 @@ def _stored_answer(raw: bytes | None) -> Classification | None:
     except UnknownOutcome:
         return None
     return outcome if isinstance(outcome, Classification) else None
+
+
+def _wake(pipe: Pipeline, workers: str) -> None:
+    """Have an idle worker look at its queues. This is not the job's record: one that misses it looks all the same."""
+    key = keys.wake(workers)
+    pipe.lpush(key, 1)
+    pipe.ltrim(key, 0, WAKES_KEPT - 1)
+    pipe.expire(key, WAKES_KEPT_FOR_S)

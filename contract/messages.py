@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from contract.errors import UnknownOutcome
+from contract.model_version import FIRST_VERSION, ModelVersion
 
 LARGEST_COPY_BYTES = 10**9  # far above what a copy may have: a worker that was taken over says what it likes
 UNKNOWN = "the worker's answer has a form that this version of the API does not know; the API has to be upgraded"
@@ -130,7 +131,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The top labels of one picture, best first, by the model that ``digest`` identifies.
+    """The top labels of one picture, best first, by the version of a model that ``digest`` identifies.
 
     ``damaged`` says that they are those of what was left of it, which only a job that is not strict asks for.
     """
@@ -140,16 +141,26 @@ class Classification:
     labels: tuple[Label, ...]
     timings_ms: Timings
     damaged: bool = False
+    version: str = FIRST_VERSION
+
+    @property
+    def key(self) -> str:
+        """``ModelVersion.key`` of the version that made it."""
+        return ModelVersion(self.model, self.version).key
 
     def to_wire(self) -> dict[str, Any]:
-        wire = {
+        wire: dict[str, Any] = {
             "outcome": "classified",
             "model": self.model,
             "digest": self.digest,
             "labels": [[entry.label, round(entry.score, 6)] for entry in self.labels],
             "timings_ms": asdict(self.timings_ms),
         }
-        return wire | {"damaged": True} if self.damaged else wire
+        if self.damaged:
+            wire["damaged"] = True
+        if self.version != FIRST_VERSION:
+            wire["version"] = self.version
+        return wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +240,7 @@ def outcome_from_wire(wire: Any) -> Outcome:
                     tuple(Label(str(label), _finite(score)) for label, score in labels),
                     Timings(_finite(decode), _finite(infer)),
                     damaged=wire.get("damaged") is True,
+                    version=str(wire.get("version", FIRST_VERSION)),
                 )
             case {"outcome": "failed", "kind": kind, "detail": str(detail)}:
                 return Failure(FailureKind(kind), detail)

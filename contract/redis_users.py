@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 API, WORKER, OPERATOR, HEALTH = "api", "worker", "operator", "health"
 
 _SHARED = (
-    "models refused-pictures workers:* bulk-workers:* worker:* labels:* rq:worker:* rq:workers rq:workers:* rq:queues "
-    "rq:queue:* rq:wip:* rq:finished:* rq:failed:*"
+    "models model:* wake:* refused-pictures workers:* bulk-workers:* worker:* labels:* description:* rq:worker:* "
+    "rq:workers rq:workers:* rq:queues rq:queue:* rq:wip:* rq:finished:* rq:failed:*"
 )  # by all jobs: model/serving/garbage.py
 
 
@@ -52,10 +52,19 @@ class Line:
 # WATCH, MULTI and EXEC make a compare-and-set; UNWATCH is what redis-py ends one with that changes nothing.
 _API = (
     Line("ping time info multi exec unwatch", "", "", "readiness, how full Redis is, its version (RQ), transactions"),
-    Line("zrevrange", "models", "", "which model is served"),
+    Line("zrevrange", "models", "", "which models are served"),
+    Line("hgetall watch hset del", "model:*", "model:*", "which version of a model is current, and changing that"),
+    Line("hincrby hmget expire del", "tally:*", "tally:*", "how many computations fail while there is a candidate"),
+    Line("hmget lrange del", "shadow:* disagreements:*", "shadow:* disagreements:*", "how far a candidate agrees"),
+    Line("get set", "check:*", "check:*", "what the check of a candidate has found"),
+    Line("set get watch expire del", "checking:*", "checking:*", "that one runs, and no second one of the same model"),
+    Line("xadd xrevrange", "changes:*", "changes:*", "what has changed that, when and by whose key"),
+    Line("set get watch del", "load:*", "load:*", "asking workers to load another version"),
+    Line("blpop", "load-replies:*", "load-replies:*", "what they say"),
+    Line("lpush ltrim expire", "", "wake:*", "that an idle worker of several models is to look at its queues"),
     Line("zrangebyscore", "workers:*", "", "who serves it"),
     Line("hgetall", "worker:*", "", "what each worker says of itself"),
-    Line("get", "labels:* answer:*", "", "the labels; an answer that is known already"),
+    Line("get", "labels:* description:* answer:*", "", "the labels, what a model is; an answer that is known already"),
     Line("get", "last-words", "", "why no worker is ready"),
     Line("get watch set", "inflight:*", "inflight:*", "joining a computation, and beginning one"),
     Line("get watch set incrby decrby pexpire", "wanted:*", "wanted:*", "how many wait for a job"),
@@ -86,16 +95,23 @@ _API = (
 _WORKER = (
     Line("time info multi exec unwatch", "", "", "leases, how full Redis is, transactions"),
     Line("client|setname client|list", "", "", "RQ's record of a worker names its address"),
-    Line("zadd zrevrange", "models", "models", "which model is served; the health check"),
+    Line("zadd zrevrange zrem", "models", "models", "which models are served; the health check"),
+    Line("hgetall hset watch del", "model:*", "model:*", "which version of a model is current"),
+    Line("xadd", "", "changes:*", "that a worker which begins has set that"),
+    Line("hincrby expire", "shadow:*", "shadow:*", "how often a candidate agrees with what was answered"),
+    Line("lpush ltrim expire", "", "disagreements:*", "and where it does not"),
+    Line("get watch", "load:*", "", "which version it is to load, and that none is while it gives one up"),
+    Line("rpush expire", "", "load-replies:*", "whether it has"),
+    Line("blpop", "wake:*", "wake:*", "waiting for work on several queues"),
     Line(
-        "zadd zrem zremrangebyscore zcard zrangebyscore",
+        "zadd zrem zremrangebyscore zcard zcount zrangebyscore",
         "workers:*",
         "workers:*",
         "who serves it; the health check",
     ),
     Line("zadd zrem zremrangebyscore zrange", "bulk-workers:*", "bulk-workers:*", "who serves costly pictures"),
     Line("hset expire del hgetall", "worker:*", "worker:*", "what this worker says of itself; the health check"),
-    Line("getex set", "labels:*", "labels:*", "the labels"),
+    Line("getex set", "labels:* description:*", "labels:* description:*", "the labels, and what a model is"),
     Line("set del", "", "last-words", "why a worker could not begin"),
     Line("hset hincrby exists hexists hmget hdel expire del", "rq:worker:*", "rq:worker:*", "RQ's record of a worker"),
     Line("sadd srem", "", "rq:workers rq:workers:*", "RQ's lists of workers"),
@@ -106,7 +122,12 @@ _WORKER = (
     Line("exists", "wanted:*", "", "whether anybody waits for it"),
     Line("hset expire del", "", "rq:execution:*", "the lease on a job in hand"),
     Line("zadd zrem expire", "", "rq:executions:*", "RQ's list of a job's leases"),
-    Line("zadd zrem zrangebyscore", "rq:wip:*", "rq:wip:*", "RQ's list of running jobs, where lost leases are found"),
+    Line(
+        "zadd zrem zcard zrangebyscore",
+        "rq:wip:*",
+        "rq:wip:*",
+        "RQ's list of running jobs, where lost leases are",
+    ),
     Line("zadd zremrangebyscore", "", "rq:finished:* rq:failed:*", "RQ's lists of ended jobs"),
     Line("xadd expire", "", "rq:results:*", "a job's outcome"),
     Line("set", "", "answer:*", "an answer for later requests"),

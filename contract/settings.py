@@ -6,11 +6,11 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contract.limits import DEFAULT_MAX_PIXELS
 from contract.redis_address import has_password, read_password, with_password
@@ -25,6 +25,14 @@ LogFormat = Literal["text", "json"]
 # Up to the last @ of what should be a URL: who mistypes one may leave out any of the signs that mark its parts.
 REDIS_URL = re.compile("(redis|rediss|unix)://.")
 CREDENTIALS = re.compile(r"^('?\w*:?/*).*@", re.DOTALL)
+
+
+def listed(value: Any) -> Any:
+    """The parts of a text between commas; anything else as it is."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)]
 
 
 class PictureSettings(BaseSettings):

@@ -13,19 +13,24 @@ from redis.exceptions import ResponseError
 
 from contract import keys
 from contract.decoding_cost import bounded
+from contract.redis_clients import raise_refusals
 from contract.send_too import hear_nothing, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from redis import Redis
+    from redis.client import Pipeline
 
+    from contract.model_version import ModelVersion
     from contract.send_too import SendToo
 
 ALIVE_FOR_S = 5  # a worker that has sent no heartbeat for this long counts as gone
 LARGEST_BATCH = 256  # of the setting BATCH_MAX
 LONGEST_SERVICE_MS = 3_600_000.0
-MOST_MODELS = 100  # of which answers are looked for
+MOST_MODELS = 100  # versions, of which answers and workers are looked for
+REGISTERED_APART_S = 1e-4
+LONGEST_WAKE = 64  # characters
 MOST_KINDS = 32  # of pictures, of which a worker has learned what they cost
 LABELS_KEPT_FOR_S = 60  # longer than a worker's entry, so that a reader of the entry finds its labels
 
@@ -36,12 +41,13 @@ class WorkerEntry:
 
     Attributes:
         host: the name of its machine or container.
-        model, digest: what it serves.
+        model, digest: what it serves; ``model`` is a ``ModelVersion.key``. A worker has an entry for each model.
         batch: the most pictures that it takes at once.
         service_ms: moving median of its time per picture, in milliseconds; 0 until it has served one.
         bulk_ms: mean time of the latest jobs of the bulk queues, in milliseconds; 0 until it has served one, None for a
             worker that does not know these queues.
         makes_copies: whether it makes clean copies of pictures; older workers do not.
+        wake: the list that it waits on while idle, if that is not the queue itself (``keys.wake``); "" if it is.
         cost_factors: by kind of picture, what decoding took of what was expected (contract/decoding_cost.py).
     """
 
@@ -54,6 +60,7 @@ class WorkerEntry:
     bulk_ms: float | None = None
     cost_factors: Mapping[str, float] = field(default_factory=dict)
     makes_copies: bool = False
+    wake: str = ""
 
 
 def most_bulk_workers(live: int, share: float) -> int:
@@ -69,16 +76,26 @@ class Roster:
     serves_bulk: bool
 
 
-def register(redis: Redis, model: str) -> None:
-    """Make ``model`` the one that new requests use: the model whose worker started last."""
-    redis.zadd(keys.MODELS, {model: _now_s(redis)})
+def register(redis: Redis, models: Sequence[str]) -> dict[str, float]:
+    """Make the first of ``models`` the newest, before the others: new requests use it unless they name another.
+
+    Returns:
+        When each is registered, by Redis' time.
+    """
+    now_s = _now_s(redis)
+    registered = {model: now_s - place * REGISTERED_APART_S for place, model in enumerate(models)}
+    redis.zadd(keys.MODELS, registered)
+    return registered
 
 
-def heartbeat(redis: Redis, entry: WorkerEntry, *, bulk_share: float = 0.5) -> Roster:
+def heartbeat(
+    redis: Redis, entry: WorkerEntry, *, bulk_share: float = 0.5, registered_s: float | None = None
+) -> Roster:
     """Say that this worker is alive; to be repeated well within ``ALIVE_FOR_S`` seconds. Scores are Redis' time.
 
     Args:
         bulk_share: of the workers that serve the bulk queues.
+        registered_s: when the model was registered; None for now. It is told again, as Redis may have lost it.
 
     Returns:
         The live workers of its model, itself included. Those that serve bulk are the first by ID, so that all agree
@@ -97,8 +114,10 @@ def heartbeat(redis: Redis, entry: WorkerEntry, *, bulk_share: float = 0.5) -> R
         fields["cost_factors"] = json.dumps({kind: round(factor, 3) for kind, factor in entry.cost_factors.items()})
     if entry.makes_copies:
         fields["copies"] = 1
+    if entry.wake:
+        fields["wake"] = entry.wake
     with redis.pipeline() as pipe:
-        pipe.zadd(keys.MODELS, {entry.model: now_s}, nx=True)  # again after Redis has lost everything
+        pipe.zadd(keys.MODELS, {entry.model: now_s if registered_s is None else registered_s}, nx=True)
         pipe.zadd(keys.workers(entry.model), {entry.worker_id: now_s})
         pipe.zremrangebyscore(keys.workers(entry.model), 0, now_s - ALIVE_FOR_S)
         pipe.hset(key, mapping=fields)
@@ -116,70 +135,95 @@ def heartbeat(redis: Redis, entry: WorkerEntry, *, bulk_share: float = 0.5) -> R
 def deregister(redis: Redis, entry: WorkerEntry) -> None:
     """Remove this worker's entry, so that no request relies on it any more."""
     with redis.pipeline() as pipe:
-        pipe.zrem(keys.workers(entry.model), entry.worker_id)
-        pipe.zrem(keys.bulk_workers(entry.model), entry.worker_id)
-        pipe.delete(keys.worker(entry.model, entry.worker_id))
+        remove(pipe, entry)
         pipe.execute()
 
 
+def remove(pipe: Pipeline, entry: WorkerEntry) -> None:
+    """As ``deregister``, in a MULTI."""
+    pipe.zrem(keys.workers(entry.model), entry.worker_id)
+    pipe.zrem(keys.bulk_workers(entry.model), entry.worker_id)
+    pipe.delete(keys.worker(entry.model, entry.worker_id))
+
+
 def live_workers(redis: Redis, send_too: SendToo = nothing) -> list[WorkerEntry]:
-    """The live workers of the last registered model that has any; empty if no worker of any model is alive.
+    """The entries of all live workers, those of the model registered last before the others'.
 
     Args:
         send_too: adds what goes along with the workers' entries.
     """
-    names: Any = redis.zrevrange(keys.MODELS, 0, -1)
-    for raw_name in names:
-        entries = _live_of(redis, raw_name.decode(errors="replace"), send_too)
-        if entries:
-            return entries
-    return []
+    return live_workers_of(redis, known_models(redis), send_too)
 
 
-def _live_of(redis: Redis, model: str, send_too: SendToo = nothing) -> list[WorkerEntry]:
-    ids: Any = redis.zrangebyscore(keys.workers(model), _now_s(redis) - ALIVE_FOR_S, "+inf")
+def live_workers_of(redis: Redis, models: Sequence[str], send_too: SendToo = nothing) -> list[WorkerEntry]:
+    """As ``live_workers``, of these models only."""
+    alive_since_s = _now_s(redis) - ALIVE_FOR_S
     with redis.pipeline(transaction=False) as pipe:
-        for worker_id in ids:
-            pipe.hgetall(keys.worker(model, worker_id.decode(errors="replace")))
-        told, replies = send_too(pipe) if ids else hear_nothing, []
+        for model in models:
+            pipe.zrangebyscore(keys.workers(model), alive_since_s, "+inf")
+        found = zip(models, pipe.execute(raise_on_error=False) if models else [], strict=True)
+    names = [(model, raw.decode(errors="replace")) for model, ids in found for raw in _listed(ids)]
+    with redis.pipeline(transaction=False) as pipe:
+        for model, worker_id in names:
+            pipe.hgetall(keys.worker(model, worker_id))
+        told, replies = send_too(pipe) if names else hear_nothing, []
         try:
             replies = pipe.execute(raise_on_error=False)
         finally:
-            told(replies[len(ids) :])
-    hashes = replies[: len(ids)]
-    read = (
-        _entry(model, worker_id.decode(errors="replace"), fields) for worker_id, fields in zip(ids, hashes, strict=True)
-    )
+            told(replies[len(names) :])
+    read = (_entry(*name, fields) for name, fields in zip(names, replies[: len(names)], strict=True))
     return [entry for entry in read if entry is not None]
 
 
-def newest_model(redis: Redis) -> str | None:
-    """The model registered last, whether or not any of its workers is alive; None if no worker ever registered."""
-    names: Any = redis.zrevrange(keys.MODELS, 0, 0)
-    return names[0].decode(errors="replace") if names else None
+def _listed(ids: Any) -> list[bytes]:
+    """Nothing where Redis refuses because the key is of another type; whatever else it says is raised."""
+    if isinstance(ids, Exception):
+        raise_refusals((ids,))
+        return []
+    return list(ids)
+
+
+def has_live_workers(redis: Redis, model: ModelVersion) -> bool:
+    """Whether any worker serves this version now."""
+    return bool(redis.zcount(keys.workers(model.key), _now_s(redis) - ALIVE_FOR_S, "+inf"))
+
+
+def known_models(redis: Redis) -> list[str]:
+    """Every version that a worker has registered, the latest first, whether or not any of its workers is alive."""
+    names: Any = redis.zrevrange(keys.MODELS, 0, MOST_MODELS - 1)
+    return [name.decode(errors="replace") for name in names]
 
 
 def known_digests(redis: Redis) -> dict[str, set[str]]:
-    """The digests that the live workers of each model serve, by the model's name; of models without any, none."""
-    names: Any = redis.zrevrange(keys.MODELS, 0, MOST_MODELS - 1)
-    found: dict[str, set[str]] = {}
-    for raw_name in names:
-        model = raw_name.decode(errors="replace")
-        found[model] = {entry.digest for entry in _live_of(redis, model)}
+    """The digests that the live workers of each version serve, by ``ModelVersion.key``; without any, none."""
+    models = known_models(redis)
+    found: dict[str, set[str]] = {model: set() for model in models}
+    for entry in live_workers_of(redis, models):
+        found[entry.model].add(entry.digest)
     return found
 
 
-def publish_labels(redis: Redis, model: str, digest: str, labels: Sequence[str]) -> None:
-    """Publish ``labels``, by class index, for ``LABELS_KEPT_FOR_S`` seconds; to be repeated well within that.
+def forget(redis: Redis, models: Sequence[str]) -> None:
+    """Let these versions be unknown until a worker registers them again."""
+    if models:
+        redis.zrem(keys.MODELS, *models)
 
-    After the first time this is one GETEX: the digest identifies the labels, so they never change under it, unless
-    somebody overwrites them. What is of another type is left to whoever clears keys like that.
+
+def publish_labels(redis: Redis, model: str, digest: str, labels: Sequence[str]) -> None:
+    """Publish ``labels``, by class index, as ``publish`` does."""
+    ours = json.dumps(labels, ensure_ascii=False, separators=(",", ":")).encode()
+    publish(redis, keys.labels(model, digest), ours)
+
+
+def publish(redis: Redis, key: str, ours: bytes) -> None:
+    """Keep what a digest identifies for ``LABELS_KEPT_FOR_S`` seconds; to be repeated well within that.
+
+    After the first time this is one GETEX: it never changes under its digest, unless somebody overwrites it. What is of
+    another type is left to whoever clears keys like that.
 
     Raises:
         RedisError: Redis does not answer or refuses to write.
     """
-    key = keys.labels(model, digest)
-    ours = json.dumps(labels, ensure_ascii=False, separators=(",", ":")).encode()
     try:
         published = redis.getex(key, ex=LABELS_KEPT_FOR_S)
     except ResponseError as error:
@@ -215,6 +259,7 @@ def _entry(model: str, worker_id: str, fields: dict[bytes, bytes] | Exception) -
             bulk_ms=_bulk_ms(fields.get(b"bulk_ms")),
             cost_factors=_cost_factors(fields.get(b"cost_factors")),
             makes_copies=fields.get(b"copies") == b"1",
+            wake=fields.get(b"wake", b"").decode()[:LONGEST_WAKE],
         )
     except (KeyError, ValueError):
         return None

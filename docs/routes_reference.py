@@ -32,7 +32,7 @@ LINES = {"json": 60, "text": 15}  # of a body
 
 SHOWN_HEADERS = {
     "allow", "content-disposition", "content-type", "etag", "location", "retry-after", "server-timing",
-    "www-authenticate", "x-cache", "x-error", "x-model",
+    "www-authenticate", "x-cache", "x-error", "x-model", "x-model-version",
 }  # fmt: skip
 
 MAKES_FOLDER = re.compile(r"^```sh\n(.*?)\n```$", re.MULTILINE | re.DOTALL)

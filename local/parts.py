@@ -75,7 +75,8 @@ def plan(
         **own(environment, WorkerSettings),
         **shared,
         "REDIS_URL": users.url(WORKER, socket_path),
-        "MODEL_PATH": str(settings.model_path),
+        "MODELS_DIR": str(settings.models_dir),
+        **({"MODEL_PATH": str(settings.model_path)} if settings.model_path is not None else {}),
     }
     api = {
         **own(environment, ApiSettings, also=ALSO_OF_API),

@@ -31,7 +31,7 @@ def check(settings: Settings) -> None:
     _check_port(settings.host, settings.port)
     check_folders(settings)
     _check_room(settings)
-    _check_model(settings.model_path)
+    _check_model(settings.model_path or settings.models_dir)
 
 
 def check_folders(settings: Settings) -> None:

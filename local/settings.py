@@ -22,7 +22,8 @@ class Settings(BaseSettings):
     disk_reserve_mb: int = Field(500, ge=0, description="As in the API's settings.")
     request_timeout_s: float = Field(30, gt=0, le=600, description="As in the API's settings.")
     api_keys_file: Path | None = Field(None, description="As in the API's settings.")
-    model_path: Path = Field(Path("models"), description="As in the worker's settings.")
+    models_dir: Path = Field(Path("models"), description="As in the worker's settings.")
+    model_path: Path | None = Field(None, description="As in the worker's settings.")
 
     @property
     def logs_dir(self) -> Path:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 # What Compose, the Makefile, the client and every program's network read, and a ``.env`` may hold.
 OTHERS = {
-    "MODEL_PACKAGE", "DOMAIN", "CERTIFICATES", "PROXY_NETWORK", "YES", "UV", "CLASSIFIER_KEY", "HTTP_PROXY",
-    "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "XDG_CACHE_HOME",
+    "MODEL_PACKAGE", "MODEL_NAMES", "OTHER_MODELS", "DOMAIN", "CERTIFICATES", "PROXY_NETWORK", "YES", "UV",
+    "CLASSIFIER_KEY",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "XDG_CACHE_HOME",
 }  # fmt: skip
 OTHERS_PREFIXES = ("PUBLIC_", "COMPOSE_", "DOCKER_", "BUILDKIT_", "PIP_", "NPM_CONFIG_")
 TYPING_ERROR = 0.88  # of difflib's ratio: the environment has many variables that are not ours

@@ -6,12 +6,14 @@ import hashlib
 import json
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
 
+from contract.model_description import ModelDescription
+from contract.model_version import ModelVersion
 from contract.wording import in_words
 from model.cpu import has_fast_int8
 from model.errors import BundleError
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LATER = {"version", "task"}
 MANIFEST, MODEL, LABELS = "model.json", "model.onnx", "labels.txt"
 
 
@@ -45,7 +48,9 @@ class Bundle:
     """A model whose files were found complete and unchanged.
 
     Attributes:
-        name: shared by the variants of one model.
+        name: shared by the versions and variants of one model.
+        version: shared by the variants of one version.
+        task: what the model does with a picture.
         digest: 64 hex digits that identify weights, labels and preprocessing together.
         labels: one per class, by class index.
         bare: whether it is an .onnx file without a manifest of its own.
@@ -53,6 +58,8 @@ class Bundle:
     """
 
     name: str
+    version: str
+    task: Literal["classification"]
     precision: Literal["int8", "fp32"]
     digest: str
     labels: tuple[str, ...]
@@ -64,6 +71,31 @@ class Bundle:
     golden: GoldenCheck | None
     bare: bool = False
     pinned: tuple[str, ...] = ()
+    licence: str | None = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def description(self) -> ModelDescription:
+        """What callers of the service are told of it."""
+        return ModelDescription(
+            task=self.task,
+            precision=self.precision,
+            width=self.input.width,
+            height=self.input.height,
+            labels=len(self.labels),
+            licence=self.licence,
+            provenance=self.provenance,
+        )
+
+    @property
+    def interface(self) -> str:
+        """What all variants of a version have in common: SHA-256 of labels and preprocessing, 64 hex digits."""
+        common = [self.task, self.labels, self.input.model_dump(exclude={"name"}), self.preprocess.model_dump()]
+        return hashlib.sha256(json.dumps(common, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def model(self) -> ModelVersion:
+        return ModelVersion(self.name, self.version)
 
 
 def choose_bundle(path: Path) -> Path:
@@ -221,6 +253,8 @@ def _checked(manifest: Manifest, files: Mapping[str, Path], manifest_bytes: byte
         golden = GoldenCheck(files[manifest.golden.file], manifest.golden.label)
     return Bundle(
         name=manifest.name,
+        version=manifest.version,
+        task=manifest.task,
         precision=manifest.precision,
         digest=_digest(manifest, checksums, manifest_bytes),
         labels=labels,
@@ -232,6 +266,8 @@ def _checked(manifest: Manifest, files: Mapping[str, Path], manifest_bytes: byte
         golden=golden,
         bare=manifest_bytes is None,
         pinned=tuple(manifest.files),
+        licence=manifest.licence,
+        provenance=manifest.provenance,
     )
 
 
@@ -239,8 +275,10 @@ def _digest(manifest: Manifest, checksums: Mapping[str, str], manifest_bytes: by
     """The manifest's own hash where it pins the weights and labels; else one of the manifest and of their checksums."""
     if manifest_bytes is not None and {MODEL, LABELS} <= manifest.files.keys():
         return hashlib.sha256(manifest_bytes).hexdigest()
-    # "card" is an older word for it: answers are stored under digests, which an upgrade must not change.
-    whole: dict[str, Any] = {"card": manifest.model_dump(), "files": checksums}
+    # Answers are stored under digests, which an upgrade must not change: "card" is an older word for it, and fields
+    # that came later count where they say something.
+    later = {field for field in _LATER if getattr(manifest, field) == Manifest.model_fields[field].default}
+    whole: dict[str, Any] = {"card": manifest.model_dump(exclude=later), "files": checksums}
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 

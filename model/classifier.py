@@ -136,7 +136,8 @@ class Classifier:
 
     def _classification(self, decoded: _Decoded, labels: tuple[Label, ...], infer_ms: float) -> Classification:
         timings = Timings(decoded.decode_ms, infer_ms)
-        return Classification(self.bundle.name, self.bundle.digest, labels, timings, decoded.damaged)
+        bundle = self.bundle
+        return Classification(bundle.name, bundle.digest, labels, timings, decoded.damaged, bundle.version)
 
 
 @contextmanager
@@ -156,9 +157,22 @@ def open_classifier(
     """
     bundle = load_bundle(choose_bundle(path), labels_path)
     with Decoder(max_pixels) as decoder:
-        classifier = Classifier(bundle, decoder, num_threads=num_threads, top_k=top_k)
-        classifier.verify()
-        yield classifier
+        yield verified_classifier(bundle, decoder, num_threads=num_threads, top_k=top_k)
+
+
+def verified_classifier(bundle: Bundle, decoder: Decoder, *, num_threads: int, top_k: int) -> Classifier:
+    """The classifier of a bundle, once it has shown that it is what its manifest says.
+
+    Args:
+        decoder, num_threads, top_k: as ``Classifier`` takes them.
+
+    Raises:
+        BundleError: it is not.
+        ModelError: its answer to the golden picture is unusable.
+    """
+    classifier = Classifier(bundle, decoder, num_threads=num_threads, top_k=top_k)
+    classifier.verify()
+    return classifier
 
 
 def _ms_since(started: float) -> float:

@@ -23,6 +23,7 @@ from contract.settings import load_settings
 from model.classifier import open_classifier
 from model.cpu import usable_cpus
 from model.errors import ModelError
+from model.models_folder import choose
 from model.picture import Picture
 from model.settings import ModelSettings
 
@@ -149,7 +150,7 @@ def _printable(picture: Path) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def _arguments(arguments: Sequence[str] | None, default_model: Path) -> argparse.Namespace:
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m model.classify", description="Classify pictures.")
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE|FOLDER")
     parser.add_argument("--top-k", type=int, default=5, metavar="N", help="labels per picture (default: 5)")
@@ -162,10 +163,9 @@ def _arguments(arguments: Sequence[str] | None, default_model: Path) -> argparse
     )
     parser.add_argument(
         "--model",
-        type=Path,
-        default=default_model,
-        metavar="PATH",
-        help="a bundle, a folder of bundles or an .onnx file (default: $MODEL_PATH, else ./models)",
+        metavar="NAME|PATH",
+        help="a name in $MODELS_DIR (./models), or a path with a slash: a bundle, a folder of bundles or an .onnx file "
+        "(default: the first of $MODELS, else $MODEL_PATH, else the one in $MODELS_DIR; of several, resnet50)",
     )
     parsed = parser.parse_args(arguments)
     if parsed.top_k < 1:
@@ -180,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, as the module says.
     """
     settings = load_settings(ModelSettings)
-    wanted = _arguments(arguments, settings.model_path)
+    wanted = _arguments(arguments)
     # A file name may hold what the terminal's encoding can't show; that must not end the run.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text stream has it
     sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -190,8 +190,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_NOTHING_DONE
     with ExitStack() as stack:
         try:
+            if wanted.model is not None:
+                settings = settings.model_copy(update={"models": (wanted.model,), "model_path": None})
+            path, *_ = choose(settings)
             opened = open_classifier(
-                wanted.model,
+                path,
                 settings.labels_path,
                 max_pixels=settings.max_pixels,
                 num_threads=usable_cpus(),
@@ -199,7 +202,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             classifier = stack.enter_context(opened)
         except ModelError as error:
-            advice = "" if wanted.model.exists() else ". `make model` builds the models."
+            advice = (
+                "" if (settings.model_path or settings.models_dir).exists() else ". `make model` builds the models."
+            )
             print(f"{error}{advice}", file=sys.stderr)
             return EXIT_NOTHING_DONE
         return _print_answers(Run(classifier, pictures, strict=wanted.strict), wanted, pictures)

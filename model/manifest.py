@@ -7,6 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
+from contract.model_name import NAME, VERSION
+from contract.model_version import FIRST_VERSION
+
 Side = Annotated[int, Field(ge=1, le=4096)]  # pixels; above it one input would not fit a worker's memory
 Triple = tuple[float, float, float]
 Nonzero = Annotated[float, Field(gt=0)]
@@ -18,13 +21,18 @@ def _checksum(text: str) -> str:
     return text
 
 
-def _name(text: str) -> str:
+def _word(what: str, form: re.Pattern[str], longest: int) -> AfterValidator:
     """It becomes part of Redis keys and URLs."""
-    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
-        raise ValueError(
-            "a name has letters, digits, '.', '_' and '-', 64 at most, and begins with one of the first two"
-        )
-    return text
+
+    def checked(text: str) -> str:
+        if not form.fullmatch(text):
+            raise ValueError(
+                f"a {what} has letters, digits, '.', '_' and '-', {longest} at most, "
+                "and begins with one of the first two"
+            )
+        return text
+
+    return AfterValidator(checked)
 
 
 def _in_the_folder(name: str) -> str:
@@ -102,7 +110,9 @@ class Manifest(Record):
     """All of ``model.json``. What only an exported bundle needs is optional, but checked where it is given."""
 
     schema_version: Literal[1] = Field(1, alias="schema")
-    name: Annotated[str, AfterValidator(_name)]
+    name: Annotated[str, _word("name", NAME, 64)]
+    version: Annotated[str, _word("version", VERSION, 32)] = FIRST_VERSION
+    task: Literal["classification"] = "classification"
     precision: Literal["int8", "fp32"] = "fp32"
     input: InputSpec
     preprocess: PreprocessSpec

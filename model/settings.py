@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from contract.settings import PictureSettings, SharedSettings
+from contract.settings import PictureSettings, SharedSettings, Texts
 
 
 class ModelSettings(PictureSettings):
     """What classifies pictures, with a queue or without one."""
 
-    model_path: Path = Field(
-        Path("models"),
-        description="A bundle, a bare .onnx file, or a folder of bundles of which the processor's best is taken.",
+    models: Texts = Field(
+        (),
+        description="Which models are served, separated by commas: names, name@version, or paths (with a slash). "
+        "Without it and without MODEL_PATH: the one in MODELS_DIR; of several, resnet50.",
+    )
+    models_dir: Path = Field(Path("models"), description="A folder of bundles, where models are found by their names.")
+    model_path: Path | None = Field(
+        None,
+        description="A single model, if MODELS names none: a bundle, a bare .onnx file, or a folder of bundles of "
+        "which the processor's best is taken.",
     )
     labels_path: Path | None = Field(None, description="Labels of a bare .onnx file, one a line.")
+
+    @field_validator("model_path")
+    @classmethod
+    def _named_once(cls, path: Path | None, others: ValidationInfo) -> Path | None:
+        """Neither is a part of the other: one of them would have no effect."""
+        if path is not None and others.data.get("models"):
+            raise ValueError("MODELS names what is served already; a path may stand there too, with a slash in it")
+        return path
 
 
 class Settings(SharedSettings, ModelSettings):

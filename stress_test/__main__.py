@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.settings import Settings
-from model.bundle import choose_bundle
+from contract.settings import load_settings
 from model.errors import BundleError
+from model.models_folder import choose
+from model.settings import ModelSettings
 from stress_test.chart import draw
 from stress_test.errors import CannotMeasure
 from stress_test.load import ROOT, send_crowd
@@ -68,7 +69,7 @@ def _measure() -> Figures:
         CannotMeasure: a service or Locust did not run.
     """
     machine = Machine.this()
-    model = choose_bundle(Settings().model_path)
+    model = choose(load_settings(ModelSettings))[0]
     series: dict[int, tuple[Measurement, ...]] = dict.fromkeys(WORKERS, ())
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stress-")))

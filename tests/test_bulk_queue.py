@@ -19,12 +19,14 @@ from contract.messages import ClassifyJob
 from contract.redis_clients import connect
 from contract.redis_memory import read_redis_memory
 from contract.worker_registry import WorkerEntry, deregister, heartbeat, live_workers
-from model.serving.priority_queues import PriorityQueues
 from model.serving.registration import Registration
+from tests.support.queues import priority_queues
+from tests.support.scripted_worker import DESCRIPTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from model.serving.priority_queues import PriorityQueues
     from tests.support.server import Server
 
 MODEL = "m"
@@ -62,18 +64,7 @@ def entry(worker_id: str, bulk_ms: float | None = 0.0) -> WorkerEntry:
 
 
 def queues(redis: Redis, *, serves_bulk: bool) -> PriorityQueues:
-    return PriorityQueues(
-        redis,
-        MODEL,
-        "w",
-        batch_max=8,
-        batch_wait_s=0.0,
-        answer_ttl_s=60,
-        workers=lambda: 1,
-        serves_bulk=lambda: serves_bulk,
-        bulk_share=0.5,
-        clear_shared_keys=lambda: None,
-    )
+    return priority_queues(redis, MODEL, serves_bulk=lambda: serves_bulk)
 
 
 def submit(queue: JobQueue, name: str, *, bulk: bool) -> str:
@@ -156,7 +147,7 @@ def test_a_full_bulk_queue_refuses_costly_pictures_only(api, queue):
 
 def test_a_full_ordinary_queue_refuses_ordinary_pictures_only(api, queue):
     admission = Admission(LiveWorkers(api, queue), max_in_flight=1)
-    admission.saw_depth(10_000)
+    admission.saw_depth(MODEL, 10_000)
     crowded = pool(api, (entry("w1"),))
     admission.check(crowded, Deadline(30), bulk=True)
     with pytest.raises(Overloaded):
@@ -182,10 +173,7 @@ def test_a_worker_that_is_chosen_for_bulk_owes_it_nothing_for_the_time_before(wo
     now, chosen = 0.0, False
     monkeypatch.setattr("model.serving.priority_queues.time.monotonic", lambda: now)
     costly, ordinary = submit(queue, "a", bulk=True), [submit(queue, name, bulk=False) for name in "bcd"]
-    served = PriorityQueues(
-        worker, MODEL, "w", batch_max=1, batch_wait_s=0.0, answer_ttl_s=60, workers=lambda: 1,
-        serves_bulk=lambda: chosen, bulk_share=0.5, clear_shared_keys=lambda: None,
-    )  # fmt: skip
+    served = priority_queues(worker, MODEL, batch_max=1, serves_bulk=lambda: chosen)
     assert taken(served) == [ordinary[0]]
     now = 100.0
     assert taken(served) == [ordinary[1]]
@@ -212,7 +200,8 @@ def test_a_bulk_job_of_a_dead_worker_comes_back(redis, worker, queue):
 
 
 def test_workers_learn_what_a_kind_of_picture_costs_and_the_api_reckons_with_it(api, worker):
-    registration = Registration(worker, entry("w1"), ["tabby"], clear_shared_keys=lambda: None, bulk_share=0.5)
+    registration = Registration(worker, clear_shared_keys=lambda: None, bulk_share=0.5)
+    registration.add(entry("w1"), ["tabby"], DESCRIPTION, claims=True)
     for took_ms in (300.0, 300.0, 10_000.0):  # one of them was held up
         registration.decoded(DecodingCost("image/png", 100.0), took_ms)
     registration.decoded(DecodingCost("image/gif", 1.0), 50.0)  # too small to tell anything

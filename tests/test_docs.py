@@ -50,7 +50,7 @@ def test_every_make_target_that_a_page_names_exists(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_python_command_that_a_page_names_runs_in_the_projects_environment(page):
     """A newcomer's own python knows none of what ``make`` installed."""
-    bare = re.findall(r"(?<![\w./-])(?:python3? (?:-m |tests/)|(?<!-m )pytest ).*", page.read_text())
+    bare = re.findall(r"(?<![\w./\x22-])(?:python3? (?:-m |tests/)|(?<!-m )pytest ).*", page.read_text())
 
     assert bare == []
 

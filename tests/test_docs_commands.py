@@ -17,7 +17,7 @@ from tests.support.terminal import Terminal, blocks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGES = ("README.md", "docs/feedback.md", "docs/metrics.md")
+PAGES = ("README.md", "docs/feedback.md", "docs/metrics.md", "docs/models.md")
 KEY = "an-admin-key-for-these-pages"
 VARYING = [
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?"), "<time>"),

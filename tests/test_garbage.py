@@ -221,7 +221,7 @@ def test_an_entry_of_a_worker_that_cannot_be_is_no_worker(redis):
     entry = worker_registry.WorkerEntry(worker_id="w", host="h", model=MODEL, digest=DIGEST, batch=8, service_ms=20.0)
     for field in WORKER_FIELDS:
         for value in (*BYTES, b"0.0", b"inf", b"1e300", b"0"):
-            worker_registry.register(redis, MODEL)
+            worker_registry.register(redis, [MODEL])
             worker_registry.heartbeat(redis, entry)
             redis.hset(keys.worker(MODEL, "w"), field, value)
             redis.zadd(keys.MODELS, {b"\x80\xff": 10**12})

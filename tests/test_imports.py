@@ -65,6 +65,7 @@ def test_gunicorns_main_process_holds_no_code_that_a_reload_is_to_replace():
             "contract",
             "contract.limits",
             "contract.logging",
+            "contract.model_name",
             "contract.private_files",
             "contract.redis_address",
             "contract.settings",

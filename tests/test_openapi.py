@@ -14,7 +14,8 @@ import pytest
 import requests
 
 from model.export.errors import ExportError
-from model.export.fetch import NpmPackage, cache_folder, node_command, obtain
+from model.export.fetch import cache_folder, obtain
+from model.export.npm import NpmPackage, node_command
 from tests.support.stack import Stack
 
 if TYPE_CHECKING:

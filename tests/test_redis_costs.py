@@ -16,13 +16,14 @@ from api.services import Services
 from api.settings import Settings
 from contract import keys
 from contract.messages import Classification, Label, Timings
+from contract.model_version import ModelVersion
 from contract.redis_clients import connect
 from contract.worker_registry import WorkerEntry
 from model.serving.batch_processor import BatchProcessor
 from model.serving.lease import Lease
-from model.serving.priority_queues import PriorityQueues
 from model.serving.registration import Registration
-from tests.support.scripted_worker import DIGEST, MODEL
+from tests.support.queues import priority_queues
+from tests.support.scripted_worker import DESCRIPTION, DIGEST, MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +44,7 @@ LABELS = (
 class TenLabels:
     """Sees ten things in every picture, as the service's own model does; ``batches`` are the sizes of what it saw."""
 
-    bundle = SimpleNamespace(name=MODEL, digest=DIGEST, labels=LABELS)
+    bundle = SimpleNamespace(name=MODEL, model=ModelVersion(MODEL), digest=DIGEST, labels=LABELS)
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -62,28 +63,19 @@ class StepwiseWorker:
         self.classifier = TenLabels()
         self._redis = connect(redis_url)
         entry = WorkerEntry(worker_id="w1", host="here", model=MODEL, digest=DIGEST, batch=4, service_ms=0.0)
-        registration = Registration(self._redis, entry, LABELS, clear_shared_keys=lambda: None, bulk_share=0.5)
+        registration = Registration(self._redis, clear_shared_keys=lambda: None, bulk_share=0.5)
+        registration.add(entry, LABELS, DESCRIPTION, claims=True)
         registration.renew()
-        self._queues = PriorityQueues(
-            self._redis,
-            MODEL,
-            "w1",
-            batch_max=4,
-            batch_wait_s=0.0,
-            answer_ttl_s=60,
-            workers=lambda: 1,
-            serves_bulk=lambda: True,
-            bulk_share=0.5,
-            clear_shared_keys=lambda: None,
-        )
-        self._processor = BatchProcessor(workers.store, cast("Any", self.classifier), Lease(self._redis), registration)
+        self._queues = priority_queues(self._redis, MODEL, worker_name="w1", batch_max=4)
+        classifiers = {MODEL: cast("Any", self.classifier)}
+        self._processor = BatchProcessor(workers.store, classifiers, Lease(self._redis), registration)
 
     def work(self) -> None:
         """Take one batch and see it through."""
         taken = self._queues.take()
         assert taken is not None
         queue, batch = taken
-        self._processor.process(batch, queue.settlement)
+        self._processor.process(batch, queue)
 
     def close(self) -> None:
         self._redis.close()

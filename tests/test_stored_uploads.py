@@ -126,7 +126,7 @@ def test_with_none_a_picture_stays_while_another_process_has_it_in_hand(valkey, 
 def test_with_none_a_picture_stays_while_a_job_needs_it(valkey, workers):
     with storing("none", valkey.api_url, workers.folder) as services:
         job = services.async_inference.create(
-            b"slow", CLIENT, top_k=1, min_score=0.0, top_k_sent=False, strict=True, animated=False, key=None
+            b"slow", CLIENT, model=None, top_k=1, min_score=0.0, top_k_sent=False, strict=True, animated=False, key=None
         )
         name = ImageStore(workers.folder / "elsewhere").put(b"slow")
         assert name in services.store

@@ -147,7 +147,7 @@ def workers(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """No worker process runs yet, but one is registered, with an entry that does not expire."""
     workers = ScriptedWorkers(valkey, tmp_path_factory.mktemp("tls"))
     workers.redis.flushall()
-    register(workers.redis, MODEL)
+    register(workers.redis, [MODEL])
     heartbeat(workers.redis, PAPER)
     workers.redis.zadd(keys.workers(MODEL), {PAPER.worker_id: inf})
     workers.redis.persist(keys.worker(MODEL, PAPER.worker_id))

@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def register_on_paper(redis: Redis) -> None:
     """No worker process runs yet, but one is registered, with an entry that does not expire."""
-    register(redis, MODEL)
+    register(redis, [MODEL])
     heartbeat(redis, PAPER)
     redis.zadd(keys.workers(MODEL), {PAPER.worker_id: inf})
     redis.persist(keys.worker(MODEL, PAPER.worker_id))

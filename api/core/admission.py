@@ -9,17 +9,20 @@ import math
 import time
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from api.core.errors import Overloaded
+from api.core.routing import possible
 from contract.errors import RETRY_LATER_S, OverShare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from api.core.live_workers import Destination, LiveWorkers, WorkerPool
+    from api.core.live_workers import Destination, LiveWorkers, Neighbour, WorkerPool
     from contract.deadline import Deadline
+    from contract.model_version import WantedModel
 
 ADMITTED_SHARE = 0.5  # of its deadline that a request may expect to wait; the rest covers errors of the expectation
 
@@ -29,27 +32,36 @@ class Admission:
 
     Args:
         max_in_flight: the most requests that this process answers at a time; of one sender, half as many.
+        fallback_model: the name of the one that answers for others; "" for none.
     """
 
-    def __init__(self, live_workers: LiveWorkers, *, max_in_flight: int) -> None:
+    def __init__(self, live_workers: LiveWorkers, *, max_in_flight: int, fallback_model: str = "") -> None:
         self._live_workers = live_workers
+        self._fallback_model = fallback_model
         self._most, self._most_of_one = max_in_flight, max(1, max_in_flight // 2)
         self._in_flight: Counter[str] = Counter()
         self._lock = Lock()
-        self._submitting = 0
-        self._depth, self._depth_seen_at = 0, float("-inf")
-        self._bulk_depth, self._bulk_depth_seen_at = 0, float("-inf")
+        self._submitting: Counter[str] = Counter()
+        self._depths: dict[str, _Seen] = {}
+        self._bulk_depths: dict[str, _Seen] = {}
 
-    def check_before_body(self, deadline: Deadline) -> None:
+    def check_before_body(self, deadline: Deadline, model: WantedModel | None = None) -> None:
         """Refuse a request before its body is read if it would be refused after: a refusal must cost next to nothing.
 
         It uses what this process knows of the queue. ``check`` may know more, and also checks Redis' memory, which a
         request for a stored answer does not need.
 
+        Args:
+            model: what the request's query names. If it names none the body may, and any model may be the one.
+
         Raises:
+            UnknownModel: there is no such model.
             Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
         """
-        _refuse_beyond(self.expected_wait_s(self._live_workers.pool()), deadline)
+        fleet = self._live_workers.fleet()
+        any_may_be_meant = model is None and fleet.pools
+        pools = fleet.pools.values() if any_may_be_meant else possible(fleet, model, self._fallback_model)
+        _refuse_beyond(min(self.expected_wait_s(pool) for pool in pools), deadline)
 
     def check(self, pool: WorkerPool, deadline: Deadline, *, own_s: float = 0.0, bulk: bool = False) -> None:
         """Refuse a new job that would not be answered in time, or for which Redis has no room.
@@ -103,36 +115,45 @@ class Admission:
                 if not self._in_flight[sender]:
                     del self._in_flight[sender]
 
-    def saw_bulk_depth(self, depth: int) -> None:
-        """Note the bulk queue's length, which a request has just read."""
-        self._bulk_depth, self._bulk_depth_seen_at = depth, time.monotonic()
+    def saw_bulk_depth(self, model: str, depth: int) -> None:
+        """Note the length of a model's bulk queue, which a request has just read."""
+        self._bulk_depths[model] = _Seen(depth, time.monotonic())
 
-    def saw_depth(self, depth: int) -> None:
-        """Note the queue's length, which a request has just read."""
-        self._depth, self._depth_seen_at = depth, time.monotonic()
+    def saw_depth(self, model: str, depth: int) -> None:
+        """Note the length of a model's queue, which a request has just read."""
+        self._depths[model] = _Seen(depth, time.monotonic())
 
     @contextmanager
-    def submitting(self) -> Iterator[None]:
-        """Count one more job as queued while the context lasts, in which it is being submitted.
+    def submitting(self, model: str) -> Iterator[None]:
+        """Count one more job of the model as queued while the context lasts, in which it is being submitted.
 
         Otherwise every request of a burst would see the queue as short as it was before the first of them.
         """
         with self._lock:
-            self._submitting += 1
+            self._submitting[model] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._submitting -= 1
+                self._submitting[model] -= 1
 
     def expected_wait_s(self, pool: WorkerPool, behind: int = 0) -> float:
-        """How long a job queued now waits for its answer, in seconds, if it is also behind ``behind`` others."""
-        return expected_wait_s(pool, self._queued(pool) + behind)
+        """How long a job queued now waits for its answer, in seconds, if it is also behind ``behind`` others.
+
+        What the same workers serve beside it counts too, but no more of each than of its own: they take turns by time.
+        """
+        own_s = expected_wait_s(pool, self._queued(pool) + behind)
+        return own_s + sum(min(own_s, self._work_s(neighbour)) for neighbour in pool.neighbours)
+
+    def _work_s(self, neighbour: Neighbour) -> float:
+        """How long its waiting requests keep the workers that a version shares with it, in seconds."""
+        pool = neighbour.pool
+        return self._queued(pool) * pool.mean_service_s / len(pool.workers) * neighbour.share
 
     def _expected_bulk_wait_s(self, pool: WorkerPool) -> float:
         """How long a job waits for its turn on the bulk queue, in seconds; behind an empty queue, 0."""
-        newer = self._bulk_depth_seen_at > pool.seen_at
-        depth = self._bulk_depth if newer else pool.bulk_queued
+        seen = self._bulk_depths.get(pool.model)
+        depth = seen.depth if seen is not None and seen.at > pool.seen_at else pool.bulk_queued
         of_their_time = pool.bulk_share if self._queued(pool) >= 1 else 1.0
         return depth * pool.mean_bulk_s / (pool.bulk_workers * of_their_time)
 
@@ -142,13 +163,21 @@ class Admission:
         What ``pool`` has computed since the length was last read is subtracted: while requests are refused, the length
         is not read, and without this the workers would run out of jobs before it is read again.
         """
-        depth, seen_at = self._depth, self._depth_seen_at
-        if pool.seen_at > seen_at:
-            depth, seen_at = pool.queued, pool.seen_at
-        if depth == 0 or pool.mean_service_s == 0:
-            return float(depth + self._submitting)
-        computed = (time.monotonic() - seen_at) * len(pool.workers) / pool.mean_service_s
-        return max(0.0, depth - computed) + self._submitting
+        seen, submitting = self._depths.get(pool.model), self._submitting[pool.model]
+        if seen is None or pool.seen_at > seen.at:
+            seen = _Seen(pool.queued, pool.seen_at)
+        if seen.depth == 0 or pool.mean_service_s == 0:
+            return float(seen.depth + submitting)
+        computed = (time.monotonic() - seen.at) * len(pool.workers) / pool.mean_service_s
+        return max(0.0, seen.depth - computed) + submitting
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A queue's length, and when it was so, by ``time.monotonic``."""
+
+    depth: int
+    at: float
 
 
 def _refuse_beyond(wait_s: float, deadline: Deadline, own_s: float = 0.0) -> None:

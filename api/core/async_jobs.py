@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from api.core.errors import NoWorker
 from contract.async_jobs import JobRequest, JobState
 from contract.decoding_cost import decoding_cost
 from contract.errors import RETRY_SOON_S, BackendDown
+from contract.worker_registry import ALIVE_FOR_S
 
 if TYPE_CHECKING:
     from api.core.admission import Admission
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from api.settings import Settings
     from contract.async_jobs import AsyncJob, AsyncJobs
     from contract.job_queue import JobQueue
+    from contract.model_version import WantedModel
 
 PAGE_JOBS = 50  # of a list
 LONGEST_RETRY_S = 30  # the expected wait is that of a job created now: an older one is done sooner
@@ -43,13 +44,17 @@ class AsyncInference:
         self._admission = admission
         self._jobs = jobs
 
-    def admit(self) -> None:
+    def admit(self, model: WantedModel | None = None) -> None:
         """Refuse a job that could not be kept before its body is read. It need not have a live worker now.
 
+        Args:
+            model: what the request's query names; the body may still name another.
+
         Raises:
+            UnknownModel: there is no such model.
             Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
         """
-        destination = self._live_workers.destination()
+        destination = self._live_workers.destination(model)
         self._admission.check_async(destination, self._expected_wait_s(destination.pool), self._settings.job_ttl_s)
 
     def create(
@@ -57,6 +62,7 @@ class AsyncInference:
         image: bytes,
         client: Client,
         *,
+        model: WantedModel | None,
         top_k: int,
         min_score: float,
         top_k_sent: bool,
@@ -67,18 +73,21 @@ class AsyncInference:
         """Accept one checked picture, or return the job created with the same idempotency key before.
 
         Args:
+            model: which is to answer; None for the default.
             top_k, min_score, top_k_sent, strict, animated: as in ``JobRequest``.
 
         Raises:
+            UnknownModel: no worker has ever served ``model``.
             KeyReused: ``key`` was used before with another picture or with other parameters.
             OverShare: the sender has too many jobs that are not fetched, or too large ones, or sends too much.
             UnknownOutcome: its job has ended with a result of a kind that this version does not know.
             NoWorker: no worker was ever ready, so the model that will answer is unknown.
             StoreFull, BackendDown: not now; the error says when to try again.
         """
-        destination = self._live_workers.destination()
+        destination = self._live_workers.destination(model)
         picture = self._uploads.put(image, client.sender, durable=True)
-        request = JobRequest(picture, top_k, min_score, top_k_sent, strict, animated, client.request_id)
+        asked = str(model) if model is not None else ""
+        request = JobRequest(picture, top_k, min_score, top_k_sent, strict, animated, asked, client.request_id)
         try:
             return self._create(destination, request, image, client, key)
         finally:
@@ -93,7 +102,7 @@ class AsyncInference:
         if cache and destination.pool is not None:
             computation = request.queued_job(cache=cache).computation
             sighting = self._queue.look(destination.model, destination.pool.digest, computation)
-            self._admission.saw_depth(sighting.depth)
+            self._admission.saw_depth(destination.model, sighting.depth)
             answer = sighting.answer
         return self._jobs.create(
             destination.model,
@@ -125,9 +134,10 @@ class AsyncInference:
         if job.state is not JobState.QUEUED:
             return None
         try:
-            return min(LONGEST_RETRY_S, max(1, math.ceil(self._expected_wait_s(self._live_workers.pool()))))
-        except NoWorker as error:
-            return error.retry_after_s
+            pool = self._live_workers.fleet().pools.get(job.model.key)
+            if pool is None:
+                return ALIVE_FOR_S
+            return min(LONGEST_RETRY_S, max(1, math.ceil(self._expected_wait_s(pool))))
         except BackendDown:
             return RETRY_SOON_S
 

@@ -95,6 +95,18 @@ class OverLimit(TemporarilyUnavailable):
     """The sender has used up what it may use in a minute or in a day."""
 
 
+class UnknownModel(InvalidUpload):
+    """No worker has ever served the model, or the version of it, that the request names."""
+
+
+class ModelNotChanged(ServiceError):
+    """What an operator wants of a model can't be done now, or at all; all is as it was before."""
+
+
+class CheckNotFound(ServiceError):
+    """The model has no candidate, or that was never checked."""
+
+
 class NoWorker(TemporarilyUnavailable):
     """No worker is alive."""
 

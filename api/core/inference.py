@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from api.core.errors import ClientGone, TooLarge, Undecodable, without_frames
+from api.core.errors import ClientGone, Overloaded, TooLarge, Undecodable, without_frames
+from api.core.routing import Route, fallback, route
 from api.core.sender_backlog import SenderBacklog
 from contract.deadline import Deadline
 from contract.decoding_cost import DecodingCost, decoding_cost
@@ -43,15 +44,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from api.core.admission import Admission
+    from api.core.candidate_watch import CandidateWatch
     from api.core.client import Client
     from api.core.live_workers import LiveWorkers, WorkerPool
+    from api.core.shadows import Shadows
     from api.core.uploads import Uploads
     from api.settings import Settings
     from contract.job_queue import JobQueue
+    from contract.model_version import WantedModel
 
 Cache = Literal["hit", "joined", "miss"]
 BulkReason = Literal["costly", "crowding"]
 Result = TypeVar("Result")
+CANDIDATES_PART = 0.5  # of a request's time that a candidate may take before the current version is asked
+FAULTS = (WorkerFault, JobLost, UnknownOutcome, DeadlineExceeded)  # of ours, or of a version's
 JOBS = 3  # that one picture may wait for: the first, and another after each that ended without an answer
 
 
@@ -59,13 +65,15 @@ JOBS = 3  # that one picture may wait for: the first, and another after each tha
 class Answer:
     """``picture`` is the name in the image store; ``cache`` says where the classification came from.
 
-    ``waited_ms`` is the time from the look into Redis to the answer, in milliseconds.
+    ``waited_ms`` is the time from the look into Redis to the answer, in milliseconds; ``fallback`` says that another
+    model has answered than the one that was asked for, which had too much to do.
     """
 
     picture: str
     classification: Classification
     cache: Cache
     waited_ms: float
+    fallback: bool = False
 
     @property
     def queued_ms(self) -> float:
@@ -82,6 +90,8 @@ class PendingAnswer:
         started: the time of the look, by ``time.perf_counter``.
         own_s: what the picture is expected to take a worker, in seconds.
         bulk: whether its own jobs go on the bulk queue.
+        route: the picture's way.
+        overloaded: whether the fallback answers in place of the model that was asked for.
     """
 
     job: ClassifyJob
@@ -90,10 +100,12 @@ class PendingAnswer:
     started: float
     own_s: float
     bulk: bool
+    route: Route
+    overloaded: bool = False
 
     def answer(self, classification: Classification) -> Answer:
         cache: Cache = "joined" if self.submission.joined else "miss"
-        return Answer(self.job.picture, classification, cache, _ms_since(self.started))
+        return Answer(self.job.picture, classification, cache, _ms_since(self.started), self.overloaded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,30 +131,42 @@ class Inference:
         queue: JobQueue,
         live_workers: LiveWorkers,
         admission: Admission,
+        watch: CandidateWatch,
+        shadows: Shadows,
     ) -> None:
         self._settings = settings
         self._uploads = uploads
         self._queue = queue
         self._live_workers = live_workers
         self._admission = admission
+        self._watch = watch
+        self._shadows = shadows
         self._backlog = SenderBacklog(settings.sender_ahead_s / settings.web_concurrency)
         self.count_bulk: Callable[[BulkReason], None] = lambda _reason: None
 
-    def admit(self) -> None:
+    def admit(self, model: WantedModel | None = None) -> None:
         """Refuse a request before its body is read if it would be refused after.
 
+        Args:
+            model: what the request's query names; the body may still name another.
+
         Raises:
+            UnknownModel: there is no such model.
             Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
         """
-        self._admission.check_before_body(self._deadline())
+        self._admission.check_before_body(self._deadline(), model)
 
-    def classify(self, image: bytes, client: Client, *, strict: bool = True) -> Answer:
+    def classify(
+        self, image: bytes, client: Client, *, model: WantedModel | None = None, strict: bool = True
+    ) -> Answer:
         """Answer one checked picture, from a stored answer or by a worker.
 
         Args:
+            model: which is to answer; None for the default.
             strict: whether the picture is refused if it is damaged; otherwise what is there of it is classified.
 
         Raises:
+            UnknownModel: no worker has ever served ``model``.
             Undecodable, TooLarge: the worker could not read the picture, or not within the deadline.
             Overloaded, OverShare, NoWorker, StoreFull, BackendDown: not now; the error says when to try again.
             DeadlineExceeded: no worker answered within ``request_timeout_s``.
@@ -152,18 +176,24 @@ class Inference:
             ClientGone: nobody is there any more to read the answer; the job is dropped with the last who waited for it.
         """
         deadline = self._deadline()
+        self._live_workers.pool(model)  # before anything is stored
         with self._admission.place(client.sender):
             picture = self._store(image, client)
             del image  # its bytes need no memory while the request waits
             try:
                 with self._backlog.of(client.sender) as add:
-                    found = self._begin(picture, client, deadline, add, strict=strict)
+                    found = self._begin(picture, client, deadline, add, model=model, strict=strict)
                     return self._finish(found, client, deadline)
             finally:
                 self._uploads.finished(picture.name)
 
     def classify_all(
-        self, images: Iterable[bytes | ServiceError], client: Client, *, strict: bool = True
+        self,
+        images: Iterable[bytes | ServiceError],
+        client: Client,
+        *,
+        model: WantedModel | None = None,
+        strict: bool = True,
     ) -> list[Answer | ServiceError]:
         """Answer several pictures as ``classify`` does, in order; an error is the answer of its own picture only.
 
@@ -171,9 +201,11 @@ class Inference:
         deadline; equal images share one answer. An error among ``images`` is passed on as that picture's outcome.
 
         Raises:
+            UnknownModel, NoWorker, BackendDown: as ``classify``, before any picture is looked at.
             Overloaded, OverShare: this process has no place left, or none for this sender.
         """
         deadline = self._deadline()
+        self._live_workers.pool(model)
         with self._admission.place(client.sender):
             stored: list[_Stored | ServiceError] = []
             try:
@@ -182,16 +214,22 @@ class Inference:
                     for image in images
                 )
                 pictures = {entry.name: entry for entry in stored if isinstance(entry, _Stored)}
-                ended = self._answer_all(pictures, client, deadline, strict=strict)
+                ended = self._answer_all(pictures, client, deadline, model=model, strict=strict)
             finally:
                 self._uploads.finished(*(entry.name for entry in stored if isinstance(entry, _Stored)))
             return [ended[entry.name] if isinstance(entry, _Stored) else entry for entry in stored]
 
     def _answer_all(
-        self, pictures: dict[str, _Stored], client: Client, deadline: Deadline, *, strict: bool
+        self,
+        pictures: dict[str, _Stored],
+        client: Client,
+        deadline: Deadline,
+        *,
+        model: WantedModel | None,
+        strict: bool,
     ) -> dict[str, Answer | ServiceError]:
         with self._backlog.of(client.sender) as add:
-            begin = partial(self._begin, client=client, deadline=deadline, add=add, strict=strict)
+            begin = partial(self._begin, client=client, deadline=deadline, add=add, model=model, strict=strict)
             begun = _each({name: partial(begin, picture) for name, picture in pictures.items()})
             ended = {name: entry for name, entry in begun.items() if not isinstance(entry, PendingAnswer)}
             ended |= _each(
@@ -214,19 +252,55 @@ class Inference:
         return ClassifyJob(picture, cache, strict, client.request_id)
 
     def _begin(
-        self, picture: _Stored, client: Client, deadline: Deadline, add: Callable[[float], None], *, strict: bool
+        self,
+        picture: _Stored,
+        client: Client,
+        deadline: Deadline,
+        add: Callable[[float], None],
+        *,
+        model: WantedModel | None,
+        strict: bool,
     ) -> Answer | PendingAnswer:
         """Look for a stored answer; if there is none, join or submit a job.
+
+        A candidate that can't take it leaves it to the current version, a model with too much to do to the fallback.
 
         Args:
             add: counts a picture's seconds against its sender's share of the ordinary queue.
         """
+        fleet = self._live_workers.fleet()
+        way = route(fleet, model, picture.name)
+        begin = partial(self._begin_on, picture=picture, client=client, deadline=deadline, add=add, strict=strict)
+        if way.instead is not None:
+            with suppress(Overloaded, TooLarge):
+                return begin(way, deadline=deadline.part(CANDIDATES_PART))
+            way = Route(way.instead, observed=True)
+        try:
+            return begin(way)
+        except Overloaded:
+            instead = fallback(fleet, model, self._settings.fallback_model)
+            if instead is None:
+                raise
+            found = begin(Route(instead))
+            return replace(found, fallback=True) if isinstance(found, Answer) else replace(found, overloaded=True)
+
+    def _begin_on(
+        self,
+        way: Route,
+        *,
+        picture: _Stored,
+        client: Client,
+        deadline: Deadline,
+        add: Callable[[float], None],
+        strict: bool,
+    ) -> Answer | PendingAnswer:
+        """As ``_begin``, on one version."""
         started = time.perf_counter()
-        pool, job = self._live_workers.pool(), self._job(picture.name, client, strict=strict)
+        pool, job = way.pool, self._job(picture.name, client, strict=strict)
         joined = None
         if job.cache:
             sighting = self._queue.look(pool.model, pool.digest, job.computation)
-            self._admission.saw_depth(sighting.depth)
+            self._admission.saw_depth(pool.model, sighting.depth)
             if sighting.answer is not None:
                 return Answer(job.picture, sighting.answer, "hit", _ms_since(started))
             job_id = sighting.job_id
@@ -236,7 +310,7 @@ class Inference:
         reason = self._bulk_reason(pool, own_s, client)
         bulk = reason is not None
         if joined is not None:
-            return PendingAnswer(job, pool, joined, started, own_s, bulk)
+            return PendingAnswer(job, pool, joined, started, own_s, bulk, way)
         if own_s > self._settings.request_timeout_s:
             raise TooLarge(f"the picture would take about {own_s:.0f} s to read, which is longer than a request may")
         self._admission.check(pool, deadline, own_s=own_s, bulk=bulk)
@@ -245,7 +319,7 @@ class Inference:
         submission = self._submit(pool, job, deadline, bulk=bulk)
         if reason is not None and not submission.joined:
             self.count_bulk(reason)
-        return PendingAnswer(job, pool, submission, started, own_s, bulk)
+        return PendingAnswer(job, pool, submission, started, own_s, bulk, way)
 
     def _bulk_reason(self, pool: WorkerPool, own_s: float, client: Client) -> BulkReason | None:
         """Why the picture's job goes on the bulk queue, where it holds up no ordinary one, if it does."""
@@ -263,7 +337,45 @@ class Inference:
         """
         if isinstance(found, Answer):
             return found
-        pending = found
+        way = found.route
+        if way.instead is not None:
+            return self._finish_candidate(found, way.instead, client, deadline)
+        try:
+            answer = self._computed(found, client, deadline)
+        except FAULTS:
+            if way.observed:
+                self._watch.saw(way.pool.version, failed=True)
+            raise
+        if way.observed:
+            self._watch.saw(way.pool.version, failed=False)
+        if way.shadow is not None and answer.cache == "miss" and not client.private:
+            self._shadows.compare(way.shadow, found.job, answer.classification, bulk=found.bulk)
+        return answer
+
+    def _finish_candidate(
+        self, pending: PendingAnswer, instead: WorkerPool, client: Client, deadline: Deadline
+    ) -> Answer:
+        """A candidate has a part of the time; if it fails, the current version has the rest.
+
+        A candidate that has no room for the job once the one that it had joined has vanished has not failed.
+        """
+        candidate = pending.pool.version
+        try:
+            answer = self._computed(pending, client, deadline.part(CANDIDATES_PART))
+        except Overloaded:
+            pass
+        except FAULTS:
+            self._watch.saw(candidate, failed=True)
+        else:
+            self._watch.saw(candidate, failed=False)
+            return answer
+        self._admission.check(instead, deadline, own_s=pending.own_s, bulk=pending.bulk)
+        submission = self._submit(instead, pending.job, deadline, bulk=pending.bulk)
+        way = Route(instead, observed=True)
+        return self._finish(replace(pending, pool=instead, submission=submission, route=way), client, deadline)
+
+    def _computed(self, pending: PendingAnswer, client: Client, deadline: Deadline) -> Answer:
+        """As ``_finish``, by the version that it is queued for."""
         for replacements_left in reversed(range(JOBS)):
             outcome = self._outcome(pending.submission, client, deadline)
             if outcome is not None:
@@ -283,12 +395,12 @@ class Inference:
             JobLost: another was faster every time, and its job vanished at once.
         """
         for _ in range(JOBS):
-            with nullcontext() if bulk else self._admission.submitting():
-                submission = self._queue.submit(pool.model, job, deadline.demand_left_s(), bulk=bulk)
+            with nullcontext() if bulk else self._admission.submitting(pool.model):
+                submission = self._queue.submit(pool.model, job, deadline.demand_left_s(), bulk=bulk, wake=pool.wake)
             if bulk:
-                self._admission.saw_bulk_depth(submission.depth)
+                self._admission.saw_bulk_depth(pool.model, submission.depth)
             else:
-                self._admission.saw_depth(submission.depth)
+                self._admission.saw_depth(pool.model, submission.depth)
             if not submission.joined or self._joins(pool, job, submission.job_id, deadline):
                 return submission
         raise JobLost("Redis lost this request's job")

@@ -1,11 +1,12 @@
-"""The model's labels for people: the list that its workers publish, and the label that a person's words mean."""
+"""Models' labels for people: the lists that workers publish, and the label that a person's words mean."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from api.core.errors import NoWorker
+from api.core.errors import NoWorker, UnknownModel
 from contract.errors import RETRY_SOON_S, TemporarilyUnavailable
 from contract.redis_clients import redis_errors
 from contract.worker_registry import read_labels
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from api.core.live_workers import LiveWorkers
+    from contract.model_version import ModelVersion, WantedModel
+
+MOST_KEPT = 32  # lists of labels: a caller may name versions in many ways
 
 
 @dataclass(frozen=True, slots=True)
 class LabelList:
     """A model's labels by class index, in the bundle's own spelling; ``digest`` identifies them."""
 
-    model: str
+    model: ModelVersion
     digest: str
     labels: tuple[str, ...]
 
@@ -41,43 +45,47 @@ class LabelList:
 
 
 class LabelLookup:
-    """The current model's labels, read once per digest and process."""
+    """The models' labels, read once per digest and process."""
 
     def __init__(self, redis: Redis, live_workers: LiveWorkers) -> None:
         self._redis = redis
         self._live_workers = live_workers
-        self._known: LabelList | None = None
+        self._known: OrderedDict[WantedModel | None, LabelList] = OrderedDict()
 
-    def current(self) -> LabelList:
-        """The labels of the model that serves now; while none does, those of the last one.
+    def of(self, model: WantedModel | None = None) -> LabelList:
+        """The labels of a model, or of the default one; while no worker serves it, the last that were read of it.
 
         Raises:
-            NoWorker: this process has read no labels yet, and no worker is alive.
-            BackendDown: this process has read no labels yet, and Redis does not answer.
+            UnknownModel: no worker has ever served it.
+            NoWorker: this process has read no labels of it yet, and no worker of it is alive.
+            BackendDown: this process has read no labels of it yet, and Redis does not answer.
         """
         try:
-            self._known = self._look()
+            self._known[model] = self._look(model)
         except TemporarilyUnavailable:
-            if self._known is None:
+            if model not in self._known:
                 raise
-        return self._known
+        self._known.move_to_end(model)
+        if len(self._known) > MOST_KEPT:
+            self._known.popitem(last=False)
+        return self._known[model]
 
-    def current_or_none(self) -> LabelList | None:
-        """As ``current``, but None instead of an error: pages and reports work without labels."""
+    def of_or_none(self, model: WantedModel | None = None) -> LabelList | None:
+        """As ``of``, but None instead of an error: pages and reports work without labels."""
         try:
-            return self.current()
-        except TemporarilyUnavailable:
+            return self.of(model)
+        except (TemporarilyUnavailable, UnknownModel):
             return None
 
-    def _look(self) -> LabelList:
-        pool = self._live_workers.pool()
-        if self._known is not None and self._known.digest == pool.digest:
-            return self._known
+    def _look(self, model: WantedModel | None) -> LabelList:
+        pool, known = self._live_workers.pool(model), self._known.get(model)
+        if known is not None and known.digest == pool.digest:
+            return known
         with redis_errors("the labels can't be read"):
             published = read_labels(self._redis, pool.model, pool.digest)
         if published is None:
             raise NoWorker("no worker has published its labels yet", RETRY_SOON_S)
-        return LabelList(pool.model, pool.digest, published)
+        return LabelList(pool.version, pool.digest, published)
 
 
 def in_words(label: str) -> str:

@@ -1,42 +1,60 @@
-"""The live workers of the current model, read from the worker registry at most once a second."""
+"""The models and their live workers, read from the worker registry at most once a second."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean
 from threading import Condition
 from typing import TYPE_CHECKING
 
-from api.core.errors import NoWorker, without_frames
+from api.core.errors import NoWorker, UnknownModel, without_frames
 from contract import last_words, worker_registry
 from contract.decoding_cost import bounded
 from contract.errors import BackendDown
+from contract.model_version import ModelVersion
 from contract.redis_clients import redis_errors
 from contract.redis_memory import RedisMemory, read_redis_memory
+from contract.registry_reader import read_registry
 from contract.send_too import nothing
 from contract.worker_registry import ALIVE_FOR_S, WorkerEntry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from redis import Redis
 
     from contract.decoding_cost import DecodingCost
     from contract.job_queue import JobQueue
+    from contract.model_state import ModelState
+    from contract.model_version import WantedModel
     from contract.send_too import SendToo
 
 HELD_FOR_S = 1.0
 STALE_FOR_S = 3.0  # a pool may be this old while it is being read again: in a burst of requests that takes a while
 LOOK_WITHIN_S = 5.0
+NONE_READY = "no worker is ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another version's pool, without neighbours of its own; ``share`` of its workers serve this one too."""
+
+    pool: WorkerPool
+    share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPool:
-    """The live workers of one model, at least one, as they were at ``seen_at`` (by ``time.monotonic``).
+    """The live workers of one version of a model, at least one, as they were at ``seen_at`` (by ``time.monotonic``).
 
     Attributes:
+        model: ``ModelVersion.key``.
         memory: that of Redis.
         queued, bulk_queued: the lengths of the requests' queue and of their bulk queue at ``seen_at``.
         bulk_share: of the workers that serve the bulk queues, and of their time while others wait.
+        neighbours: what else some of these workers serve.
     """
 
     model: str
@@ -46,7 +64,17 @@ class WorkerPool:
     queued: int
     bulk_queued: int = 0
     bulk_share: float = 0.5
+    neighbours: tuple[Neighbour, ...] = ()
     seen_at: float
+
+    @property
+    def version(self) -> ModelVersion:
+        return ModelVersion.from_key(self.model)
+
+    @property
+    def wake(self) -> frozenset[str]:
+        """The lists on which idle ones of these workers wait, beside the queue itself."""
+        return frozenset(worker.wake for worker in self.workers if worker.wake)
 
     @property
     def mean_service_s(self) -> float:
@@ -81,6 +109,87 @@ class WorkerPool:
         return cost.ms / 1000 * (bounded(fmean(learned)) if learned else 1.0)
 
 
+@dataclass(frozen=True)
+class Fleet:
+    """All versions that workers have registered, and who serves them; see ``LiveWorkers``.
+
+    Attributes:
+        versions: the latest registered first, whether or not any of its workers is alive.
+        states: what Redis holds of models, by name.
+        pools: by ``ModelVersion.key``; of versions with live workers only.
+        default_model: the name that requests without one mean; "" for the newest whose current version is served.
+    """
+
+    versions: tuple[ModelVersion, ...]
+    states: Mapping[str, ModelState]
+    pools: Mapping[str, WorkerPool]
+    memory: RedisMemory
+    default_model: str = ""
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(version.name for version in self.versions))
+
+    def current(self, name: str) -> ModelVersion:
+        """The version that a bare name means: as Redis says, or as workers that are older than that, the newest.
+
+        Raises:
+            UnknownModel: no worker has ever registered the name.
+        """
+        known = [version for version in self.versions if version.name == name]
+        if not known:
+            raise UnknownModel(f"there is no model {name}; {self._told_names()}")
+        if name in self.states:
+            return ModelVersion(name, self.states[name].current)
+        return next((version for version in known if version.key in self.pools), known[0])
+
+    def default(self) -> ModelVersion:
+        """What a request means that names no model.
+
+        Raises:
+            NoWorker: no worker has registered it yet.
+        """
+        if self._default is not None:
+            return self._default
+        if self.default_model and self.default_model not in self.names:
+            raise NoWorker(f"no worker of the model {self.default_model} has been ready yet", ALIVE_FOR_S)
+        raise NoWorker(NONE_READY, ALIVE_FOR_S)
+
+    @cached_property
+    def _default(self) -> ModelVersion | None:
+        if self.default_model:
+            return self.current(self.default_model) if self.default_model in self.names else None
+        newest_first = [self.current(name) for name in self.names]
+        served = (version for version in newest_first if version.key in self.pools)
+        return next(served, newest_first[0] if newest_first else None)
+
+    def wanted(self, model: WantedModel | None) -> ModelVersion:
+        """The version that a request means.
+
+        Raises:
+            UnknownModel: no worker has ever registered it.
+            NoWorker: as ``default``.
+        """
+        if model is None:
+            return self.default()
+        if model.version is None:
+            return self.current(model.name)
+        version = ModelVersion(model.name, model.version)
+        if version not in self.versions:
+            raise UnknownModel(f"there is no model {version}; {self._told_names()}")
+        return version
+
+    def pool(self, version: ModelVersion) -> WorkerPool:
+        """Raises NoWorker: none of this version is alive."""
+        if version.key not in self.pools:
+            raise NoWorker(f"no worker of {version} is ready" if self.pools else NONE_READY, ALIVE_FOR_S)
+        return self.pools[version.key]
+
+    def _told_names(self) -> str:
+        names = sorted({str(version) for version in self.versions if version.key in self.pools})
+        return f"there are {', '.join(names)}" if names else "no worker is ready"
+
+
 @dataclass(frozen=True, slots=True)
 class Destination:
     """The model whose queue takes async jobs; ``pool`` is None while none of its workers is alive."""
@@ -91,41 +200,54 @@ class Destination:
 
 
 class LiveWorkers:
-    """The pool, at most ``HELD_FOR_S`` old (``STALE_FOR_S`` while it is being read again).
+    """The fleet, at most ``HELD_FOR_S`` old (``STALE_FOR_S`` while it is being read again).
+
+    Args:
+        default_model: as in ``Fleet``.
 
     Attributes:
         send_too: adds what goes along when the registry is read.
     """
 
-    def __init__(self, redis: Redis, queue: JobQueue, *, bulk_share: float = 0.5) -> None:
+    def __init__(self, redis: Redis, queue: JobQueue, *, bulk_share: float = 0.5, default_model: str = "") -> None:
         self._redis = redis
         self._bulk_share = bulk_share
+        self._default_model = default_model
         self._queue = queue
         self._look_ended = Condition()
         self._looking = False
-        self._pool: WorkerPool | None = None
+        self._fleet: Fleet | None = None
         self._failure: BackendDown | None = None
         self._looked_at = float("-inf")
         self.send_too: SendToo = nothing
 
-    def pool(self) -> WorkerPool:
-        """The workers that a request can rely on.
+    def fleet(self) -> Fleet:
+        """All models and workers that a request can rely on.
 
         While one request reads the registry, others use what was read before or, if that is too old, wait for it, at
         most ``LOOK_WITHIN_S`` seconds. A failed look fails all requests for a second, so that they don't hang one after
         the other on a Redis that hangs.
 
         Raises:
-            NoWorker: none is alive.
             BackendDown: Redis does not answer.
         """
         if self._is_due():
             self._look_or_wait()
         if self._failure is not None:
             raise BackendDown(str(self._failure), cause=self._failure.cause)
-        if self._pool is None:
-            raise NoWorker("no worker is ready", ALIVE_FOR_S)
-        return self._pool
+        assert self._fleet is not None  # noqa: S101  # a look ends with it or with a failure
+        return self._fleet
+
+    def pool(self, model: WantedModel | None = None) -> WorkerPool:
+        """The workers of the version that a request means.
+
+        Raises:
+            UnknownModel: no worker has ever registered it.
+            NoWorker: none of them is alive.
+            BackendDown: Redis does not answer.
+        """
+        fleet = self.fleet()
+        return fleet.pool(fleet.wanted(model))
 
     def why_none(self) -> str | None:
         """What the last worker that could not begin has left to say, if there was one lately.
@@ -136,28 +258,23 @@ class LiveWorkers:
         with redis_errors():
             return last_words.read(self._redis)
 
-    def destination(self) -> Destination:
-        """Where to queue an async job: for the live workers, or else for the model registered last.
+    def destination(self, model: WantedModel | None = None) -> Destination:
+        """Where to queue an async job, whether or not a worker is there for it now.
 
         Raises:
+            UnknownModel: no worker has ever registered it.
             NoWorker: no worker of any model was ever registered.
             BackendDown: Redis does not answer.
         """
-        try:
-            pool = self.pool()
-        except NoWorker:
-            with redis_errors():
-                model, memory = worker_registry.newest_model(self._redis), read_redis_memory(self._redis)
-            if model is None:
-                raise
-            return Destination(model, memory, None)
-        return Destination(pool.model, pool.memory, pool)
+        fleet = self.fleet()
+        version = fleet.wanted(model)
+        return Destination(version.key, fleet.memory, fleet.pools.get(version.key))
 
     def _look_or_wait(self) -> None:
         """The end of one look wakes all who wait: handing on a lock took a burst of 1,000 requests seconds."""
         with self._look_ended:
             if self._looking:
-                if self._pool is not None and time.monotonic() - self._looked_at < STALE_FOR_S:
+                if self._fleet is not None and time.monotonic() - self._looked_at < STALE_FOR_S:
                     return
                 if not self._look_ended.wait_for(lambda: not self._looking, LOOK_WITHIN_S):
                     raise BackendDown("Redis does not answer")
@@ -172,28 +289,54 @@ class LiveWorkers:
 
     def _is_due(self) -> bool:
         # An empty registry is not held for long: every process sees the first worker at once.
-        empty = self._pool is None and self._failure is None
+        empty = self._failure is None and (self._fleet is None or not self._fleet.pools)
         return empty or time.monotonic() - self._looked_at > HELD_FOR_S
 
     def _look(self) -> None:
-        pool, failure = None, None
+        fleet, failure = None, None
         try:
             with redis_errors():
-                workers = worker_registry.live_workers(self._redis, self.send_too)
+                registered = read_registry(self._redis, self.send_too)
                 memory = read_redis_memory(self._redis)
-            if workers:
-                newest = max(workers, key=lambda worker: worker.digest)
-                pool = WorkerPool(
-                    model=newest.model,
-                    digest=newest.digest,
-                    workers=tuple(workers),
-                    memory=memory,
-                    queued=self._queue.depth(newest.model),
-                    bulk_queued=self._queue.bulk_depth(newest.model),
-                    bulk_share=self._bulk_share,
-                    seen_at=time.monotonic(),
-                )
+            fleet = Fleet(
+                tuple(ModelVersion.from_key(model) for model in registered.models),
+                registered.states,
+                self._pools(registered.workers, memory),
+                memory,
+                self._default_model,
+            )
         except BackendDown as error:
             failure = without_frames(error)
-        self._pool, self._failure = pool, failure
+        self._fleet, self._failure = fleet, failure
         self._looked_at = time.monotonic()
+
+    def _pools(self, workers: Sequence[WorkerEntry], memory: RedisMemory) -> dict[str, WorkerPool]:
+        """Pools by model, each with its neighbours."""
+        of_model: dict[str, list[WorkerEntry]] = {}
+        for worker in workers:
+            of_model.setdefault(worker.model, []).append(worker)
+        seen_at = time.monotonic()
+        pools = {
+            model: WorkerPool(
+                model=model,
+                digest=max(entry.digest for entry in entries),
+                workers=tuple(entries),
+                memory=memory,
+                queued=depth.requests,
+                bulk_queued=depth.bulk,
+                bulk_share=self._bulk_share,
+                seen_at=seen_at,
+            )
+            for (model, entries), depth in zip(of_model.items(), self._queue.depths(list(of_model)), strict=True)
+        }
+        return {model: replace(pool, neighbours=_neighbours(pool, pools.values())) for model, pool in pools.items()}
+
+
+def _neighbours(pool: WorkerPool, pools: Iterable[WorkerPool]) -> tuple[Neighbour, ...]:
+    ours = {worker.worker_id for worker in pool.workers}
+    shares = (
+        (other, sum(worker.worker_id in ours for worker in other.workers) / len(other.workers))
+        for other in pools
+        if other.model != pool.model
+    )
+    return tuple(Neighbour(other, share) for other, share in shares if share)

@@ -67,7 +67,7 @@ class ShownPictures:
         self._uploads.check_room_for_copy(picture)
         job, deadline = CopyJob(picture), Deadline(self._wait_s)
         for _ in range(TRIES):
-            submission = self._queue.submit(pool.model, job, deadline.demand_left_s())
+            submission = self._queue.submit(pool.model, job, deadline.demand_left_s(), wake=pool.wake)
             if submission.joined and not self._queue.join(submission.job_id, deadline.demand_left_s()):
                 self._queue.forget(pool.model, job.computation, submission.job_id)
                 continue

@@ -33,6 +33,8 @@ NEEDED = {
     "infer.infer": CLASSIFY,
     "infer.infer_batch": CLASSIFY,
     "infer.labels": CLASSIFY | FEEDBACK,  # the page of reports offers them
+    "models.list_all": CLASSIFY | JOBS | FEEDBACK | ADMIN,
+    "models.show": CLASSIFY | JOBS | FEEDBACK | ADMIN,
     "jobs.submit": JOBS,
     "jobs.list_own": JOBS,
     "jobs.show": JOBS,
@@ -49,6 +51,16 @@ NEEDED = {
     "admin.download_training_set": ADMIN,
     "admin.picture": ADMIN,
     "admin.usage.show": ADMIN,
+    "admin.models_page.show": ADMIN,
+    "admin.models_page.change": ADMIN,
+    "admin.model_changes.reload": ADMIN,
+    "admin.model_changes.rollback": ADMIN,
+    "admin.model_changes.set_candidate": ADMIN,
+    "admin.model_changes.drop_candidate": ADMIN,
+    "admin.model_changes.promote": ADMIN,
+    "admin.candidate_checks.begin": ADMIN,
+    "admin.candidate_checks.show": ADMIN,
+    "reload.reload": ADMIN,
     "openapi.document": OPEN,
     "openapi.docs": OPEN,
     "openapi.redoc": OPEN,
@@ -56,8 +68,11 @@ NEEDED = {
 }
 """By endpoint, the scopes of which a key needs one."""
 
+OPERATORS_ALONE = ("admin.", "reload.")
+"""Beginnings of the routes that need the admin's key even where there is no keys file."""
+
 LISTED_BY_KEY = "jobs.list_own"
-"""Beside what is under /admin, the route that needs a key even where there is no keys file."""
+"""The route that needs any key even then."""
 
 
 def require_key() -> None:
@@ -75,7 +90,7 @@ def require_key() -> None:
     if not needed:
         return
     keyring = Services.current().keyring
-    if not (keyring.shut or endpoint == LISTED_BY_KEY or endpoint.startswith("admin.")):
+    if not (keyring.shut or endpoint == LISTED_BY_KEY or endpoint.startswith(OPERATORS_ALONE)):
         return
     if request.method != "POST":
         after_this_request(_keep_nowhere)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 METHODS = "GET, HEAD, POST, DELETE"
 SENT_HEADERS = "Authorization, X-API-Key, Content-Type, Idempotency-Key, X-Request-Id"
 READ_HEADERS = (
-    "X-Model, X-Cache, X-Error, X-Request-Id, Server-Timing, RateLimit, RateLimit-Policy, Retry-After, Location, ETag"
+    "X-Model, X-Model-Version, X-Cache, X-Error, X-Request-Id, Server-Timing, RateLimit, RateLimit-Policy, "
+    "Retry-After, Location, ETag"
 )
 REMEMBERED_FOR_S = 600  # a preflight's answer; an origin that is taken away is refused by its requests all the same
 

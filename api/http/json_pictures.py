@@ -26,6 +26,7 @@ LONGEST_SHORT = 1024  # bytes of a string that is left where it is
 LONGEST_REST = 64 * 1024  # bytes of all that is no long string: JSON takes many times its size once it is read
 PIECE = 64 * 1024  # bytes of base64
 LONGEST_ESCAPE = 6  # bytes, as of "\\u002F"
+NAMES = ("model",)  # fields in which a number, or true, would be mistaken for a name
 SHOWN = 40  # characters of a field's name
 
 # Neither form of it goes back over what it has read, so that a string without an end costs no more than its length.
@@ -69,7 +70,7 @@ def read_json(
         if value is None:  # how some languages write what was not set
             continue
         if name not in picture_fields:
-            texts.append((name, _as_in_a_form(value)))
+            texts.append((name, _as_in_a_form(name, value)))
             continue
         several = name.endswith("s")
         if several and not isinstance(value, list):
@@ -179,9 +180,11 @@ def _pieces(text: memoryview, *, escaped: bool) -> Iterator[bytes]:
         time.sleep(0)  # a large picture must not keep this process' other requests waiting
 
 
-def _as_in_a_form(value: Any) -> str:
+def _as_in_a_form(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
+    if name in NAMES:
+        raise BrokenForm(f"the field {_shown(name)} is no text")
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # JSON has no other numbers than JavaScript's
     return json.dumps(value) if isinstance(value, int | float) else "[...]"  # which no parameter can be

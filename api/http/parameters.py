@@ -1,6 +1,7 @@
 """The parameters of a request beside its pictures, in the form or in the query.
 
-``top_k`` and ``min_score`` say which labels are shown, ``strict`` whether a damaged picture is refused.
+``model`` says which model is to answer, ``top_k`` and ``min_score`` which labels are shown, ``strict`` whether a
+damaged picture is refused.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from api.core.errors import InvalidParameter
 from contract.messages import Label
+from contract.model_version import WantedModel
 
 if TYPE_CHECKING:
     from flask import Request
@@ -33,12 +35,14 @@ class Wanted:
     """What the sender wants to be answered.
 
     Attributes:
+        model: which is to answer; None for the default.
         top_k: the number of labels at most, the best ones.
         min_score: the lowest score shown; 0 to 1.
         strict: whether a damaged picture is refused; otherwise what is there of it is classified.
         top_k_sent, min_score_sent: whether the request states the value, or it is the service's default.
     """
 
+    model: WantedModel | None
     top_k: int
     min_score: float
     strict: bool
@@ -50,14 +54,16 @@ class Wanted:
         """Read the parameters; without them, ``TOP_K`` labels of any score are wanted, and of sound pictures only.
 
         Raises:
-            InvalidParameter: ``top_k`` is not a whole number from 1 to ``TOP_K_MAX``, ``min_score`` not from 0 to 1, or
-                ``strict`` neither ``true`` nor ``false``.
+            InvalidParameter: ``model`` can't be a model's name, ``top_k`` is no whole number from 1 to ``TOP_K_MAX``,
+                ``min_score`` is not from 0 to 1, or ``strict`` neither ``true`` nor ``false``.
             BrokenForm, RequestEntityTooLarge: as reading the form does.
         """
+        model = [_model(raw) for raw in _sent(request, "model")]
         top_k = [_top_k(raw, settings.top_k_max) for raw in _sent(request, "top_k")]
         min_score = [_min_score(raw) for raw in _sent(request, "min_score")]
         strict = [_strict(raw) for raw in _sent(request, "strict")]
         return cls(
+            model[0] if model else None,
             top_k[0] if top_k else settings.top_k,
             min_score[0] if min_score else 0.0,
             strict[0] if strict else True,
@@ -69,6 +75,15 @@ class Wanted:
     def labels_sent(self) -> bool:
         """Whether the request says which labels are shown."""
         return self.top_k_sent or self.min_score_sent
+
+
+def model_in_query(request: Request) -> WantedModel | None:
+    """The model that the address names, which is known before the body is read; None if it names none.
+
+    Raises:
+        InvalidParameter: it can't be a model's name.
+    """
+    return next((_model(raw) for raw in request.args.getlist("model")), None)
 
 
 def page_number(request: Request) -> int:
@@ -110,6 +125,16 @@ def inferred(found: Classification, wanted: Wanted | JobRequest, *, animated: bo
 def _sent(request: Request, name: str) -> list[str]:
     """All values of a parameter, the query's before the form's: the first is used, and all must be valid."""
     return [*request.args.getlist(name), *request.form.getlist(name)]
+
+
+def _model(raw: str) -> WantedModel | None:
+    """None for an empty field, as the page's form sends it for the default."""
+    if not raw:
+        return None
+    try:
+        return WantedModel.parse(raw)
+    except ValueError as error:
+        raise InvalidParameter("model must be a model's name, or name@version, of letters, digits and . _ -") from error
 
 
 def _top_k(raw: str, top_k_max: int) -> int:

@@ -28,6 +28,18 @@ def address_of(picture: str) -> str | None:
     return url_for("pages.display", name=picture, expires=signature.expires, signature=signature.signature)
 
 
+def address_for_operator(picture: str) -> str | None:
+    """Where an operator sees a picture, also one that is kept with a report only; None if it is gone.
+
+    Raises:
+        BackendDown: nothing can be signed at the moment.
+    """
+    services = Services.current()
+    if picture in services.store:
+        return address_of(picture)
+    return url_for("admin.picture", name=picture) if picture in services.reported else None
+
+
 def good_for(picture: str) -> int | None:
     """How long the address of the current request is good for, in seconds; None if it needs no link.
 

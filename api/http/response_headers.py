@@ -22,9 +22,9 @@ def elapsed_ms() -> float:
 
 
 def describe(response: Response, *answers: Answer) -> Response:
-    """Add ``X-Model``, ``X-Cache`` and ``Server-Timing`` (W3C; durations in milliseconds), and count the answers.
+    """Add ``X-Model``, ``X-Model-Version``, ``X-Fallback``, ``X-Cache`` and ``Server-Timing``, and count the answers.
 
-    A batch has the headers of the picture with the longest wait.
+    Durations are in milliseconds (W3C's Server Timing). A batch has the headers of the picture with the longest wait.
 
     ``upload`` is reading, checking and storing the picture; ``queue`` is the wait without the worker's ``decode`` and
     ``infer``, the latter being that of the whole batch. A joined answer's worker times belong to another request, so
@@ -42,6 +42,9 @@ def describe(response: Response, *answers: Answer) -> Response:
     elif answer.cache == "joined":
         spent["queue"] = answer.waited_ms
     response.headers["X-Model"] = f"{answer.classification.model}@{answer.classification.digest[:12]}"
+    response.headers["X-Model-Version"] = answer.classification.version
+    if answer.fallback:
+        response.headers["X-Fallback"] = "overload"
     response.headers["X-Cache"] = answer.cache
     response.headers["Server-Timing"] = ", ".join(
         f"{name};dur={milliseconds:.1f}" for name, milliseconds in {**spent, "total": total}.items()

@@ -76,6 +76,7 @@ class JobLinks(TypedDict):
 
 class JobResult(TypedDict):
     model: str
+    version: str
     digest: str
     predictions: list[LabelConfidence]
     inference_time_ms: float
@@ -109,6 +110,7 @@ class Shown(TypedDict):
     image: str
     display: str | None
     model: str
+    version: str
     digest: str
     predictions: list[LabelScore]
     cache: Literal["hit", "joined", "miss"]
@@ -118,8 +120,174 @@ class Shown(TypedDict):
 
 class Labels(TypedDict):
     model: str
+    version: str
     digest: str
     labels: tuple[str, ...]
+
+
+class Variant(TypedDict):
+    digest: str
+    precision: str
+
+
+class InputSize(TypedDict):
+    width: int
+    height: int
+
+
+class Version(TypedDict):
+    version: str
+    role: str
+    task: str | None
+    digests: list[Variant]
+    licence: str | None
+    provenance: dict[str, str]
+    input: InputSize | None
+    labels: int | None
+    workers: int
+    queued: int
+    bulk_queued: int
+    async_queued: int
+    mean_service_ms: float
+
+
+class Model(TypedDict):
+    name: str
+    default: bool
+    current: str
+    previous: str | None
+    candidate: str | None
+    share: int
+    shadow: int
+    versions: list[Version]
+
+
+class ModelList(TypedDict):
+    models: list[Model]
+
+
+class ModelMoved(TypedDict):
+    message: str
+    model: str
+    version: str
+    digests: list[str]
+    previous: str | None
+    workers: int
+
+
+class ModelPointers(TypedDict):
+    model: str
+    current: str
+    previous: str | None
+    candidate: str | None
+    share: int
+    shadow: int
+
+
+class ComparedPictures(TypedDict):
+    pictures: int
+    left_out: int
+    agreed: int
+    right_current: NotRequired[int]
+    right_candidate: NotRequired[int]
+    only_current: NotRequired[int]
+    only_candidate: NotRequired[int]
+    difference: NotRequired[float]
+    interval: NotRequired[list[float]]
+
+
+class PictureTimes(TypedDict):
+    mean_ms: float
+    p99_ms: float
+
+
+class DisagreedPicture(TypedDict):
+    image: str
+    display: str | None
+    expected: str | None
+    current: str | None
+    candidate: str | None
+
+
+class CheckReport(TypedDict):
+    verdict: str
+    labelled: ComparedPictures
+    feedback: ComparedPictures | None
+    stored: ComparedPictures | None
+    times_current: PictureTimes
+    times_candidate: PictureTimes
+    missing_labels: list[str]
+    disagreements: list[DisagreedPicture]
+
+
+class CandidateCheck(TypedDict):
+    model: str
+    candidate: str
+    current: str
+    digests: list[str]
+    state: Literal["running", "passed", "failed", "broken"]
+    done: int
+    of: int
+    began: str
+    by: str
+    fault: NotRequired[str]
+    report: NotRequired[CheckReport]
+
+
+class Computations(TypedDict):
+    answered: int
+    failed: int
+
+
+class ServedVersion(TypedDict):
+    version: str
+    role: Literal["current", "candidate", "previous"] | None
+    digests: list[str]
+    workers: int
+    requests: int
+    jobs: int
+    service_ms: float
+    computations: NotRequired[Computations]
+
+
+class ShadowDisagreement(TypedDict):
+    image: str
+    display: str | None
+    answered_by: str
+    answered: LabelScore
+    candidate: LabelScore
+
+
+class ShadowComparison(TypedDict):
+    agreed: int
+    disagreed: int
+    failed: int
+    disagreements: list[ShadowDisagreement]
+
+
+class ModelChange(TypedDict):
+    time: str
+    action: str
+    by: str
+    words: str
+
+
+class OperatedModel(TypedDict):
+    model: str
+    default: bool
+    current: str | None
+    previous: str | None
+    candidate: str | None
+    share: int
+    shadow: int
+    versions: list[ServedVersion]
+    check: CandidateCheck | None
+    comparison: ShadowComparison | None
+    history: list[ModelChange]
+
+
+class OperatedModels(TypedDict):
+    models: list[OperatedModel]
 
 
 class FeedbackTaken(TypedDict):
@@ -155,6 +323,7 @@ class Health(TypedDict):
     model_loaded: bool
     workers: int
     model: NotRequired[str]
+    model_version: NotRequired[str]
     digest: NotRequired[str]
     queued: NotRequired[int]
     reason: NotRequired[str]

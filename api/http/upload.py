@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from api.core.errors import EmptyFile, MissingFile, NotAnImage, TooLarge, TooManyPictures, Undecodable
+from api.core.encoded_picture import check
+from api.core.errors import EmptyFile, MissingFile, TooManyPictures
 from api.http.how_to_send import missing_picture
 from api.http.picture_body import FIELDS
-from contract.image_header import is_animated_gif, read_header
-from contract.image_header.header import BrokenHeader
+from contract.image_header import is_animated_gif
 
 if TYPE_CHECKING:
     from flask import Request
@@ -85,24 +85,3 @@ def _is_chosen(file: FileStorage) -> bool:
     first = file.stream.read(1)
     file.stream.seek(0)
     return bool(first)
-
-
-def check(data: bytes, max_pixels: int) -> None:
-    """Check an encoded picture's signature and header; nothing is decoded.
-
-    Raises:
-        TooLarge: it, or a part of it that a decoder needs whole, has more than ``max_pixels`` pixels.
-        NotAnImage: it has no signature of a supported format.
-        Undecodable: its header is damaged, or of a kind that is not supported; the message says which.
-    """
-    try:
-        header = read_header(data)
-    except BrokenHeader as error:
-        raise Undecodable(str(error)) from error
-    if header is None:
-        raise NotAnImage(
-            "the file is not a picture in a supported format (JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC)"
-        )
-    size = header.largest
-    if size.pixels > max_pixels:
-        raise TooLarge(f"the picture is too large: {size.width}x{size.height} pixels; at most {max_pixels} are taken")

@@ -114,6 +114,13 @@ class Metrics:
         self._wrong_keys = Counter(
             row, "classifier_wrong_keys", "Requests refused for a key that nobody has.", (), [()]
         )
+        self._withdrawn = Counter(
+            row,
+            "classifier_candidates_withdrawn",
+            "Candidates that lost their share of the pictures because their computations failed.",
+            (),
+            [()],
+        )
         row.open()
         self._in_flight.clear()
         self._connections.clear()
@@ -181,6 +188,10 @@ class Metrics:
         """A request had a key that the service does not know."""
         self._wrong_keys.add()
 
+    def count_withdrawn(self) -> None:
+        """A candidate has lost its share."""
+        self._withdrawn.add()
+
     @contextmanager
     def connection_open(self) -> Iterator[None]:
         """Count one more connection while the context lasts."""
@@ -225,7 +236,7 @@ class Metrics:
         instruments = (
             self._requests, self._in_flight, self._classifying, self._answers, self._stages, self._refusals,
             self._abandoned, self._body_bytes, self._slow_uploads, self._connections, self._refused_connections,
-            self._deleted_bytes, self._bulk, self._wrong_keys,
+            self._deleted_bytes, self._bulk, self._wrong_keys, self._withdrawn,
         )  # fmt: skip
         return [instrument.family(sums) for instrument in instruments]
 

@@ -54,7 +54,7 @@ export class Card {
   done(answer) {
     const best = answer.predictions[0];
     const frame = answer.first_frame_only && "first frame of an animation";
-    const about = [this.name, duration(answer.elapsed_ms / 1000), CACHE_WORDS[answer.cache], answer.model, frame];
+    const about = [this.name, duration(answer.elapsed_ms / 1000), CACHE_WORDS[answer.cache], modelOf(answer), frame];
     this.ended = { name: this.name, answer };
     this.#become("done", about.filter(Boolean).join(" · "));
     this.find(".card-title").textContent = words(best.label);
@@ -73,6 +73,7 @@ export class Card {
     fields.score.value = best.score;
     fields.model.value = answer.model;
     fields.digest.value = answer.digest;
+    this.find(".report-form").dataset.model = modelOf(answer);
     return `${this.name}: ${words(best.label)}, ${percent(best.score)}`;
   }
 
@@ -85,6 +86,9 @@ export class Card {
     this.find(".bars").hidden = this.find(".report").hidden = state !== "done";
   }
 }
+
+/** A model's first version goes by its name alone. */
+const modelOf = ({ model, version }) => (version && version !== "1" ? `${model}@${version}` : model);
 
 function bar({ label, score }) {
   const row = document.getElementById("bar").content.cloneNode(true);

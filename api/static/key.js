@@ -13,7 +13,14 @@ let key = "";
 let asking = null; // the promise of the dialog's end: one dialog, however many requests wait for a key
 let mayAsk = true; // not after a person has sent the dialog away, until the same person asks for something again
 
+let given = () => {};
+
 export const hasKey = () => key !== "";
+
+/** Call this each time that a person has given a key. */
+export function whenKeyIsGiven(callback) {
+  given = callback;
+}
 
 /** A person asks for something new, so the dialog may come, though it was sent away before. */
 export function allowAsking() {
@@ -67,16 +74,17 @@ function show(visible) {
 }
 
 dialog.querySelector("form").addEventListener("submit", (event) => {
-  const given = field.value.trim();
-  if (!POSSIBLE.test(given)) {
+  const typed = field.value.trim();
+  if (!POSSIBLE.test(typed)) {
     event.preventDefault();
     tell("This can't be a key: there is a space in it, or a character that keys do not have.");
     field.select();
     return;
   }
-  key = given;
+  key = typed;
   mayAsk = true;
   change.hidden = false;
+  given();
 });
 dialog.addEventListener("close", () => {
   mayAsk = dialog.returnValue === "given";

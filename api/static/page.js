@@ -2,6 +2,7 @@
 
 import { Card } from "./card.js";
 import { allowAsking } from "./key.js";
+import { chosenModel } from "./models.js";
 import { listenForReport } from "./report.js";
 import { remember, remembered } from "./visit.js";
 import { duration } from "./words.js";
@@ -48,7 +49,8 @@ function take(files) {
     return { card, file };
   });
   put(taken.map(({ card }) => card));
-  taken.forEach(({ card, file }) => work.add(card, file));
+  const model = chosenModel();
+  taken.forEach(({ card, file }) => work.add(card, file, model));
   if (taken.length > 0) {
     say(taken.length === 1 ? `Classifying ${taken[0].card.name}` : `Classifying ${taken.length} pictures`);
     section.scrollIntoView({ block: "nearest" });

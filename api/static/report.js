@@ -39,7 +39,7 @@ export function listenForReport(form) {
 function chooseLabel(form, guesses) {
   combobox(form.elements.correct_label, async () => {
     const likely = guesses().slice(1); // the first is the one that is wrong
-    const all = Array.from(await labels(), words).sort(inOrder);
+    const all = Array.from(await labels(form.dataset.model ?? ""), words).sort(inOrder);
     return [...new Set([...likely, ...all])];
   });
 }

@@ -25,14 +25,15 @@ export class Refused extends Error {
  * Upload one file. XMLHttpRequest, since fetch can't report the progress.
  *
  * @param {File} file
+ * @param {string} model which is to answer; empty for the service's default
  * @param {number} deadlineMs how long the service itself takes at most, once it has the file
  * @param {AbortSignal} signal gives it up
  * @param {(share: number) => void} onProgress gets the share sent, 0 to 1
  */
-export async function classify(file, deadlineMs, signal, onProgress) {
+export async function classify(file, model, deadlineMs, signal, onProgress) {
   const response = await withKey((headers) => {
     signal.throwIfAborted();
-    return sent(file, headers, deadlineMs, signal, onProgress);
+    return sent(file, model, headers, deadlineMs, signal, onProgress);
   });
   if (response.status !== 200) {
     throw refusal(response.status, response.responseText, response.getResponseHeader("Retry-After"));
@@ -40,7 +41,7 @@ export async function classify(file, deadlineMs, signal, onProgress) {
   return JSON.parse(response.responseText);
 }
 
-function sent(file, headers, deadlineMs, signal, onProgress) {
+function sent(file, model, headers, deadlineMs, signal, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", SERVICE);
@@ -59,6 +60,9 @@ function sent(file, headers, deadlineMs, signal, onProgress) {
     request.onloadend = () => signal.removeEventListener("abort", giveUp);
     const form = new FormData();
     form.append("file", file);
+    if (model) {
+      form.append("model", model);
+    }
     request.send(form);
   });
 }
@@ -70,19 +74,29 @@ export async function report(fields) {
   return answer.stored;
 }
 
-let asked = null; // the promise of the labels: one request a page, however many forms
+const asked = new Map(); // by model, the promise of its labels: one request a page, however many forms
 
-/** All labels of the model, by class index. */
-export function labels() {
-  asked ??= gotLabels().catch((error) => {
-    asked = null;
-    throw error;
-  });
-  return asked;
+/**
+ * All labels of a model, by class index.
+ *
+ * @param {string} model as name or name@version; empty for the service's default
+ */
+export function labels(model) {
+  if (!asked.has(model)) {
+    const answer = gotLabels(model);
+    asked.set(model, answer);
+    answer.catch(() => asked.delete(model));
+  }
+  return asked.get(model);
 }
 
-async function gotLabels() {
-  return (await json("labels")).labels;
+async function gotLabels(model) {
+  return (await json(model ? `labels?${new URLSearchParams({ model })}` : "labels")).labels;
+}
+
+/** All models that the service has now. */
+export async function models() {
+  return (await json("v1/models")).models;
 }
 
 async function json(route, request = {}) {

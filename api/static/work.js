@@ -30,14 +30,14 @@ export class Work {
     this.#listener = listener;
   }
 
-  add(card, file) {
+  add(card, file, model) {
     if (!this.busy) {
       this.#ways.clear();
       this.#startedAt = performance.now();
     }
     card.wait("queued", "Waiting for its turn");
     this.#move(card, 0);
-    this.#queue.push({ card, file });
+    this.#queue.push({ card, file, model });
     this.#next();
   }
 
@@ -78,18 +78,18 @@ export class Work {
 
   #next() {
     while (this.#running < AT_ONCE && this.#queue.length > 0) {
-      const { card, file } = this.#queue.shift();
+      const { card, file, model } = this.#queue.shift();
       this.#running += 1;
-      this.#run(card, file, this.#stop.signal).finally(() => {
+      this.#run(card, file, model, this.#stop.signal).finally(() => {
         this.#running -= 1;
         this.#next();
       });
     }
   }
 
-  async #run(card, file, signal) {
+  async #run(card, file, model, signal) {
     try {
-      const answer = await this.#answered(card, file, signal);
+      const answer = await this.#answered(card, file, model, signal);
       signal.throwIfAborted();
       this.#listener.done(card, answer);
       this.#move(card, "done");
@@ -98,24 +98,24 @@ export class Work {
         return;
       }
       const message = error instanceof Refused ? error.message : "Something went wrong on this page. Please try again.";
-      card.fail(message, error.lasting ? null : () => this.#retry(card, file));
+      card.fail(message, error.lasting ? null : () => this.#retry(card, file, model));
       this.#listener.failed(card, message);
       this.#move(card, "failed");
     }
   }
 
-  #retry(card, file) {
+  #retry(card, file, model) {
     allowAsking();
-    this.add(card, file);
+    this.add(card, file, model);
   }
 
   /** The service's answer; a busy service is asked again after its Retry-After. */
-  async #answered(card, file, signal) {
+  async #answered(card, file, model, signal) {
     await this.#check(file);
     for (let tries = 1; ; tries += 1) {
       signal.throwIfAborted();
       try {
-        return await classify(file, this.#limits.deadlineMs, signal, (share) => this.#sent(card, share));
+        return await classify(file, model, this.#limits.deadlineMs, signal, (share) => this.#sent(card, share));
       } catch (error) {
         if (!(error.retryAfterS <= LONGEST_PAUSE_S) || tries === TRIES_WHEN_BUSY) {
           throw error;

@@ -9,14 +9,21 @@ from flask.testing import FlaskClient
 from jinja2 import BytecodeCache
 
 from api.openapi.document import load
+from api.services import Services
 from api.settings import Settings
 from tests.support.conformance import Conformance
+from tests.support.operated_site import KEY, OperatedSite
+from tests.support.workers import ScriptedWorkers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from jinja2.bccache import Bucket
+    from redis import Redis
     from werkzeug.test import TestResponse
+
+    from tests.support.server import Server
 
 PLACES = ("redis_url", "upload_dir", "copies_dir", "feedback_dir", "api_keys_file")
 
@@ -68,3 +75,28 @@ def _every_answer_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
         return response
 
     monkeypatch.setattr(FlaskClient, "open", checked_open)
+
+
+@pytest.fixture
+def scripted_workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
+    """On a server with nothing in it."""
+    redis.flushall()
+    workers = ScriptedWorkers(valkey, tmp_path)
+    yield workers
+    workers.close()
+
+
+@pytest.fixture
+def open_site(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[Callable[..., OperatedSite]]:
+    """Opens the API of these settings beside them."""
+    opened: list[Services] = []
+
+    def open_site(**settings: object) -> OperatedSite:
+        places = {"redis_url": valkey.api_url, "upload_dir": tmp_path / "uploads", "feedback_dir": tmp_path}
+        usual = {"admin_api_key": KEY, "result_cache": False}
+        opened.append(Services.connect(Settings(**{**places, **usual, **settings})))  # type: ignore[arg-type]
+        return OperatedSite(opened[-1], redis)
+
+    yield open_site
+    for services in opened:
+        services.queue.close()

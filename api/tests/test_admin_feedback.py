@@ -80,7 +80,7 @@ def reported(settings: Settings, store: ImageStore) -> ReportedPictures:
 class NoLabels:
     """Reports are stored as they were typed: no worker has published its labels."""
 
-    def current_or_none(self) -> None:
+    def of_or_none(self) -> None:
         return None
 
 

@@ -86,7 +86,7 @@ def make_app(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Flask]:
                 inference=cast("Inference", MagicMock()),
                 async_inference=cast("AsyncInference", jobs),
                 queue=MagicMock(),
-                labels=MagicMock(**{"current_or_none.return_value": None}),
+                labels=MagicMock(**{"of_or_none.return_value": None}),
                 live_workers=MagicMock(**{"pool.side_effect": NoWorker("-")}),
             )
         )
@@ -229,7 +229,7 @@ def test_scripts_of_an_allowed_origin_use_the_api_and_read_its_answers_and_error
 
         assert answer.status_code not in {403, 421}
         assert answer.headers["Access-Control-Allow-Origin"] == FRIEND
-        assert {"X-Model", "Location", "Retry-After", "RateLimit"} <= set(
+        assert {"X-Model", "X-Model-Version", "Location", "Retry-After", "RateLimit"} <= set(
             answer.headers["Access-Control-Expose-Headers"].split(", ")
         )
         assert "Access-Control-Allow-Credentials" not in answer.headers

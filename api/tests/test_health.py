@@ -13,6 +13,7 @@ from api.app import create_app
 from api.services import Services
 from api.settings import Settings
 from contract.errors import BackendDown
+from contract.model_version import ModelVersion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 WELL = {
     "status": "ok", "version": VERSION, "model_loaded": True, "workers": 2,
-    "model": "resnet50", "digest": "d" * 64, "queued": 3,
+    "model": "resnet50", "model_version": "2", "digest": "d" * 64, "queued": 3,
 }  # fmt: skip
 
 
@@ -34,7 +35,9 @@ class Workers:
     def pool(self) -> Any:
         if self.trouble is not None:
             raise self.trouble
-        return SimpleNamespace(model="resnet50", digest="d" * 64, workers=[1, 2])
+        return SimpleNamespace(
+            model="resnet50@2", version=ModelVersion("resnet50", "2"), digest="d" * 64, workers=[1, 2]
+        )
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from api.core.inference import Cache, Inference
+    from contract.model_version import WantedModel
 
 LABELS = (Label("Egyptian_cat", 0.63124), Label("tabby", 0.2), Label("tiger_cat", 0.1), Label("lynx", 0.00004))
 SEEN = Classification("resnet50", "d" * 64, LABELS, Timings(decode=3.0, infer=20.25))
@@ -41,11 +42,15 @@ class CatInference:
         self.trouble: dict[bytes, ServiceError] = {}
         self.damaged: set[bytes] = set()
         self.cache: Cache = "miss"
+        self.asked: list[WantedModel | None] = []
 
-    def admit(self) -> None:
+    def admit(self, _model: WantedModel | None = None) -> None:
         """Never busy before the body is read."""
 
-    def classify(self, image: bytes, _client: Client, *, strict: bool = True) -> Answer:
+    def classify(
+        self, image: bytes, _client: Client, *, model: WantedModel | None = None, strict: bool = True
+    ) -> Answer:
+        self.asked.append(model)
         if image in self.trouble:
             raise self.trouble[image]
         damaged = image in self.damaged
@@ -54,13 +59,21 @@ class CatInference:
         return Answer("a" * 64, replace(SEEN, damaged=damaged), self.cache, waited_ms=25.0)
 
     def classify_all(
-        self, images: Iterable[bytes | ServiceError], _client: Client, *, strict: bool = True
+        self,
+        images: Iterable[bytes | ServiceError],
+        _client: Client,
+        *,
+        model: WantedModel | None = None,
+        strict: bool = True,
     ) -> list[Answer | ServiceError]:
-        return [image if isinstance(image, ServiceError) else self._outcome(image, strict=strict) for image in images]
+        return [
+            image if isinstance(image, ServiceError) else self._outcome(image, model=model, strict=strict)
+            for image in images
+        ]
 
-    def _outcome(self, image: bytes, *, strict: bool) -> Answer | ServiceError:
+    def _outcome(self, image: bytes, *, model: WantedModel | None, strict: bool) -> Answer | ServiceError:
         try:
-            return self.classify(image, Client("192.0.2.1"), strict=strict)
+            return self.classify(image, Client("192.0.2.1"), model=model, strict=strict)
         except ServiceError as error:
             return error
 

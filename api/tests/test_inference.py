@@ -81,7 +81,7 @@ def queued(redis: Redis) -> int:
 
 def pretend_worker(redis: Redis, service_ms: float) -> None:
     """A worker that is only registered: requests rely on it, and no process takes them."""
-    register(redis, MODEL)
+    register(redis, [MODEL])
     entry = WorkerEntry(worker_id="paper", host="h", model=MODEL, digest=DIGEST, batch=1, service_ms=service_ms)
     heartbeat(redis, entry)
 

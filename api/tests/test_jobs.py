@@ -36,7 +36,7 @@ NOBODY = "0" * 32
 @pytest.fixture
 def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWorkers]:
     """A server on which no worker is alive, but one was: so the API knows for which model to queue jobs."""
-    register(redis, MODEL)
+    register(redis, [MODEL])
     workers = ScriptedWorkers(valkey, tmp_path)
     yield workers
     workers.close()
@@ -145,6 +145,7 @@ def test_a_job_that_is_done_shows_its_result(workers, client):
     assert body["state"] == "done"
     assert body["result"] == {
         "model": MODEL,
+        "version": "1",
         "digest": DIGEST,
         "predictions": [{"label": "tabby", "confidence": 1.0}],
         "inference_time_ms": 0.0,

@@ -9,6 +9,7 @@ from api.core.labels import LabelList, LabelLookup
 from api.core.live_workers import LiveWorkers
 from contract.errors import BackendDown
 from contract.job_queue import JobQueue
+from contract.model_version import ModelVersion
 from contract.redis_clients import connect, connect_for_waiting
 from contract.worker_registry import WorkerEntry, deregister, heartbeat, publish_labels, register
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from redis import Redis
 
 ENTRY = WorkerEntry(worker_id="w1", host="h", model="pets", digest="d" * 64, batch=1, service_ms=0.0)
-PETS = LabelList("pets", ENTRY.digest, ("tabby", "Cardigan", "cardigan", "crane", "crane", "black-and-tan_coonhound"))
+PETS = LabelList(
+    ModelVersion("pets"), ENTRY.digest, ("tabby", "Cardigan", "cardigan", "crane", "crane", "black-and-tan_coonhound")
+)
 
 
 @pytest.fixture
@@ -30,24 +33,24 @@ def a_book(redis: Redis) -> LabelLookup:
 
 
 def be_at_work(redis: Redis, known: LabelList = PETS) -> None:
-    publish_labels(redis, known.model, known.digest, known.labels)
-    register(redis, known.model)
+    publish_labels(redis, known.model.key, known.digest, known.labels)
+    register(redis, [known.model.key])
     heartbeat(redis, ENTRY)
 
 
 def test_the_labels_are_those_that_the_worker_published(redis, lookup):
     be_at_work(redis)
 
-    assert lookup.current() == PETS
+    assert lookup.of() == PETS
 
 
 def test_labels_stay_known_while_the_worker_restarts(redis, lookup):
     """A person who has just read an answer can still report it."""
     be_at_work(redis)
-    lookup.current()
+    lookup.of()
     redis.flushall()
 
-    assert lookup.current() == PETS
+    assert lookup.of() == PETS
 
 
 @pytest.mark.parametrize(
@@ -59,7 +62,7 @@ def test_a_process_that_never_read_any_labels_says_that_no_worker_is_ready(redis
     leave(redis)
 
     with pytest.raises(NoWorker):
-        lookup.current()
+        lookup.of()
 
 
 def test_an_absent_redis_is_the_backends_fault(tmp_path):
@@ -68,7 +71,7 @@ def test_an_absent_redis_is_the_backends_fault(tmp_path):
     lookup = LabelLookup(client, LiveWorkers(client, JobQueue(client, connect_for_waiting(url))))
 
     with pytest.raises(BackendDown):
-        lookup.current()
+        lookup.of()
 
 
 def test_a_person_reads_each_name_once_and_in_order():

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from api.core.inference import Cache
     from api.core.live_workers import LiveWorkers
     from contract.job_queue import JobQueue
+    from contract.model_version import WantedModel
 
 FIELDS = [
     "uptime_seconds",
@@ -62,12 +63,14 @@ class Backend:
         self.trouble: Exception | None = None
         self.away: Exception | None = None
 
-    def admit(self) -> None:
+    def admit(self, _model: WantedModel | None = None) -> None:
         if self.busy is not None:
             raise self.busy
 
-    def classify(self, data: bytes, _client: Client, *, strict: bool = True) -> Answer:
-        del data, strict
+    def classify(
+        self, data: bytes, _client: Client, *, model: WantedModel | None = None, strict: bool = True
+    ) -> Answer:
+        del data, model, strict
         if self.trouble is not None:
             raise self.trouble
         seen = Classification("resnet50", "d" * 64, (Label("tabby", 0.9),), Timings(decode=3.0, infer=20.0))
@@ -273,6 +276,7 @@ def test_every_series_is_ours_and_carries_its_help(client, backend):
         "classifier_deleted_bytes": "counter",
         "classifier_bulk": "counter",
         "classifier_wrong_keys": "counter",
+        "classifier_candidates_withdrawn": "counter",
         "classifier_uploads_bytes": "gauge",
         "classifier_disk_free_bytes": "gauge",
         "classifier_start_time_seconds": "gauge",

@@ -43,15 +43,17 @@ PICTURE = (ROOT / "tests" / "pictures" / "chelsea.jpg").read_bytes()
 # What the parts that the views use may raise, as their docstrings say. A new part needs its lines here.
 NOT_NOW: list[Exception] = [api_errors.Overloaded("-"), api_errors.NoWorker("-"), errors.BackendDown("-")]
 JOB: list[Exception] = [errors.JobNotFound("-"), errors.UnknownOutcome("-"), errors.BackendDown("-")]
+CHANGE: list[Exception] = [*NOT_NOW[1:], api_errors.UnknownModel("-"), api_errors.ModelNotChanged("-")]
 RAISED_BY: dict[str, list[Exception]] = {
     "store.check_writable": [errors.BackendDown("-")],
     "queue.ping": [errors.BackendDown("-")],
     "queue.depth": [errors.BackendDown("-")],
     "live_workers.pool": [errors.BackendDown("-"), api_errors.NoWorker("-")],
     "body_room.body": [api_errors.Overloaded("-")],
-    "inference.admit": NOT_NOW,
+    "inference.admit": [*NOT_NOW, api_errors.UnknownModel("-")],
     "inference.classify": [
         *NOT_NOW,
+        api_errors.UnknownModel("-"),
         errors.OverShare("-"),
         errors.StoreFull("-"),
         api_errors.Undecodable("-"),
@@ -64,7 +66,7 @@ RAISED_BY: dict[str, list[Exception]] = {
         api_errors.ClientGone("-"),
         errors.PictureDeleted("-"),
     ],
-    "inference.classify_all": [api_errors.Overloaded("-"), errors.OverShare("-")],
+    "inference.classify_all": [*NOT_NOW, api_errors.UnknownModel("-"), errors.OverShare("-")],
     "shown.open": [
         *NOT_NOW,
         errors.PictureNotFound("-"),
@@ -79,6 +81,16 @@ RAISED_BY: dict[str, list[Exception]] = {
     "links.left_s": [api_errors.LinkNeeded("-"), api_errors.LinkExpired("-"), errors.BackendDown("-")],
     "links.sign": [errors.BackendDown("-")],
     "deletion.delete": [errors.BackendDown("-"), api_errors.NoWorker("-")],
+    "models.all": [errors.BackendDown("-")],
+    "models.of": [api_errors.UnknownModel("-"), errors.BackendDown("-")],
+    "model_changes.reload": CHANGE,
+    "model_changes.rollback": CHANGE,
+    "model_changes.set_candidate": CHANGE,
+    "model_changes.drop_candidate": CHANGE,
+    "model_changes.promote": CHANGE,
+    "model_reports.read": [errors.BackendDown("-")],
+    "check_runner.begin": CHANGE,
+    "check_runner.latest": [api_errors.CheckNotFound("-"), api_errors.UnknownModel("-"), errors.BackendDown("-")],
     "usage.account.return_value.admit": [api_errors.OverLimit("-")],
     "usage.account.return_value.received": [api_errors.OverLimit("-")],
     "usage_reports.today": [errors.BackendDown("-")],
@@ -86,11 +98,12 @@ RAISED_BY: dict[str, list[Exception]] = {
     "async_inference.listed": [errors.BackendDown("-")],
     "feedback_rate.count": [errors.OverShare("-")],
     "feedback.append": [errors.BackendDown("-"), errors.StoreFull("-")],
-    "labels.current": [api_errors.NoWorker("-"), errors.BackendDown("-")],
+    "labels.of": [api_errors.UnknownModel("-"), api_errors.NoWorker("-"), errors.BackendDown("-")],
     "reported.open": [errors.PictureNotFound("-")],
-    "async_inference.admit": NOT_NOW,
+    "async_inference.admit": [*NOT_NOW, api_errors.UnknownModel("-")],
     "async_inference.create": [
         *NOT_NOW[1:],
+        api_errors.UnknownModel("-"),
         errors.StoreFull("-"),
         errors.OverShare("-"),
         errors.KeyReused("-"),
@@ -99,7 +112,7 @@ RAISED_BY: dict[str, list[Exception]] = {
     "async_inference.read": JOB,
     "async_inference.cancel": [*JOB, errors.JobEnded("-")],
 }
-NOT_FOR_VIEWS = {"settings", "uploads", "retention", "keyring"}  # what they raise, inference.classify does
+NOT_FOR_VIEWS = {"settings", "uploads", "retention", "keyring", "watch"}  # what they raise, inference.classify does
 ANSWERED_OTHERWISE = {"queue.depth"}  # /health and /metrics say what they know
 Request = tuple[str, str, str, str]  # method, path, key, Accept
 TROUBLES = [(act, error) for act, raised in RAISED_BY.items() for error in raised]

@@ -24,6 +24,7 @@ from api.settings import Settings
 from contract.copy_store import CopyStore
 from contract.image_store import ImageStore
 from contract.messages import Classification, Label, Timings
+from contract.model_version import ModelVersion, WantedModel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,11 +46,13 @@ class CatInference:
     def __init__(self, store: ImageStore) -> None:
         self._store = store
         self.trouble: Exception | None = None
+        self.asked: list[WantedModel | None] = []
 
-    def admit(self) -> None:
+    def admit(self, _model: WantedModel | None = None) -> None:
         """Never busy before the body is read."""
 
-    def classify(self, image: bytes, _client: Client) -> Answer:
+    def classify(self, image: bytes, _client: Client, *, model: WantedModel | None = None) -> Answer:
+        self.asked.append(model)
         if self.trouble is not None:
             raise self.trouble
         labels = tuple(Label(label, score) for label, score in zip(LABELS, SCORES, strict=True))
@@ -61,14 +64,14 @@ class CatLabels:
     """What the workers published, or nothing yet."""
 
     def __init__(self) -> None:
-        self.known: LabelList | None = LabelList("resnet50", "d" * 64, (*LABELS, "Cardigan", "cardigan"))
+        self.known: LabelList | None = LabelList(ModelVersion("resnet50"), "d" * 64, (*LABELS, "Cardigan", "cardigan"))
 
-    def current(self) -> LabelList:
+    def of(self, _model: WantedModel | None = None) -> LabelList:
         if self.known is None:
             raise NoWorker("no worker is ready", 5)
         return self.known
 
-    def current_or_none(self) -> LabelList | None:
+    def of_or_none(self, _model: WantedModel | None = None) -> LabelList | None:
         return self.known
 
 
@@ -197,6 +200,7 @@ def test_the_pages_own_script_gets_json(client, store):
     assert body == {
         "image": store.put(picture()),
         "model": "resnet50",
+        "version": "1",
         "digest": "d" * 64,
         "predictions": [
             {"label": label, "score": round(score, 4)} for label, score in zip(LABELS[:5], SCORES[:5], strict=True)
@@ -461,6 +465,7 @@ def test_the_labels_are_there_for_programs_that_let_a_person_choose(client):
 
     assert response.get_json() == {
         "model": "resnet50",
+        "version": "1",
         "digest": "d" * 64,
         "labels": [*LABELS, "Cardigan", "cardigan"],
     }

@@ -34,14 +34,14 @@ def labels(**form: str) -> list[str]:
 
 
 def test_a_request_without_parameters_gets_top_k_labels_of_any_score():
-    assert wanted() == Wanted(top_k=2, min_score=0.0, strict=True, top_k_sent=False, min_score_sent=False)
+    assert wanted() == Wanted(None, top_k=2, min_score=0.0, strict=True, top_k_sent=False, min_score_sent=False)
     assert labels() == ["lynx", "tabby"]
 
 
 @pytest.mark.parametrize("where", ["form", "query"])
 def test_the_parameters_are_read_from_the_form_or_the_query(where):
     assert wanted(**{where: {"top_k": "10", "min_score": "0.25", "strict": "false"}}) == Wanted(
-        10, 0.25, strict=False, top_k_sent=True, min_score_sent=True
+        None, 10, 0.25, strict=False, top_k_sent=True, min_score_sent=True
     )
 
 

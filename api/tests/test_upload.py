@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from api.core.encoded_picture import check
 from api.core.errors import InvalidUpload, NotAnImage, TooLarge, Undecodable
-from api.http.upload import check
 from contract.image_header import media_type
 from tests.pictures import headers, odd
 

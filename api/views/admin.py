@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Response, render_template, request, url_for
+from flask import Blueprint, Response, render_template, request
 
 from api.feedback.filter import ReportFilter
 from api.feedback.log import FeedbackLog, csv_row
@@ -19,10 +19,10 @@ from api.feedback.reader import StoredReport, StoredReports
 from api.feedback.training_set import training_set
 from api.http.html import answer_as_page
 from api.http.parameters import page_number
-from api.http.picture_address import address_of
+from api.http.picture_address import address_for_operator
 from api.http.stored_picture import picture_response
 from api.services import Services
-from api.views import usage
+from api.views import candidate_checks, model_changes, models_page, usage
 from contract.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 bp.register_blueprint(usage.bp)
+bp.register_blueprint(model_changes.bp)
+bp.register_blueprint(models_page.bp)
+bp.register_blueprint(candidate_checks.bp)
 
 PAGE_REPORTS = 20
 CHUNK_BYTES = 64 * 1024
@@ -99,21 +102,13 @@ def _shown(report: StoredReport) -> dict[str, Any]:
         "correct_label": report.correct_label.replace("_", " "),
         "score": _percent(report.score),
         "said_at": report.time[:16].replace("T", " "),
-        "picture": _address(report.image),
+        "picture": address_for_operator(report.image),
     }
 
 
 def _percent(score: str) -> str:
     """A probability in percent; anything else as it is."""
     return f"{float(score):.1%}" if re.fullmatch(r"(0?\.\d{1,20}|0|1(\.0{1,20})?)", score) else score
-
-
-def _address(name: str) -> str | None:
-    """The picture's address, or None if it is gone."""
-    services = Services.current()
-    if name in services.store:
-        return address_of(name)
-    return url_for("admin.picture", name=name) if name in services.reported else None
 
 
 def _csv_rows(reports: Iterator[StoredReport]) -> Iterator[bytes]:

@@ -64,7 +64,7 @@ def _stored() -> bool:
         return False
     services = Services.current()
     services.feedback_rate.count(current_client().sender)
-    known = services.labels.current_or_none()
+    known = services.labels.of_or_none()
     if known is not None:
         report = replace(report, correct_label=known.meant_by(report.correct_label))
     services.reported.keep(report.image)  # first: a crash in between must not cost a report its picture
@@ -75,7 +75,7 @@ def _stored() -> bool:
 def _form(typed: Mapping[str, str], **shown: Any) -> str:
     services = Services.current()
     may_know = not services.keyring.shut or current_caller().key is not None  # as of /labels; the page is open to all
-    known = services.labels.current_or_none() if may_know else None
+    known = services.labels.of_or_none() if may_know else None
     return render_template(
         "feedback.html", settings=services.settings, typed=typed, limits=MAX_CHARACTERS, known=known, **shown
     )

@@ -44,7 +44,7 @@ def readyz() -> ResponseReturnValue:
     pool = services.live_workers.pool()
     if not pool.memory.never_forgets:
         raise BackendDown(f"Redis would forget jobs: its maxmemory-policy is {pool.memory.policy}", RETRY_LATER_S)
-    body: Ready = {"status": "ready", "model": pool.model, "workers": len(pool.workers)}
+    body: Ready = {"status": "ready", "model": pool.version.name, "workers": len(pool.workers)}
     return jsonify(body)
 
 
@@ -69,7 +69,8 @@ def _report() -> Health:
         report |= {
             "model_loaded": True,
             "workers": len(pool.workers),
-            "model": pool.model,
+            "model": pool.version.name,
+            "model_version": pool.version.version,
             "digest": pool.digest,
             "queued": services.queue.depth(pool.model),
         }

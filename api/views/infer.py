@@ -12,7 +12,7 @@ from flask import Blueprint, jsonify, request
 from api.core.errors import ClientGone, InvalidUpload, TooManyPictures, without_frames
 from api.core.inference import Answer
 from api.http.caller import current_client
-from api.http.parameters import Wanted, inferred
+from api.http.parameters import Wanted, inferred, model_in_query
 from api.http.response_headers import describe, elapsed_ms
 from api.http.upload import Upload, files_of
 from api.services import Services
@@ -40,10 +40,10 @@ def infer() -> ResponseReturnValue:
         ServiceError, RequestEntityTooLarge: as ``Wanted``, ``Upload.from_request`` and ``Inference.classify`` do.
     """
     services = Services.current()
-    services.inference.admit()
+    services.inference.admit(model_in_query(request))
     wanted = Wanted.from_request(request, services.settings)
     upload = Upload.from_request(request, services.settings)
-    answer = services.inference.classify(upload.data, current_client(), strict=wanted.strict)
+    answer = services.inference.classify(upload.data, current_client(), model=wanted.model, strict=wanted.strict)
     return describe(jsonify(inferred(answer.classification, wanted, animated=upload.animated)), answer)
 
 
@@ -58,7 +58,7 @@ def infer_batch() -> ResponseReturnValue:
             so that sending the batch again may help.
     """
     services = Services.current()
-    services.inference.admit()
+    services.inference.admit(model_in_query(request))
     wanted = Wanted.from_request(request, services.settings)
     files = files_of(request)
     if len(files) > services.settings.max_batch_files:
@@ -67,7 +67,7 @@ def infer_batch() -> ResponseReturnValue:
         )
     animated: list[bool] = []
     images = _checked(files, services.settings, animated)
-    outcomes = services.inference.classify_all(images, current_client(), strict=wanted.strict)
+    outcomes = services.inference.classify_all(images, current_client(), model=wanted.model, strict=wanted.strict)
     answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
     if not answers:
         _raise_what_may_pass(outcomes)
@@ -87,13 +87,19 @@ def infer_batch() -> ResponseReturnValue:
 
 @bp.get("/labels")
 def labels() -> ResponseReturnValue:
-    """The model's labels by class index, for programs that let a person choose one; the ETag is the model's digest.
+    """A model's labels by class index, for programs that let a person choose one; the ETag is the model's digest.
 
     Raises:
-        NoWorker, BackendDown: as ``LabelLookup.current`` does.
+        InvalidParameter, UnknownModel: the query's ``model`` is none.
+        NoWorker, BackendDown: as ``LabelLookup.of`` does.
     """
-    known = Services.current().labels.current()
-    body: Labels = {"model": known.model, "digest": known.digest, "labels": known.labels}
+    known = Services.current().labels.of(model_in_query(request))
+    body: Labels = {
+        "model": known.model.name,
+        "version": known.model.version,
+        "digest": known.digest,
+        "labels": known.labels,
+    }
     response = jsonify(body)
     # The address is the same for every model, so clients ask each time; an unchanged list is a short 304.
     response.headers["Cache-Control"] = "no-cache"

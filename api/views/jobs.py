@@ -10,7 +10,7 @@ from flask import Blueprint, jsonify, request, url_for
 
 from api.core.errors import InvalidParameter
 from api.http.caller import current_caller, current_client
-from api.http.parameters import Wanted, inferred, page_number
+from api.http.parameters import Wanted, inferred, model_in_query, page_number
 from api.http.picture_address import address_of
 from api.http.upload import Upload
 from api.services import Services
@@ -39,13 +39,14 @@ def submit() -> ResponseReturnValue:
         ServiceError: as ``Upload.from_request`` and ``AsyncInference`` do.
     """
     services = Services.current()
-    services.async_inference.admit()
+    services.async_inference.admit(model_in_query(request))
     key = idempotency_key()
     wanted = Wanted.from_request(request, services.settings)
     upload = Upload.from_request(request, services.settings)
     job = services.async_inference.create(
         upload.data,
         current_client(),
+        model=wanted.model,
         top_k=wanted.top_k,
         min_score=wanted.min_score,
         top_k_sent=wanted.top_k_sent,
@@ -129,6 +130,7 @@ def _shown(job: AsyncJob) -> Response:
         found = job.outcome
         body["result"] = {
             "model": found.model,
+            "version": found.version,
             "digest": found.digest,
             **inferred(found, job.request, animated=job.request.animated),
         }

@@ -9,18 +9,20 @@ from flask import Blueprint, jsonify, make_response, redirect, render_template, 
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.core.errors import AccessRefused, LinkExpired, LinkNeeded, MissingFile, OverLimit
+from api.core.models import ModelNames
 from api.feedback.log import MAX_CHARACTERS
-from api.http.caller import current_client
+from api.http.caller import current_caller, current_client
 from api.http.html import answer_as_page, in_words, prefers_json
-from api.http.parameters import SCORE_DECIMALS
+from api.http.parameters import SCORE_DECIMALS, Wanted, model_in_query
 from api.http.picture_address import address_of, good_for, may_delete
 from api.http.problems import detail_of
 from api.http.response_headers import describe, elapsed_ms
 from api.http.stored_picture import picture_response
 from api.http.upload import Upload
 from api.services import Services
-from contract.errors import PictureNotFound, ServiceError
+from contract.errors import BackendDown, PictureNotFound, ServiceError
 from contract.image_store import NAME, NOT_FOUND
+from contract.model_version import WantedModel
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -33,6 +35,7 @@ for refusal in (AccessRefused, LinkNeeded, LinkExpired, OverLimit):
     bp.register_error_handler(refusal, answer_as_page)
 
 LABELS_SHOWN = 5
+NO_CHOICE = ModelNames([], None)
 MESSAGES = {"missing-file": "There was no picture in that form. Choose one, then classify it."}
 """What the page may be asked to show, by the code in its address: no text of a stranger gets onto it."""
 
@@ -106,16 +109,40 @@ def delete(name: str) -> ResponseReturnValue:
 def upload_page(**shown: Any) -> str:
     """The page showing ``result``, ``error`` or ``notice``."""
     services = Services.current()
-    known = services.labels.current_or_none() if "result" in shown else None
-    return render_template("index.html", settings=services.settings, limits=MAX_CHARACTERS, known=known, **shown)
+    known = services.labels.of_or_none(_answered_by(shown)) if "result" in shown else None
+    models = _choice(services)
+    return render_template(
+        "index.html",
+        settings=services.settings,
+        limits=MAX_CHARACTERS,
+        known=known,
+        models=models.all,
+        default_model=models.default,
+        **shown,
+    )
+
+
+def _answered_by(shown: dict[str, Any]) -> WantedModel:
+    return WantedModel(shown["result"]["model"], shown["result"]["version"])
+
+
+def _choice(services: Services) -> ModelNames:
+    """The models to choose from, told to whoever may ask /v1/models."""
+    if services.keyring.shut and current_caller().key is None:
+        return NO_CHOICE
+    try:
+        return services.models.names()
+    except BackendDown:
+        return NO_CHOICE
 
 
 def _classify() -> tuple[Answer, bool]:
     """The answer, and whether it is that of an animated GIF's first frame."""
     services = Services.current()
-    services.inference.admit()
+    services.inference.admit(model_in_query(request))
+    wanted = Wanted.from_request(request, services.settings)
     upload = Upload.from_request(request, services.settings)
-    return services.inference.classify(upload.data, current_client()), upload.animated
+    return services.inference.classify(upload.data, current_client(), model=wanted.model), upload.animated
 
 
 def _shown(answer: Answer, *, animated: bool) -> Shown:
@@ -126,6 +153,7 @@ def _shown(answer: Answer, *, animated: bool) -> Shown:
         "image": answer.picture,
         "display": address_of(answer.picture),
         "model": found.model,
+        "version": found.version,
         "digest": found.digest,
         "predictions": [{"label": entry.label, "score": round(entry.score, SCORE_DECIMALS)} for entry in best],
         "cache": answer.cache,

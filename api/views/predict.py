@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from api.core.errors import ClientGone, InvalidUpload
 from api.http.caller import current_client
-from api.http.parameters import SCORE_DECIMALS, Wanted, labels_of
+from api.http.parameters import SCORE_DECIMALS, Wanted, labels_of, model_in_query
 from api.http.problems import detail_of
 from api.http.response_headers import describe
 from api.http.upload import Upload
@@ -34,11 +34,11 @@ def predict() -> ResponseReturnValue:
     Any fault of the input is a 400 with a body of its own; all other errors are problem documents.
     """
     services = Services.current()
-    services.inference.admit()
     try:
+        services.inference.admit(model_in_query(request))
         wanted = Wanted.from_request(request, services.settings)
         upload = Upload.from_request(request, services.settings)
-        answer = services.inference.classify(upload.data, current_client(), strict=wanted.strict)
+        answer = services.inference.classify(upload.data, current_client(), model=wanted.model, strict=wanted.strict)
     except (InvalidUpload, ClientGone, RequestEntityTooLarge) as fault:
         return _refusal(fault), HTTPStatus.BAD_REQUEST
     best = answer.classification.labels[0]

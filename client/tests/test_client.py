@@ -23,7 +23,9 @@ from classifier_client import (
     Forbidden,
     InvalidPicture,
     JobCancelled,
+    Model,
     NoSuchJob,
+    NoSuchModel,
     OverLimit,
     Overloaded,
     Prediction,
@@ -89,6 +91,47 @@ def test_the_parameters_are_sent_with_the_picture_if_they_are_given():
         assert b'name="min_score"' not in plain.body
         assert b'name="top_k"\r\n\r\n3\r\n' in full.body
         assert b'name="min_score"\r\n\r\n0.25\r\n' in full.body
+
+
+def test_the_model_is_asked_for_by_those_who_name_one_and_the_result_says_which_it_was():
+    described = Answer(headers={"X-Model": "lite@0123456789ab", "X-Model-Version": "2"})
+    with ScriptedService(described, Answer()) as service, Client(service.url) as client:
+        named, unnamed = client.classify(b"photo", model="lite@2"), client.classify(b"photo")
+
+    assert b'name="model"\r\n\r\nlite@2' in service.requests[0].body
+    assert b'name="model"' not in service.requests[1].body
+    assert [(one.model, one.version) for one in (named, unnamed)] == [("lite", "2"), ("resnet50", "1")]
+
+
+def test_a_model_that_the_service_does_not_know_is_an_error_of_its_own():
+    refused = problem(404, "there is no model lite")
+    with (
+        ScriptedService(refused) as service,
+        Client(service.url) as client,
+        pytest.raises(NoSuchModel, match="lite"),
+    ):
+        client.submit(b"photo", model="lite")
+
+
+def test_the_models_of_a_service_are_listed():
+    version = {"version": "2", "workers": 3, "labels": 1000, "licence": "MIT"}
+    body = {"models": [{"name": "lite", "current": "2", "default": True, "versions": [version, {"version": "1"}]}]}
+    with ScriptedService(Answer(body=json.dumps(body).encode())) as service, Client(service.url) as client:
+        (model,) = client.models()
+
+    assert model == Model(
+        name="lite", version="2", default=True, versions=("2", "1"), workers=3, labels=1000, licence="MIT"
+    )
+
+
+@pytest.mark.parametrize("body", [{}, {"models": 1}, {"models": [{}]}, {"models": [{"name": "lite", "versions": 1}]}])
+def test_a_list_of_models_that_is_none_is_an_unexpected_answer(body):
+    with (
+        ScriptedService(Answer(body=json.dumps(body).encode())) as service,
+        Client(service.url) as client,
+        pytest.raises(UnexpectedAnswer),
+    ):
+        client.models()
 
 
 def test_a_damaged_picture_is_asked_for_only_by_those_who_want_it():

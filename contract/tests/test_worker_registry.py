@@ -5,12 +5,15 @@ from dataclasses import replace
 import pytest
 
 from contract import keys
+from contract.model_version import ModelVersion
 from contract.worker_registry import (
     ALIVE_FOR_S,
     LABELS_KEPT_FOR_S,
     WorkerEntry,
     deregister,
+    has_live_workers,
     heartbeat,
+    known_models,
     live_workers,
     publish_labels,
     read_labels,
@@ -48,16 +51,40 @@ def test_a_worker_that_falls_silent_counts_as_gone(redis):
     assert live_workers(redis) == []
 
 
-def test_the_model_registered_last_is_the_current_one(redis):
-    """Starting workers of another model moves new requests to it; while none is alive, the other still serves."""
+def test_the_models_registered_last_come_first(redis):
+    """Starting workers of another model moves requests to it that name none; while none is alive, the other serves."""
     other = replace(ENTRY, worker_id="w2", model="mobilenet")
     for entry in (ENTRY, other):
-        register(redis, entry.model)
+        register(redis, [entry.model])
         heartbeat(redis, entry)
-    assert live_workers(redis) == [other]
+    assert known_models(redis) == ["mobilenet", "resnet50"]
+    assert live_workers(redis) == [other, ENTRY]
+
+    deregister(redis, other)
+    assert known_models(redis) == ["mobilenet", "resnet50"]
+    assert live_workers(redis) == [ENTRY]
+
+
+def test_of_the_models_that_a_worker_registers_the_first_comes_first(redis):
+    """What its settings name first is what requests mean that name none."""
+    redis.zadd(keys.MODELS, {"old": 1.0})
+    register(redis, ["first", "second", "third@2"])
+
+    assert known_models(redis) == ["first", "second", "third@2", "old"]
+
+
+def test_a_worker_of_several_models_has_an_entry_for_each_and_leaves_one_at_a_time(redis):
+    """One that unloads a version goes on with the others."""
+    other = replace(ENTRY, model="resnet50@2", digest="e" * 64, wake="0123456789abcdef")
+    for entry in (ENTRY, other):
+        heartbeat(redis, entry)
+    assert sorted(live_workers(redis), key=lambda entry: entry.model) == [ENTRY, other]
+    assert has_live_workers(redis, ModelVersion("resnet50", "2"))
 
     deregister(redis, other)
     assert live_workers(redis) == [ENTRY]
+    assert not has_live_workers(redis, ModelVersion("resnet50", "2"))
+    assert has_live_workers(redis, ModelVersion("resnet50"))
 
 
 def test_an_entry_that_cannot_be_read_is_skipped(redis):
@@ -71,7 +98,7 @@ def test_an_entry_that_cannot_be_read_is_skipped(redis):
 
 def test_heartbeats_alone_bring_a_worker_back_after_everything_was_lost(redis):
     """Redis without its file after a crash: the workers are not restarted."""
-    register(redis, ENTRY.model)
+    register(redis, [ENTRY.model])
     redis.flushall()
     heartbeat(redis, ENTRY)
 

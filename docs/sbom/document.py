@@ -28,19 +28,21 @@ def sbom(root: Path, built_images: Sequence[str] = ()) -> str:
     named: dict[str, list[Component]] = {}
     for (name, _), one in packages.items():
         named.setdefault(name, []).append(one)
-    origin, bundles = weights.package(), weights.bundles(root / "models")
+    models = weights.packages_and_bundles(root / "models")
+    bundles = [bundle for _, made in models for bundle in made]
 
     service = _service(root)
     bom = Bom()
     bom.metadata.component = service
     bom.metadata.tools.components.add(this_component())
     system = [one for image in built_images for one in images.system_packages(image)]
-    for one in (*packages.values(), origin, *bundles, *images.bases(root), *system):
+    for one in (*packages.values(), *(origin for origin, _ in models), *bundles, *images.bases(root), *system):
         bom.components.add(one)
     direct = [one for name in locks.direct(root, AT_RUN_TIME) for one in named[name]]
     bom.register_dependency(service, [*direct, *bundles])
-    for bundle in bundles:
-        bom.register_dependency(bundle, [origin])
+    for origin, made in models:
+        for bundle in made:
+            bom.register_dependency(bundle, [origin])
     for name, needs in installed.needs().items():
         for one in named.get(name, ()):
             bom.register_dependency(one, _all(named, needs))

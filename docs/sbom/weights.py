@@ -1,4 +1,4 @@
-"""The model: the package that its weights come from, and the bundles that ``make model`` has made of it."""
+"""The models: the packages that their weights come from, and the bundles that ``make model`` has made of them."""
 
 from __future__ import annotations
 
@@ -10,44 +10,53 @@ from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgori
 from cyclonedx.model.component import Component, ComponentScope, ComponentType
 from packageurl import PackageURL
 
-from model.export.bundles import VARIANTS
-from model.export.fetch import RESNET50_PACKAGE
+from model.export.networks import NETWORKS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from model.export.bundles import Network
 
-def package() -> Component:
-    purl = PackageURL("npm", name=RESNET50_PACKAGE.name, version=RESNET50_PACKAGE.version)
+HASHES = {"sha512": HashAlgorithm.SHA_512, "sha256": HashAlgorithm.SHA_256}
+
+
+def packages_and_bundles(models: Path) -> list[tuple[Component, list[Component]]]:
+    """The package of each network that stands in the folder ``models``, with its bundles there."""
+    made = [(network, _bundles(network, models)) for network in NETWORKS.values()]
+    return [(_package(network), bundles) for network, bundles in made if bundles]
+
+
+def _package(network: Network) -> Component:
+    package = network.package
+    purl = PackageURL(package.registry, name=package.name, version=package.version)
     archive = ExternalReference(
         type=ExternalReferenceType.DISTRIBUTION,
         url=XsUri(str(purl)),
-        hashes=[HashType(alg=HashAlgorithm.SHA_512, content=RESNET50_PACKAGE.sha512)],
+        hashes=[HashType(alg=HASHES[package.checksum], content=package.digest)],
     )
     return Component(
         type=ComponentType.DATA,
-        name=RESNET50_PACKAGE.name,
-        version=RESNET50_PACKAGE.version,
+        name=package.name,
+        version=package.version,
         bom_ref=str(purl),
         purl=purl,
-        description="Keras' ResNet-50 and its ImageNet weights",
-        licenses=[LicenseFactory().make_from_string("MIT")],
+        description=f"The weights of {network.described}",
+        licenses=[LicenseFactory().make_from_string(network.licence)],
         external_references=[archive],
     )
 
 
-def bundles(models: Path) -> list[Component]:
-    """Those of ours that stand in the folder ``models``."""
-    manifests = [models / variant.folder / "model.json" for variant in VARIANTS]
-    return [_bundle(manifest) for manifest in manifests if manifest.exists()]
+def _bundles(network: Network, models: Path) -> list[Component]:
+    manifests = [models / folder / "model.json" for folder in network.folders]
+    return [_bundle(manifest, network) for manifest in manifests if manifest.exists()]
 
 
-def _bundle(manifest: Path) -> Component:
+def _bundle(manifest: Path, network: Network) -> Component:
     told = json.loads(manifest.read_text())
     return Component(
         type=ComponentType.MACHINE_LEARNING_MODEL,
         name=manifest.parent.name,
-        version=RESNET50_PACKAGE.version,
+        version=network.package.version,
         bom_ref=f"model:{manifest.parent.name}",
         description=f"{told['provenance']['network']}, {told['precision']}",
         scope=ComponentScope.REQUIRED,

@@ -12,7 +12,6 @@ FOREIGN = [
     "PORTFOLIO",
     "HOSTNAME",
     "EDITOR",
-    "MODEL",
     "REDIS_URI",
     "REDIS_HOST",
     "OPENAI_API_KEY",
@@ -37,8 +36,9 @@ def test_a_name_in_the_file_of_settings_that_nobody_reads_is_said_with_the_neare
 def test_of_the_environment_only_what_looks_like_a_slip_is_named():
     """A shell has many variables of other programs, and each start would name them."""
     assert list(remarks([], FOREIGN)) == []
-    assert list(remarks([], [*FOREIGN, "MODEL_PATHS"])) == [
-        "Nobody reads MODEL_PATHS, which is in the environment: is MODEL_PATH meant?"
+    assert list(remarks([], [*FOREIGN, "MODEL_PATHS", "MODEL"])) == [
+        "Nobody reads MODEL_PATHS, which is in the environment: is MODEL_PATH meant?",
+        "Nobody reads MODEL, which is in the environment: is MODELS meant?",
     ]
 
 

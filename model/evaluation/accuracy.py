@@ -50,9 +50,9 @@ class Comparison:
 
 def main() -> None:
     """Print the figures."""
-    collection, models = photos.from_arguments("model.evaluation.accuracy", __doc__)
-    fp32 = calibrate.fp32_bundle(models)
-    for manifest in sorted(models.glob("*/model.json")):
+    collection, models, name = photos.from_arguments("model.evaluation.accuracy", __doc__)
+    fp32 = calibrate.fp32_bundle(models, name)
+    for manifest in sorted(models.glob(f"{name}-*/model.json")):
         bundle = load_bundle(manifest.parent)
         scores = run(onnx.load(bundle.model_path), collection.pixels(bundle.preprocess, bundle.input))
         print(f"{manifest.parent.name:24} top-1 {(scores.argmax(axis=1) == collection.classes).mean():.1%}", flush=True)
@@ -78,7 +78,7 @@ def cross_validate(fp32_bundle: Path, collection: photos.Photos) -> Comparison:
 
 
 def run(model: onnx.ModelProto, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the probabilities for uint8 (N, 224, 224, 3), float32 (N, classes)."""
+    """Return the probabilities for uint8 (N, height, width, 3), float32 (N, classes)."""
     session = open_graph(model.SerializeToString(), num_threads=usable_cpus())
     scores = [session.run(None, {INPUT: pixels[start : start + BATCH]})[0] for start in range(0, len(pixels), BATCH)]
     return np.concatenate(scores)

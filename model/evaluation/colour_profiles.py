@@ -62,8 +62,8 @@ class Comparison:
 
 def main() -> None:
     """Print the figures."""
-    collection, models = photos.from_arguments("model.evaluation.colour_profiles", __doc__)
-    classes = Classes(calibrate.fp32_bundle(models))
+    collection, models, name = photos.from_arguments("model.evaluation.colour_profiles", __doc__)
+    classes = Classes(calibrate.fp32_bundle(models, name))
     plain = classes.of(stored(file) for file in collection.files)
     print(f"{len(collection.files)} photos, their own profiles ignored: top-1 {same(plain, collection.classes):.1%}")
     for name, profile in {"Display P3": P3, "Adobe RGB": ADOBE_RGB}.items():

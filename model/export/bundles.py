@@ -1,4 +1,4 @@
-"""The three bundles: what each manifest says, how they get into place, and whether they are there already."""
+"""A network's bundles: what each manifest says, how they get into place, and whether they are there already."""
 
 from __future__ import annotations
 
@@ -7,103 +7,137 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from model.export.fetch import RESNET50_PACKAGE
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from model.export.fetch import Package
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden.jpg"
 GOLDEN_LABEL = "Egyptian_cat"
 
-# Whatever decides a bundle's bytes. A change in any of these makes the built bundles stale.
-RECIPE_FILES = (
-    "fetch.py",
-    "keras_weights.py",
-    "graph.py",
-    "quantise.py",
-    "calibration.json",
-    "bundles.py",
-    "golden.jpg",
-)
-
-_CROP: dict[str, str | int | bool] = {
-    "resize": "crop",
-    "shorter_side": 256,
-    "interpolation": "linear",
-    "colour": "bgr",
-    "exif_orientation": True,
-}
-# As Keras' own load_img reads a picture: what the original system answers, to four decimals.
-_SQUASH: dict[str, str | int | bool] = {
-    "resize": "squash",
-    "interpolation": "nearest_exact",
-    "colour": "bgr",
-    "exif_orientation": False,
-}
+# What decides the bytes of every network's bundles.
+SHARED_RECIPE = ("bundles.py", "golden.jpg", "graph.py", "quantise.py")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One bundle: a folder's name, which of the two networks it holds and how it wants its pictures."""
+    """One bundle: which form of the network it holds, and how it wants its pictures.
 
-    folder: str
+    Attributes:
+        suffix: of its folder's name, behind the network's.
+        precision: ``int8`` or ``fp32``.
+        preprocess: as in the manifest.
+        version: of what is served, beside the network's name; equal for bundles that may stand for each other.
+    """
+
+    suffix: str
     precision: str
     preprocess: dict[str, str | int | bool]
+    version: str = "1"
 
 
-VARIANTS = (
-    Variant("resnet50-int8", "int8", _CROP),
-    Variant("resnet50-fp32", "fp32", _CROP),
-    Variant("resnet50-reference", "fp32", _SQUASH),
-)
+@dataclass(frozen=True)
+class Built:
+    """What a package was made into: ONNX files by precision, and one label a class."""
+
+    models: Mapping[str, bytes]
+    labels: tuple[str, ...]
 
 
-def recipe() -> str:
-    """Return the hash of everything that decides the bundles' bytes, beside the package itself."""
-    digest = hashlib.sha256()
-    for name in RECIPE_FILES:
-        digest.update(name.encode() + b"\0" + hashlib.sha256((HERE / name).read_bytes()).digest())
-    return digest.hexdigest()
+@dataclass(frozen=True)
+class Network:
+    """A network that this project builds.
 
+    Attributes:
+        name: of the model that is served.
+        described: what it is and what it was trained on.
+        licence: of its weights, as their package states it.
+        side: of its input, in pixels.
+        package: where its weights come from.
+        variants: its bundles.
+        own_recipe: the files of its room that decide its bundles' bytes beside ``SHARED_RECIPE``.
+        build: makes the package's file into the variants' networks.
+    """
 
-def is_current(folder: Path) -> bool:
-    """Say whether ``folder`` holds a bundle of this recipe, every file with its checksum."""
-    try:
-        manifest = json.loads((folder / "model.json").read_bytes())
-        return bool(
-            manifest["provenance"]["recipe"] == recipe()
-            and manifest["provenance"]["sha512"] == RESNET50_PACKAGE.sha512
-            and all(sha256(folder / name) == digest for name, digest in manifest["files"].items())
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
+    name: str
+    described: str
+    licence: str
+    side: int
+    package: Package
+    variants: tuple[Variant, ...]
+    own_recipe: tuple[str, ...]
+    build: Callable[[Path], Built]
 
+    @property
+    def room(self) -> Path:
+        return HERE / self.name.replace("-", "_")
 
-def write(folder: Path, variant: Variant, model: bytes, labels: tuple[str, ...]) -> None:
-    """Write a whole bundle into the new folder ``folder``."""
-    folder.mkdir(parents=True)
-    (folder / "model.onnx").write_bytes(model)
-    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
-    shutil.copyfile(GOLDEN, folder / "golden.jpg")
-    manifest = {
-        "schema": 1,
-        "name": "resnet50",
-        "precision": variant.precision,
-        "input": {"name": "pixels", "dtype": "uint8", "layout": "NHWC", "width": 224, "height": 224},
-        "preprocess": variant.preprocess,
-        "output": {"name": "probabilities", "kind": "probabilities"},
-        "classes": len(labels),
-        "files": {name: sha256(folder / name) for name in ("model.onnx", "labels.txt", "golden.jpg")},
-        "golden": {"file": "golden.jpg", "label": GOLDEN_LABEL},
-        "licence": "MIT",
-        "provenance": {
-            "source": f"npm:{RESNET50_PACKAGE.spec}",
-            "sha512": RESNET50_PACKAGE.sha512,
-            "network": "ResNet-50 v1 of keras.applications, trained on ImageNet-1k",
-            "made_by": "python -m model.export",
-            "recipe": recipe(),
-        },
-    }
-    (folder / "model.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    @property
+    def calibration(self) -> Path:
+        return self.room / "calibration.json"
+
+    @property
+    def recipe_files(self) -> tuple[str, ...]:
+        """What makes the built bundles stale when it changes: paths below ``model/export``."""
+        return SHARED_RECIPE + tuple(f"{self.room.name}/{file}" for file in self.own_recipe)
+
+    def folder(self, variant: Variant) -> str:
+        return f"{self.name}-{variant.suffix}"
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        return tuple(map(self.folder, self.variants))
+
+    def recipe(self) -> str:
+        """Return the hash of everything that decides the bundles' bytes, beside the package itself."""
+        digest = hashlib.sha256()
+        for name in self.recipe_files:
+            digest.update(name.encode() + b"\0" + hashlib.sha256((HERE / name).read_bytes()).digest())
+        return digest.hexdigest()
+
+    def is_current(self, folder: Path) -> bool:
+        """Say whether ``folder`` holds a bundle of this recipe, every file with its checksum."""
+        try:
+            manifest = json.loads((folder / "model.json").read_bytes())
+            return bool(
+                manifest["provenance"]["recipe"] == self.recipe()
+                and manifest["provenance"][self.package.checksum] == self.package.digest
+                and all(sha256(folder / name) == digest for name, digest in manifest["files"].items())
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+
+    def write(self, folder: Path, variant: Variant, built: Built) -> None:
+        """Write a whole bundle into the new folder ``folder``."""
+        folder.mkdir(parents=True)
+        (folder / "model.onnx").write_bytes(built.models[variant.precision])
+        (folder / "labels.txt").write_text("".join(f"{label}\n" for label in built.labels), encoding="utf-8")
+        shutil.copyfile(GOLDEN, folder / "golden.jpg")
+        manifest = {
+            "schema": 1,
+            "name": self.name,
+            "version": variant.version,
+            "task": "classification",
+            "precision": variant.precision,
+            "input": {"name": "pixels", "dtype": "uint8", "layout": "NHWC", "width": self.side, "height": self.side},
+            "preprocess": variant.preprocess,
+            "output": {"name": "probabilities", "kind": "probabilities"},
+            "classes": len(built.labels),
+            "files": {name: sha256(folder / name) for name in ("model.onnx", "labels.txt", "golden.jpg")},
+            "golden": {"file": "golden.jpg", "label": GOLDEN_LABEL},
+            "licence": self.licence,
+            "provenance": {
+                "source": f"{self.package.registry}:{self.package.spec}",
+                self.package.checksum: self.package.digest,
+                "network": self.described,
+                "made_by": f"python -m model.export {self.name}",
+                "recipe": self.recipe(),
+            },
+        }
+        (folder / "model.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def install(finished: Path, folder: Path) -> None:

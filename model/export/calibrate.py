@@ -1,6 +1,6 @@
 """`python -m model.export.calibrate --photos DIR`: find the ranges that int8 rounds to, and store them.
 
-Any network will do whose input and its centred form carry ResNet-50's names (``model.export.graph``).
+Any network will do whose input and its centred form carry the names in ``model.export.graph``.
 
 Each photo is run through the fp32 graph and the lowest and highest value of every tensor noted. The stored range
 is the mean over the photos, not the extreme: one odd photo must not coarsen the steps for all others.
@@ -21,6 +21,7 @@ from model.bundle import load_bundle
 from model.cpu import usable_cpus
 from model.export import calibration, photos
 from model.export.graph import CENTRED, INPUT
+from model.export.networks import NETWORKS
 from model.onnx_runtime import open_graph
 
 if TYPE_CHECKING:
@@ -32,9 +33,12 @@ BATCH = 10
 def main() -> None:
     """Write calibration.json."""
     parser = photos.argument_parser("model.export.calibrate", __doc__)
-    parser.add_argument("--output", type=Path, default=calibration.FILE, help="default: ResNet-50's own")
+    parser.add_argument("--output", type=Path, help="default: the network's own, if `make model` makes it")
     options = parser.parse_args()
-    collection, bundle = options.photos, load_bundle(fp32_bundle(options.models))
+    if not options.output and options.name not in NETWORKS:
+        parser.error(f"{options.name} is none of {', '.join(NETWORKS)}: say where its ranges go, with --output")
+    output = options.output or NETWORKS[options.name].calibration
+    collection, bundle = options.photos, load_bundle(fp32_bundle(options.models, options.name))
     print(f"Running {len(collection.files)} photos through the fp32 graph")
     extremes = observe(onnx.load(bundle.model_path), collection.pixels(bundle.preprocess, bundle.input))
     calibration.save(
@@ -45,22 +49,22 @@ def main() -> None:
             photos_sha256=collection.sha256(),
             ranges=mean_ranges(extremes),
         ),
-        options.output,
+        output,
     )
-    print(f"{options.output.name} holds the ranges of {len(extremes)} tensors")
+    print(f"{output} holds the ranges of {len(extremes)} tensors")
 
 
-def fp32_bundle(models: Path) -> Path:
-    """Return the one folder in ``models`` whose name ends in ``-fp32``.
+def fp32_bundle(models: Path, name: str) -> Path:
+    """Return the folder of a network's float bundle.
 
     Raises:
-        SystemExit: there is none, or more than one.
+        SystemExit: there is none.
     """
-    found = [manifest.parent for manifest in models.glob("*-fp32/model.json")]
-    if len(found) != 1:
-        msg = f"{models} must hold one bundle whose name ends in -fp32, but holds {len(found)}"
+    folder = models / f"{name}-fp32"
+    if not (folder / "model.json").is_file():
+        msg = f"{models} holds no bundle {folder.name}"
         raise SystemExit(msg)
-    return found[0]
+    return folder
 
 
 def rounded_tensors(model: onnx.ModelProto) -> list[str]:

@@ -1,12 +1,13 @@
-"""The calibration file: the range of each tensor that int8 rounds, and how these facts were found."""
+"""A network's calibration file: the range of each tensor that int8 rounds, and how these facts were found."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-FILE = Path(__file__).with_name("calibration.json")
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,14 @@ class Calibration:
     ranges: dict[str, tuple[float, float]]
 
 
-def load(file: Path = FILE) -> Calibration:
+def load(file: Path) -> Calibration:
     """Read the committed ranges."""
     fields = json.loads(file.read_bytes())
     fields["ranges"] = {name: (low, high) for name, (low, high) in fields["ranges"].items()}
     return Calibration(**fields)
 
 
-def save(calibration: Calibration, file: Path = FILE) -> None:
+def save(calibration: Calibration, file: Path) -> None:
     """Write one tensor a line, so that a change shows in a diff."""
     fields = asdict(calibration)
     ranges = ",\n".join(

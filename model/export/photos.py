@@ -65,24 +65,25 @@ def read(folder: Path) -> Photos:
 
 
 def argument_parser(module: str, description: str | None) -> argparse.ArgumentParser:
-    """Return what reads the arguments that the commands about photos share: ``photos`` (read) and ``models``."""
+    """Return what reads the arguments that the commands about photos share: ``photos`` (read), ``models``, ``name``."""
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     parser.add_argument("--photos", type=_collection, required=True, help="folder of photos with a labels.csv")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
+    parser.add_argument("--name", default="resnet50", help="the network's, with which its folders' names begin")
     return parser
 
 
-def from_arguments(module: str, description: str | None) -> tuple[Photos, Path]:
+def from_arguments(module: str, description: str | None) -> tuple[Photos, Path, str]:
     """Read the arguments of a command that has no others.
 
     Returns:
-        The photos of ``--photos``, and the folder of the bundles.
+        The photos of ``--photos``, the folder of the bundles, and the network's name.
 
     Raises:
         SystemExit: there are no photos.
     """
     options = argument_parser(module, description).parse_args()
-    return options.photos, options.models
+    return options.photos, options.models, options.name
 
 
 def _collection(folder: str) -> Photos:

@@ -14,7 +14,7 @@ from model.picture import Picture
 from model.serving.settlement import GivenUp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from contract.image_store import ImageStore
     from contract.messages import Copied, Failure
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from model.serving.claimed_job import ClaimedJob
     from model.serving.copier import Copier
     from model.serving.lease import Lease
+    from model.serving.model_queues import ServedQueue
     from model.serving.registration import Registration
     from model.serving.settlement import Settlement
 
@@ -33,6 +34,7 @@ class BatchProcessor:
     """Computes batches and settles them.
 
     Args:
+        classifiers: by ``ModelVersion.key``; may change between two batches.
         lease: kept on the batch in hand.
         registration: learns how long batches take, and knows whether Redis has room for answers.
         copier: None for a worker that makes no copies, which gives up jobs for them.
@@ -41,30 +43,30 @@ class BatchProcessor:
     def __init__(
         self,
         store: ImageStore,
-        classifier: Classifier,
+        classifiers: Mapping[str, Classifier],
         lease: Lease,
         registration: Registration,
         copier: Copier | None = None,
     ) -> None:
         self._store = store
-        self._classifier = classifier
+        self._classifiers = classifiers
         self._lease = lease
         self._registration = registration
         self._copier = copier
 
-    def process(self, batch: Batch, settlement: Settlement, *, bulk: bool = False) -> None:
-        """See a batch through to its end; ``settlement`` is that of its queue, ``bulk`` whether it is the bulk queue.
+    def process(self, batch: Batch, queue: ServedQueue) -> None:
+        """See a batch of a queue through to its end.
 
         Raises:
             RedisError: Redis does not answer; what is not settled comes back when its lease runs out.
         """
-        self._settle_unrun(batch, settlement)
-        jobs = settlement.start(batch.runnable, batch.leftovers)
+        self._settle_unrun(batch, queue.settlement)
+        jobs = queue.settlement.start(batch.runnable, batch.leftovers)
         if not jobs:
             return
         self._lease.hold(jobs)
         try:
-            self._run(jobs, settlement, bulk=bulk)
+            self._run(jobs, queue)
         finally:
             self._lease.let_go()
 
@@ -74,22 +76,23 @@ class BatchProcessor:
         if dropped or refused:
             settlement.end([*dropped, *refused])
 
-    def _run(self, jobs: Sequence[ClaimedJob], settlement: Settlement, *, bulk: bool) -> None:
+    def _run(self, jobs: Sequence[ClaimedJob], queue: ServedQueue) -> None:
         started = time.monotonic()
         try:
-            classified, copied = self._classify(jobs), self._copy(jobs)
+            classified, copied = self._classify(jobs, self._classifiers[queue.model]), self._copy(jobs)
         except Exception:
             log.exception("a batch of %d failed", len(jobs))
-            _try_again(jobs, settlement, traceback.format_exc())
+            _try_again(jobs, queue.settlement, traceback.format_exc())
             return
         outcomes: dict[str, Classification | Failure | Copied | Lost] = {**classified, **copied}
         found = [(job, outcomes[job.sharing_key]) for job in jobs if job.sharing_key in outcomes]
         lost = [(job, Lost()) for job in jobs if job.sharing_key not in outcomes]
-        settlement.end([*found, *lost], remember=self._registration.room_for_answers)
+        queue.settlement.end([*found, *lost], remember=self._registration.room_for_answers)
         if classified and not copied:
-            self._registration.served(len(classified), time.monotonic() - started, bulk=bulk)
+            elapsed_s = time.monotonic() - started
+            self._registration.served(queue.model, len(classified), elapsed_s, bulk=queue.bulk)
 
-    def _classify(self, jobs: Sequence[ClaimedJob]) -> dict[str, Classification | Failure]:
+    def _classify(self, jobs: Sequence[ClaimedJob], classifier: Classifier) -> dict[str, Classification | Failure]:
         """Outcomes by the jobs' sharing keys; a picture that is not in the store has none.
 
         Jobs of one computation share its outcome, unless their senders asked for no sharing. Senders of one picture at
@@ -104,7 +107,7 @@ class BatchProcessor:
                 log.error("picture %s is not in the store: it has to be sent again", task.picture)  # noqa: TRY400  # its neighbours can
         if not pictures:
             return {}
-        outcomes = self._classifier.classify(list(pictures.values()), on_progress=self._lease.progress)
+        outcomes = classifier.classify(list(pictures.values()), on_progress=self._lease.progress)
         for picture, outcome in zip(pictures.values(), outcomes, strict=True):
             if isinstance(outcome, Classification):
                 self._registration.decoded(decoding_cost(picture.data), outcome.timings_ms.decode)

@@ -61,17 +61,22 @@ class Batcher:
         self._batch_wait_s = batch_wait_s
         self._workers = workers
 
-    def take(self, waiting: int) -> Batch | None:
+    def take(self, waiting: int, most: int | None = None) -> Batch | None:
         """The next batch, or None when others have taken everything meanwhile.
 
         Args:
             waiting: the queue's length, which the caller has just read.
+            most: jobs in it, if fewer than usual; then nothing waits for stragglers either.
 
         Raises:
             RedisError: Redis does not answer.
         """
-        taken = self._move(self._share(waiting))
-        return self._batch(taken) if taken else None
+        places = self._share(waiting)
+        if most is None:
+            taken = self._move(places)
+            return self._batch(taken) if taken else None
+        taken = self._move(min(most, places))
+        return self._sort(list(dict.fromkeys(taken))) if taken else None
 
     def wait(self) -> Batch | None:
         """The next batch, or None when nothing came within ``POP_BLOCK_S``.

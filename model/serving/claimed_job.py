@@ -10,6 +10,7 @@ from rq.job import Job, JobStatus
 from contract.job_queue import COPY_TASK, SERIALIZER, TASK
 from contract.messages import ClassifyJob, CopyJob, Task
 from contract.sender_jobs import Origin
+from contract.shadow import Answered
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -35,6 +36,7 @@ class ClaimedJob:
         task: what to do; None when the job carries something else, which is refused.
         tries_alone: runs that it began alone. Runs among others do not count: it pays for no neighbour's fault.
         origin: the async job that waits for its outcome, if there is one.
+        shadow_of: what was answered already, if this is a candidate's computation beside it.
         execution: RQ's record of this run, from the start of the batch on.
     """
 
@@ -42,6 +44,7 @@ class ClaimedJob:
     task: Task | None
     tries_alone: int
     origin: Origin | None = None
+    shadow_of: Answered | None = None
     execution: Execution | None = None
 
     @property
@@ -101,7 +104,7 @@ def read_claimed_job(redis: Redis, queue: str, job_id: str, fields: dict[bytes, 
         task = _task(name, args, record.meta) if instance is None and not kwargs else None
     except ValueError:
         task = None
-    return ClaimedJob(record, task, tries_alone, Origin.from_meta(record.meta))
+    return ClaimedJob(record, task, tries_alone, Origin.from_meta(record.meta), Answered.from_meta(record.meta))
 
 
 def _task(name: Any, args: Any, meta: dict[str, Any]) -> Task | None:

@@ -23,7 +23,9 @@ PLACE = re.compile(r"(?<![\w.])/(?:[^\s/:'\"]+/)*")
 
 def say_why(settings: Settings, reason: str) -> None:
     """Leave ``reason`` in Redis; nothing happens if that does not answer, for there the API reads nothing either."""
-    words = without_places(reason, [path for path in (settings.model_path, settings.labels_path) if path])
+    words = without_places(
+        reason, [path for path in (settings.model_path, settings.models_dir, settings.labels_path) if path]
+    )
     with suppress(RedisError), connect(settings.redis_address) as redis:
         last_words.leave(redis, words)
 

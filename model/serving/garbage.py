@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from redis.exceptions import ResponseError
 
 from contract import keys
+from contract.model_version import ModelVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from redis import Redis
     from redis.exceptions import RedisError
@@ -41,26 +42,36 @@ class SharedKeys:
     """The keys that all jobs of a worker need, whoever sent them.
 
     Args:
-        queues: those that the worker serves.
         rq_worker_key: RQ's record of the worker.
+        wake: the list that it waits on while idle.
     """
 
-    def __init__(self, redis: Redis, queues: Iterable[Queue], entry: WorkerEntry, rq_worker_key: str) -> None:
+    def __init__(self, redis: Redis, rq_worker_key: str, wake: str) -> None:
         self._redis = redis
         self._rq_worker_key = rq_worker_key
-        self._types: Mapping[str, bytes] = {
+        self._of_all: dict[str, bytes] = {
             keys.MODELS: b"zset",
             keys.REFUSED_PICTURES: b"zset",
-            keys.workers(entry.model): b"zset",
-            keys.bulk_workers(entry.model): b"zset",
-            keys.worker(entry.model, entry.worker_id): b"hash",
-            keys.labels(entry.model, entry.digest): b"string",
+            keys.wake(wake): b"list",
             rq_worker_key: b"hash",
             "rq:workers": b"set",
             "rq:queues": b"set",
         }
+        self._of_model: dict[str, dict[str, bytes]] = {}
+        self._types = self._of_all
+
+    def add(self, entry: WorkerEntry, queues: Iterable[Queue]) -> None:
+        """Those of one more version that the worker serves."""
+        types = {
+            keys.model(ModelVersion.from_key(entry.model).name): b"hash",
+            keys.workers(entry.model): b"zset",
+            keys.bulk_workers(entry.model): b"zset",
+            keys.worker(entry.model, entry.worker_id): b"hash",
+            keys.labels(entry.model, entry.digest): b"string",
+            keys.description(entry.model, entry.digest): b"string",
+        }
         for queue in queues:
-            self._types |= {
+            types |= {
                 queue.key: b"list",
                 queue.intermediate_queue_key: b"list",
                 queue.started_job_registry.key: b"zset",
@@ -68,6 +79,17 @@ class SharedKeys:
                 queue.failed_job_registry.key: b"zset",
                 f"rq:workers:{queue.name}": b"set",
             }
+        self._of_model[entry.model] = types
+        self._put_together()
+
+    def remove(self, model: str) -> None:
+        """Those of a version that the worker serves no longer."""
+        del self._of_model[model]
+        self._put_together()
+
+    def _put_together(self) -> None:
+        """Anew: the heartbeat's thread may be reading the other."""
+        self._types = {key: kind for types in (self._of_all, *self._of_model.values()) for key, kind in types.items()}
 
     def clear(self) -> bool:
         """Move every key of another type than ours out of the way; returns whether there was anything.
@@ -75,8 +97,9 @@ class SharedKeys:
         Raises:
             RedisError: Redis does not answer.
         """
+        types_ours = self._types
         with self._redis.pipeline(transaction=False) as pipe:
-            for key in self._types:
+            for key in types_ours:
                 pipe.type(key)
             pipe.hmget(self._rq_worker_key, COUNTERS)
             *types, counts = pipe.execute(raise_on_error=False)  # the last is refused if its key is of another type
@@ -84,7 +107,7 @@ class SharedKeys:
         if refusal is not None:
             raise refusal
         wrong = [
-            key for (key, ours), found in zip(self._types.items(), types, strict=True) if found not in {ours, b"none"}
+            key for (key, ours), found in zip(types_ours.items(), types, strict=True) if found not in {ours, b"none"}
         ]
         for key in wrong:
             log.error("%s held something that is not ours: it is now %s%s", key, ASIDE, key)

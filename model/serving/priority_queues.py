@@ -1,115 +1,83 @@
-"""The queues that a worker serves, and everything that belongs to each of them.
+"""In which order a worker takes from the queues of all its models.
 
 Requests, for which somebody waits, go first; async jobs have time. Of both, costly pictures are on bulk queues, which
-have a share of the workers and of their time. Pictures that somebody wants to see are a part of that share.
-RQ's own workers take their queues in order too.
+have a share of the workers and of their time. Pictures that somebody wants to see are a part of that share. Models with
+work of the same kind have the same time for it, so that costly pictures of one cost its ordinary ones no turn. RQ's own
+workers take their queues in order too.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rq import Queue
-
-from contract.job_queue import (
-    SERIALIZER,
-    async_queue_name,
-    bulk_async_queue_name,
-    bulk_queue_name,
-    copies_queue_name,
-    queue_name,
-)
-from model.serving.batcher import Batcher
-from model.serving.recovery import Recovery
-from model.serving.settlement import Settlement
+from contract import keys
+from model.serving.batcher import POP_BLOCK_S
+from model.serving.model_queues import Kind
+from model.serving.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from redis import Redis
+    from rq import Queue
 
     from model.serving.batcher import Batch
+    from model.serving.model_queues import ModelQueues, ServedQueue
 
-ASYNC_BATCH = 4  # a request waits for the batch in hand; docs/decisions/0012: larger ones make a picture no cheaper
 ASYNC_TURN = 20  # every so many turns async jobs go first: under a load that never ends they get a twentieth of it
-
 BULK_DUE_S = 0.25  # that bulk is behind its share before it goes first; a look at an empty queue is rarer so
 BULK_MEMORY_S = 5.0  # of what is due to either side
-
-
-@dataclass(frozen=True, slots=True)
-class ServedQueue:
-    batcher: Batcher
-    settlement: Settlement
-    recovery: Recovery
-    key: str
-    bulk: bool
+WORD_COMES_AFTER_S = 6.0  # after another model came to this worker: senders hear of that by the registry
+LOOK_EVERY_S = 0.02  # until then
+BESIDE_OTHERS = 2  # jobs in a batch while another model's wait: nobody waits long for a batch that is in hand
 
 
 class PriorityQueues:
-    """The queues of requests, of costly pictures and of async jobs; a batch comes from one of them, never from both.
+    """Takes batches; each comes from one queue, never from several.
 
-    In a batch of both a request would wait for jobs that nobody is waiting for.
+    In a batch of requests and async jobs a request would wait for jobs that nobody is waiting for.
 
     Args:
-        model: whose jobs they are.
-        worker_name: RQ's name of this worker.
-        batch_max, batch_wait_s, workers: as ``Batcher`` takes them.
+        wake: which list a worker of several models waits on while idle (``keys.wake``).
         serves_bulk: whether this worker is to take costly pictures now.
         bulk_share: of its time, while others wait, that these have.
-        makes_copies: whether this worker takes jobs for copies at all.
-        answer_ttl_s, clear_shared_keys: as ``Settlement`` takes them.
     """
 
     def __init__(
         self,
         redis: Redis,
-        model: str,
-        worker_name: str,
         *,
-        batch_max: int,
-        batch_wait_s: float,
-        answer_ttl_s: int,
-        workers: Callable[[], int],
+        wake: str,
         serves_bulk: Callable[[], bool],
         bulk_share: float,
-        makes_copies: bool = False,
-        clear_shared_keys: Callable[[], object],
     ) -> None:
-        def served(name: str, batch_max: int, batch_wait_s: float, *, bulk: bool = False) -> ServedQueue:
-            queue = Queue(name, connection=redis, serializer=SERIALIZER)
-            settlement = Settlement(
-                redis,
-                queue,
-                model=model,
-                answer_ttl_s=answer_ttl_s,
-                worker_name=worker_name,
-                clear_shared_keys=clear_shared_keys,
-            )
-            return ServedQueue(
-                Batcher(redis, queue, batch_max=batch_max, batch_wait_s=batch_wait_s, workers=workers),
-                settlement,
-                Recovery(redis, queue, settlement, batch_wait_s=batch_wait_s),
-                queue.key,
-                bulk,
-            )
-
         self._redis = redis
-        self._requests = served(queue_name(model), batch_max, batch_wait_s)
-        self._bulk = served(bulk_queue_name(model), 1, batch_wait_s=0.0, bulk=True)
-        self._async_jobs = served(async_queue_name(model), min(batch_max, ASYNC_BATCH), batch_wait_s=0.0)
-        self._bulk_async_jobs = served(bulk_async_queue_name(model), 1, batch_wait_s=0.0, bulk=True)
-        copies = served(copies_queue_name(model), 1, batch_wait_s=0.0, bulk=True)
-        self._copies = [copies] if makes_copies else []
-        self._all = (self._requests, self._bulk, *self._copies, self._async_jobs, self._bulk_async_jobs)
+        self._models: dict[str, ModelQueues] = {}
+        self._wake_key = keys.wake(wake)
         self._bulk_share = bulk_share
         self._serves_bulk = serves_bulk
+        self._turns = {kind: Turns() for kind in Kind}
         self._turn = 0
+        self._word_comes_from = 0.0
         self._bulk_due_s = 0.0
         self._in_hand: ServedQueue | None = None
         self._taken_at = 0.0
+
+    def of(self, model: str) -> list[Queue]:
+        """RQ's queues of a version that is served."""
+        return [queue.queue for queue in self._models[model].all]
+
+    def add(self, queues: ModelQueues) -> None:
+        """Take from these queues too, from the next batch on."""
+        self._word_comes_from = time.monotonic() + (WORD_COMES_AFTER_S if self._turn else 0.0)
+        self._models[queues.model] = queues
+
+    def remove(self, model: str) -> None:
+        """Take from this model's queues no more."""
+        del self._models[model]
+        for turns in self._turns.values():
+            turns.forget(model)
 
     def recover(self) -> None:
         """Bring back what died workers had in hand.
@@ -117,48 +85,75 @@ class PriorityQueues:
         Raises:
             RedisError: Redis does not answer.
         """
-        for queue in self._all:
+        for queue in self._all():
             queue.recovery.run_if_due()
 
     def take(self) -> tuple[ServedQueue, Batch] | None:
         """The next batch and its queue, or None when nothing came within ``POP_BLOCK_S``.
 
         While nothing waits, a request is taken at once, and an async job within ``POP_BLOCK_S``: Redis can move the
-        next entry of one list only.
+        next entry of one list only. A worker of several models waits for word that something is on one of its queues;
+        word that was lost costs ``POP_BLOCK_S`` at most.
 
         Raises:
             RedisError: Redis does not answer.
         """
         self._account()
+        taken = self._take_waiting()
+        if taken is not None:
+            return taken
+        if len(self._models) == 1:
+            (queues,) = self._models.values()
+            batch = queues.requests.batcher.wait()
+            return None if batch is None else self._begun(queues.requests, batch)
+        senders_know = time.monotonic() >= self._word_comes_from
+        woken: Any = self._redis.blpop([self._wake_key], POP_BLOCK_S if senders_know else LOOK_EVERY_S)
+        return self._take_waiting() if woken is not None else None
+
+    def _take_waiting(self) -> tuple[ServedQueue, Batch] | None:
         waiting = self._lengths()
-        for queue in self._order():
-            batch = queue.batcher.take(waiting[queue.key]) if waiting[queue.key] else None
+        with_requests = sum(waiting[queues.requests.key] > 0 for queues in self._models.values())
+        for queue in self._order(waiting):
+            others = with_requests - (waiting[self._models[queue.model].requests.key] > 0)
+            most = BESIDE_OTHERS if others else None
+            batch = queue.batcher.take(waiting[queue.key], most)
             if batch is not None:
                 return self._begun(queue, batch)
-        batch = self._requests.batcher.wait()
-        return None if batch is None else self._begun(self._requests, batch)
+        return None
+
+    def _all(self) -> list[ServedQueue]:
+        return [queue for queues in self._models.values() for queue in queues.all]
 
     def _lengths(self) -> dict[str, int]:
         """How many wait on each queue, in one round trip."""
+        queues = self._all()
         with self._redis.pipeline(transaction=False) as pipe:
-            for queue in self._all:
+            for queue in queues:
                 pipe.llen(queue.key)
-            return dict(zip((queue.key for queue in self._all), pipe.execute(), strict=True))
+            return dict(zip((queue.key for queue in queues), pipe.execute(), strict=True))
 
-    def _order(self) -> list[ServedQueue]:
+    def _order(self, waiting: dict[str, int]) -> list[ServedQueue]:
         """Requests, async jobs, and of both what is costly; this goes first when it has had too little of the time."""
         self._turn += 1
-        queues = [self._requests, self._async_jobs]
-        if self._turn % ASYNC_TURN == 0:
-            queues.reverse()
+        requests, async_jobs, bulk, bulk_async_jobs = (self._in_turn(kind, waiting) for kind in Kind)
+        reversed_turn = self._turn % ASYNC_TURN == 0
+        ordinary = [*async_jobs, *requests] if reversed_turn else [*requests, *async_jobs]
         if not self._serves_bulk():
-            return queues
+            return ordinary
         if self._bulk_due_s > BULK_DUE_S:
             self._bulk_due_s = 0.0  # unless it has something, in which case its time is counted
-            return [self._bulk, *self._copies, self._bulk_async_jobs, *queues]
-        after_requests = queues.index(self._requests) + 1
-        queues[after_requests:after_requests] = [self._bulk, *self._copies]
-        return [*queues, self._bulk_async_jobs]
+            return [*bulk, *bulk_async_jobs, *ordinary]
+        if reversed_turn:
+            return [*async_jobs, *requests, *bulk, *bulk_async_jobs]
+        return [*requests, *bulk, *async_jobs, *bulk_async_jobs]
+
+    def _in_turn(self, kind: Kind, waiting: dict[str, int]) -> list[ServedQueue]:
+        """The queues of a kind on which something waits."""
+        busy: dict[str, list[ServedQueue]] = {}
+        for queue in self._all():
+            if queue.kind is kind and waiting[queue.key]:
+                busy.setdefault(queue.model, []).append(queue)
+        return [queue for model in self._turns[kind].order(busy) for queue in busy[model]]
 
     def _begun(self, queue: ServedQueue, batch: Batch) -> tuple[ServedQueue, Batch]:
         self._in_hand, self._taken_at = queue, time.monotonic()
@@ -169,6 +164,7 @@ class PriorityQueues:
         if self._in_hand is None:
             return
         elapsed_s = time.monotonic() - self._taken_at
+        self._turns[self._in_hand.kind].served(self._in_hand.model, elapsed_s)
         due_s = self._bulk_due_s + elapsed_s * (self._bulk_share - 1 if self._in_hand.bulk else self._bulk_share)
         self._bulk_due_s = max(-BULK_MEMORY_S, min(BULK_MEMORY_S, due_s)) if self._serves_bulk() else 0.0
         self._in_hand = None

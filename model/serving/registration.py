@@ -1,19 +1,24 @@
 """Keeping this worker in the registry: that it is alive, what it serves, what its classes are called, how fast it is.
 
-On the same occasion it learns how many workers there are, and how much room Redis has left.
+On the same occasion it learns how many workers there are, how much room Redis has left, and which version of each of
+its models is current.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from contract import last_words
 from contract.decoding_cost import bounded
+from contract.loading import withdraw
+from contract.model_description import publish_description
+from contract.model_state import ModelState, claim
+from contract.model_version import ModelVersion
 from contract.redis_memory import read_redis_memory
-from contract.worker_registry import WorkerEntry, deregister, heartbeat, publish_labels, register
+from contract.worker_registry import Roster, WorkerEntry, deregister, heartbeat, publish_labels, register
 from model.serving.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
@@ -22,46 +27,101 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from contract.decoding_cost import DecodingCost
+    from contract.model_description import ModelDescription
 
 HEARTBEAT_EVERY_S = 1.0
 LEARNED_FROM_MS = 20.0  # expected: of smaller pictures other things take the time
 SERVICE_WINDOW = 15  # batches; their median is the service time, so that one huge picture does not count
 
 
+@dataclass(slots=True)
+class _Served:
+    """One of the versions that this worker serves.
+
+    ``registered_s`` is when it was registered; 0 for one that came later, which makes its model no newer than it was.
+    ``withdrawn`` says that no request is to rely on it any more, although what is still on its queues is computed.
+    """
+
+    entry: WorkerEntry
+    labels: Sequence[str]
+    description: ModelDescription
+    registered_s: float = 0.0
+    registered: bool = False
+    withdrawn: bool = False
+    roster: Roster = field(default_factory=lambda: Roster(1, serves_bulk=False))
+    service_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SERVICE_WINDOW))
+    bulk_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SERVICE_WINDOW))
+
+
 class Registration:
-    """This worker's entry in the registry and its model's labels, both renewed every second.
+    """This worker's entries in the registry and its models' labels, all renewed every second.
 
     Args:
         clear_shared_keys: moves out of the way what somebody has written into the keys that all jobs need.
         bulk_share: of the workers that serve the bulk queues.
+        then: called after each heartbeat.
 
     Attributes:
-        workers: how many of its model were alive at the latest heartbeat, this one included.
-        serves_bulk: whether this worker is among those that take costly pictures.
-        room_for_answers: whether Redis had room then for what can be done without.
+        states: which version is current, and so on, by model name, as of the latest heartbeat.
+        wake: as in ``WorkerEntry``.
+        room_for_answers: whether Redis had room at the latest heartbeat for what can be done without.
     """
 
     def __init__(
         self,
         redis: Redis,
-        entry: WorkerEntry,
-        labels: Sequence[str],
         clear_shared_keys: Callable[[], object],
         *,
         bulk_share: float,
+        then: Callable[[], None] = lambda: None,
     ) -> None:
         self._redis = redis
-        self._entry = entry
-        self._labels = labels
         self._clear_shared_keys = clear_shared_keys
         self._bulk_share = bulk_share
-        self.workers = 1
-        self.serves_bulk = False
+        self._then = then
+        self._served: dict[str, _Served] = {}
+        self._claimed: dict[str, ModelVersion] = {}
+        self.states: dict[str, ModelState] = {}
+        self.wake = ""
         self.room_for_answers = True
-        self._service_ms: deque[float] = deque(maxlen=SERVICE_WINDOW)
-        self._bulk_ms: deque[float] = deque(maxlen=SERVICE_WINDOW)
         self._factors: dict[str, deque[float]] = {}
         self._heartbeat = Heartbeat("registration", HEARTBEAT_EVERY_S, self._beat)
+
+    def add(self, entry: WorkerEntry, labels: Sequence[str], description: ModelDescription, *, claims: bool) -> None:
+        """Register one more version with the next heartbeat.
+
+        Args:
+            claims: whether it is the one that this worker's settings mean by its name. It becomes current where no
+                worker of the current version is alive.
+        """
+        self._served[entry.model] = _Served(entry, labels, description)
+        if claims:
+            model = ModelVersion.from_key(entry.model)
+            self._claimed[model.name] = model
+
+    def is_registered(self, model: str) -> bool:
+        """Whether requests may rely on this version here since a heartbeat."""
+        served = self._served.get(model)
+        return served is not None and served.registered
+
+    def withdraw(self, model: str, state: ModelState) -> None:
+        """Let no request rely on this version here any more, which is not needed in this state of its model.
+
+        Raises:
+            WatchError: the state has changed, or something is being loaded; the version stays registered.
+            RedisError: Redis does not answer; the next heartbeat registers it again.
+        """
+        served = self._served[model]
+        withdraw(self._redis, served.entry, state)
+        served.withdrawn, served.registered = True, False
+
+    def restore(self, model: str) -> None:
+        """Undo ``withdraw`` with the next heartbeat."""
+        self._served[model].withdrawn = False
+
+    def forget(self, model: str) -> None:
+        """It is served no longer, and was withdrawn before."""
+        del self._served[model]
 
     def start(self) -> None:
         """Register this worker now, and renew that every second.
@@ -69,7 +129,8 @@ class Registration:
         Raises:
             RedisError: Redis does not answer.
         """
-        register(self._redis, self._entry.model)
+        for model, registered_s in register(self._redis, list(self._served)).items():
+            self._served[model].registered_s = registered_s
         self.renew()
         last_words.take_back(self._redis)
         self._heartbeat.start()
@@ -78,22 +139,36 @@ class Registration:
         """Deregister: no request counts on this worker any more.
 
         Raises:
-            RedisError: Redis does not answer; the entry runs out by itself.
+            RedisError: Redis does not answer; the entries run out by themselves.
         """
         self._heartbeat.stop()
-        deregister(self._redis, self._entry)
+        for served in list(self._served.values()):
+            deregister(self._redis, served.entry)
 
-    def served(self, pictures: int, elapsed_s: float, *, bulk: bool) -> None:
+    def workers(self, model: str) -> int:
+        """How many that serve a version were alive at the latest heartbeat, this one included."""
+        served = self._served.get(model)
+        return served.roster.workers if served is not None and not served.withdrawn else 1
+
+    @property
+    def serves_bulk(self) -> bool:
+        """Whether this worker is among those that take costly pictures, of any of its models."""
+        return any(served.roster.serves_bulk for served in list(self._served.values()))
+
+    def served(self, model: str, pictures: int, elapsed_s: float, *, bulk: bool) -> None:
         """Take a batch's time per picture into the moving median, or into the mean of the bulk queues by themselves.
 
         There a median would hide the costly ones among those of a sender over his share.
         """
-        if bulk:
-            self._bulk_ms.append(elapsed_s * 1000 / pictures)
-            self._entry = replace(self._entry, bulk_ms=fmean(self._bulk_ms))
+        served = self._served.get(model)
+        if served is None:
             return
-        self._service_ms.append(elapsed_s * 1000 / pictures)
-        self._entry = replace(self._entry, service_ms=median(self._service_ms))
+        if bulk:
+            served.bulk_ms.append(elapsed_s * 1000 / pictures)
+            served.entry = replace(served.entry, bulk_ms=fmean(served.bulk_ms))
+            return
+        served.service_ms.append(elapsed_s * 1000 / pictures)
+        served.entry = replace(served.entry, service_ms=median(served.service_ms))
 
     def decoded(self, cost: DecodingCost, took_ms: float) -> None:
         """Learn from a picture what those of its kind cost here."""
@@ -105,6 +180,7 @@ class Registration:
     def _beat(self) -> None:
         try:
             self.renew()
+            self._then()
         finally:  # also what only the API writes; and if it was this worker's entry, the next beat makes it anew
             self._clear_shared_keys()
 
@@ -115,8 +191,31 @@ class Registration:
             RedisError: Redis does not answer or refuses to write.
         """
         self.room_for_answers = read_redis_memory(self._redis).has_room_for_answers  # before a full Redis refuses
-        publish_labels(self._redis, self._entry.model, self._entry.digest, self._labels)  # no entry without its labels
         learned = {kind: bounded(median(list(factors))) for kind, factors in list(self._factors.items())}
-        self._entry = replace(self._entry, cost_factors=learned)
-        roster = heartbeat(self._redis, self._entry, bulk_share=self._bulk_share)
-        self.workers, self.serves_bulk = roster.workers, roster.serves_bulk
+        for served in list(self._served.values()):
+            if not served.withdrawn:
+                self._renew(served, learned)
+        for name, model in self._claimed.items():
+            self.states[name] = self._state(model)
+
+    def _renew(self, served: _Served, cost_factors: dict[str, float]) -> None:
+        served.entry = replace(served.entry, cost_factors=cost_factors, wake=self.wake)
+        publish_labels(self._redis, served.entry.model, served.entry.digest, served.labels)  # no entry without labels
+        publish_description(self._redis, served.entry.model, served.entry.digest, served.description)
+        served.roster = heartbeat(
+            self._redis, served.entry, bulk_share=self._bulk_share, registered_s=served.registered_s
+        )
+        served.registered = True
+
+    def _state(self, claimed: ModelVersion) -> ModelState:
+        """A worker that serves what it claims no longer claims what it serves instead."""
+        keys = [claimed.key, *self._served]
+        mine = next(
+            (
+                model
+                for model in map(ModelVersion.from_key, keys)
+                if model.name == claimed.name and model.key in self._served
+            ),
+            claimed,
+        )
+        return claim(self._redis, mine, self.states.get(claimed.name))

@@ -18,7 +18,7 @@ from rq.results import Result
 from rq.utils import now
 from rq.worker.base import BaseWorker, WorkerStatus
 
-from contract import keys, picture_holders
+from contract import keys, picture_holders, shadow
 from contract.job_queue import RESULT_TTL_S
 from contract.messages import Classification, ClassifyJob, Copied, Deleted, Dropped, Failure, Lost
 from contract.sender_jobs import count_no_more
@@ -257,6 +257,11 @@ class Settlement:
                 pipe.zadd(keys.REFUSED_PICTURES, {job.task.picture: time.time()})
         if job.origin is not None and isinstance(ending, Failure | Lost | Deleted | GivenUp):
             count_no_more(pipe, job.origin, record.get_result_ttl(RESULT_TTL_S))
+        if job.shadow_of is not None and job.task is not None:
+            if isinstance(ending, Classification):
+                shadow.record(pipe, self._model, job.task.picture, job.shadow_of, ending)
+            elif isinstance(ending, Failure | GivenUp):
+                shadow.record_failure(pipe, self._model)
         if isinstance(ending, GivenUp):
             log.error("job %s of request %s is given up: %s", job.id, job.request_id, ending.reason)
             pipe.hincrby(self._worker_key, "failed_job_count", 1)

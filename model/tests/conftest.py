@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import copy
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from contract.limits import DEFAULT_MAX_PIXELS
-from model.bundle import LABELS, MANIFEST, MODEL, load_bundle
+from model.bundle import load_bundle
 from model.classifier import Classifier
 from model.decode import Decoder
 from model.sandbox.process import load_decoders
@@ -38,18 +36,7 @@ def write_bundle(tmp_path: Path) -> Callable[..., Path]:
     """Makes a bundle of a tiny network; ``preprocess={...}`` and the like change fields of its manifest."""
 
     def write(folder: str = "colours", **changes: Any) -> Path:
-        path = tmp_path / folder
-        path.mkdir()
-        networks.write_uint8_network(path / MODEL)
-        (path / LABELS).write_text("\n".join(networks.LABELS) + "\n")
-        manifest = copy.deepcopy(networks.UINT8_MANIFEST)
-        for field, value in changes.items():
-            if isinstance(value, dict) and isinstance(manifest.get(field), dict):
-                manifest[field].update(value)
-            else:
-                manifest[field] = value
-        (path / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
-        return path
+        return networks.write_bundle(tmp_path / folder, **changes)
 
     return write
 

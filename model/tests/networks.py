@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from model.bundle import LABELS as LABELS_FILE
+from model.bundle import MANIFEST, MODEL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +34,21 @@ UINT8_MANIFEST: dict[str, Any] = {
     "output": {"name": "probabilities", "kind": "probabilities"},
     "classes": 3,
 }
+
+
+def write_bundle(path: Path, **changes: Any) -> Path:
+    """A bundle of the first of them; ``preprocess={...}`` and the like change fields of its manifest."""
+    path.mkdir(parents=True)
+    write_uint8_network(path / MODEL)
+    (path / LABELS_FILE).write_text("\n".join(LABELS) + "\n")
+    manifest = copy.deepcopy(UINT8_MANIFEST)
+    for field, value in changes.items():
+        if isinstance(value, dict) and isinstance(manifest.get(field), dict):
+            manifest[field].update(value)
+        else:
+            manifest[field] = value
+    (path / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    return path
 
 
 def write_uint8_network(path: Path, *, factor: float = 1 / 255) -> None:

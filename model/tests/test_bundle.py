@@ -9,6 +9,7 @@ import pytest
 from model import bundle as bundles
 from model.bundle import LABELS, MANIFEST, MODEL, choose_bundle, load_bundle
 from model.errors import BundleError
+from model.manifest import Manifest
 from model.tests import networks
 from tests.pictures import odd
 
@@ -27,7 +28,8 @@ def with_checksums(path):
 def test_a_bundle_is_what_its_manifest_says(write_bundle):
     bundle = load_bundle(write_bundle())
 
-    assert (bundle.name, bundle.precision) == ("colours", "fp32")
+    assert (bundle.name, bundle.version, bundle.precision) == ("colours", "1", "fp32")
+    assert bundle.task == "classification"
     assert bundle.labels == ("red", "green", "blue")
     assert (bundle.input.width, bundle.input.dtype) == (32, "uint8")
     assert bundle.preprocess.shorter_side == 40
@@ -50,6 +52,10 @@ def test_a_bundle_is_what_its_manifest_says(write_bundle):
         ({"classes": 4}, "labels.txt: 3 labels, but model.json states 4 classes"),
         ({"schema": 2}, "model.json: schema: must be 1, not 2"),
         ({"name": "a:b"}, "model.json: name: a name has letters, digits"),
+        ({"version": "2/3"}, "model.json: version: a version has letters, digits, '.', '_' and '-', 32 at most"),
+        ({"version": "3" * 33}, "model.json: version: a version has"),
+        ({"version": 2}, "model.json: version: must be text in quotes, not 2"),
+        ({"task": "detection"}, "model.json: task: must be 'classification', not 'detection'"),
         ({"files": {MODEL: "0" * 64}}, "model.onnx: its SHA-256 is"),
         ({"files": {"../secret": "0" * 64}}, "a bundle's file name names a file in its folder"),
         ({"golden": {"file": "/etc/passwd", "label": "red"}}, "a bundle's file name names a file in its folder"),
@@ -114,6 +120,17 @@ def test_the_digest_is_the_manifests_hash_where_the_manifest_pins_the_files(writ
     with_checksums(path)
 
     assert load_bundle(path).digest == sha256(path / MANIFEST)
+
+
+def test_a_manifest_without_the_fields_of_a_later_version_keeps_its_digest():
+    """Answers stored before the upgrade are found after it; the figure is what the version before gave."""
+    manifest = Manifest.model_validate(networks.UINT8_MANIFEST)
+    checksums = {MODEL: "0" * 64, LABELS: "1" * 64}
+
+    digest = bundles._digest(manifest, checksums, None)
+
+    assert digest == "2dc58542ac72742904e1545b1e7cbdef9c78dccc1d0b889e6c54a4fd1b6f143f"
+    assert bundles._digest(manifest.model_copy(update={"version": "2"}), checksums, None) != digest
 
 
 @pytest.mark.parametrize("name", [MODEL, LABELS, MANIFEST])

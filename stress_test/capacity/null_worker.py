@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 from contract.image_store import ImageStore
 from contract.logging import set_up_logging
 from contract.messages import Classification, Label, Timings
+from contract.model_description import ModelDescription
+from contract.model_version import ModelVersion
 from contract.redis_clients import connect
 from contract.settings import load_settings
+from model.errors import BundleError
 from model.serving.worker import Worker
 from model.settings import Settings
 
@@ -24,12 +27,16 @@ if TYPE_CHECKING:
     from model.picture import Picture
 
 MODEL, DIGEST = "null", "0" * 64
+DESCRIPTION = ModelDescription(
+    task="classification", precision="fp32", width=224, height=224, labels=0, licence=None, provenance={}
+)
 
 
 class NullClassifier:
     """Gives every picture the same full-length answer."""
 
-    bundle = SimpleNamespace(name=MODEL, digest=DIGEST, labels=())
+    bundle = SimpleNamespace(model=ModelVersion(MODEL), digest=DIGEST, labels=(), description=DESCRIPTION)
+    decoder = None
 
     def __init__(self, top_k: int) -> None:
         labels = tuple(Label(f"label {number}", 1 / top_k) for number in range(top_k))
@@ -40,6 +47,13 @@ class NullClassifier:
         return [self._answer] * len(pictures)
 
 
+class NothingElse:
+    """A loader that finds no other version."""
+
+    def load(self, name: str, *, version: str | None = None, path: str | None = None) -> Any:
+        raise BundleError(f"there is no {name} {version} {path}")
+
+
 def main() -> int:
     settings = load_settings(Settings)
     set_up_logging(settings.log_level, settings.log_messages_per_s, settings.log_format)
@@ -47,7 +61,8 @@ def main() -> int:
     Worker(
         connect(settings.redis_address),
         ImageStore(settings.upload_dir),
-        classifier,
+        [classifier],
+        NothingElse(),
         batch_max=settings.batch_max,
         batch_wait_s=settings.batch_wait_ms / 1000,
         answer_ttl_s=settings.result_ttl_s,

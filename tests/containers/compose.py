@@ -14,7 +14,8 @@ import subprocess
 from pathlib import Path
 from typing import Any, Self
 
-from model.export.fetch import RESNET50_PACKAGE, cache_folder
+from model.export.fetch import cache_folder
+from model.export.resnet50.network import RESNET50_PACKAGE
 from tests.support.stack import free_port
 
 ROOT = Path(__file__).parents[2]

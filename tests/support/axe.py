@@ -5,7 +5,8 @@ from __future__ import annotations
 import tarfile
 from typing import TYPE_CHECKING, Any
 
-from model.export.fetch import NpmPackage, cache_folder, obtain
+from model.export.fetch import cache_folder, obtain
+from model.export.npm import NpmPackage
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

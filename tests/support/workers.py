@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from redis import Redis
 
+from contract import keys
 from contract.async_jobs import AsyncJobs, JobRequest, JobState
 from contract.deadline import Deadline
 from contract.image_store import ImageStore
 from contract.job_queue import JobQueue
 from contract.messages import ClassifyJob
 from contract.redis_clients import connect, connect_for_waiting
+from contract.worker_registry import known_models
 from tests.support.forks import ForkedProgram
 from tests.support.scripted_worker import MODEL
 
@@ -80,14 +82,24 @@ class ScriptedWorkers:
                 "tests.support.scripted_worker", environment=self._environment | settings, stdout=log, stderr=log
             )
         self._workers.append(worker)
-        eventually(lambda: self._registered() - before or worker.poll() is not None, f"work begins: {self._log}")
+        eventually(lambda: self._has_begun(before) or worker.poll() is not None, f"work begins: {self._log}")
         return worker
 
+    def _has_begun(self, before: set[bytes]) -> bool:
+        """Whether there is one more worker than ``before``, and it is known which version is current."""
+        return bool(self._registered() - before and self.redis.exists(keys.model(MODEL)))
+
     def submit(
-        self, script: str, *, cache: bool = True, strict: bool = True, wanted_for_s: float = WAIT_S
+        self,
+        script: str,
+        *,
+        model: str = MODEL,
+        cache: bool = True,
+        strict: bool = True,
+        wanted_for_s: float = WAIT_S,
     ) -> Submission:
         job = ClassifyJob(self.store.put(script.encode()), cache, strict)
-        return self.queue.submit(MODEL, job, wanted_for_s)
+        return self.queue.submit(model, job, wanted_for_s)
 
     def outcome(self, submission: Submission) -> Outcome:
         return self.queue.wait(submission.job_id, Deadline(WAIT_S))
@@ -98,9 +110,11 @@ class ScriptedWorkers:
     def request(self, script: str, top_k: int = 5, *, strict: bool = True) -> JobRequest:
         return JobRequest(self.store.put(script.encode()), top_k, min_score=0.0, top_k_sent=True, strict=strict)
 
-    def create(self, script: str, *, cache: bool = True, strict: bool = True, key: str | None = None) -> AsyncJob:
+    def create(
+        self, script: str, *, model: str = MODEL, cache: bool = True, strict: bool = True, key: str | None = None
+    ) -> AsyncJob:
         request = self.request(script, strict=strict)
-        return self.async_jobs.create(MODEL, request, sender=SENDER, size_bytes=1, cache=cache, key=key)
+        return self.async_jobs.create(model, request, sender=SENDER, size_bytes=1, cache=cache, key=key)
 
     def ended(self, job: AsyncJob) -> AsyncJob:
         """The job once it is neither queued nor running."""
@@ -126,17 +140,24 @@ class ScriptedWorkers:
         """The batches computed, one a line: their pictures' scripts in alphabetical order."""
         return self._journal.read_text().splitlines() if self._journal.exists() else []
 
+    def registered(self, model: str) -> set[bytes]:
+        """The IDs of the workers that requests for a version may rely on."""
+        ids: Any = self.redis.zrange(keys.workers(model), 0, -1)
+        return set(ids)
+
     def forget_batches(self) -> None:
         self._journal.unlink(missing_ok=True)
 
-    def close(self) -> None:
+    def kill_all(self) -> None:
         for worker in self._workers:
             worker.kill()
             worker.wait()
+
+    def close(self) -> None:
+        self.kill_all()
         self._waiters.shutdown(cancel_futures=True)
         self.queue.close()
         self.redis.close()
 
     def _registered(self) -> set[bytes]:
-        ids: Any = self.redis.zrange(f"workers:{MODEL}", 0, -1)
-        return set(ids)
+        return {worker for model in known_models(self.redis) for worker in self.registered(model)}

@@ -9,14 +9,15 @@ import time
 import uuid
 from collections import deque
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import urllib3
 
-from ._http import Request, Service, json_object, result_of, unexpected_answer
+from ._http import Answer, Request, Service, json_object, models_of, result_of, unexpected_answer
 from ._job import Job
-from ._models import AnyPicture, ClassifierError, Outcome, Picture, Result
+from ._models import AnyPicture, ClassifierError, Model, NoSuchModel, Outcome, Picture, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -57,12 +58,19 @@ class Client:
         self._service.close()
 
     def classify(
-        self, picture: Picture, *, top_k: int | None = None, min_score: float | None = None, strict: bool = True
+        self,
+        picture: Picture,
+        *,
+        model: str | None = None,
+        top_k: int | None = None,
+        min_score: float | None = None,
+        strict: bool = True,
     ) -> Result:
         """Send one picture and wait for its labels.
 
         Args:
             picture: a path, bytes or an open binary file, which is read from its current position and left open.
+            model: which is to answer, as ``name`` or ``name@version``; the service's default if it is not given.
             top_k: the most labels to return, 1 or more; the service sets the limit, and the default.
             min_score: leave out labels with a lower confidence than this, 0 to 1.
             strict: refuse a damaged picture; otherwise what is there of it is classified, and the result's ``damaged``
@@ -70,6 +78,7 @@ class Client:
 
         Raises:
             InvalidPicture: the service can't read the picture, or a parameter is out of range.
+            NoSuchModel: the service knows no such model, or no such version of it.
             Overloaded: the service is busy, and asks for a longer wait than ``timeout_s`` leaves time for.
             OverLimit: the same, because this key, or this address, has sent enough for now.
             Unauthorized: the service needs a key, or does not know this one.
@@ -80,13 +89,14 @@ class Client:
             UnexpectedAnswer: something other than this service answered.
             OSError: the file can't be read.
         """
-        return self._classify(picture, _parameters(top_k, min_score, strict=strict), time.sleep)
+        return self._classify(picture, _parameters(model, top_k, min_score, strict=strict), time.sleep)
 
     def classify_many(
         self,
         pictures: Iterable[AnyPicture],
         *,
         at_once: int = 8,
+        model: str | None = None,
         top_k: int | None = None,
         min_score: float | None = None,
         strict: bool = True,
@@ -99,12 +109,12 @@ class Client:
         Args:
             pictures: may be endless; at most ``2 * at_once`` are read ahead of the outcomes yielded.
             at_once: the most requests at a time, 1 or more.
-            top_k, min_score, strict: as for ``classify``.
+            model, top_k, min_score, strict: as for ``classify``.
 
         Raises:
             ValueError: ``at_once`` is less than 1.
         """
-        parameters = _parameters(top_k, min_score, strict=strict)
+        parameters = _parameters(model, top_k, min_score, strict=strict)
         abandoned = threading.Event()
 
         def pause(seconds: float) -> None:
@@ -134,6 +144,7 @@ class Client:
         self,
         picture: Picture,
         *,
+        model: str | None = None,
         top_k: int | None = None,
         min_score: float | None = None,
         strict: bool = True,
@@ -143,7 +154,7 @@ class Client:
 
         Args:
             picture: as for ``classify``.
-            top_k, min_score, strict: as for ``classify``.
+            model, top_k, min_score, strict: as for ``classify``.
             key: 1 to 255 printable ASCII characters that name the job; not the client's key, which lets it in. The same
                 one with the same picture and parameters returns the same job, even from another run of the program.
                 Without one, each call creates a new job.
@@ -153,12 +164,21 @@ class Client:
             ClassifierError, OSError: as for ``classify``. No job was created then, unless only the answer got lost.
         """
         headers = {"Idempotency-Key": uuid.uuid4().hex if key is None else key}  # so that a retry creates no second job
-        form = _form("/v1/jobs", picture, _parameters(top_k, min_score, strict=strict), headers=headers)
-        match json_object(self._service.send(form, time.monotonic() + self._timeout_s)):
+        form = _form("/v1/jobs", picture, _parameters(model, top_k, min_score, strict=strict), headers=headers)
+        match json_object(self._send(form, model)):
             case {"id": str(job_id)}:
                 return self.job(job_id)
             case other:
                 raise unexpected_answer(other)
+
+    def models(self) -> tuple[Model, ...]:
+        """The models that the service has now, by name.
+
+        Raises:
+            ClassifierError: as for ``classify``.
+        """
+        request = Request("GET", "/v1/models")
+        return models_of(json_object(self._service.send(request, time.monotonic() + self._timeout_s)))
 
     def job(self, job_id: str) -> Job:
         """The job with this ID, which may have been submitted by another program. Does not contact the service."""
@@ -186,14 +206,27 @@ class Client:
 
     def _classify(self, picture: Picture, parameters: Mapping[str, str], pause: Callable[[float], None]) -> Result:
         form = _form("/infer", picture, parameters)
-        response = self._service.send(form, time.monotonic() + self._timeout_s, pause=pause)
-        described = zip(("model", "digest"), response.headers.get("X-Model", "").rsplit("@", 1), strict=False)
-        return result_of({**json_object(response), **dict(described)}, response.headers.get("X-Cache"))
+        response = self._send(form, parameters.get("model"), pause)
+        described = dict(zip(("model", "digest"), response.headers.get("X-Model", "").rsplit("@", 1), strict=False))
+        if version := response.headers.get("X-Model-Version"):  # services of version 0.1 have none
+            described["version"] = version
+        return result_of({**json_object(response), **described}, response.headers.get("X-Cache"))
+
+    def _send(self, request: Request, model: str | None, pause: Callable[[float], None] = time.sleep) -> Answer:
+        """As ``Service.send``; where a model was named, 404 means that one."""
+        try:
+            return self._service.send(request, time.monotonic() + self._timeout_s, pause=pause)
+        except ClassifierError as error:
+            if model is not None and error.status == HTTPStatus.NOT_FOUND:
+                raise NoSuchModel(str(error), error.status) from error
+            raise
 
 
-def _parameters(top_k: int | None, min_score: float | None, *, strict: bool) -> dict[str, str]:
+def _parameters(model: str | None, top_k: int | None, min_score: float | None, *, strict: bool) -> dict[str, str]:
     """Those that are not left to the service, as it reads them."""
     sent: dict[str, str] = {}
+    if model is not None:
+        sent["model"] = model
     if top_k is not None:
         sent["top_k"] = str(top_k)
     if min_score is not None:

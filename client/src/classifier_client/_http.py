@@ -21,6 +21,7 @@ from ._models import (
     DeadlineExceeded,
     Forbidden,
     InvalidPicture,
+    Model,
     OverLimit,
     Overloaded,
     Prediction,
@@ -232,9 +233,36 @@ def result_of(body: Any, cache: str | None = None) -> Result:
             cache=cache,
             damaged=bool(body.get("damaged", False)),
             first_frame_only=bool(body.get("first_frame_only", False)),
+            version=str(body.get("version", "1")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise unexpected_answer(body) from error
+
+
+def models_of(body: Any) -> tuple[Model, ...]:
+    """Those in an answer of ``/v1/models``.
+
+    Raises:
+        UnexpectedAnswer: ``body`` is none.
+    """
+    try:
+        return tuple(_model(entry) for entry in body["models"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise unexpected_answer(body) from error
+
+
+def _model(entry: Any) -> Model:
+    current: Any = next((one for one in entry["versions"] if one["version"] == entry["current"]), {})
+    labels, licence = current.get("labels"), current.get("licence")
+    return Model(
+        name=str(entry["name"]),
+        version=str(entry["current"]),
+        default=bool(entry["default"]),
+        versions=tuple(str(one["version"]) for one in entry["versions"]),
+        workers=int(current.get("workers", 0)),
+        labels=int(labels) if labels is not None else None,
+        licence=str(licence) if licence is not None else None,
+    )
 
 
 def unexpected_answer(answer: Any) -> UnexpectedAnswer:

@@ -35,7 +35,7 @@ class Result:
     Attributes:
         predictions: the labels, likeliest first; empty if ``min_score`` excluded all of them.
         inference_time_ms: the time a worker spent on the answer, for this request or an earlier one, in milliseconds.
-        model: the model's name.
+        model, version: the model's name, and which version of it has answered.
         digest: identifies the model's weights, labels and preprocessing: the first 12 hex digits of the full digest.
         cache: "miss" if a worker computed the answer for this request, "hit" if it was known already, "joined" if the
             same picture was being computed for another request; None in the result of a job, which does not say.
@@ -51,6 +51,7 @@ class Result:
     cache: str | None
     damaged: bool = False
     first_frame_only: bool = False
+    version: str = "1"
 
     @property
     def best(self) -> Prediction:
@@ -60,6 +61,29 @@ class Result:
             IndexError: ``min_score`` excluded every label.
         """
         return self.predictions[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model that the service has.
+
+    Attributes:
+        name: what ``model`` takes.
+        version: which its name means now.
+        default: whether it answers where no model is named.
+        versions: all that the service has of it; ``name@version`` names one.
+        workers: how many serve ``version`` now.
+        labels: how many it knows; None if the service does not know.
+        licence: of its weights; None if nobody has said.
+    """
+
+    name: str
+    version: str
+    default: bool
+    versions: tuple[str, ...]
+    workers: int
+    labels: int | None
+    licence: str | None
 
 
 class ClassifierError(Exception):
@@ -123,6 +147,10 @@ class UnexpectedAnswer(ClassifierError):
 
 class NoSuchJob(ClassifierError):
     """The service knows no job with this ID: there never was one, or it has expired."""
+
+
+class NoSuchModel(ClassifierError):
+    """The service knows no such model, or no such version of it (404)."""
 
 
 class JobCancelled(ClassifierError):

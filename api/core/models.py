@@ -1,0 +1,180 @@
+"""What models there are, and how each of their versions is, for whoever chooses or watches over them. No HTTP here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from api.core.errors import NoWorker, UnknownModel
+from contract.model_description import read_descriptions
+from contract.model_version import ModelVersion
+from contract.redis_clients import redis_errors
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from api.core.live_workers import Fleet, LiveWorkers
+    from contract.job_queue import JobQueue
+    from contract.model_description import ModelDescription
+    from contract.model_state import ModelState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionStatus:
+    """One version.
+
+    Attributes:
+        role: "current", "candidate", "previous", or "served" for one that callers reach by its version only.
+        digests: of the variants that live workers serve, each with its precision ("" if no worker has said it).
+        description: what its bundle says; None if no worker has said it lately.
+        workers: how many serve it now.
+        queued, bulk_queued, async_queued: how many jobs wait: of requests, of those with costly pictures, of
+            ``/v1/jobs``.
+        mean_service_ms: a worker's time a picture; 0 before any has served one.
+    """
+
+    version: ModelVersion
+    role: str
+    digests: dict[str, str]
+    description: ModelDescription | None
+    workers: int
+    queued: int
+    bulk_queued: int
+    async_queued: int
+    mean_service_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelStatus:
+    """One model; ``default`` says whether requests mean it that name none. Of older workers there is no ``state``."""
+
+    name: str
+    default: bool
+    current: ModelVersion
+    state: ModelState | None
+    versions: tuple[VersionStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNames:
+    """All names, in alphabetical order, and the one that requests mean which name none."""
+
+    all: list[str]
+    default: str | None
+
+
+class Models:
+    """One per API process."""
+
+    def __init__(self, redis: Redis, queue: JobQueue, live_workers: LiveWorkers) -> None:
+        self._redis = redis
+        self._queue = queue
+        self._live_workers = live_workers
+
+    def all(self) -> list[ModelStatus]:
+        """Every model with a live worker, by name.
+
+        Raises:
+            BackendDown: Redis does not answer.
+        """
+        fleet = self._live_workers.fleet()
+        return self._status(fleet, _served(fleet))
+
+    def of(self, name: str) -> ModelStatus:
+        """One model, whether or not any of its workers is alive.
+
+        Raises:
+            UnknownModel: no worker has ever served it.
+            BackendDown: Redis does not answer.
+        """
+        fleet = self._live_workers.fleet()
+        fleet.current(name)
+        (status,) = self._status(fleet, [name])
+        return status
+
+    def names(self) -> ModelNames:
+        """Those of all models with a live worker.
+
+        Raises:
+            BackendDown: Redis does not answer.
+        """
+        fleet = self._live_workers.fleet()
+        return ModelNames(_served(fleet), _default_name(fleet))
+
+    def _status(self, fleet: Fleet, names: list[str]) -> list[ModelStatus]:
+        shown = {name: _shown(fleet, name) for name in names}
+        versions = [version for each in shown.values() for version in each]
+        pairs = [
+            (version.key, digest)
+            for version in versions
+            if version.key in fleet.pools
+            for digest in sorted({worker.digest for worker in fleet.pools[version.key].workers})
+        ]
+        with redis_errors():
+            found = dict(zip(pairs, read_descriptions(self._redis, pairs), strict=True))
+        depths = dict(zip(versions, self._queue.depths([version.key for version in versions]), strict=True))
+        default = _default_name(fleet)
+        return [
+            ModelStatus(
+                name=name,
+                default=name == default,
+                current=fleet.current(name),
+                state=fleet.states.get(name),
+                versions=tuple(
+                    self._version(fleet, version, depths[version].requests, depths[version].bulk, found)
+                    for version in shown[name]
+                ),
+            )
+            for name in names
+        ]
+
+    def _version(
+        self,
+        fleet: Fleet,
+        version: ModelVersion,
+        queued: int,
+        bulk_queued: int,
+        found: dict[tuple[str, str], ModelDescription | None],
+    ) -> VersionStatus:
+        pool = fleet.pools.get(version.key)
+        said = {digest: description for (model, digest), description in found.items() if model == version.key}
+        return VersionStatus(
+            version=version,
+            role=_role(fleet, version),
+            digests={digest: one.precision if one is not None else "" for digest, one in said.items()},
+            description=next((one for one in said.values() if one is not None), None),
+            workers=len(pool.workers) if pool is not None else 0,
+            queued=queued,
+            bulk_queued=bulk_queued,
+            async_queued=self._queue.async_depth(version.key),
+            mean_service_ms=round(pool.mean_service_s * 1000, 1) if pool is not None else 0.0,
+        )
+
+
+def _served(fleet: Fleet) -> list[str]:
+    return sorted({pool.version.name for pool in fleet.pools.values()})
+
+
+def _default_name(fleet: Fleet) -> str | None:
+    try:
+        return fleet.default().name
+    except (NoWorker, UnknownModel):
+        return None
+
+
+def _shown(fleet: Fleet, name: str) -> list[ModelVersion]:
+    """The current version first; of the others those that are served, or that something points at."""
+    current, state = fleet.current(name), fleet.states.get(name)
+    pointed = [] if state is None else [state.candidate, state.previous]
+    wanted = [current, *(ModelVersion(name, version) for version in pointed if version is not None)]
+    wanted += [version for version in fleet.versions if version.name == name and version.key in fleet.pools]
+    return list(dict.fromkeys(wanted))
+
+
+def _role(fleet: Fleet, version: ModelVersion) -> str:
+    state = fleet.states.get(version.name)
+    if version == fleet.current(version.name):
+        return "current"
+    if state is not None and version.version == state.candidate:
+        return "candidate"
+    return "previous" if state is not None and version.version == state.previous else "served"

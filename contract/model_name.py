@@ -1,0 +1,8 @@
+"""How models and their versions are named, for settings, manifests and requests alike."""
+
+from __future__ import annotations
+
+import re
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
