@@ -7,6 +7,7 @@ from base64 import b64decode
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
@@ -25,7 +26,7 @@ from contract.redis_clients import LONGEST_BLOCK_S, raise_refusals, redis_errors
 from contract.send_too import nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from redis import Redis
     from redis.client import Pipeline
@@ -175,26 +176,21 @@ class JobQueue:
         """
         return self._length(queue_name(model))
 
-    def async_depth(self, model: str) -> int:
-        """The number of async jobs that wait for a worker, cancelled ones included.
-
-        Raises:
-            BackendDown: Redis does not answer.
-        """
-        return self._length(async_queue_name(model)) + self._length(bulk_async_queue_name(model))
-
     def depths(self, models: Sequence[str]) -> list[Depth]:
         """The lengths of the requests' queues of each model, in order; one round trip.
 
         Raises:
             BackendDown: Redis does not answer.
         """
-        with redis_errors(), self._commands.pipeline(transaction=False) as pipe:
-            for model in models:
-                pipe.llen(self._queue(queue_name(model)).key)
-                pipe.llen(self._queue(bulk_queue_name(model)).key)
-            replies: list[int] = pipe.execute() if models else []
-        return [Depth(*pair) for pair in zip(replies[::2], replies[1::2], strict=True)]
+        return list(starmap(Depth, self._pairs(models, queue_name, bulk_queue_name)))
+
+    def async_depths(self, models: Sequence[str]) -> list[int]:
+        """How many async jobs of each model wait for a worker, cancelled ones included, in order; one round trip.
+
+        Raises:
+            BackendDown: Redis does not answer.
+        """
+        return list(map(sum, self._pairs(models, async_queue_name, bulk_async_queue_name)))
 
     def submit(
         self, model: str, job: Task, wanted_for_s: float, *, bulk: bool = False, wake: Collection[str] = ()
@@ -474,6 +470,17 @@ class JobQueue:
     def _length(self, queue: str) -> int:
         with redis_errors():
             return self._commands.llen(self._queue(queue).key)
+
+    def _pairs(
+        self, models: Sequence[str], first: Callable[[str], str], second: Callable[[str], str]
+    ) -> list[tuple[int, int]]:
+        """The lengths of each model's two queues that ``first`` and ``second`` name, in one round trip."""
+        with redis_errors(), self._commands.pipeline(transaction=False) as pipe:
+            for model in models:
+                pipe.llen(self._queue(first(model)).key)
+                pipe.llen(self._queue(second(model)).key)
+            replies: list[int] = pipe.execute() if models else []
+        return list(zip(replies[::2], replies[1::2], strict=True))
 
     def _is_deleted(self, job_id: str) -> bool:
         """Whether a job without an outcome has lost its picture to somebody who deleted it.

@@ -16,9 +16,10 @@ from api.services import Services
 from api.settings import Settings
 from contract import keys
 from contract.messages import Classification, Label, Timings
+from contract.model_description import publish_description
 from contract.model_version import ModelVersion
 from contract.redis_clients import connect
-from contract.worker_registry import WorkerEntry
+from contract.worker_registry import WorkerEntry, heartbeat
 from model.serving.batch_processor import BatchProcessor
 from model.serving.lease import Lease
 from model.serving.registration import Registration
@@ -152,6 +153,25 @@ def test_what_a_sender_has_used_costs_no_round_trip_of_its_own(workers, worker, 
     look = {"get": 2, "llen": 1}
     assert first == ({**look, "zincrby": 2, "expire": 2, "zremrangebyrank": 2}, 1)
     assert second == (look, 1)
+
+
+@pytest.mark.parametrize("others", [[], ["lite", "lite@2", "lite@3"]])
+@pytest.mark.usefixtures("worker")
+def test_a_list_of_models_costs_three_round_trips_however_many_there_are(workers, services, others):
+    """Descriptions, requests that wait, async jobs that wait; who is at work is known."""
+    for model in others:
+        entry = WorkerEntry(worker_id="w2", host="here", model=model, digest=DIGEST, batch=4, service_ms=0.0)
+        publish_description(workers.redis, model, DIGEST, DESCRIPTION)
+        heartbeat(workers.redis, entry)
+
+    def listed() -> list[str]:
+        return [str(version.version) for model in services.models.all() for version in model.versions]
+
+    assert sorted(listed()) == sorted(str(ModelVersion.from_key(model)) for model in (MODEL, *others))
+    commands, pieces = asked_of(workers.redis, listed)
+
+    assert pieces == 3
+    assert commands == {"get": 1 + len(others), "llen": 4 * (1 + len(others))}
 
 
 def test_a_batch_is_settled_with_as_many_transactions_as_one_picture(workers, worker):

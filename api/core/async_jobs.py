@@ -145,4 +145,5 @@ class AsyncInference:
         """How long a job created now waits for its answer, in seconds: behind all requests, and all async jobs."""
         if pool is None:
             return 0.0
-        return self._admission.expected_wait_s(pool, behind=self._queue.async_depth(pool.model))
+        (waiting,) = self._queue.async_depths([pool.model])
+        return self._admission.expected_wait_s(pool, behind=waiting)

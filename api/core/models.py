@@ -11,10 +11,12 @@ from contract.model_version import ModelVersion
 from contract.redis_clients import redis_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from redis import Redis
 
-    from api.core.live_workers import Fleet, LiveWorkers
-    from contract.job_queue import JobQueue
+    from api.core.live_workers import Fleet, LiveWorkers, WorkerPool
+    from contract.job_queue import Depth, JobQueue
     from contract.model_description import ModelDescription
     from contract.model_state import ModelState
 
@@ -102,17 +104,17 @@ class Models:
         return ModelNames(_served(fleet), _default_name(fleet))
 
     def _status(self, fleet: Fleet, names: list[str]) -> list[ModelStatus]:
+        """Three round trips, however many models there are."""
         shown = {name: _shown(fleet, name) for name in names}
-        versions = [version for each in shown.values() for version in each]
-        pairs = [
-            (version.key, digest)
-            for version in versions
-            if version.key in fleet.pools
-            for digest in sorted({worker.digest for worker in fleet.pools[version.key].workers})
-        ]
+        keys = [version.key for versions in shown.values() for version in versions]
+        served = [(key, digest) for key in keys if key in fleet.pools for digest in _digests(fleet.pools[key])]
         with redis_errors():
-            found = dict(zip(pairs, read_descriptions(self._redis, pairs), strict=True))
-        depths = dict(zip(versions, self._queue.depths([version.key for version in versions]), strict=True))
+            said = read_descriptions(self._redis, served)
+        about: dict[str, dict[str, ModelDescription | None]] = {key: {} for key in keys}
+        for (key, digest), description in zip(served, said, strict=True):
+            about[key][digest] = description
+        depths = dict(zip(keys, self._queue.depths(keys), strict=True))
+        async_depths = dict(zip(keys, self._queue.async_depths(keys), strict=True))
         default = _default_name(fleet)
         return [
             ModelStatus(
@@ -121,34 +123,37 @@ class Models:
                 current=fleet.current(name),
                 state=fleet.states.get(name),
                 versions=tuple(
-                    self._version(fleet, version, depths[version].requests, depths[version].bulk, found)
+                    _version(fleet, version, about[version.key], depths[version.key], async_depths[version.key])
                     for version in shown[name]
                 ),
             )
             for name in names
         ]
 
-    def _version(
-        self,
-        fleet: Fleet,
-        version: ModelVersion,
-        queued: int,
-        bulk_queued: int,
-        found: dict[tuple[str, str], ModelDescription | None],
-    ) -> VersionStatus:
-        pool = fleet.pools.get(version.key)
-        said = {digest: description for (model, digest), description in found.items() if model == version.key}
-        return VersionStatus(
-            version=version,
-            role=_role(fleet, version),
-            digests={digest: one.precision if one is not None else "" for digest, one in said.items()},
-            description=next((one for one in said.values() if one is not None), None),
-            workers=len(pool.workers) if pool is not None else 0,
-            queued=queued,
-            bulk_queued=bulk_queued,
-            async_queued=self._queue.async_depth(version.key),
-            mean_service_ms=round(pool.mean_service_s * 1000, 1) if pool is not None else 0.0,
-        )
+
+def _version(
+    fleet: Fleet,
+    version: ModelVersion,
+    about: Mapping[str, ModelDescription | None],
+    depth: Depth,
+    async_queued: int,
+) -> VersionStatus:
+    pool = fleet.pools.get(version.key)
+    return VersionStatus(
+        version=version,
+        role=_role(fleet, version),
+        digests={digest: one.precision if one is not None else "" for digest, one in about.items()},
+        description=next((one for one in about.values() if one is not None), None),
+        workers=len(pool.workers) if pool is not None else 0,
+        queued=depth.requests,
+        bulk_queued=depth.bulk,
+        async_queued=async_queued,
+        mean_service_ms=round(pool.mean_service_s * 1000, 1) if pool is not None else 0.0,
+    )
+
+
+def _digests(pool: WorkerPool) -> list[str]:
+    return sorted({worker.digest for worker in pool.workers})
 
 
 def _served(fleet: Fleet) -> list[str]:
