@@ -100,6 +100,14 @@ def test_a_key_opens_the_routes_of_its_scope_and_no_others(service, method, path
     assert set(answered.values()) == {403}
 
 
+@pytest.mark.parametrize("scope", Scope)
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/resnet50"])
+def test_any_key_may_ask_which_models_there_are(service, path, scope):
+    """Who sends pictures or reports chooses one, and who operates them watches over all; nobody else is told names."""
+    assert service.get(path).status_code == 401
+    assert service.get(path, headers=bearer(secret_of(scope))).status_code == 503  # no Redis is there
+
+
 def test_what_is_refused_is_told_in_the_one_shape(service):
     missing, wrong = service.post("/predict"), service.post("/predict", headers=bearer("wrong"))
     other = service.post("/predict", headers=bearer(secret_of(Scope.JOBS)))

@@ -15,16 +15,19 @@ from prometheus_client.parser import text_string_to_metric_families
 from api.app import create_app
 from api.core.errors import NoWorker, Overloaded, Undecodable
 from api.core.inference import Answer, Inference
-from api.core.live_workers import WorkerPool
+from api.core.live_workers import Fleet, WorkerPool
 from api.http.problems import problem
 from api.services import Services
 from api.settings import Settings
 from contract.errors import BackendDown
+from contract.job_queue import Depth
 from contract.messages import Classification, Label, Timings
+from contract.model_version import ModelVersion
 from contract.redis_memory import RedisMemory
 from contract.worker_registry import WorkerEntry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from flask import Flask
@@ -53,6 +56,8 @@ SCRAPER = (
     "q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
 
+MEMORY = RedisMemory(1_000_000, 256_000_000, "noeviction")
+
 
 class Backend:
     """Inference, live_workers and queue in one, which do as they are told."""
@@ -62,6 +67,7 @@ class Backend:
         self.busy: Exception | None = None
         self.trouble: Exception | None = None
         self.away: Exception | None = None
+        self.live = ["resnet50", "lite@2"]
 
     def admit(self, _model: WantedModel | None = None) -> None:
         if self.busy is not None:
@@ -76,18 +82,22 @@ class Backend:
         seen = Classification("resnet50", "d" * 64, (Label("tabby", 0.9),), Timings(decode=3.0, infer=20.0))
         return Answer("a" * 64, seen, self.cache, waited_ms=100.0)
 
-    def pool(self) -> WorkerPool:
+    def fleet(self) -> Fleet:
         if self.away is not None:
             raise self.away
-        worker = WorkerEntry(worker_id="w", host="desk", model="resnet50", digest="d" * 64, batch=8, service_ms=20.0)
-        memory = RedisMemory(1_000_000, 256_000_000, "noeviction")
-        return WorkerPool(
-            model="resnet50", digest="d" * 64, workers=(worker, worker), memory=memory, queued=12, seen_at=0.0
-        )
+        versions = tuple(map(ModelVersion.from_key, ("resnet50", "gone@3", *self.live)))
+        return Fleet(versions, {}, {model: pool(model) for model in self.live}, MEMORY, default_model="resnet50")
 
-    def depth(self, model: str) -> int:
-        assert model == "resnet50"
-        return 12
+    def depths(self, models: Sequence[str]) -> list[Depth]:
+        return [Depth(12, 3) for _ in models]
+
+    def async_depths(self, models: Sequence[str]) -> list[int]:
+        return [7 for _ in models]
+
+
+def pool(model: str) -> WorkerPool:
+    worker = WorkerEntry(worker_id="w", host="desk", model=model, digest="d" * 64, batch=8, service_ms=20.0)
+    return WorkerPool(model=model, digest="d" * 64, workers=(worker, worker), memory=MEMORY, queued=12, seen_at=0.0)
 
 
 @pytest.fixture
@@ -286,6 +296,9 @@ def test_every_series_is_ours_and_carries_its_help(client, backend):
         "classifier_bulk_queue_depth": "gauge",
         "classifier_bulk_service_seconds": "gauge",
         "classifier_worker_service_seconds": "gauge",
+        "classifier_model_workers": "gauge",
+        "classifier_model_queue_depth": "gauge",
+        "classifier_model_service_seconds": "gauge",
         "classifier_redis_memory_used_bytes": "gauge",
         "classifier_redis_memory_max_bytes": "gauge",
     }
@@ -395,10 +408,38 @@ def test_a_scrape_without_redis_says_so_and_gives_the_rest(client, backend):
 
 
 def test_without_workers_there_are_none_though_redis_is_up(client, backend):
-    backend.away = NoWorker("nobody", 5)
+    backend.live = []
+    found = samples(client)
 
-    assert value(client, "classifier_redis_up") == 1
+    assert found["classifier_redis_up", ()] == 1
+    assert found["classifier_workers", ()] == 0
+    assert ("classifier_queue_depth", ()) not in found
+    assert found["classifier_redis_memory_used_bytes", ()] == 1_000_000
+
+
+def test_each_version_that_is_served_has_its_workers_and_queues(client):
+    """Of several models each may want workers of its own; those that nobody serves any more are no series."""
+    of_each = [entry for entry in samples(client).items() if entry[0][0].startswith("classifier_model_")]
+    told = {(name, tuple(dict(labels).values())): number for (name, labels), number in of_each}
+
+    assert told == {
+        (name, of_it): number
+        for model in (("resnet50", "1"), ("lite", "2"))
+        for name, of_it, number in (
+            ("classifier_model_workers", model, 2),
+            ("classifier_model_queue_depth", (model[0], "requests", model[1]), 12),
+            ("classifier_model_queue_depth", (model[0], "bulk", model[1]), 3),
+            ("classifier_model_queue_depth", (model[0], "jobs", model[1]), 7),
+            ("classifier_model_service_seconds", model, 0.02),
+        )
+    }
+
+
+def test_where_the_default_model_is_away_the_others_are_still_told(client, backend):
+    backend.live = ["lite@2"]
+
     assert value(client, "classifier_workers") == 0
+    assert value(client, "classifier_model_workers", model="lite", version="2") == 2
 
 
 def test_numbers_are_given_while_everything_else_is_refused(client, backend):

@@ -9,11 +9,10 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from api.core.errors import NoWorker
+from api.metrics.backend import backend_families
 from api.metrics.instruments import Distribution
 from api.metrics.recorder import Metrics
 from api.services import Services
-from contract.errors import BackendDown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,8 +73,9 @@ class _Scrape(Collector):
         yield GaugeMetricFamily(
             "classifier_start_time_seconds", "When the API started, in Unix time.", metrics.shared.begun_at
         )
-        yield from _store(Services.current())
-        yield from _backend(Services.current())
+        services = Services.current()
+        yield from _store(services)
+        yield from backend_families(services.live_workers, services.queue)
 
 
 def _store(services: Services) -> list[Metric]:
@@ -88,36 +88,3 @@ def _store(services: Services) -> list[Metric]:
         GaugeMetricFamily("classifier_uploads_bytes", "Bytes that stored pictures take.", used),
         GaugeMetricFamily("classifier_disk_free_bytes", "Bytes that the disk of stored pictures has left.", free),
     ]
-
-
-def _backend(services: Services) -> list[Metric]:
-    """Redis, the queue and the workers, as ``/health`` sees them. Of what is away nothing is said."""
-    try:
-        pool = services.live_workers.pool()
-        depth = services.queue.depth(pool.model)
-    except BackendDown:
-        return [_redis_up(0)]
-    except NoWorker:
-        return [_redis_up(1), _workers(0)]
-    return [
-        _redis_up(1),
-        _workers(len(pool.workers)),
-        GaugeMetricFamily("classifier_queue_depth", "Pictures waiting for a worker.", depth),
-        GaugeMetricFamily("classifier_bulk_queue_depth", "Pictures waiting on the bulk queue.", pool.bulk_queued),
-        GaugeMetricFamily("classifier_bulk_service_seconds", "What one of these costs a worker.", pool.mean_bulk_s),
-        GaugeMetricFamily(
-            "classifier_worker_service_seconds",
-            "What a picture costs a worker: the harmonic mean of the workers' moving medians.",
-            pool.mean_service_s,
-        ),
-        GaugeMetricFamily("classifier_redis_memory_used_bytes", "Memory that Redis uses.", pool.memory.used_bytes),
-        GaugeMetricFamily("classifier_redis_memory_max_bytes", "Redis' limit; 0 for none.", pool.memory.max_bytes),
-    ]
-
-
-def _redis_up(value: int) -> Metric:
-    return GaugeMetricFamily("classifier_redis_up", "Whether Redis answers, 1 or 0.", value)
-
-
-def _workers(alive: int) -> Metric:
-    return GaugeMetricFamily("classifier_workers", "Workers heard of in the last 5 seconds.", alive)
