@@ -1,7 +1,7 @@
 // One picture's card, cloned from the page's own templates, which the server fills the same way without a script.
 
 import { listenForReport } from "./report.js";
-import { duration, percent, words } from "./words.js";
+import { duration, modelOf, percent, words } from "./words.js";
 
 const CACHE_WORDS = { hit: "seen before", joined: "shared with another request", miss: "" };
 
@@ -86,9 +86,6 @@ export class Card {
     this.find(".bars").hidden = this.find(".report").hidden = state !== "done";
   }
 }
-
-/** A model's first version goes by its name alone. */
-const modelOf = ({ model, version }) => (version && version !== "1" ? `${model}@${version}` : model);
 
 function bar({ label, score }) {
   const row = document.getElementById("bar").content.cloneNode(true);

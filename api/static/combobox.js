@@ -11,13 +11,12 @@ let made = 0;
 
 /**
  * @param {HTMLInputElement} input inside the label of a .choice
- * @param {() => Promise<string[]>} load gets all names, best guesses first; asked again while it fails
+ * @param {() => Promise<string[]>} load gets all names, best guesses first; asked each time that the list opens
  */
 export function combobox(input, load) {
   const id = `choices-${(made += 1)}`;
   const list = Object.assign(document.createElement("ul"), { id, className: "choices", role: "listbox", hidden: true });
   const hint = Object.assign(input.closest(".field").querySelector(".hint"), { id: `${id}-hint`, role: "status" });
-  let names = null;
   let active = null;
 
   list.ariaLabel = "Labels";
@@ -33,7 +32,7 @@ export function combobox(input, load) {
   }
 
   async function open() {
-    names ??= await load().catch(() => null);
+    const names = await load().catch(() => null);
     if (!names || document.activeElement !== input) {
       return;
     }

@@ -4,8 +4,8 @@
 import { allowAsking } from "./key.js";
 import { listenForReport } from "./report.js";
 import { classify, Refused } from "./service.js";
-import { remember, remembered } from "./visit.js";
-import { percent, words } from "./words.js";
+import { remember, remembered, rememberedModel } from "./visit.js";
+import { modelOf, percent, words } from "./words.js";
 
 const form = document.getElementById("report");
 const offered = document.getElementById("which-pictures");
@@ -30,12 +30,15 @@ function choice({ name, answer }, source) {
   return { row, radio };
 }
 
-function fill({ image, predictions: [best], model, digest }) {
+function fill(answer) {
   const { elements } = form;
+  const { image, model, digest } = answer;
+  const best = answer.predictions[0];
   const values = { filename: image, prediction: best.label, score: best.score, model, digest };
   Object.entries(values).forEach(([name, value]) => {
     elements[name].value = value;
   });
+  form.dataset.model = modelOf(answer);
 }
 
 async function take(file) {
@@ -47,7 +50,8 @@ async function take(file) {
     if (file.size > limits.maxUploadMb * 1e6) {
       throw new Refused(`This file is too large: at most ${limits.maxUploadMb} MB are taken.`);
     }
-    const entry = { name: file.name, answer: await classify(file, limits.deadlineMs, signal, () => {}) };
+    const answer = await classify(file, rememberedModel(), limits.deadlineMs, signal, () => {});
+    const entry = { name: file.name, answer };
     const { row, radio } = choice(entry, URL.createObjectURL(file));
     offered.prepend(row);
     radio.checked = true;

@@ -2,14 +2,18 @@
 
 import { whenKeyIsGiven } from "./key.js";
 import { models } from "./service.js";
-
-const KEY = "model"; // what this browser tab has chosen, so that a reload keeps it
+import { rememberedModel, rememberModel } from "./visit.js";
 
 const field = document.getElementById("model-field");
 const choice = document.getElementById("model");
 
 /** The name of the model that is to answer; empty for the service's default. */
-export const chosenModel = () => (field.hidden ? "" : choice.value);
+export function chosenModel() {
+  if (choice.options.length === 0) {
+    return rememberedModel(); // this page does not know the models, or not yet
+  }
+  return field.hidden ? "" : choice.value;
+}
 
 function offer(names, standard) {
   choice.replaceChildren(...names.map((name) => new Option(name, name, name === standard, name === standard)));
@@ -17,28 +21,16 @@ function offer(names, standard) {
 }
 
 function restore() {
-  const kept = stored();
-  if ([...choice.options].some((option) => option.value === kept)) {
-    choice.value = kept;
+  const names = Array.from(choice.options, (option) => option.value);
+  if (names.includes(rememberedModel())) {
+    choice.value = rememberedModel();
+  } else if (names.length > 0) {
+    rememberModel(""); // the service has it no more
   }
-  field.hidden = choice.options.length < 2;
+  field.hidden = names.length < 2;
 }
 
-function stored() {
-  try {
-    return sessionStorage.getItem(KEY);
-  } catch {
-    return null; // storage is off
-  }
-}
-
-choice.addEventListener("change", () => {
-  try {
-    sessionStorage.setItem(KEY, choice.value);
-  } catch {
-    // storage is off: the choice holds for this page
-  }
-});
+choice.addEventListener("change", () => rememberModel(choice.value));
 restore();
 whenKeyIsGiven(async () => {
   const found = await models().catch(() => []); // the key may not tell them; then the default answers

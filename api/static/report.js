@@ -35,11 +35,16 @@ export function listenForReport(form) {
   });
 }
 
-/** Let a form's field for the right label search all labels; ``guesses`` are offered before the rest. */
+/** Let a form's field for the right label search all of its model's; ``guesses`` are offered before the rest. */
 function chooseLabel(form, guesses) {
+  let offered = {};
   combobox(form.elements.correct_label, async () => {
-    const likely = guesses().slice(1); // the first is the one that is wrong
-    const all = Array.from(await labels(form.dataset.model ?? ""), words).sort(inOrder);
-    return [...new Set([...likely, ...all])];
+    const model = form.dataset.model ?? "";
+    if (offered.model !== model) {
+      const likely = guesses().slice(1); // the first is the one that is wrong
+      const all = Array.from(await labels(model), words).sort(inOrder);
+      offered = { model, names: [...new Set([...likely, ...all])] };
+    }
+    return offered.names;
   });
 }

@@ -1,6 +1,8 @@
-// What this browser tab has classified, so that a reload keeps it. It is gone when the tab is closed.
+// What this browser tab has classified, and by which model it wants to be answered, so that a reload keeps it. It is gone
+// when the tab is closed.
 
 const KEY = "visit";
+const MODEL_KEY = "model";
 const KEPT = 50;
 
 /**
@@ -21,6 +23,24 @@ export function remember(entries) {
     sessionStorage.setItem(KEY, JSON.stringify(entries.slice(0, KEPT)));
   } catch {
     // storage is full or off: the page works without it
+  }
+}
+
+/** The name of the model that was chosen; empty for the service's default. */
+export function rememberedModel() {
+  try {
+    return sessionStorage.getItem(MODEL_KEY) ?? "";
+  } catch {
+    return ""; // storage is off
+  }
+}
+
+/** @param {string} name of a model; empty to forget the choice */
+export function rememberModel(name) {
+  try {
+    sessionStorage.setItem(MODEL_KEY, name);
+  } catch {
+    // storage is off: the choice holds for this page
   }
 }
 

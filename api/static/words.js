@@ -1,7 +1,10 @@
-// How labels, scores and times are written for people.
+// How labels, scores, models and times are written for people.
 
 export const words = (label) => label.replaceAll("_", " ");
 export const percent = (score) => (score > 0 && score < 0.001 ? "< 0.1%" : `${(score * 100).toFixed(1)}%`);
+
+/** Which model has answered; its first version goes by the name alone. */
+export const modelOf = ({ model, version }) => (version && version !== "1" ? `${model}@${version}` : model);
 
 /** How long something took: in milliseconds where seconds would say next to nothing. */
 export function duration(seconds) {

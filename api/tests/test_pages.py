@@ -65,14 +65,15 @@ class CatLabels:
 
     def __init__(self) -> None:
         self.known: LabelList | None = LabelList(ModelVersion("resnet50"), "d" * 64, (*LABELS, "Cardigan", "cardigan"))
+        self.of_dogs = LabelList(ModelVersion("dogs", "2"), "e" * 64, ("Great_Dane", "egyptian_CAT"))
 
     def of(self, _model: WantedModel | None = None) -> LabelList:
         if self.known is None:
             raise NoWorker("no worker is ready", 5)
         return self.known
 
-    def of_or_none(self, _model: WantedModel | None = None) -> LabelList | None:
-        return self.known
+    def of_or_none(self, model: WantedModel | None = None) -> LabelList | None:
+        return self.of_dogs if model is not None and model.name == "dogs" else self.known
 
 
 @pytest.fixture
@@ -550,6 +551,24 @@ def test_the_right_label_is_stored_as_the_model_spells_it_and_anything_else_as_t
     client.post("/feedback", data={"report": json.dumps({"correct_label": words})}, headers=JSON)
 
     assert [row["correct_label"] for row in reports(settings)] == [stored, stored]
+
+
+@pytest.mark.parametrize(
+    ("model", "stored"),
+    [("dogs", "egyptian_CAT"), ("dogs@2", "egyptian_CAT"), ("", "Egyptian_cat"), ("no/model", "Egyptian_cat")],
+)
+def test_a_label_is_meant_as_the_model_spells_it_that_has_answered(client, settings, model, stored):
+    """Of what is no model's name nothing follows, and the report is stored all the same."""
+    client.post("/feedback", data={"correct_label": "Egyptian cat", "model": model})
+
+    assert [(row["model"], row["correct_label"]) for row in reports(settings)] == [(model, stored)]
+
+
+def test_a_form_that_comes_back_suggests_the_labels_of_the_reports_model(client):
+    refused = client.post("/feedback", data={"model": "dogs", "comment": "x" * 3000})
+
+    assert refused.status_code == 400
+    assert '<option value="Great Dane">' in refused.text
 
 
 def test_a_report_is_stored_as_typed_when_no_labels_are_known(client, settings, labels):

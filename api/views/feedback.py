@@ -16,6 +16,7 @@ from api.http.html import answer_as_page, in_words, prefers_json
 from api.services import Services
 from api.views.pages import upload_page
 from contract.errors import ServiceError
+from contract.model_version import WantedModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,7 @@ def _stored() -> bool:
         return False
     services = Services.current()
     services.feedback_rate.count(current_client().sender)
-    known = services.labels.of_or_none()
+    known = services.labels.of_or_none(_model_named(report.model))
     if known is not None:
         report = replace(report, correct_label=known.meant_by(report.correct_label))
     services.reported.keep(report.image)  # first: a crash in between must not cost a report its picture
@@ -75,7 +76,15 @@ def _stored() -> bool:
 def _form(typed: Mapping[str, str], **shown: Any) -> str:
     services = Services.current()
     may_know = not services.keyring.shut or current_caller().key is not None  # as of /labels; the page is open to all
-    known = services.labels.of_or_none() if may_know else None
+    known = services.labels.of_or_none(_model_named(typed.get("model", ""))) if may_know else None
     return render_template(
         "feedback.html", settings=services.settings, typed=typed, limits=MAX_CHARACTERS, known=known, **shown
     )
+
+
+def _model_named(text: str) -> WantedModel | None:
+    """The model that a report says has answered; None, the default one, if it says nothing that can be a model."""
+    try:
+        return WantedModel.parse(text)
+    except ValueError:
+        return None

@@ -117,7 +117,7 @@ def upload_page(**shown: Any) -> str:
         limits=MAX_CHARACTERS,
         known=known,
         models=models.all,
-        default_model=models.default,
+        chosen_model=_chosen(models, shown),
         **shown,
     )
 
@@ -134,6 +134,12 @@ def _choice(services: Services) -> ModelNames:
         return services.models.names()
     except BackendDown:
         return NO_CHOICE
+
+
+def _chosen(models: ModelNames, shown: dict[str, Any]) -> str | None:
+    """The default, or beside a result the one that was asked for: for a plain form the choice is made anew each time."""
+    asked = request.form.get("model") if "result" in shown else None
+    return asked if asked in models.all else models.default
 
 
 def _classify() -> tuple[Answer, bool]:
