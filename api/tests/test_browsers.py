@@ -12,9 +12,11 @@ from pydantic import SecretStr
 from api.app import create_app
 from api.core.errors import NoWorker
 from api.core.host_names import HostNames
+from api.core.live_workers import Fleet
 from api.services import Services
 from api.settings import Settings
 from contract.errors import JobNotFound
+from contract.redis_memory import RedisMemory
 from contract.settings import load_settings
 
 if TYPE_CHECKING:
@@ -85,9 +87,14 @@ def make_app(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Flask]:
                 services,
                 inference=cast("Inference", MagicMock()),
                 async_inference=cast("AsyncInference", jobs),
-                queue=MagicMock(),
+                queue=MagicMock(**{"depths.return_value": [], "async_depths.return_value": []}),
                 labels=MagicMock(**{"of_or_none.return_value": None}),
-                live_workers=MagicMock(**{"pool.side_effect": NoWorker("-")}),
+                live_workers=MagicMock(
+                    **{
+                        "pool.side_effect": NoWorker("-"),
+                        "fleet.return_value": Fleet((), {}, {}, RedisMemory(0, 0, "noeviction")),
+                    }
+                ),
             )
         )
 

@@ -137,7 +137,7 @@ def _choice(services: Services) -> ModelNames:
 
 
 def _chosen(models: ModelNames, shown: dict[str, Any]) -> str | None:
-    """The default, or beside a result the one that was asked for: for a plain form the choice is made anew each time."""
+    """The default, or beside a result the one that was asked for: a plain form would forget it with each picture."""
     asked = request.form.get("model") if "result" in shown else None
     return asked if asked in models.all else models.default
 
