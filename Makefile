@@ -10,6 +10,8 @@ RECIPE := $(addprefix model/export/,bundles.py golden.jpg graph.py quantise.py \
   $(addprefix resnet50/,network.py keras_weights.py graph.py calibration.json))
 # Another network than ResNet-50. Of the command line alone: some systems have a NAME in every shell, the machine's.
 NETWORK := $(if $(filter command,$(firstword $(origin NAME))),$(NAME))
+# The same of make classify's: make hands it on to the command's shell.
+CHOSEN := $(if $(filter command,$(firstword $(origin MODEL))),$(MODEL))
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
 
@@ -63,8 +65,8 @@ soak: $(VENV)/.test-ready $(BUNDLES)  ## Long load with kills (MINUTES=20): what
 	@$(PY) -m stress_test.soak
 
 # A name may hold spaces, as may a folder with a * behind it; only what is no file as a whole is taken for several.
-classify: picture-named $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))  ## Classify files or folders without a server: make classify IMG="my photo.jpg"
-	@IFS=; set -- $$IMG; test -e "$$1" || { unset IFS; set -- $$IMG; }; exec $(PY) -m model.classify "$$@"
+classify: picture-named $(VENV)/.run-ready $(if $(MODEL_PATH)$(filter-out resnet50,$(CHOSEN)),,$(BUNDLES))  ## Classify files or folders without a server: make classify IMG="my photo.jpg" (MODEL: a name or a path)
+	@IFS=; set -- $$IMG; test -e "$$1" || { unset IFS; set -- $$IMG; }; exec $(PY) -m model.classify $(if $(CHOSEN),--model="$$MODEL") "$$@"
 
 pictures: $(VENV)/.test-ready  ## What the decoder makes of every picture that Pillow writes, beside Pillow (or of yours: FOLDER=photos)
 	@$(PY) -m model.evaluation.pictures $(if $(FOLDER),"$(FOLDER)")

@@ -329,6 +329,27 @@ def test_classify_takes_names_with_spaces_and_several_without(project, given, wo
     assert make(project, "classify", f"IMG={given}").stdout.splitlines() == ["-m", "model.classify", *words]
 
 
+def test_classify_takes_the_model_that_is_named_on_its_command_line(project, monkeypatch):
+    """And not one that a shell has for something else."""
+    (project / ".venv/bin/python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (project / "cat.jpg").touch()
+    monkeypatch.setenv("MODEL", "XPS 13")
+    named = make(project, "classify", "IMG=cat.jpg", "MODEL=my models/lite2").stdout.splitlines()
+    unnamed = make(project, "classify", "IMG=cat.jpg").stdout.splitlines()
+
+    assert named == ["-m", "model.classify", "--model=my models/lite2", "cat.jpg"]
+    assert unnamed == ["-m", "model.classify", "cat.jpg"]
+
+
+def test_classify_by_another_model_needs_no_resnet50(project):
+    shutil.rmtree(project / "models")
+    (project / "cat.jpg").touch()
+
+    assert make(project, "classify", "IMG=cat.jpg", "MODEL=lite2").stdout.splitlines() == [
+        "-m model.classify --model=lite2 cat.jpg"
+    ]
+
+
 def test_classify_without_a_picture_makes_nothing(project):
     """In a fresh clone it fetched 95 MB, and then asked which picture was meant."""
     shutil.rmtree(project / ".venv")

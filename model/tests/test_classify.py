@@ -156,6 +156,46 @@ def test_a_bare_onnx_file_is_used_with_labels_path(classify, folder, tmp_path):
     assert [answer["predictions"][0]["label"] for answer in json.loads(run.stdout)] == ["rouge", "bleu"]
 
 
+@pytest.fixture
+def several(tmp_path, write_bundle):
+    """A folder of models: one of them has two versions, with other words for what they see."""
+    for folder, words, manifest in (
+        ("colours", ("red", "green", "blue"), {"name": "colours"}),
+        ("old", ("rot", "gruen", "blau"), {"name": "farben"}),
+        ("new", ("Rot", "Gruen", "Blau"), {"name": "farben", "version": "2"}),
+    ):
+        bundle = write_bundle(f"several/{folder}", **manifest)
+        (bundle / "labels.txt").write_text("\n".join(words) + "\n")
+    return tmp_path / "several"
+
+
+@pytest.mark.parametrize(
+    ("model", "best"),
+    [("colours", "red"), ("farben", "Rot"), ("farben@1", "rot"), ("farben@2", "Rot"), ("{folder}/old", "rot")],
+)
+def test_one_of_several_models_is_chosen_by_its_name_or_its_path(classify, folder, several, model, best):
+    """A name means its newest version; whatever the environment says of one model does not count then."""
+    named = model.format(folder=several)
+    run = classify(folder / "a red, one.png", "--top-k", 1, "--model", named, MODELS_DIR=str(several))
+
+    assert run.stderr == ""
+    assert run.stdout.split()[-1] == best
+
+
+def test_without_a_choice_it_is_the_first_that_a_worker_would_serve(classify, folder, several):
+    environment = {"MODEL_PATH": "", "MODELS": "farben@1,colours", "MODELS_DIR": str(several)}
+
+    assert classify(folder / "a red, one.png", "--top-k", 1, **environment).stdout.split()[-1] == "rot"
+
+
+def test_a_model_that_is_not_there_is_told_with_those_that_are(classify, folder, several):
+    run = classify(folder, "--model", "colors", MODELS_DIR=str(several))
+
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert run.stderr == (f"there is no model colors in {several}: it holds colours@1, farben@1, farben@2\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
