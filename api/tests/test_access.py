@@ -148,7 +148,7 @@ def test_no_cache_keeps_what_needs_a_key(service):
 
 def test_the_open_page_of_reports_tells_the_labels_only_to_who_may_ask_for_them(service, monkeypatch):
     known = MagicMock(names=["tench"])
-    monkeypatch.setattr(LabelLookup, "of_or_none", lambda _self: known)
+    monkeypatch.setattr(LabelLookup, "of_or_none", lambda _self, _model=None: known)
     form = {"comment": "x" * 100_000}
     with_key = service.post("/feedback", data=form, headers=BROWSER | bearer(secret_of(Scope.FEEDBACK)))
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from api.core.labels import LabelLookup
+    from contract.model_version import WantedModel
 
 KEY = "correct-horse=battery"
 BEARER = {"Authorization": f"Bearer {KEY}"}
@@ -80,7 +81,7 @@ def reported(settings: Settings, store: ImageStore) -> ReportedPictures:
 class NoLabels:
     """Reports are stored as they were typed: no worker has published its labels."""
 
-    def of_or_none(self) -> None:
+    def of_or_none(self, _model: WantedModel | None = None) -> None:
         return None
 
 
