@@ -115,10 +115,17 @@ Task = ClassifyJob | CopyJob
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One class and its score; ``score`` is a probability, 0 to 1."""
+    """One class and its score.
+
+    Attributes:
+        score: a probability, 0 to 1.
+        index: of the class among the model's, which tells classes of the same label apart; None of workers that are
+            older than this.
+    """
 
     label: str
     score: float
+    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +167,8 @@ class Classification:
             wire["damaged"] = True
         if self.version != FIRST_VERSION:
             wire["version"] = self.version
+        if all(entry.index is not None for entry in self.labels):
+            wire["classes"] = [entry.index for entry in self.labels]  # beside the labels: older readers unpack these
         return wire
 
 
@@ -237,7 +246,10 @@ def outcome_from_wire(wire: Any) -> Outcome:
                 return Classification(
                     model,
                     digest,
-                    tuple(Label(str(label), _finite(score)) for label, score in labels),
+                    tuple(
+                        Label(str(label), _finite(score), index)
+                        for (label, score), index in zip(labels, _classes(wire, len(labels)), strict=True)
+                    ),
                     Timings(_finite(decode), _finite(infer)),
                     damaged=wire.get("damaged") is True,
                     version=str(wire.get("version", FIRST_VERSION)),
@@ -255,6 +267,16 @@ def outcome_from_wire(wire: Any) -> Outcome:
     except (TypeError, ValueError, OverflowError) as error:
         raise UnknownOutcome(UNKNOWN) from error
     raise UnknownOutcome(UNKNOWN)
+
+
+def _classes(wire: dict[str, Any], labels: int) -> list[int] | list[None]:
+    """Raises ValueError: they are none."""
+    classes = wire.get("classes")
+    if classes is None:
+        return [None] * labels
+    if not isinstance(classes, list) or not all(type(index) is int and index >= 0 for index in classes):
+        raise ValueError(f"not the indices of classes: {classes!r:.100}")
+    return classes
 
 
 def _finite(number: Any) -> float:

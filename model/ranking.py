@@ -25,6 +25,6 @@ def top_k(probabilities: NDArray[np.float32], labels: Sequence[str], k: int) -> 
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
     scores = np.take_along_axis(probabilities, order, axis=1)
     return [
-        tuple(Label(labels[index], score) for index, score in zip(row, best, strict=True))
+        tuple(Label(labels[index], score, index) for index, score in zip(row, best, strict=True))
         for row, best in zip(order.tolist(), scores.tolist(), strict=True)
     ]

@@ -53,7 +53,7 @@ class TenLabels:
     def classify(self, pictures: Sequence[Picture], *, on_progress: Callable[[], None]) -> list[Classification]:
         on_progress()
         self.batches.append(len(pictures))
-        labels = tuple(Label(name, 0.123456) for name in LABELS)
+        labels = tuple(Label(name, 0.123456, index) for index, name in enumerate(LABELS, 400))
         return [Classification(MODEL, DIGEST, labels, Timings(decode=3.04512, infer=20.18734)) for _ in pictures]
 
 

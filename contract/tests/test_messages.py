@@ -20,16 +20,32 @@ from contract.messages import (
 )
 
 CAT = Classification("resnet50", "d" * 64, (Label("tabby", 0.75), Label("lynx", 0.25)), Timings(1.5, 20.0))
+CRANES = Classification("resnet50", "d" * 64, (Label("crane", 0.75, 517), Label("crane", 0.25, 134)), Timings(1.5, 20.0))
 
 
 @pytest.mark.parametrize(
     "outcome",
-    [CAT, replace(CAT, damaged=True), Failure(FailureKind.UNDECODABLE, "cut short"), Dropped(), Lost()],
-    ids=["classified", "damaged", "failed", "dropped", "lost"],
+    [CAT, CRANES, replace(CAT, damaged=True), Failure(FailureKind.UNDECODABLE, "cut short"), Dropped(), Lost()],
+    ids=["classified", "with classes", "damaged", "failed", "dropped", "lost"],
 )
 def test_an_outcome_survives_the_wire(outcome):
     """Through JSON and back it is the same message."""
     assert outcome_from_wire(json.loads(json.dumps(outcome.to_wire()))) == outcome
+
+
+def test_classes_stand_beside_the_labels():
+    """APIs of the version before unpack each label into two, and look at nothing that they do not know."""
+    wire = CRANES.to_wire()
+
+    assert wire["labels"] == [["crane", 0.75], ["crane", 0.25]]
+    assert wire["classes"] == [517, 134]
+    assert "classes" not in CAT.to_wire()
+
+
+@pytest.mark.parametrize("classes", [[517], [517, -1], [517, 1.0], [517, True], [517, "134"], {}, "ab"])
+def test_what_are_no_indices_of_classes_is_no_answer(classes):
+    with pytest.raises(UnknownOutcome):
+        outcome_from_wire(CRANES.to_wire() | {"classes": classes})
 
 
 @pytest.mark.parametrize("strict", [True, False])

@@ -27,7 +27,14 @@ def test_of_equal_classes_the_lower_index_comes_first():
 def test_asking_for_more_labels_than_classes_gives_all():
     (best,) = top_k(np.array([[0.25, 0.75]], np.float32), ["cat", "dog"], 10)
 
-    assert best == (Label("dog", 0.75), Label("cat", 0.25))
+    assert best == (Label("dog", 0.75, 1), Label("cat", 0.25, 0))
+
+
+def test_classes_of_one_label_are_told_apart():
+    """ImageNet's cranes are a bird and a machine."""
+    (best,) = top_k(np.array([[0.25, 0.1, 0.65]], np.float32), ["crane", "cat", "crane"], 2)
+
+    assert [(entry.label, entry.index) for entry in best] == [("crane", 2), ("crane", 0)]
 
 
 def test_no_pictures_give_no_answers():
