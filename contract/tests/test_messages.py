@@ -20,7 +20,9 @@ from contract.messages import (
 )
 
 CAT = Classification("resnet50", "d" * 64, (Label("tabby", 0.75), Label("lynx", 0.25)), Timings(1.5, 20.0))
-CRANES = Classification("resnet50", "d" * 64, (Label("crane", 0.75, 517), Label("crane", 0.25, 134)), Timings(1.5, 20.0))
+CRANES = Classification(
+    "resnet50", "d" * 64, (Label("crane", 0.75, 517), Label("crane", 0.25, 134)), Timings(1.5, 20.0)
+)
 
 
 @pytest.mark.parametrize(
