@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from io import BytesIO
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from flask import Request
@@ -20,16 +20,13 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from api.core.errors import BrokenForm
-from api.http.caller import current_caller
 from api.http.file_names import field_name, file_name
 from api.http.how_to_send import MANGLED, line_that_works
 from api.http.json_pictures import read_json
-from api.http.limits import count_received
 from api.http.picture_body import FIELDS, PICTURE_ROUTES, begins_as_picture, is_mangled
-from api.http.received_body import READ_BYTES, ReceivedBody
+from api.http.received_body import READ_BYTES
+from api.http.receiving import receiving, whole
 from api.http.request_log import STARTED
-from api.metrics.recorder import Metrics
-from api.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,23 +65,7 @@ class FormParser(FormDataParser):
             Overloaded: other bodies take the memory for it.
             OverLimit: its sender has sent more than he may.
         """
-        services, metrics = Services.current(), Metrics.current()
-        with services.body_room.body(current_caller().sender) as take, metrics.holding_body() as hold:
-
-            def took(size_bytes: int) -> None:
-                hold(size_bytes)
-                take(size_bytes)
-
-            received = ReceivedBody(
-                stream,
-                self._environ,
-                size_bytes=content_length,
-                least_bytes_per_s=services.settings.least_upload_kb_per_s * 1000,
-                take=took,
-                count_received=count_received,
-                count_slow=metrics.count_slow_upload,
-            )
-            body = cast("IO[bytes]", received)
+        with receiving(stream, self._environ, content_length) as (body, took):
             if mimetype == MULTIPART:
                 return self._parse_parts(body, (options or {}).get("boundary", ""))
             if self._takes_pictures:
@@ -99,10 +80,10 @@ class FormParser(FormDataParser):
         form: list[tuple[str, str]] = []
         pictures: list[tuple[str, bytes]] = []
         if begins_as_picture(first) or (first and mimetype.startswith("image/")):
-            pictures = [(FIELDS[0], _whole(first, stream))]
+            pictures = [(FIELDS[0], whole(stream, first))]
         elif first.lstrip().startswith(b"{") or (first and _is_json(mimetype)):
             assert self.max_form_parts is not None  # noqa: S101  # Flask sets it
-            form, pictures = read_json(_whole(first, stream), FIELDS, took, self.max_form_parts)
+            form, pictures = read_json(whole(stream, first), FIELDS, took, self.max_form_parts)
         elif mimetype == URL_ENCODED:
             form = self._fields(first, stream)
         files = [(name, FileStorage(BytesIO(picture), "", name)) for name, picture in pictures]
@@ -187,16 +168,6 @@ class FormRequest(Request):
 
 def _is_json(mimetype: str) -> bool:
     return mimetype.endswith(("/json", "+json"))
-
-
-def _whole(first: bytes, stream: IO[bytes]) -> bytes:
-    """All of a body, in one copy."""
-    body = BytesIO()
-    body.write(first)
-    del first
-    while piece := stream.read(READ_BYTES):
-        body.write(piece)
-    return body.getvalue()  # no copy: it is what has been written, and nobody writes to it any more
 
 
 def _too_much_text(most_bytes: int) -> RequestEntityTooLarge:

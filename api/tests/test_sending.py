@@ -15,7 +15,8 @@ import pytest
 from werkzeug.serving import make_server
 
 from api.app import create_app
-from api.http.json_pictures import LONGEST_REST, read_json
+from api.http.json_body import LONGEST_REST
+from api.http.json_pictures import read_json
 from api.services import Services
 from api.settings import Settings
 from api.tests.test_infer import OTHER, PHOTO, CatInference
