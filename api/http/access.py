@@ -35,6 +35,12 @@ NEEDED = {
     "infer.labels": CLASSIFY | FEEDBACK,  # the page of reports offers them
     "models.list_all": CLASSIFY | JOBS | FEEDBACK | ADMIN,
     "models.show": CLASSIFY | JOBS | FEEDBACK | ADMIN,
+    "open_inference.server": CLASSIFY | FEEDBACK,
+    "open_inference.live": OPEN,
+    "open_inference.ready": OPEN,
+    "open_inference.model": CLASSIFY | FEEDBACK,
+    "open_inference.model_ready": CLASSIFY | FEEDBACK,
+    "open_inference.infer": CLASSIFY,
     "jobs.submit": JOBS,
     "jobs.list_own": JOBS,
     "jobs.show": JOBS,

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 METHODS = "GET, HEAD, POST, DELETE"
-SENT_HEADERS = "Authorization, X-API-Key, Content-Type, Idempotency-Key, X-Request-Id"
+SENT_HEADERS = "Authorization, X-API-Key, Content-Type, Idempotency-Key, X-Request-Id, Inference-Header-Content-Length"
 READ_HEADERS = (
     "X-Model, X-Model-Version, X-Cache, X-Error, X-Request-Id, Server-Timing, RateLimit, RateLimit-Policy, "
-    "Retry-After, Location, ETag"
+    "Retry-After, Location, ETag, Inference-Header-Content-Length"
 )
 REMEMBERED_FOR_S = 600  # a preflight's answer; an origin that is taken away is refused by its requests all the same
 

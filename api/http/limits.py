@@ -31,6 +31,7 @@ LIMITED = {
     "predict.predict",
     "infer.infer",
     "infer.infer_batch",
+    "open_inference.infer",
     "jobs.submit",
     "jobs.list_own",
     "jobs.show",

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OURS = {"same-origin", "none"}  # "none": typed, or a bookmark. "same-site" is another port or name of the same domain
-NOT_LINKED_TO = ("/admin", "/v1")  # what nobody needs a link to from elsewhere; /admin also begins costly downloads
+NOT_LINKED_TO = (
+    "/admin",
+    "/v1",
+    "/v2",
+)  # what nobody needs a link to from elsewhere; /admin also begins costly downloads
 SHOWN_CHARACTERS = 100  # of an origin, in a log
 REFUSAL = "this was sent by a page of another origin; open the address itself, or allow the origin in CORS_ORIGINS"
 

@@ -14,6 +14,7 @@ from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
 
 from api.core import errors as api_errors
+from api.http.cors import is_under
 from api.http.problem_document import CONTENT_TYPE, problem_body
 from contract import errors
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from werkzeug.wrappers import Response as WerkzeugResponse
+
+    from api.http.schemas import InferenceError
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +88,10 @@ def _challenges() -> list[str]:
 
 
 def problem(status: HTTPStatus, detail: str) -> Response:
+    """A problem document; under ``/v2``, where clients speak the Open Inference Protocol, that protocol's error."""
+    if is_under("/v2"):
+        error: InferenceError = {"error": detail}
+        return Response(json.dumps(error), status=status, content_type="application/json")
     return Response(json.dumps(problem_body(status, detail)), status=status, content_type=CONTENT_TYPE)
 
 

@@ -290,6 +290,59 @@ class OperatedModels(TypedDict):
     models: list[OperatedModel]
 
 
+class InferenceError(TypedDict):
+    error: str
+
+
+class InferenceServer(TypedDict):
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class ServerLive(TypedDict):
+    live: Literal[True]
+
+
+class ServerReady(TypedDict):
+    ready: Literal[True]
+
+
+class ModelReady(TypedDict):
+    name: str
+    ready: Literal[True]
+
+
+class TensorMetadata(TypedDict):
+    name: str
+    datatype: Literal["BYTES", "FP32"]
+    shape: list[int]
+    parameters: NotRequired[dict[str, str]]
+
+
+class ModelMetadata(TypedDict):
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class OutputTensor(TypedDict):
+    name: str
+    datatype: Literal["BYTES", "FP32"]
+    shape: list[int]
+    parameters: NotRequired[dict[str, int]]
+    data: NotRequired[list[float | str]]
+
+
+class InferAnswer(TypedDict):
+    model_name: str
+    model_version: str
+    id: NotRequired[str]
+    outputs: list[OutputTensor]
+
+
 class FeedbackTaken(TypedDict):
     stored: bool
 

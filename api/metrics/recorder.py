@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from api.metrics.shared_numbers import SharedNumbers
 
 # The routes whose POST classifies while its sender waits. /v1/jobs answers before anything is classified.
-CLASSIFYING = {"/", "/predict", "/infer", "/infer/batch"}
+CLASSIFYING = {
+    *("/", "/predict", "/infer", "/infer/batch"),
+    *("/v2/models/<name>/infer", "/v2/models/<name>/versions/<version>/infer"),
+}
 STATUSES = {2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 UNMATCHED = ("other", "unmatched")  # neither what senders make up as paths nor as methods may become a series
 REASONS = {

@@ -9,9 +9,10 @@ from flask import Blueprint, jsonify, make_response, render_template
 
 from api import VERSION
 from api.core.errors import NoWorker
+from api.core.readiness import ready_pool
 from api.http.html import prefers_page
 from api.services import Services
-from contract.errors import RETRY_LATER_S, BackendDown
+from contract.errors import BackendDown
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -35,15 +36,10 @@ def readyz() -> ResponseReturnValue:
     """Requests can be served now.
 
     Raises:
-        BackendDown: Redis or the upload volume is down, or Redis is configured to drop accepted jobs.
-        NoWorker: no worker is ready.
+        BackendDown, NoWorker: as ``ready_pool``.
     """
     services = Services.current()
-    services.queue.ping()
-    services.store.check_writable()
-    pool = services.live_workers.pool()
-    if not pool.memory.never_forgets:
-        raise BackendDown(f"Redis would forget jobs: its maxmemory-policy is {pool.memory.policy}", RETRY_LATER_S)
+    pool = ready_pool(services.queue, services.store, services.live_workers)
     body: Ready = {"status": "ready", "model": pool.version.name, "workers": len(pool.workers)}
     return jsonify(body)
 

@@ -1,0 +1,198 @@
+"""``/v2``: the Open Inference Protocol, for clients of KServe and Triton."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from api import VERSION
+from api.core.encoded_picture import check
+from api.core.errors import EmptyFile, InvalidParameter, InvalidUpload, UnknownModel
+from api.core.inference import Answer
+from api.core.readiness import ready_pool
+from api.http.caller import current_client
+from api.http.open_inference import (
+    EXTENSIONS,
+    INPUT,
+    JSON_BYTES,
+    LABELS,
+    PLATFORM,
+    PROBABILITIES,
+    InferRequest,
+    read_request,
+    write_answer,
+)
+from api.http.receiving import receiving, whole
+from api.http.response_headers import describe
+from api.services import Services
+from contract.errors import ServiceError
+from contract.model_version import WantedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from flask.typing import ResponseReturnValue
+
+    from api.http.schemas import InferenceServer, ModelMetadata, ModelReady, ServerLive, ServerReady
+    from api.settings import Settings
+
+bp = Blueprint("open_inference", __name__, url_prefix="/v2")
+
+SERVER = "classifier"
+
+
+@bp.get("")
+def server() -> ResponseReturnValue:
+    """What this server is, and which extensions of the protocol it has."""
+    body: InferenceServer = {"name": SERVER, "version": VERSION, "extensions": list(EXTENSIONS)}
+    return jsonify(body)
+
+
+@bp.get("/health/live")
+def live() -> ResponseReturnValue:
+    """As ``/livez``."""
+    body: ServerLive = {"live": True}
+    return jsonify(body)
+
+
+@bp.get("/health/ready")
+def ready() -> ResponseReturnValue:
+    """As ``/readyz``.
+
+    Raises:
+        BackendDown, NoWorker: as ``ready_pool``.
+    """
+    services = Services.current()
+    ready_pool(services.queue, services.store, services.live_workers)
+    body: ServerReady = {"ready": True}
+    return jsonify(body)
+
+
+@bp.get("/models/<name>")
+@bp.get("/models/<name>/versions/<version>")
+def model(name: str, version: str | None = None) -> ResponseReturnValue:
+    """A model's inputs and outputs, and those of its versions that have workers.
+
+    Raises:
+        UnknownModel, NoWorker, BackendDown: as ``LabelLookup.of``.
+    """
+    services = Services.current()
+    wanted = _wanted(name, version)
+    known = services.labels.of(wanted)
+    fleet = services.live_workers.fleet()
+    served = [each.version for each in fleet.versions if each.name == known.model.name and each.key in fleet.pools]
+    shown = min(services.settings.top_k, len(known.labels))
+    body: ModelMetadata = {
+        "name": known.model.name,
+        "versions": served if wanted.version is None else [wanted.version],
+        "platform": PLATFORM,
+        "inputs": [
+            {"name": INPUT, "datatype": "BYTES", "shape": [-1], "parameters": {"content_type": "base64"}},
+        ],
+        "outputs": [
+            {"name": PROBABILITIES, "datatype": "FP32", "shape": [-1, shown]},
+            {"name": LABELS, "datatype": "BYTES", "shape": [-1, shown]},
+        ],
+    }
+    return jsonify(body)
+
+
+@bp.get("/models/<name>/ready")
+@bp.get("/models/<name>/versions/<version>/ready")
+def model_ready(name: str, version: str | None = None) -> ResponseReturnValue:
+    """Whether a model has workers.
+
+    Raises:
+        UnknownModel, NoWorker, BackendDown: as ``LiveWorkers.pool``.
+    """
+    pool = Services.current().live_workers.pool(_wanted(name, version))
+    body: ModelReady = {"name": pool.version.name, "ready": True}
+    return jsonify(body)
+
+
+@bp.post("/models/<name>/infer")
+@bp.post("/models/<name>/versions/<version>/infer")
+def infer(name: str, version: str | None = None) -> ResponseReturnValue:
+    """Classify the pictures of one input tensor; a tensor has no place for an error, so one fails all.
+
+    An answer names one version. So several pictures go to one, and none of them to a candidate or to the fallback.
+
+    Raises:
+        UnsupportedMediaType: the body is compressed.
+        ServiceError, RequestEntityTooLarge: as ``read_request``, ``check`` and ``Inference.classify``; of several
+            pictures' errors, one that sending again does not help against.
+    """
+    services = Services.current()
+    wanted = _wanted(name, version)
+    services.inference.admit(wanted)
+    asked = _received(services.settings)
+    for position, picture in enumerate(asked.pictures, 1):
+        _check(picture, services.settings, position, len(asked.pictures))
+    if len(asked.pictures) > 1:
+        current = services.live_workers.pool(wanted).version
+        wanted = WantedModel(current.name, current.version)
+    outcomes = services.inference.classify_all(_each_once(asked.pictures), current_client(), model=wanted)
+    answers = _answers(outcomes)
+    first = answers[0].classification
+    body, json_bytes = write_answer(
+        asked,
+        (first.model, first.version),
+        (answer.classification for answer in answers),
+        top_k=services.settings.top_k,
+    )
+    response = Response(body, content_type="application/json" if json_bytes is None else "application/octet-stream")
+    if json_bytes is not None:
+        response.headers[JSON_BYTES] = str(json_bytes)
+    return describe(response, *answers)
+
+
+def _wanted(name: str, version: str | None) -> WantedModel:
+    """Raises UnknownModel: the address has what can't be one's name or version."""
+    try:
+        return WantedModel.parse(name if version is None else f"{name}@{version}")
+    except ValueError as error:
+        raise UnknownModel("there is no model or version of this name") from error
+
+
+def _received(settings: Settings) -> InferRequest:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("the body is compressed, which is not taken: send it without Content-Encoding")
+    length = request.headers.get(JSON_BYTES)
+    if length is not None and not re.fullmatch("[0-9]{1,12}", length):
+        raise InvalidParameter(f"{JSON_BYTES} must be a number of bytes")
+    with receiving(request.stream, request.environ, request.content_length) as (stream, take):
+        return read_request(
+            whole(stream),
+            None if length is None else int(length),
+            take,
+            most_pictures=settings.max_batch_files,
+            most_classes=settings.top_k_max,
+        )
+
+
+def _check(picture: bytes, settings: Settings, position: int, count: int) -> None:
+    try:
+        if not picture:
+            raise EmptyFile("the file is empty")
+        check(picture, settings.max_pixels)
+    except InvalidUpload as fault:
+        raise (fault if count == 1 else type(fault)(f"picture {position} of {count}: {fault}")) from None
+
+
+def _each_once(pictures: list[bytes]) -> Iterator[bytes]:
+    """Each is let go when the next is taken."""
+    pictures.reverse()
+    while pictures:
+        yield pictures.pop()
+
+
+def _answers(outcomes: Iterable[Answer | ServiceError]) -> list[Answer]:
+    answers, faults = list[Answer](), list[ServiceError]()
+    for outcome in outcomes:
+        (answers if isinstance(outcome, Answer) else faults).append(outcome)  # type: ignore[arg-type]
+    if faults:
+        raise min(faults, key=lambda fault: not isinstance(fault, InvalidUpload))
+    return answers
