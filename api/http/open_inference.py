@@ -150,6 +150,8 @@ def _input(document: dict[str, Any]) -> dict[str, Any]:
             raise InvalidParameter(f"one input is taken, and the request has {len(several)}")
         case _:
             raise InvalidParameter("inputs must be a list of one object")
+    if not isinstance(tensor.get("name"), str):
+        raise InvalidParameter("the input has no name")
     datatype = tensor.get("datatype")
     if datatype != "BYTES":
         raise InvalidParameter(
@@ -164,7 +166,7 @@ def _pictures(
     count = _count(tensor.get("shape"), most)
     parameters = _parameters(tensor)
     size, data = parameters.get("binary_data_size"), tensor.get("data")
-    if size is None:
+    if "binary_data_size" not in parameters:
         if binary:
             raise BrokenForm(f"{len(binary)} bytes come behind the JSON, and the input has no binary_data_size")
         return _from_json(data, count, read, take)

@@ -22,6 +22,8 @@ def load(settings: Settings) -> dict[str, Any]:
     document["info"]["version"] = VERSION
     schemas = document["components"]["schemas"]
     schemas["TopK"]["maximum"] = settings.top_k_max
+    outputs = schemas["InferenceOutput"]["properties"]["parameters"]["properties"]
+    outputs["classification"]["maximum"] = settings.top_k_max
     for pictures in (schemas["BatchForm"]["properties"]["files"], schemas["Base64List"]):
         pictures["maxItems"] = settings.max_batch_files
     return document

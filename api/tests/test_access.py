@@ -72,6 +72,7 @@ def test_only_what_shows_nothing_of_others_is_open(service):
 
     assert let_in == {
         *("GET /", "GET /feedback", "GET /livez", "GET /readyz", "GET /health"),
+        *("GET /v2/health/live", "GET /v2/health/ready"),
         *("GET /docs", "GET /docs/<name>", "GET /redoc", "GET /openapi.json", "GET /static/<path:filename>"),
     }
 
@@ -82,6 +83,8 @@ def test_only_what_shows_nothing_of_others_is_open(service):
         ("POST", "/predict", Scope.CLASSIFY),
         ("POST", "/infer", Scope.CLASSIFY),
         ("POST", "/infer/batch", Scope.CLASSIFY),
+        ("POST", "/v2/models/cats/infer", Scope.CLASSIFY),
+        ("POST", "/v2/models/cats/versions/1/infer", Scope.CLASSIFY),
         ("POST", "/", Scope.CLASSIFY),
         ("POST", "/v1/jobs", Scope.JOBS),
         ("GET", "/v1/jobs", Scope.JOBS),

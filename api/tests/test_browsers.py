@@ -120,6 +120,11 @@ def every_route(app: Flask) -> Iterator[tuple[str, str]]:
             yield method, app.url_map.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "page.css"))
 
 
+def error_type(path: str) -> str:
+    """Under /v2 the Open Inference Protocol's errors, elsewhere problem documents."""
+    return "application/json" if path.startswith("/v2") else "application/problem+json"
+
+
 CHANGING = [("POST", "/predict"), ("POST", "/infer"), ("POST", "/infer/batch"), ("POST", "/"), ("POST", "/feedback"),
             ("POST", "/v1/jobs"), ("GET", "/v1/jobs/0"), ("DELETE", "/v1/jobs/0")]  # fmt: skip
 FOR_ADMINS = [("GET", "/admin/feedback"), ("GET", "/admin/feedback.csv"), ("GET", "/admin/feedback.zip")]
@@ -135,7 +140,7 @@ def test_no_route_serves_a_page_of_another_origin(client, headers):
         refused = client.open(path, method=method, headers=AS_ADMIN | headers)
 
         assert (method, path, refused.status_code) == (method, path, 403)
-        assert refused.mimetype == "application/problem+json"
+        assert refused.mimetype == error_type(path)
 
 
 @pytest.mark.parametrize("headers", OUR_OWN, ids=str)
@@ -186,7 +191,7 @@ def test_no_route_answers_to_a_strangers_name(client, host):
         refused = client.open(path, method=method, headers={"Host": host} | AS_ADMIN)
 
         assert (method, path, refused.status_code) == (method, path, 421)
-        assert refused.mimetype == "application/problem+json"
+        assert refused.mimetype == error_type(path)
 
 
 @pytest.mark.parametrize("host", ADDRESSES)
@@ -252,7 +257,7 @@ def test_a_browser_that_asks_first_is_told_what_may_be_sent(friendly, path):
     assert "DELETE" in answer.headers["Access-Control-Allow-Methods"]
     assert (
         answer.headers["Access-Control-Allow-Headers"]
-        == "Authorization, X-API-Key, Content-Type, Idempotency-Key, X-Request-Id"
+        == "Authorization, X-API-Key, Content-Type, Idempotency-Key, X-Request-Id, Inference-Header-Content-Length"
     )
 
 
