@@ -32,7 +32,7 @@ from contract.errors import ServiceError
 from contract.model_version import WantedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from flask.typing import ResponseReturnValue
 
@@ -129,8 +129,7 @@ def infer(name: str, version: str | None = None) -> ResponseReturnValue:
     wanted = _wanted(name, version)
     services.inference.admit(wanted)
     asked = _received(services.settings)
-    for position, picture in enumerate(asked.pictures, 1):
-        _check(picture, services.settings, position, len(asked.pictures))
+    _check(asked.pictures, services.settings)
     if len(asked.pictures) > 1:
         current = services.live_workers.pool(wanted).version
         wanted = WantedModel(current.name, current.version)
@@ -173,13 +172,15 @@ def _received(settings: Settings) -> InferRequest:
         )
 
 
-def _check(picture: bytes, settings: Settings, position: int, count: int) -> None:
-    try:
-        if not picture:
-            raise EmptyFile("the file is empty")
-        check(picture, settings.max_pixels)
-    except InvalidUpload as fault:
-        raise (fault if count == 1 else type(fault)(f"picture {position} of {count}: {fault}")) from None
+def _check(pictures: list[bytes], settings: Settings) -> None:
+    """All of them, before the first is stored."""
+    for position, picture in enumerate(pictures, 1):
+        try:
+            if not picture:
+                raise EmptyFile("the file is empty")
+            check(picture, settings.max_pixels)
+        except InvalidUpload as fault:
+            raise _named(fault, position, len(pictures)) from None
 
 
 def _each_once(pictures: list[bytes]) -> Iterator[bytes]:
@@ -189,10 +190,18 @@ def _each_once(pictures: list[bytes]) -> Iterator[bytes]:
         yield pictures.pop()
 
 
-def _answers(outcomes: Iterable[Answer | ServiceError]) -> list[Answer]:
-    answers, faults = list[Answer](), list[ServiceError]()
-    for outcome in outcomes:
-        (answers if isinstance(outcome, Answer) else faults).append(outcome)  # type: ignore[arg-type]
+def _answers(outcomes: list[Answer | ServiceError]) -> list[Answer]:
+    """Raises ServiceError: a picture has no answer; of several such errors, one for which the picture is to blame."""
+    faults = [
+        (_named(outcome, position, len(outcomes)) if isinstance(outcome, InvalidUpload) else outcome)
+        for position, outcome in enumerate(outcomes, 1)
+        if isinstance(outcome, ServiceError)
+    ]
     if faults:
         raise min(faults, key=lambda fault: not isinstance(fault, InvalidUpload))
-    return answers
+    return [outcome for outcome in outcomes if isinstance(outcome, Answer)]
+
+
+def _named(fault: InvalidUpload, position: int, count: int) -> InvalidUpload:
+    """It, with the picture that is meant, where there are several."""
+    return fault if count == 1 else type(fault)(f"picture {position} of {count}: {fault}")
