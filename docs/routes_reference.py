@@ -31,8 +31,8 @@ COMMAND_TIMEOUT_S = 120
 LINES = {"json": 60, "text": 15}  # of a body
 
 SHOWN_HEADERS = {
-    "allow", "content-disposition", "content-type", "etag", "inference-header-content-length", "location", "retry-after", "server-timing",
-    "www-authenticate", "x-cache", "x-error", "x-model", "x-model-version",
+    "allow", "content-disposition", "content-type", "etag", "inference-header-content-length", "location",
+    "retry-after", "server-timing", "www-authenticate", "x-cache", "x-error", "x-model", "x-model-version",
 }  # fmt: skip
 
 MAKES_FOLDER = re.compile(r"^```sh\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
