@@ -1,8 +1,13 @@
-"""``python -m docs.screenshots [URL]``: the documentation's pictures of the page, of a fresh service or that at URL."""
+"""``python -m docs.screenshots [URL]``: the documentation's pictures of the page, of a fresh service or that at URL.
+
+That of the operator's page of the models is of a service of its own, which checks a candidate with labelled photos:
+where there are none (IMAGENET_SAMPLE), the picture stays as it is.
+"""
 
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 import tempfile
@@ -12,9 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import requests
 from PIL import Image
 
 from tests.support.browser import chromium
+from tests.support.operator import ADMIN_KEY, Operator
 from tests.support.stack import Stack
 from tests.support.upload_page import PICTURES, choose, expect_cards, open_report
 
@@ -28,6 +35,7 @@ DESKTOP = {"viewport": {"width": 1200, "height": 800}, "reduced_motion": "reduce
 DARK = {**DESKTOP, "color_scheme": "dark"}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "reduced_motion": "reduce"}
 CAT, CUP, ROCKET = PICTURES / "chelsea.jpg", PICTURES / "coffee.jpg", PICTURES / "rocket.jpg"
+PHOTOS = Path(os.environ.get("IMAGENET_SAMPLE") or Path(__file__).parents[2] / "shared" / "imagenet-sample")
 FLAT_COLOURS = 16
 ROUNDS = 3  # of refining the palette; without any a cat's green eyes turn brown
 DOCUMENTED_URL = "http://127.0.0.1:8000/"  # as `make run` says; a service started for the pictures has a port by chance
@@ -67,6 +75,24 @@ def main() -> None:
             choose(page, CAT)
             expect_cards(page, "done", 1)
             save(page, "phone")
+        if len(sys.argv) == 1 and (PHOTOS / "labels.csv").exists():
+            models(browser)
+
+
+def models(browser: Browser) -> None:
+    """The operator's page, with a candidate that was checked and has computed some pictures beside."""
+    settings = {"MODELS": "resnet50@1", "CHECK_DIR": str(PHOTOS), "ADMIN_API_KEY": ADMIN_KEY, "RESULT_CACHE": "off"}
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), **settings) as stack:
+        operator = Operator(stack.url, "resnet50")
+        operator.send("PUT", "candidate", version="reference", share=20, shadow=100).raise_for_status()
+        for photo in sorted(PHOTOS.glob("*.JPEG"))[:60]:
+            with photo.open("rb") as file:
+                requests.post(f"{stack.url}/predict", files={"file": file}, timeout=60).raise_for_status()
+        operator.begin()
+        operator.checked()
+        password = {"username": "operator", "password": ADMIN_KEY}
+        with opened(browser, f"{stack.url}/admin/models", {**DESKTOP, "http_credentials": password}) as page:
+            save(page, "models")
 
 
 @contextmanager
