@@ -1,7 +1,7 @@
 """``python -m docs.screenshots [URL]``: the documentation's pictures of the page, of a fresh service or that at URL.
 
-That of the operator's page of the models is of a service of its own, which checks a candidate with labelled photos:
-where there are none (IMAGENET_SAMPLE), the picture stays as it is.
+That of the operator's page of the models is of a service of its own, which checks a candidate with labelled photos
+(IMAGENET_SAMPLE); without them that picture stays as it is.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ def main() -> None:
             expect_cards(page, "done", 1)
             save(page, "phone")
         if len(sys.argv) == 1 and (PHOTOS / "labels.csv").exists():
-            models(browser)
+            picture_of_models(browser)
 
 
-def models(browser: Browser) -> None:
+def picture_of_models(browser: Browser) -> None:
     """The operator's page, with a candidate that was checked and has computed some pictures beside."""
     settings = {"MODELS": "resnet50@1", "CHECK_DIR": str(PHOTOS), "ADMIN_API_KEY": ADMIN_KEY, "RESULT_CACHE": "off"}
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), **settings) as stack:
@@ -116,15 +116,18 @@ def opened(browser: Browser, url: str, look: Mapping[str, object]) -> Iterator[P
     context = browser.new_context(**look)  # type: ignore[arg-type]
     page = context.new_page()
     page.goto(url)
-    command = page.locator("footer code")
-    documented = re.sub(r"http://\S+/(?=predict)", DOCUMENTED_URL, command.inner_text())
-    command.evaluate("(command, text) => {command.textContent = text}", documented)
+    for command in page.locator("footer code").all():
+        documented = re.sub(r"http://\S+/(?=predict)", DOCUMENTED_URL, command.inner_text())
+        command.evaluate("(command, text) => {command.textContent = text}", documented)
     yield page
     context.close()
 
 
 def save(page: Page, name: str, *, whole: bool = True) -> None:
-    page.evaluate("Promise.all([...document.images].map(image => image.decode().catch(() => {})))")
+    page.evaluate(  # what is closed is not loaded, and would be waited for without an end
+        "Promise.all([...document.images].filter(image => image.checkVisibility())"
+        ".map(image => image.decode().catch(() => {})))"
+    )
     page.evaluate("scrollTo(0, 0)")
     shot = Image.open(io.BytesIO(page.screenshot(full_page=whole))).convert("RGB")
     reduced(shot).save(IMAGES / f"{name}.png", optimize=True)
