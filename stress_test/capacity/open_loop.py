@@ -16,7 +16,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from stress_test.senders import WITHOUT_KEYS, Senders
 
@@ -102,7 +102,8 @@ class Generator:
 
     def __init__(self, url: str, photos: Sequence[bytes], senders: Senders = WITHOUT_KEYS) -> None:
         address = urlsplit(url)
-        self._host, self._port, self._path = address.hostname or "", address.port or 80, address.path
+        self._host, self._port = address.hostname or "", address.port or 80
+        self._path = urlunsplit(("", "", address.path, address.query, ""))
         self._photos, self._senders = photos, senders
         self._run = uuid.uuid4().hex
         self._idle: list[_Connection] = []
