@@ -27,10 +27,11 @@ LOOK_EVERY_S = 0.1
 
 
 @contextmanager
-def running_service(workers: int, model_path: Path, folder: Path, **settings: str) -> Iterator[str]:
+def running_service(workers: int, model_path: Path | None, folder: Path, **settings: str) -> Iterator[str]:
     """Run the service on loopback while the context lasts; yields its URL.
 
     Args:
+        model_path: None if ``settings`` name the models.
         folder: for its data, absolute; not to be there yet.
         settings: of the service, as in ``RESULT_CACHE="off"``; all others are at their defaults, whatever the
             environment and a file .env say.
@@ -45,7 +46,7 @@ def running_service(workers: int, model_path: Path, folder: Path, **settings: st
         "PORT": str(port),
         "WORKERS": str(workers),
         "DATA_DIR": str(folder / "data"),
-        "MODEL_PATH": str(model_path.resolve()),
+        "MODEL_PATH": str(model_path.resolve()) if model_path is not None else "",
         "PYTHONPATH": str(ROOT),
     }
     output = folder / "output.txt"

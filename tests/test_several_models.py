@@ -193,6 +193,20 @@ def test_beside_others_a_batch_is_short_and_alone_it_is_not(queue, worker, clock
     assert len(taken(alone)[1]) == 8
 
 
+def test_a_batch_is_short_beside_a_model_that_comes_seldom(queue, worker, clock):
+    """It waits for the batch that is in hand when it comes, and so for nobody's long one."""
+    served = priority_queues(worker, "a", "b", batch_max=8)
+    submit(queue, "b")
+    taken(served)
+    for _ in range(20):
+        submit(queue, "a")
+
+    clock.now += priority_queues_module.IN_USE_S - 0.1
+    assert len(taken(served)[1]) == 2
+    clock.now += 0.2
+    assert len(taken(served)[1]) == 8
+
+
 # How an idle worker hears of work
 
 

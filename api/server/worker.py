@@ -21,9 +21,11 @@ from api.http.request_id import new_request_id
 from api.http.request_log import write_no_request, write_request
 from api.http.security_headers import DATA_POLICY
 from api.server.connection import Connection
+from api.server.listener import Listener
 from api.server.peers import Peers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from wsgiref.types import WSGIEnvironment
 
     from gevent.socket import socket
@@ -62,6 +64,13 @@ class SlowHandshake(Exception):
 
 
 class BoundedWorker(GeventWorker):  # type: ignore[misc]  # gunicorn is not typed
+    server_class = Listener
+
+    @property
+    def wsgi_handler(self) -> Callable[..., None]:
+        """What gunicorn hands to ``server_class``."""
+        return self.handle
+
     def load_wsgi(self) -> None:
         super().load_wsgi()
         settings = self.wsgi.extensions["services"].settings

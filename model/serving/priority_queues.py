@@ -30,7 +30,8 @@ BULK_DUE_S = 0.25  # that bulk is behind its share before it goes first; a look 
 BULK_MEMORY_S = 5.0  # of what is due to either side
 WORD_COMES_AFTER_S = 6.0  # after another model came to this worker: senders hear of that by the registry
 LOOK_EVERY_S = 0.02  # until then
-BESIDE_OTHERS = 2  # jobs in a batch while another model's wait: nobody waits long for a batch that is in hand
+BESIDE_OTHERS = 2  # jobs in a batch of a worker whose other models are in use: nobody waits long for one in hand
+IN_USE_S = 60.0  # that a model is, from when a request for it was last seen waiting
 
 
 class PriorityQueues:
@@ -63,6 +64,7 @@ class PriorityQueues:
         self._bulk_due_s = 0.0
         self._in_hand: ServedQueue | None = None
         self._taken_at = 0.0
+        self._asked_for_at: dict[str, float] = {}
 
     def of(self, model: str) -> list[Queue]:
         """RQ's queues of a version that is served."""
@@ -76,6 +78,7 @@ class PriorityQueues:
     def remove(self, model: str) -> None:
         """Take from this model's queues no more."""
         del self._models[model]
+        self._asked_for_at.pop(model, None)
         for turns in self._turns.values():
             turns.forget(model)
 
@@ -112,14 +115,18 @@ class PriorityQueues:
 
     def _take_waiting(self) -> tuple[ServedQueue, Batch] | None:
         waiting = self._lengths()
-        with_requests = sum(waiting[queues.requests.key] > 0 for queues in self._models.values())
+        in_use = self._in_use(waiting)
         for queue in self._order(waiting):
-            others = with_requests - (waiting[self._models[queue.model].requests.key] > 0)
-            most = BESIDE_OTHERS if others else None
-            batch = queue.batcher.take(waiting[queue.key], most)
+            batch = queue.batcher.take(waiting[queue.key], BESIDE_OTHERS if in_use - {queue.model} else None)
             if batch is not None:
                 return self._begun(queue, batch)
         return None
+
+    def _in_use(self, waiting: dict[str, int]) -> set[str]:
+        """The models that somebody waits for, or may wait for before a batch that is taken now is done."""
+        now = time.monotonic()
+        self._asked_for_at |= {model: now for model, queues in self._models.items() if waiting[queues.requests.key] > 0}
+        return {model for model, at in self._asked_for_at.items() if now - at < IN_USE_S}
 
     def _all(self) -> list[ServedQueue]:
         return [queue for queues in self._models.values() for queue in queues.all]

@@ -1,7 +1,8 @@
 """``python -m stress_test.capacity.open_loop URL RATE SECONDS PHOTO...``: requests at a fixed rate.
 
 A generator that waits for answers offers an overloaded service no more than it takes. This one sends each request at
-its time, over connections that it keeps open and as many as that needs, every picture different. Prints the answers as
+its time, over connections that it keeps open and as many as that needs, from many addresses, every picture different.
+Prints the answers as
 JSON: when each was sent and came (seconds from the start), its status (0: no answer) and its Retry-After. The keys in
 CLASSIFIER_KEY, if there are any, are sent in turns.
 """
@@ -16,7 +17,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from stress_test.senders import WITHOUT_KEYS, Senders
 
@@ -102,10 +103,12 @@ class Generator:
 
     def __init__(self, url: str, photos: Sequence[bytes], senders: Senders = WITHOUT_KEYS) -> None:
         address = urlsplit(url)
-        self._host, self._port, self._path = address.hostname or "", address.port or 80, address.path
+        self._host, self._port = address.hostname or "", address.port or 80
+        self._path = urlunsplit(("", "", address.path, address.query, ""))
         self._photos, self._senders = photos, senders
         self._run = uuid.uuid4().hex
         self._idle: list[_Connection] = []
+        self._opened = 0
         self._began = 0.0
 
     async def offer(self, rate: float, seconds: float) -> list[Response]:
@@ -154,7 +157,10 @@ class Generator:
             connection = self._idle.pop()
             if connection.usable:
                 return connection
-        _, connection = await asyncio.get_running_loop().create_connection(_Connection, self._host, self._port)
+        self._opened += 1
+        source = self._senders.address(self._opened)
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(_Connection, self._host, self._port, local_addr=source)
         return connection
 
     def _now_s(self) -> float:
