@@ -440,6 +440,18 @@ def test_a_rollback_waits_for_workers_that_have_never_served_the_version(story, 
     assert f"{other.pid} loading 1" in story.loads()
 
 
+def test_a_candidate_is_promoted_only_if_every_live_worker_serves_it(story, workers):
+    """One that has started since may not be able to."""
+    workers.start()
+    story.changes.set_candidate(MODEL, version="2", path=None, share=0, shadow=0, by="an operator")
+    workers.start(LOADS="refused")
+    with pytest.raises(ModelNotChanged, match=r"worker [0-9a-f]{32} on \S+ refuses: 2 is no bundle; nothing was changed"):
+        story.changes.promote(MODEL, "an operator", force="a test")
+
+    assert story.state == ModelState("1", None, 2, candidate="2")
+    assert story.computed_by("cat") == "1"
+
+
 def test_versions_that_nobody_serves_any_more_are_forgotten_once_they_are_many(story, workers, live_workers):
     """Everybody looks for a hundred: the version that answers must be among them after a thousand reloads."""
     workers.redis.zadd("models", {f"{MODEL}@old-{n}": 0 for n in range(150)} | {"another@1": 0})

@@ -173,16 +173,10 @@ class ModelChanges:
         state = self._unchanged(name, seen)
         if state.candidate is None:
             raise ModelNotChanged(f"{name} has no candidate")
-        candidate = ModelVersion(name, state.candidate)
-        with redis_errors():
-            served = live_workers_of(self._redis, [candidate.key])
-        if not served:
-            raise NoWorker(f"no worker of {candidate} is ready", ALIVE_FOR_S)
-        digests = tuple(sorted({entry.digest for entry in served}))
-        if not force:
-            self._checks.demand_passed(candidate, ModelVersion(name, state.current), digests)
-        action = f"promote, forced: {force}" if force else "promote"
-        return self._move(name, state, _Loaded(candidate, digests, len(served)), action, by)
+        with self._loaded(name, LoadRequest.new(version=state.candidate)) as loaded:
+            if not force:
+                self._checks.demand_passed(loaded.model, ModelVersion(name, state.current), loaded.digests)
+            return self._move(name, state, loaded, f"promote, forced: {force}" if force else "promote", by)
 
     def history(self, name: str) -> list[RecordedChange]:
         """The latest changes of a model, the latest first.
