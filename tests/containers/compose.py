@@ -65,13 +65,13 @@ class Compose:
         other._environment = self._environment | environment
         return other
 
-    def run(self, *arguments: str, within_s: float = COMMAND_WITHIN_S) -> str:
-        """Run one Compose command; returns what it printed.
+    def run(self, *arguments: str, within_s: float = COMMAND_WITHIN_S, stdin: bytes = b"") -> str:
+        """Run one Compose command, which reads ``stdin``; returns what it printed.
 
         Raises:
             AssertionError: it failed; with the end of its output.
         """
-        return _run([*self._command, *arguments], within_s, self._environment)
+        return _run([*self._command, *arguments], within_s, self._environment, stdin)
 
     def build(self) -> None:
         self.run("build", within_s=BUILD_AND_START_WITHIN_S)
@@ -141,12 +141,13 @@ def docker(*arguments: str) -> str:
     return _run(["docker", *arguments], COMMAND_WITHIN_S, None)
 
 
-def _run(command: list[str], within_s: float, environment: dict[str, str] | None) -> str:
+def _run(command: list[str], within_s: float, environment: dict[str, str] | None, stdin: bytes = b"") -> str:
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, timeout=within_s, check=False, capture_output=True, text=True
+        command, cwd=ROOT, env=environment, timeout=within_s, check=False, capture_output=True, input=stdin
     )
-    assert done.returncode == 0, f"{shlex.join(command)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
-    return done.stdout
+    output, errors = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    assert done.returncode == 0, f"{shlex.join(command)}: {output[-3000:]}{errors[-3000:]}"
+    return output
 
 
 def _works(*command: str) -> bool:
