@@ -1,0 +1,1 @@
+"""A model's versions changed again and again under load: what of it do requests notice?"""
