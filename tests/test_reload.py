@@ -445,7 +445,9 @@ def test_a_candidate_is_promoted_only_if_every_live_worker_serves_it(story, work
     workers.start()
     story.changes.set_candidate(MODEL, version="2", path=None, share=0, shadow=0, by="an operator")
     workers.start(LOADS="refused")
-    with pytest.raises(ModelNotChanged, match=r"worker [0-9a-f]{32} on \S+ refuses: 2 is no bundle; nothing was changed"):
+    with pytest.raises(
+        ModelNotChanged, match=r"worker [0-9a-f]{32} on \S+ refuses: 2 is no bundle; nothing was changed"
+    ):
         story.changes.promote(MODEL, "an operator", force="a test")
 
     assert story.state == ModelState("1", None, 2, candidate="2")
