@@ -128,7 +128,7 @@ def test_what_waits_is_counted_by_who_waits(workers, open_site):
 
     assert [version[waits] for waits in ("queued", "bulk_queued", "async_queued")] == [1, 2, 3 + 4]
     assert (version["digests"], version["mean_service_ms"]) == ([{"digest": DIGEST, "precision": ""}], 12.3)
-    assert "0 3 7 12.3" in text(page(site))
+    assert "1 3 7 12.3" in text(page(site))
 
 
 def test_a_person_reads_what_the_check_has_found_and_sees_the_pictures(site, workers):
