@@ -125,6 +125,7 @@ class Services:
             most_bytes=settings.feedback_mb * 1_000_000,
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
+        models = Models(commands, queue, live_workers)
         return cls(
             settings=settings,
             uploads=uploads,
@@ -155,9 +156,9 @@ class Services:
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),
             deletion=Deletion(commands, uploads, reported),
-            models=Models(commands, queue, live_workers),
+            models=models,
             model_changes=ModelChanges(commands, waiting, live_workers, Checks(commands)),
-            model_reports=ModelReports(commands, live_workers),
+            model_reports=ModelReports(commands, models),
             check_runner=CheckRunner(
                 Parts(
                     settings=settings,

@@ -85,7 +85,7 @@ def test_a_worker_killed_in_the_middle_of_requests_costs_no_answer(one_worker):
         worker.kill()
 
     assert {label(answer.result()) for answer in answers} == {"Egyptian_cat"}
-    (successor,) = one_worker.parts("model.worker")
+    (successor,) = eventually(lambda: one_worker.parts("model.worker"), "another worker starts")
     assert successor.pid != worker.pid
 
 

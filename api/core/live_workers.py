@@ -238,6 +238,23 @@ class LiveWorkers:
         assert self._fleet is not None  # noqa: S101  # a look ends with it or with a failure
         return self._fleet
 
+    def fleet_now(self) -> Fleet:
+        """The same as Redis has it now, for who has just changed it.
+
+        Raises:
+            BackendDown: Redis does not answer.
+        """
+        with redis_errors():
+            registered = read_registry(self._redis, self.send_too)
+            memory = read_redis_memory(self._redis)
+        return Fleet(
+            tuple(ModelVersion.from_key(model) for model in registered.models),
+            registered.states,
+            self._pools(registered.workers, memory),
+            memory,
+            self._default_model,
+        )
+
     def pool(self, model: WantedModel | None = None) -> WorkerPool:
         """The workers of the version that a request means.
 
@@ -295,16 +312,7 @@ class LiveWorkers:
     def _look(self) -> None:
         fleet, failure = None, None
         try:
-            with redis_errors():
-                registered = read_registry(self._redis, self.send_too)
-                memory = read_redis_memory(self._redis)
-            fleet = Fleet(
-                tuple(ModelVersion.from_key(model) for model in registered.models),
-                registered.states,
-                self._pools(registered.workers, memory),
-                memory,
-                self._default_model,
-            )
+            fleet = self.fleet_now()
         except BackendDown as error:
             failure = without_frames(error)
         self._fleet, self._failure = fleet, failure

@@ -82,6 +82,15 @@ class Models:
         fleet = self._live_workers.fleet()
         return self._status(fleet, _served(fleet))
 
+    def registered(self) -> list[ModelStatus]:
+        """Every model that a worker has registered, as Redis has it now: the default first, and the others by name.
+
+        Raises:
+            BackendDown: Redis does not answer.
+        """
+        fleet = self._live_workers.fleet_now()
+        return sorted(self._status(fleet, sorted(fleet.names)), key=lambda status: not status.default)
+
     def of(self, name: str) -> ModelStatus:
         """One model, whether or not any of its workers is alive.
 

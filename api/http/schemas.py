@@ -239,17 +239,6 @@ class Computations(TypedDict):
     failed: int
 
 
-class ServedVersion(TypedDict):
-    version: str
-    role: Literal["current", "candidate", "previous"] | None
-    digests: list[str]
-    workers: int
-    requests: int
-    jobs: int
-    service_ms: float
-    computations: NotRequired[Computations]
-
-
 class ShadowDisagreement(TypedDict):
     image: str
     display: str | None
@@ -272,15 +261,8 @@ class ModelChange(TypedDict):
     words: str
 
 
-class OperatedModel(TypedDict):
-    model: str
-    default: bool
-    current: str | None
-    previous: str | None
-    candidate: str | None
-    share: int
-    shadow: int
-    versions: list[ServedVersion]
+class OperatedModel(Model):
+    computations: dict[str, Computations]
     check: CandidateCheck | None
     comparison: ShadowComparison | None
     history: list[ModelChange]

@@ -106,13 +106,13 @@ def test_a_program_reads_every_version_with_who_serves_it(site):
     site.candidate(share=20, shadow=30)
     found = listed(site)
 
-    assert (found["model"], found["default"], found["share"], found["shadow"]) == (MODEL, True, 20, 30)
+    assert (found["name"], found["default"], found["share"], found["shadow"]) == (MODEL, True, 20, 30)
     assert (found["current"], found["candidate"], found["previous"]) == ("1", "2", None)
     assert [(one["version"], one["role"], one["workers"]) for one in found["versions"]] == [
         ("1", "current", 1),
         ("2", "candidate", 1),
     ]
-    assert found["versions"][0]["computations"] == {"answered": 0, "failed": 0}
+    assert found["computations"]["1"] == {"answered": 0, "failed": 0}
     assert [(one["action"], one["by"]) for one in found["history"]] == [("candidate", "admin"), ("start", "a worker")]
 
 
@@ -123,10 +123,12 @@ def test_what_waits_is_counted_by_who_waits(workers, open_site):
     heartbeat(workers.redis, entry)
     for number, queue in enumerate(("classify", "bulk", "tickets", "bulk-tickets", "copies"), 1):
         workers.redis.rpush(f"rq:queue:{queue}-{MODEL}", *range(number))
-    (version,) = listed(open_site())["versions"]
+    site = open_site()
+    (version,) = listed(site)["versions"]
 
-    assert (version["requests"], version["jobs"]) == (1 + 2, 3 + 4)
-    assert (version["digests"], version["service_ms"]) == ([DIGEST], 12.3)
+    assert [version[waits] for waits in ("queued", "bulk_queued", "async_queued")] == [1, 2, 3 + 4]
+    assert (version["digests"], version["mean_service_ms"]) == ([{"digest": DIGEST, "precision": ""}], 12.3)
+    assert "1 3 7 12.3" in text(page(site))
 
 
 def test_a_person_reads_what_the_check_has_found_and_sees_the_pictures(site, workers):

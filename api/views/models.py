@@ -26,7 +26,7 @@ def list_all() -> ResponseReturnValue:
     Raises:
         BackendDown: Redis does not answer.
     """
-    body: ModelList = {"models": [_model(status) for status in Services.current().models.all()]}
+    body: ModelList = {"models": [shown_model(status) for status in Services.current().models.all()]}
     response = jsonify(body)
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -43,12 +43,13 @@ def show(name: str) -> ResponseReturnValue:
     """
     if not NAME.fullmatch(name):
         raise InvalidParameter("model must be a model's name, without a version")
-    response = jsonify(_model(Services.current().models.of(name)))
+    response = jsonify(shown_model(Services.current().models.of(name)))
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _model(status: ModelStatus) -> Model:
+def shown_model(status: ModelStatus) -> Model:
+    """A model as answers have it."""
     state = status.state
     return {
         "name": status.name,

@@ -20,6 +20,7 @@ from api.http.model_fields import by_whom, check_name, path_in, per_cent, reason
 from api.http.picture_address import address_for_operator
 from api.services import Services
 from api.views.candidate_checks import shown_check
+from api.views.models import shown_model
 from contract.errors import ServiceError
 from contract.model_name import NAME
 from contract.model_version import ModelVersion
@@ -29,13 +30,12 @@ if TYPE_CHECKING:
 
     from flask.typing import ResponseReturnValue
 
-    from api.core.model_reports import ModelReport, VersionReport
+    from api.core.model_reports import ModelReport
     from api.http.schemas import (
         LabelScore,
         ModelChange,
         OperatedModel,
         OperatedModels,
-        ServedVersion,
         ShadowComparison,
         ShadowDisagreement,
     )
@@ -173,45 +173,19 @@ def _page(**shown: Any) -> str:
 
 
 def _shown(report: ModelReport) -> OperatedModel:
-    state = report.state
     check = None
-    if state is not None and state.candidate is not None and report.check is not None:
-        check = shown_check(CandidateCheck(ModelVersion(report.name, state.candidate), report.check))
+    if report.candidate is not None and report.check is not None:
+        check = shown_check(CandidateCheck(report.candidate, report.check))
     return {
-        "model": report.name,
-        "default": report.default,
-        "current": state.current if state is not None else None,
-        "previous": state.previous if state is not None else None,
-        "candidate": state.candidate if state is not None else None,
-        "share": state.share if state is not None else 0,
-        "shadow": state.shadow if state is not None else 0,
-        "versions": [_version(version, state) for version in report.versions],
+        **shown_model(report.status),
+        "computations": {
+            version.version: {"answered": tally.answered, "failed": tally.failed}
+            for version, tally in report.tallies.items()
+        },
         "check": check,
         "comparison": _comparison(report.comparison) if report.comparison is not None else None,
         "history": [_change(recorded) for recorded in report.history],
     }
-
-
-def _version(report: VersionReport, state: ModelState | None) -> ServedVersion:
-    version = report.version.version
-    shown: ServedVersion = {
-        "version": version,
-        "role": None,
-        "digests": list(report.digests),
-        "workers": report.workers,
-        "requests": report.requests,
-        "jobs": report.jobs,
-        "service_ms": round(report.service_ms, 1),
-    }
-    if state is not None and version == state.current:
-        shown["role"] = "current"
-    elif state is not None and version == state.candidate:
-        shown["role"] = "candidate"
-    elif state is not None and version == state.previous:
-        shown["role"] = "previous"
-    if report.tally is not None:
-        shown["computations"] = {"answered": report.tally.answered, "failed": report.tally.failed}
-    return shown
 
 
 def _comparison(comparison: Comparison) -> ShadowComparison:
