@@ -130,7 +130,9 @@ class Supervisor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=part.inherits,
-                start_new_session=True,  # Ctrl-C at the terminal reaches only this supervisor, which stops in order
+                # Ctrl-C at the terminal reaches only this supervisor, which stops in order. No session of its own:
+                # Linux divides processors by sessions first, and niceness would count within one only.
+                process_group=0,
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # no threads here
             )
 

@@ -43,6 +43,11 @@ class Turn:
         return [seen.ms for seen in self.steady if seen.status == HTTPStatus.OK]
 
     @property
+    def refused_ms(self) -> list[float]:
+        """How long the flood's refused requests took."""
+        return [seen.ms for seen in self.flood if seen.status == HTTPStatus.SERVICE_UNAVAILABLE]
+
+    @property
     def row(self) -> str:
         how = f"beside {len(self.flood)}: {statuses(self.flood)}" if self.flood else "alone"
         return f"| {how} | {statuses(self.steady)} | {self.p50_ms:.0f} | {self.p99_ms:.0f} |"
@@ -90,7 +95,7 @@ def render(figures: Figures) -> str:
         f"  load; load average before the start {figures.machine.load:.1f}.",
         f"- **Software**: {software}.",
         f"- **Service**: as `make run` starts it, with 2 workers that each serve {figures.flooded} and",
-        f"  {figures.steady}; stored answers are off.",
+        f"  {figures.steady}; stored answers are off, and a request's deadline is 2 s.",
         f"- **Steady**: {figures.rate:.1f} requests a second for {figures.steady}: a fifth of its share, which is half",
         "  of what the workers do of it alone.",
         f"- **Flood**: {figures.flood_rate:.0f} requests a second for {figures.flooded}, four times what the workers",
@@ -103,8 +108,14 @@ def render(figures: Figures) -> str:
         "|---|---|--:|--:|",
         *(turn.row for turn in figures.turns),
         "",
+        f"The flood was refused within {_of_all(figures, 0.5):.0f} ms (median), {_of_all(figures, 0.99):.0f} ms (p99).",
+        "",
         f"p99 beside the flood by p99 alone, round by round: {figures.ratio.text(2)}.",
         f"**{'Passed' if figures.passed else 'FAILED'}**: the median may be {MOST:g}, and every steady request has to",
         "be answered.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _of_all(figures: Figures, share: float) -> float:
+    return percentile((ms for turn in figures.turns for ms in turn.refused_ms), share)

@@ -35,6 +35,7 @@ def test_beside_a_flood_the_p99_may_be_twice_that_alone(beside_ms, passed):
 
     assert seen.passed is passed
     assert ("**Passed**" in render(seen)) is passed
+    assert "The flood was refused within 1000 ms" in render(seen)
 
 
 def test_a_round_is_compared_with_itself():
