@@ -27,7 +27,7 @@ class Listener(StreamServer):  # type: ignore[misc]  # gevent is not typed
         ssl_context: what connections are encrypted with, if they are.
     """
 
-    max_accept = 32  # a look; many more would leave the other processes nothing of a burst
+    max_accept = 4  # a look; many more would leave the other processes nothing of a burst
 
     def __init__(
         self,
