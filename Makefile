@@ -18,7 +18,7 @@ LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-inde
 export IMG
 
 .DEFAULT_GOAL := help
-.PHONY: help run repair model test test-all test-long lint bench stress chaos fuzz soak costly fairness reload-bench classify pictures docs sbom release screenshots system-packages lock clean purge
+.PHONY: help run repair model test test-all test-long lint bench stress chaos fuzz soak costly fairness reloads classify pictures docs sbom release screenshots system-packages lock clean purge
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -62,7 +62,7 @@ fairness: $(VENV)/.test-ready $(BUNDLES)  ## One model beside a flood for anothe
 	@$(PY) -m model.export efficientnet-lite2
 	@$(PY) -m stress_test.fairness
 
-reload-bench: $(VENV)/.test-ready $(BUNDLES)  ## Versions changed under load (MINUTES=2); writes stress_test/reload/report.md; needs wrk, photos
+reloads: $(VENV)/.test-ready $(BUNDLES)  ## Versions changed under load (MINUTES=2); writes stress_test/reload/report.md; needs wrk, photos
 	@$(PY) -m stress_test.reload
 
 fuzz: $(VENV)/.test-ready $(BUNDLES)  ## Odd pictures and requests (COUNT=20000, SEED=1); writes stress_test/fuzz/report.md

@@ -1,4 +1,4 @@
-"""``python -m stress_test.reload`` (``make reload-bench``): versions changed under load.
+"""``python -m stress_test.reload`` (``make reloads``): versions changed under load.
 
 The load is that of the bench of throughput; MINUTES (2) says how long. It needs wrk, photos (IMAGENET_SAMPLE) and
 ResNet-50's bundle. Exit code 1: a request failed, or was answered by another version than the one that it named, or one

@@ -1,4 +1,4 @@
-"""The report of ``make reload-bench``."""
+"""The report of ``make reloads``."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def render(figures: Figures) -> str:
     lines = [
         "# Versions that change under load",
         "",
-        f"- **When, how**: {figures.day.isoformat()}, `make reload-bench` (`.venv/bin/python -m stress_test.reload`),",
+        f"- **When, how**: {figures.day.isoformat()}, `make reloads` (`.venv/bin/python -m stress_test.reload`),",
         "  which wrote this file.",
         f"- **Machine**: {figures.machine.processor}, {figures.machine.cores} cores, shared by the service and the",
         f"  load; load average before the start {figures.machine.load:.1f}.",
