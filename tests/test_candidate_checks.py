@@ -309,6 +309,7 @@ def test_a_job_that_is_lost_is_tried_again_once(gate, monkeypatch):
     assert (report.labelled.pictures, report.labelled.left_out) == (101, 1)
 
 
+@pytest.mark.long
 def test_a_version_whose_workers_have_all_gone_ends_its_check(gate, monkeypatch):
     monkeypatch.setattr(replay, "ABSENT_FOR_S", 1.0)
     gate.show("1=tabby/20 2=tabby/20")
@@ -356,6 +357,7 @@ def test_a_restart_of_redis_ends_it_visibly(any_server, gate):
 # When it is refused
 
 
+@pytest.mark.long
 def test_only_one_runs_at_a_time(gate):
     gate.show("1=tabby/10 2=tabby/10")
     gate.begin()
@@ -487,6 +489,7 @@ def test_a_check_that_runs_opens_nothing(any_server, workers, operator):
     assert (again.status_code, again.json()["detail"]) == (409, "a candidate of scripted is being checked already")
 
 
+@pytest.mark.long
 def test_requests_go_on_while_a_check_runs(any_server, workers, api, operator):
     """They go before it: each waits for one picture of the check at most."""
     Gate(any_server, workers).show("1=tabby/15 2=tabby/15")
@@ -502,6 +505,7 @@ def test_requests_go_on_while_a_check_runs(any_server, workers, api, operator):
     assert sorted(took)[len(took) // 2] < 0.2
 
 
+@pytest.mark.long
 def test_a_check_whose_process_was_killed_shows_as_broken_off_and_can_be_begun_again(
     any_server, workers, api, operator
 ):

@@ -148,6 +148,7 @@ def test_a_change_is_recorded_with_who_has_made_it(story, workers):
     assert found[1].words == f"from 1 to 2 ({DIGEST})"
 
 
+@pytest.mark.long
 def test_what_waits_for_the_old_version_is_computed_by_it_and_then_it_is_unloaded(story, workers, live_workers):
     """Requests and async jobs that were accepted for one version are never answered by another."""
     workers.start(UNLOAD_AFTER_S="1")
@@ -167,6 +168,7 @@ def test_what_waits_for_the_old_version_is_computed_by_it_and_then_it_is_unloade
     assert live_workers.pool(WantedModel(MODEL)).digest == DIGEST
 
 
+@pytest.mark.long
 def test_rqs_tools_see_what_a_worker_serves(story, workers):
     workers.start(UNLOAD_AFTER_S="0.1")
     (worker,) = workers.redis.smembers("rq:workers")
@@ -186,6 +188,7 @@ def queues_of(workers: ScriptedWorkers, worker: bytes) -> list[str]:
     return str(named.decode()).split(",")
 
 
+@pytest.mark.long
 def test_a_version_with_work_is_registered_again_before_it_is_unloaded(story, workers):
     """A job that comes while the last heartbeats tell of its leaving keeps it until it is done."""
     workers.start(UNLOAD_AFTER_S="2")
@@ -236,6 +239,7 @@ def test_a_model_that_there_is_not_is_not_reloaded(changes, workers):
         changes.reload("unheard-of", None, "an operator")
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_in_the_middle_of_it_is_not_waited_for(story, workers):
     """The others have loaded the version: that is all live workers."""
     workers.start()
@@ -248,6 +252,7 @@ def test_a_worker_that_dies_in_the_middle_of_it_is_not_waited_for(story, workers
     assert story.computed_by("cat", SECOND) == "2"
 
 
+@pytest.mark.long
 def test_when_all_workers_die_in_the_middle_of_it_nothing_moves(story, workers):
     workers.start(LOADS="dying")
     with pytest.raises(NoWorker):
@@ -293,6 +298,7 @@ def test_a_worker_that_starts_in_the_middle_of_it_loads_the_version_too(story, w
     assert len(workers.registered(SECOND)) == 2
 
 
+@pytest.mark.long
 def test_a_worker_that_starts_later_takes_what_is_current(story, workers):
     """Whatever its settings name."""
     workers.start()
@@ -304,6 +310,7 @@ def test_a_worker_that_starts_later_takes_what_is_current(story, workers):
     assert story.state == ModelState("2", "1", 2)
 
 
+@pytest.mark.long
 def test_a_worker_that_cannot_load_what_is_current_goes_on_with_what_it_has(story, workers):
     """For those who ask for that version; without it, it would be a worker of nothing."""
     first = workers.start(UNLOAD_AFTER_S="0.1")
@@ -339,6 +346,7 @@ def test_a_name_that_somebody_else_has_moved_meanwhile_stays_there(story, worker
     assert story.state == theirs
 
 
+@pytest.mark.long
 def test_after_redis_has_lost_its_data_workers_write_back_what_is_current(story, workers):
     """A worker that starts at that moment with other settings does not win."""
     workers.start()
@@ -352,6 +360,7 @@ def test_after_redis_has_lost_its_data_workers_write_back_what_is_current(story,
     assert story.computed_by("cat", SECOND) == "2"
 
 
+@pytest.mark.long
 def test_a_reload_whose_request_redis_has_lost_moves_nothing(story, workers):
     """Workers that had not seen it would never answer; the next one works."""
     workers.start(LOADS="held")
@@ -377,6 +386,7 @@ def test_with_no_worker_alive_settings_say_what_is_current(story, workers):
     assert story.computed_by("cat", f"{MODEL}@3") == "3"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("in_hand", [True, False], ids=["in hand", "queued"])
 def test_jobs_of_an_old_version_are_computed_by_it_after_all_workers_have_died(story, workers, in_hand):
     """They were accepted for that version, and nobody else would ever take them."""
@@ -408,6 +418,7 @@ def test_a_rollback_to_a_version_that_is_still_served_takes_no_time(story, worke
     assert story.loads() == loads
 
 
+@pytest.mark.long
 def test_a_version_that_is_about_to_be_unloaded_is_not_loaded_again_for_a_rollback(story, workers):
     workers.start(UNLOAD_AFTER_S="4")
     story.reload()
@@ -420,6 +431,7 @@ def test_a_version_that_is_about_to_be_unloaded_is_not_loaded_again_for_a_rollba
     assert story.loads() == loads
 
 
+@pytest.mark.long
 def test_a_rollback_loads_a_version_that_was_unloaded(story, workers):
     worker = workers.start(UNLOAD_AFTER_S="0.1")
     story.reload()
@@ -429,6 +441,7 @@ def test_a_rollback_loads_a_version_that_was_unloaded(story, workers):
     assert story.computed_by("cat") == "1"
 
 
+@pytest.mark.long
 def test_a_rollback_waits_for_workers_that_have_never_served_the_version(story, workers):
     """All of them move, or none does."""
     workers.start(UNLOAD_AFTER_S="60")
@@ -454,6 +467,7 @@ def test_a_candidate_is_promoted_only_if_every_live_worker_serves_it(story, work
     assert story.computed_by("cat") == "1"
 
 
+@pytest.mark.long
 def test_versions_that_nobody_serves_any_more_are_forgotten_once_they_are_many(story, workers, live_workers):
     """Everybody looks for a hundred: the version that answers must be among them after a thousand reloads."""
     workers.redis.zadd("models", {f"{MODEL}@old-{n}": 0 for n in range(150)} | {"another@1": 0})
@@ -473,6 +487,7 @@ def test_there_is_nothing_to_go_back_to_before_anything_has_changed(story, worke
         story.changes.rollback(MODEL, "an operator")
 
 
+@pytest.mark.long
 def test_versions_come_and_go_and_leave_nothing_behind(story, workers):
     """A service that is reloaded every day holds no more threads, files and entries than on its first."""
     worker = workers.start(UNLOAD_AFTER_S="0.1")

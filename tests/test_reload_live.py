@@ -173,6 +173,7 @@ def roll_back(stack: Stack) -> dict[str, Any]:
     return change(stack, "/admin/models/resnet50/rollback")
 
 
+@pytest.mark.long
 def test_a_request_whose_process_of_the_api_is_killed_runs_out_and_the_next_one_works(valkey: Server, tmp_path: Path):
     """Nobody waits any more for what workers were asked; until it has run out, another is refused."""
     workers = ScriptedWorkers(valkey, tmp_path)

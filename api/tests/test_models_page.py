@@ -238,7 +238,13 @@ def test_a_check_without_pictures_to_check_with_says_what_to_set(site):
     assert "set CHECK_DIR to a folder of them" in text(refused.text)
 
 
-@pytest.mark.parametrize("action", ["reload", "candidate", "drop", "promote", "rollback"])
+@pytest.mark.parametrize(
+    "action",
+    [
+        "promote",
+        *(pytest.param(action, marks=pytest.mark.long) for action in ("reload", "candidate", "drop", "rollback")),
+    ],
+)
 def test_who_says_yes_to_what_has_changed_meanwhile_changes_nothing(site, action):
     """Somebody else might have named another candidate: that one was not to be promoted."""
     site.candidate(version="2")
