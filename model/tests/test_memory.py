@@ -24,6 +24,17 @@ def group(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def older_group(tmp_path: Path) -> Path:
+    """The same, as version 1 of control groups says it to a container."""
+    folder = tmp_path / "memory"
+    folder.mkdir()
+    (folder / "memory.limit_in_bytes").write_text("2000000\n")
+    (folder / "memory.usage_in_bytes").write_text("1000000\n")
+    (folder / "memory.stat").write_text("inactive_file 1\ntotal_inactive_file 500000\n")
+    return tmp_path
+
+
+@pytest.fixture
 def meminfo(tmp_path: Path) -> Path:
     path = tmp_path / "meminfo"
     path.write_text(MEMINFO)
@@ -32,6 +43,17 @@ def meminfo(tmp_path: Path) -> Path:
 
 def test_cached_files_are_room_that_is_given_back(group, tmp_path):
     assert room_bytes(group, tmp_path / "none") == 1_500_000
+
+
+def test_older_control_groups_say_it_in_another_place(older_group, tmp_path):
+    """Otherwise a container of an older engine would be killed at a reload which it should have refused."""
+    assert room_bytes(older_group, tmp_path / "none") == 1_500_000
+
+
+def test_an_older_group_without_a_limit_leaves_what_the_machine_has(older_group, meminfo):
+    (older_group / "memory" / "memory.limit_in_bytes").write_text(f"{2**63 - 4096}\n")
+
+    assert room_bytes(older_group, meminfo) == 3000 * 1024
 
 
 def test_the_smaller_room_of_machine_and_control_group_counts(group, meminfo):
