@@ -291,7 +291,8 @@ class LiveWorkers:
         """The end of one look wakes all who wait: handing on a lock took a burst of 1,000 requests seconds."""
         with self._look_ended:
             if self._looking:
-                if self._fleet is not None and time.monotonic() - self._looked_at < STALE_FOR_S:
+                served = self._fleet is not None and self._fleet.pools
+                if served and time.monotonic() - self._looked_at < STALE_FOR_S:
                     return
                 if not self._look_ended.wait_for(lambda: not self._looking, LOOK_WITHIN_S):
                     raise BackendDown("Redis does not answer")

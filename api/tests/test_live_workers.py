@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Event
 from typing import TYPE_CHECKING, cast
 from unittest.mock import MagicMock
@@ -113,6 +113,27 @@ def test_while_one_request_reads_the_registry_others_use_what_was_read_before(cl
 
     assert meanwhile is known
     assert isinstance(looker.exception(), NoWorker)
+
+
+def test_while_one_request_reads_the_registry_others_wait_for_it_if_there_was_no_worker(clock, monkeypatch):
+    """Of a burst just after the start, when others know the first worker already, none is refused."""
+    queue = MagicMock(spec=JobQueue)
+    queue.depths.return_value = []
+    live_workers = LiveWorkers(cast("Redis", None), queue)
+    monkeypatch.setattr(live_workers, "_fleet", fleet())
+    monkeypatch.setattr(live_workers, "_looked_at", clock.now)
+    slow, first = SlowRedis(), fleet(pool([20]))
+    monkeypatch.setattr(live_workers_module, "read_registry", slow)
+    monkeypatch.setattr(live_workers_module, "read_redis_memory", lambda _redis: None)
+    monkeypatch.setattr(live_workers_module, "Fleet", lambda *_: first)
+    with ThreadPoolExecutor() as threads:
+        looker = threads.submit(live_workers.pool)
+        slow.asked.wait()
+        others = [threads.submit(live_workers.pool) for _ in range(3)]
+        wait(others, timeout=0.1)
+        slow.answer.set()
+
+    assert all(asked.result() is looker.result() for asked in others)
 
 
 # Which version a request means
