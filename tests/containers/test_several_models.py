@@ -63,6 +63,8 @@ def both(compose: Compose, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield both
     finally:
         compose.up("--scale", "model=2", "--remove-orphans")
+        eventually(lambda: workers(compose) == {NETWORK: 2}, "two workers serve what they served before")
+        time.sleep(STALE_FOR_S)
 
 
 def scale(both: Compose, first: int, second: int) -> None:
