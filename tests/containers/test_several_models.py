@@ -58,11 +58,17 @@ def both(compose: Compose, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     try:
         both.build()
         scale(both, 2, 1)
-        eventually(lambda: workers(both) == {NETWORK: 2, OTHER: 1}, "all workers serve")
-        time.sleep(STALE_FOR_S)  # then every process of the API has seen it, not just the one that was asked
+        wait_for(both, {NETWORK: 2, OTHER: 1})
         yield both
     finally:
         compose.up("--scale", "model=2", "--remove-orphans")
+        wait_for(compose, {NETWORK: 2})
+
+
+def wait_for(service: Compose, expected: dict[str, int]) -> None:
+    """Until these workers serve, and every process of the API has seen it, not just the one that was asked."""
+    eventually(lambda: workers(service) == expected, f"the workers are {expected}")
+    time.sleep(STALE_FOR_S)
 
 
 def scale(both: Compose, first: int, second: int) -> None:
@@ -170,9 +176,8 @@ def test_killed_workers_of_both_cost_no_answer_and_come_back(both):
 def test_a_model_whose_last_worker_is_gone_is_refused_and_what_it_had_accepted_waits(both):
     """``docker kill`` is an operator's: the engine starts nothing again, until ``up``."""
     engine.docker("kill", "--signal", "KILL", *both.ids("other-models"))
-    eventually(lambda: workers(both) == {NETWORK: 2}, "it is missed")
+    wait_for(both, {NETWORK: 2})
     job = accept(both, OTHER)
-    time.sleep(STALE_FOR_S)
     refused, served = predict(both, OTHER), predict(both, NETWORK)
     scale(both, 2, 1)
     eventually(lambda: workers(both) == {NETWORK: 2, OTHER: 1}, "it is there again")
@@ -246,7 +251,9 @@ def test_one_worker_with_both_models_has_the_memory_to_reload_them(both):
         assert (told["version"], told["workers"]) == ("3", 1)
     (worker,) = both.containers("model")
     peak = max(int(process["VmHWM"].split()[0]) for process in engine.processes(worker) if "VmHWM" in process) * 1024
+    back = [Operator(both.url, model).send("POST", "rollback").json()["version"] for model in (NETWORK, OTHER)]
     print(f"MB of a worker with both models in float, at most, while each was loaded twice: {peak / 1e6:.0f}")
 
+    assert back == ["1", "1"]
     assert (worker["RestartCount"], worker["State"]["OOMKilled"]) == (0, False)
     assert peak + MOST_BYTES < worker["HostConfig"]["Memory"]
