@@ -55,10 +55,14 @@ class BundleLoader:
 
     def _below(self, path: str) -> Path:
         folder = self._folder.resolve()
-        place = (folder / path).resolve()
+        try:
+            place = (folder / path).resolve()
+            there = (place / MANIFEST).is_file()
+        except (OSError, ValueError, RuntimeError) as error:  # too long, half a character, a link to itself
+            raise BundleError("the path can't be followed in the models' folder") from error
         if not place.is_relative_to(folder) or place == folder:
             raise BundleError("the path leads out of the models' folder")
-        if not (place / MANIFEST).is_file():
+        if not there:
             raise BundleError(f"there is no bundle at {path} in the models' folder")
         return place
 

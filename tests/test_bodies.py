@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from base64 import b64encode
 from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 TYPE = b"Content-Type: multipart/form-data; boundary=b\r\n"
 PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="photo.gif"\r\n\r\n'
 FORM = PART + GIF + b"tabby\r\n--b--\r\n"
+PICTURE = {"name": "image", "datatype": "BYTES", "shape": [1], "data": [b64encode(GIF + b"tabby").decode()]}
+TENSOR = json.dumps({"inputs": [PICTURE]}).encode()
 TIMEOUT_S = 60
 
 
@@ -96,6 +99,21 @@ def test_broken_chunks_are_a_bad_request_of_one_line(api, folder, path, body):
     assert (status, json.loads(text)["status"]) == (400, 400)
     assert json.loads(text)["detail"] == "the form can't be read: its chunks are broken, or it ended early"
     assert "Traceback" not in (folder / "api.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/infer", FORM), ("/v1/jobs", FORM), ("/v2/models/scripted/infer", TENSOR)],
+)
+def test_a_body_that_ends_before_its_length_is_refused_though_it_looks_whole(api, path, body):
+    """What its sender meant to send behind it, nobody knows."""
+    with closing(connect(api)) as connection:
+        connection.sendall(head(path, b"Content-Length: %d" % (len(body) + 1), CLOSE) + b"\r\n" + body)
+        connection.shutdown(socket.SHUT_WR)
+        status, text = answer(connection)
+
+    assert status == 400
+    assert "it ended early" in text.decode()
 
 
 def test_predict_answers_broken_chunks_with_its_own_refusal(api):

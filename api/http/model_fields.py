@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 LONGEST_REASON = 300  # characters
+UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and halves of characters
+SWITCHES = {"true", "false", "yes", "no", "on", "off", "null", "none"}  # what sets a flag says nothing
 
 
 def check_name(name: str) -> None:
@@ -61,8 +63,16 @@ def per_cent(fields: Mapping[str, str], name: str) -> int:
 
 
 def reason_in(fields: Mapping[str, str]) -> str:
-    """Why a candidate is to be promoted without a passed check, in one line; "" if it is not."""
-    return " ".join(fields.get("force", "").split())[:LONGEST_REASON]
+    """Why a candidate is to be promoted without a passed check, in one line; "" if it is not.
+
+    Raises:
+        InvalidParameter: it has no words.
+    """
+    reason = " ".join(fields.get("force", "").split())[:LONGEST_REASON]
+    in_words = any(map(str.isalpha, reason)) and reason.lower() not in SWITCHES and not UNSHOWABLE.search(reason)
+    if reason and not in_words:
+        raise InvalidParameter("force must say in words why the candidate needs no passed check")
+    return reason
 
 
 def by_whom() -> str:

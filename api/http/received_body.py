@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 READ_BYTES = 64 * 1024  # what each body that is being read has at least; gunicorn collects as much before it gives any
 GRACE_S = 10.0  # a slow line may take a while before anything comes
 SHORTEST_S = 0.001
+ENDED_EARLY = "the form can't be read: its chunks are broken, or it ended early"
 
 
 class ReceivedBody:
@@ -83,7 +84,11 @@ class ReceivedBody:
             raise BrokenForm(f"the form can't be read: it came too slowly, at less than {least} kB/s") from error
         except (ParseException, NoMoreData, ClientDisconnected) as error:
             self._environ[BROKEN] = True
-            raise BrokenForm("the form can't be read: its chunks are broken, or it ended early") from error
+            raise BrokenForm(ENDED_EARLY) from error
+        if not data and self._size_bytes is not None:  # gunicorn says no more of a length that was not kept
+            self._take(-size)
+            self._environ[BROKEN] = True
+            raise BrokenForm(ENDED_EARLY)
         self._received += len(data)
         if len(data) < size:
             self._take(len(data) - size)

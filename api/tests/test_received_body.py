@@ -1,8 +1,9 @@
-"""How fast a body has to come."""
+"""How fast a body has to come, and that all of it comes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
 
 import gevent
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from api.core.errors import BrokenForm
 from api.http import received_body
 from api.http.received_body import ReceivedBody
+from api.http.unread_body import BROKEN
 
 if TYPE_CHECKING:
     from typing import IO
@@ -70,3 +72,24 @@ def test_a_body_that_keeps_the_rate_may_take_as_long_as_it_needs(monkeypatch):
     for _ in range(50):
         assert steady.read(10) == b"x" * 10
     assert sum(taken) == sum(received) == 500
+
+
+@pytest.mark.parametrize("read", [0, 1])
+def test_a_body_that_ends_before_its_length_is_refused_whatever_has_come(read):
+    """Its sender meant more: what has come may look whole, as JSON with a line end behind it does."""
+    taken: list[int] = []
+    environ: dict[str, Any] = {}
+    cut = ReceivedBody(
+        BytesIO(b"x" * 10 * read),
+        environ,
+        size_bytes=11,
+        least_bytes_per_s=1,
+        take=taken.append,
+        count_received=lambda _size: None,
+        count_slow=lambda: None,
+    )
+
+    with pytest.raises(BrokenForm, match="it ended early"):
+        cut.read()
+    assert sum(taken) == 10 * read
+    assert BROKEN in environ

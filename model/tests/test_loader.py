@@ -94,6 +94,37 @@ def no_manifest(bundle: Path) -> None:
     (bundle / MANIFEST).unlink()
 
 
+def no_labels(bundle: Path) -> None:
+    (bundle / LABELS).unlink()
+
+
+def no_weights(bundle: Path) -> None:
+    (bundle / MODEL).unlink()
+
+
+def no_golden(bundle: Path) -> None:
+    (with_golden(bundle, "blue") / GOLDEN).unlink()
+
+
+def garbled_golden(bundle: Path) -> None:
+    """With its checksum: it is the same as the manifest says, and no picture."""
+    with_golden(bundle, "blue")
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    (bundle / GOLDEN).write_bytes(b"no picture")
+    manifest["files"][GOLDEN] = sha256(b"no picture").hexdigest()
+    (bundle / MANIFEST).write_text(json.dumps(manifest))
+
+
+def garbled_manifest(bundle: Path) -> None:
+    (bundle / MANIFEST).write_text("{")
+
+
+def unknown_field(bundle: Path) -> None:
+    """As of a later version of the manifest."""
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    (bundle / MANIFEST).write_text(json.dumps(manifest | {"threshold": 0.5}))
+
+
 def other_name(bundle: Path) -> None:
     manifest = json.loads((bundle / MANIFEST).read_text())
     (bundle / MANIFEST).write_text(json.dumps(manifest | {"name": "shapes"}))
@@ -109,6 +140,12 @@ def other_name(bundle: Path) -> None:
         (other_output, "probabilities"),
         (no_network, "model.onnx"),
         (no_manifest, "there is no bundle at colours-2 in the models' folder"),
+        (no_labels, "labels.txt: No such file"),
+        (no_weights, "model.onnx: No such file"),
+        (no_golden, "golden.png: No such file"),
+        (garbled_golden, "golden.png"),
+        (garbled_manifest, "model.json: "),
+        (unknown_field, "model.json: threshold: "),
         (other_name, "colours-2 is shapes@2, and no version of colours"),
     ],
 )
@@ -128,16 +165,43 @@ def test_a_version_is_refused_that_the_bundle_is_not(loader, write_bundle):
         loader.load("colours", version="3")
 
 
-@pytest.mark.parametrize("path", ["../outside", "colours-2/../../outside", ".", "", "link"])
+@pytest.mark.parametrize(
+    "path",
+    ["../outside", "colours-2/../../outside", ".", "", "link", "/", "/etc", "a/link", "link/.", "a/../../outside"],
+)
 def test_nothing_outside_the_folder_is_loaded(write_bundle, tmp_path, path):
     """Whoever holds the operator's key names bundles, and not any file of the worker's."""
     write_bundle("outside", version="2")
     folder = tmp_path / "models"
     folder.mkdir()
     (folder / "link").symlink_to(tmp_path / "outside")
+    (folder / "a").symlink_to(".")
     loader = BundleLoader(folder, max_pixels=DEFAULT_MAX_PIXELS, num_threads=1, top_k=3)
 
     with pytest.raises(BundleError, match="the path leads out of the models' folder"):
+        loader.load("colours", path=path)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("file", "there is no bundle at file in"),
+        ("file/colours", "there is no bundle at file/colours in"),
+        ("gone", "there is no bundle at gone in"),
+        ("loop", "the path can't be followed in|there is no bundle at loop in"),
+        ("loop/colours", "the path can't be followed in|there is no bundle at loop/colours in"),
+        ("colours\0", "the path can't be followed in"),
+        ("x" * 5_000, "the path can't be followed in"),
+        ("\ud800", "the path can't be followed in"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_told_as_one(loader, tmp_path, path, told):
+    """Whoever can write into Redis can ask for any."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "gone").symlink_to("no-more")
+    (tmp_path / "loop").symlink_to("loop")
+
+    with pytest.raises(BundleError, match=f"^({told}) the models' folder$"):
         loader.load("colours", path=path)
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from stress_test.fuzz import open_inference
+from stress_test.fuzz.documents import DOCUMENTS
+from stress_test.fuzz.framing import ORDINARY_TYPE, PHOTO, framed, request
 from stress_test.fuzz.shape import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from hypothesis.strategies import DrawFn, SearchStrategy
 
-PHOTO = (Path(__file__).parents[2] / "tests" / "pictures" / "rocket.jpg").read_bytes()
 PATHS = (
     "/predict",
     "/infer",
@@ -31,12 +30,12 @@ PATHS = (
     "/openapi.json",
     "/admin/feedback",
     "/docs",
+    *open_inference.PATHS,
 )
 UPLOAD_PATHS = PATHS[:4]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 DISPOSITION = b"Content-Disposition: form-data; "
 ORDINARY_PART = DISPOSITION + b'name="file"; filename="photo.jpg"'
-ORDINARY_TYPE = b"multipart/form-data; boundary=photo"
 ODD_BYTES = st.binary(max_size=40)
 
 BOUNDARIES = st.one_of(
@@ -187,11 +186,6 @@ LINES = st.one_of(
     ),
     ODD_BYTES,
 )
-DOCUMENTS = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
-    max_leaves=10,
-)
 
 
 def shapes(seed_number: int, count: int) -> list[Shape]:
@@ -220,7 +214,7 @@ def _multipart(draw: DrawFn) -> Shape:
     said = draw(st.sampled_from([boundary, boundary, boundary, b"photo"]))
     clean = said.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"")
     body, path = draw(_multipart_bodies(boundary)), draw(st.sampled_from(UPLOAD_PATHS))
-    return _request("multipart", "POST", path, body, [b"Content-Type: multipart/form-data; boundary=" + clean])
+    return request("multipart", "POST", path, body, [b"Content-Type: multipart/form-data; boundary=" + clean])
 
 
 @st.composite
@@ -237,7 +231,8 @@ def _multipart_bodies(draw: DrawFn, boundary: bytes) -> bytes:
 
 @st.composite
 def _framing(draw: DrawFn) -> Shape:
-    path, body = draw(st.sampled_from(UPLOAD_PATHS)), _ordinary_body()
+    path = draw(st.sampled_from([*UPLOAD_PATHS, *open_inference.INFER_PATHS]))
+    body = open_inference.ORDINARY_BODY if path in open_inference.INFER_PATHS else _ordinary_body()
     length = len(body)
     odd_length = st.sampled_from(
         [
@@ -260,11 +255,11 @@ def _framing(draw: DrawFn) -> Shape:
         ]
     )
     if draw(st.booleans()):
-        return _framed("length", path, [b"Content-Length: " + draw(odd_length)], body)
+        return framed("length", path, [b"Content-Length: " + draw(odd_length)], body)
     coding = draw(
         st.sampled_from([b"chunked"] * 4 + [b"gzip, chunked", b"chunked, chunked", b"identity", b"\xff", b"Chunked "])
     )
-    return _framed("chunks", path, [b"Transfer-Encoding: " + coding], draw(_chunks(body)))
+    return framed("chunks", path, [b"Transfer-Encoding: " + coding], draw(_chunks(body)))
 
 
 @st.composite
@@ -291,9 +286,9 @@ def _headers(draw: DrawFn) -> Shape:
     extra = draw(st.lists(EXTRA_HEADERS, min_size=1, max_size=3))
     method, path = draw(st.sampled_from([("POST", name) for name in UPLOAD_PATHS] + [("GET", name) for name in PATHS]))
     if method == "GET":
-        return _request("headers", method, path, b"", extra)
+        return request("headers", method, path, b"", extra)
     content_type = b"Content-Type: " + draw(st.one_of(st.just(ORDINARY_TYPE), TYPES))
-    return _request("headers", method, path, _ordinary_body(), [content_type, *extra])
+    return request("headers", method, path, _ordinary_body(), [content_type, *extra])
 
 
 @st.composite
@@ -303,14 +298,14 @@ def _lines(draw: DrawFn) -> Shape:
 
 @st.composite
 def _methods(draw: DrawFn) -> Shape:
-    return _request("method", draw(st.sampled_from(METHODS)), draw(st.sampled_from(PATHS)), b"", [])
+    return request("method", draw(st.sampled_from(METHODS)), draw(st.sampled_from(PATHS)), b"", [])
 
 
 @st.composite
 def _documents(draw: DrawFn) -> Shape:
     path = draw(st.sampled_from(PATHS))
     body = draw(st.one_of(DOCUMENTS.map(lambda value: json.dumps(value).encode()), ODD_BYTES, st.just(b"[" * 100_000)))
-    return _request(
+    return request(
         "JSON", draw(st.sampled_from(["POST", "PUT", "DELETE"])), path, body, [b"Content-Type: application/json"]
     )
 
@@ -320,7 +315,7 @@ def _bodies(draw: DrawFn) -> Shape:
     """A picture, or something like one, as the body itself."""
     path, content_type = draw(st.sampled_from(UPLOAD_PATHS)), draw(TYPES)
     body = draw(st.one_of(CONTENTS, st.sampled_from([PHOTO.translate(None, b"\0\r\n"), b" " * 70_000 + b"{"])))
-    return _request("picture as body", "POST", path, body, [b"Content-Type: " + content_type])
+    return request("picture as body", "POST", path, body, [b"Content-Type: " + content_type])
 
 
 @st.composite
@@ -347,7 +342,7 @@ def _json_pictures(draw: DrawFn) -> Shape:
         )
     ).encode()
     path, kind = draw(st.sampled_from(UPLOAD_PATHS)), draw(st.sampled_from([b"application/json", b"text/plain", b""]))
-    return _request("base64 in JSON", "POST", path, body, [b"Content-Type: " + kind])
+    return request("base64 in JSON", "POST", path, body, [b"Content-Type: " + kind])
 
 
 @st.composite
@@ -357,7 +352,7 @@ def _forms(draw: DrawFn) -> Shape:
     )
     body = b"&".join(name + b"=" + value for name, value in pairs)
     path = draw(st.sampled_from([*UPLOAD_PATHS, "/feedback"]))
-    return _request("form", "POST", path, body, [b"Content-Type: application/x-www-form-urlencoded"])
+    return request("form", "POST", path, body, [b"Content-Type: application/x-www-form-urlencoded"])
 
 
 REQUESTS: SearchStrategy[Shape] = st.one_of(
@@ -371,20 +366,10 @@ REQUESTS: SearchStrategy[Shape] = st.one_of(
     _forms(),
     _bodies(),
     _json_pictures(),
+    open_inference.tensors_in_json(),
+    open_inference.binary_tensors(),
 )
 
 
 def _ordinary_body() -> bytes:
     return b"--photo\r\n" + ORDINARY_PART + b"\r\n\r\n" + PHOTO + b"\r\n--photo--\r\n"
-
-
-def _request(kind: str, method: str, path: str, body: bytes, headers: Iterable[bytes]) -> Shape:
-    length = [b"Content-Length: %d" % len(body)] if body or method == "POST" else []
-    return _framed(kind, path, [*length, *headers], body, method)
-
-
-def _framed(kind: str, path: str, headers: Iterable[bytes], body: bytes, method: str = "POST") -> Shape:
-    lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: localhost", b"Connection: close", *headers]
-    if not any(line.startswith(b"Content-Type") for line in lines) and body:
-        lines.append(b"Content-Type: " + ORDINARY_TYPE)
-    return Shape(kind, b"\r\n".join(lines) + b"\r\n\r\n" + body, method, path)

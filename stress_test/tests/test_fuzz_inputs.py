@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 
 import pytest
 
+from api.core.errors import InvalidUpload
+from api.http.open_inference import read_request
 from api.openapi.document import load
 from api.settings import Settings
 from stress_test.fuzz import pictures, requests
@@ -17,6 +20,11 @@ from tests.support.conformance import Conformance
 
 SHAPE = Shape("a kind", b"", "POST", "/infer")
 PROBLEM = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "no"}
+
+
+@pytest.fixture(scope="module")
+def some_requests():
+    return requests.shapes(1, 300)
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +48,33 @@ def test_every_kind_of_picture_goes_to_every_route():
     assert len(pairs) == pictures.TURN * len(pictures.ROUTES)
 
 
-def test_requests_are_of_every_kind():
-    kinds = {shape.kind for shape in requests.shapes(1, 300)}
+def test_requests_are_of_every_kind(some_requests):
+    kinds = {shape.kind for shape in some_requests}
 
     assert kinds == {
         *("multipart", "length", "chunks", "headers", "request line", "method", "JSON", "form"),
-        *("picture as body", "base64 in JSON"),
+        *("picture as body", "base64 in JSON", "tensor in JSON", "binary tensor"),
     }
+
+
+def test_tensors_are_sound_and_odd_by_turns(some_requests):
+    """If all were refused at the first look, nothing behind it would be tried."""
+    refused: set[str] = set()
+    sound: set[str] = set()
+    for shape in some_requests:
+        head, _, body = shape.raw.partition(b"\r\n\r\n")
+        said = re.search(rb"^Inference-Header-Content-Length: ([0-9]+)\r?$", head, re.MULTILINE)
+        if shape.kind not in {"tensor in JSON", "binary tensor"}:
+            continue
+        try:
+            read_request(body, int(said[1]) if said else None, lambda _size: None, most_pictures=16, most_classes=100)
+        except InvalidUpload as error:
+            refused.add(re.sub("[0-9]+", "N", str(error)))
+        else:
+            sound.add(shape.kind)
+
+    assert sound == {"tensor in JSON", "binary tensor"}
+    assert len(refused) > 5
 
 
 @pytest.mark.parametrize(
