@@ -27,6 +27,7 @@ TYPE = b"Content-Type: multipart/form-data; boundary=b\r\n"
 PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="photo.gif"\r\n\r\n'
 FORM = PART + GIF + b"tabby\r\n--b--\r\n"
 TIMEOUT_S = 60
+ADMIN_KEY = "an-operators-key"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def api(valkey: Server, folder: Path) -> Iterator[Api]:
     workers = ScriptedWorkers(valkey, folder)
     workers.start()
-    with Api(valkey.api_url, folder, processes=1, MAX_UPLOAD_MB="1", BODY_MEMORY_MB="2") as api:
+    with Api(
+        valkey.api_url, folder, processes=1, MAX_UPLOAD_MB="1", BODY_MEMORY_MB="2", ADMIN_API_KEY=ADMIN_KEY
+    ) as api:
         yield api
     workers.close()
 
@@ -96,6 +99,18 @@ def test_broken_chunks_are_a_bad_request_of_one_line(api, folder, path, body):
     assert (status, json.loads(text)["status"]) == (400, 400)
     assert json.loads(text)["detail"] == "the form can't be read: its chunks are broken, or it ended early"
     assert "Traceback" not in (folder / "api.log").read_text()
+
+
+@pytest.mark.parametrize("path", ["/admin/reload", "/reload", "/admin/models/scripted"])
+@pytest.mark.parametrize("media_type", [b"application/json", b"application/x-www-form-urlencoded"])
+def test_so_are_those_of_an_operator(api, path, media_type):
+    lines = b"POST %b HTTP/1.1\r\nHost: localhost\r\nX-API-Key: %b\r\nAccept: */*\r\nContent-Type: %b\r\n%b\r\n\r\n"
+    with closing(connect(api)) as connection:
+        connection.sendall(lines % (path.encode(), ADMIN_KEY.encode(), media_type, CHUNKED) + BROKEN["no number"])
+        status, text = answer(connection)
+
+    assert status == 400
+    assert b"the form can't be read: its chunks are broken, or it ended early" in text.replace(b"&#39;", b"'")
 
 
 def test_predict_answers_broken_chunks_with_its_own_refusal(api):

@@ -7,6 +7,7 @@ or ``file`` and ``class_index``, which counts from 0.
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -115,7 +116,7 @@ def _label(row: dict[str, str], labels: Sequence[str]) -> str:
     if "label" in row:
         return (row["label"] or "").strip()
     index = row["class_index"] or ""
-    return labels[int(index)] if index.isascii() and index.isdigit() and int(index) < len(labels) else ""
+    return labels[int(index)] if re.fullmatch("[0-9]{1,9}", index) and int(index) < len(labels) else ""
 
 
 def _is_hidden(path: Path) -> bool:

@@ -68,6 +68,7 @@ def test_of_several_models_each_may_have_its_own(tmp_path):
         ("file,label\na.jpg\n", "labels.csv, line 2: there is no such class"),
         ("file,class_index\na.jpg,3\n", "labels.csv, line 2: there is no such class"),
         ("file,class_index\na.jpg,-1\n", "labels.csv, line 2: there is no such class"),
+        ("file,class_index\na.jpg," + "9" * 5_000, "labels.csv, line 2: there is no such class"),
         ("file,class_index\na.jpg,²\n", "labels.csv, line 2: there is no such class"),
         ("file,label\na.jpg,lynx\n../a.jpg,lynx\n", "labels.csv, line 3: this is no file of its folder"),
         ("file,label\n/etc/hostname,lynx\n", "labels.csv, line 2: this is no file of its folder"),

@@ -271,13 +271,14 @@ def test_who_says_yes_to_what_has_changed_meanwhile_changes_nothing(site, action
         ({"action": "reload", "path": "../x"}, 400, "path must be a bundle's below the models' folder"),
         ({"action": "reload", "confirmed": "yes"}, 400, "generation must be"),
         ({"action": "reload", "confirmed": "yes", "generation": "²"}, 400, "generation must be"),
+        ({"action": "reload", "confirmed": "yes", "generation": "9" * 5_000}, 400, "generation must be"),
         ({"action": "candidate"}, 409, "say which version"),
         ({"action": "drop"}, 409, "scripted has no candidate"),
         ({"action": "promote"}, 409, "scripted has no candidate"),
         ({"action": "check"}, 409, "scripted has no candidate"),
         ({"action": "rollback"}, 409, "there is no version of scripted before 1 to go back to"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_what_cannot_be_done_is_said_at_once(site, fields, status, words):
     refused = post(site, **fields)

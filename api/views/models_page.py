@@ -5,6 +5,7 @@ The page's forms change what their fields say, once it is confirmed on a second 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -162,7 +163,7 @@ def change(name: str) -> ResponseReturnValue:
 
 def _generation(fields: dict[str, str]) -> int:
     text = fields.get("generation", "")
-    if not (text.isascii() and text.isdigit()):
+    if not re.fullmatch("[0-9]{1,18}", text):
         raise InvalidParameter("generation must be that of the model's state when this was asked")
     return int(text)
 
