@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import weakref
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -94,6 +95,20 @@ def no_manifest(bundle: Path) -> None:
     (bundle / MANIFEST).unlink()
 
 
+def labels_without_end(bundle: Path) -> None:
+    (bundle / LABELS).unlink()
+    (bundle / LABELS).symlink_to("/dev/zero")
+
+
+def network_that_never_comes(bundle: Path) -> None:
+    (bundle / MODEL).unlink()
+    os.mkfifo(bundle / MODEL)
+
+
+def huge_manifest(bundle: Path) -> None:
+    os.truncate(bundle / MANIFEST, 10**10)
+
+
 def other_name(bundle: Path) -> None:
     manifest = json.loads((bundle / MANIFEST).read_text())
     (bundle / MANIFEST).write_text(json.dumps(manifest | {"name": "shapes"}))
@@ -109,6 +124,9 @@ def other_name(bundle: Path) -> None:
         (other_output, "probabilities"),
         (no_network, "model.onnx"),
         (no_manifest, "there is no bundle at colours-2 in the models' folder"),
+        (labels_without_end, "labels.txt: this is no file"),
+        (network_that_never_comes, "model.onnx: this is no file"),
+        (huge_manifest, "model.json: it has more than 16 MB"),
         (other_name, "colours-2 is shapes@2, and no version of colours"),
     ],
 )
