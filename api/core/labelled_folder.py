@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from api.core.encoded_picture import check
-from api.core.errors import EmptyFile, ModelNotChanged, TooLarge
+from api.core.errors import EmptyFile, ModelNotChanged, NotAnImage, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,9 +65,11 @@ def read_picture(path: Path, *, most_bytes: int, max_pixels: int) -> bytes:
     """A file's bytes, once they have passed what uploads have to pass.
 
     Raises:
-        InvalidUpload: they have not.
+        InvalidUpload: they have not, or what is there is no file.
         OSError: the file can't be read.
     """
+    if not path.is_file():
+        raise NotAnImage("there is no such file")
     if path.stat().st_size > most_bytes:
         raise TooLarge(f"the file has more than {most_bytes} bytes")
     data = path.read_bytes()
