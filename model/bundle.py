@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from contract.model_description import ModelDescription
+from contract.model_name import QUEUED_AS
 from contract.model_version import ModelVersion
 from contract.wording import in_words
 from model.cpu import has_fast_int8
@@ -187,7 +188,7 @@ def standard_manifest(model: Path) -> Manifest:
     manifest = Manifest.model_validate(
         {
             "schema": 1,
-            "name": re.sub(r"[^A-Za-z0-9._-]", "-", model.stem).lstrip("._-")[:64] or "model",
+            "name": _name_of(model),
             "precision": "fp32",
             "input": {"name": pixels, "dtype": "float32", "layout": "NCHW", "width": width, "height": height},
             "preprocess": {
@@ -208,6 +209,12 @@ def standard_manifest(model: Path) -> Manifest:
         return manifest
     log.info("%s gives probabilities already: no softmax is applied to them", model.name)
     return manifest.model_copy(update={"output": OutputSpec(name=scores, kind="probabilities")})
+
+
+def _name_of(model: Path) -> str:
+    """That of a bare file, as far as a model may be named so."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", model.stem)
+    return re.sub(rf"^([._-]|{QUEUED_AS})+", "", name)[:64] or "model"
 
 
 def _gives_probabilities(session: InferenceSession, manifest: Manifest) -> bool:
