@@ -47,7 +47,7 @@ class Compared:
 
     Attributes:
         pictures: how many both versions have answered.
-        left_out: how many others there were, which no version could read, or that were deleted meanwhile.
+        left_out: how many others there were: no version could read them, they were counted already, or were deleted.
         right_current, right_candidate: of these, how many got their label; None for pictures without labels.
         only_current, only_candidate: how many got it from one of the two alone.
         agreed: how many got the same label from both.

@@ -22,6 +22,7 @@ from contract import keys, picture_holders
 from contract.deadline import SHORTEST_WAIT_S
 from contract.errors import JobLost, ServiceError, UnknownOutcome, WorkerFault
 from contract.messages import UNKNOWN, Classification, CopyJob, Deleted, Outcome, outcome_from_json
+from contract.model_name import QUEUED_AS
 from contract.redis_clients import LONGEST_BLOCK_S, raise_refusals, redis_errors
 from contract.send_too import nothing
 
@@ -106,7 +107,7 @@ def bulk_queue_name(model: str) -> str:
 
 def async_queue_name(model: str) -> str:
     """The queue of async jobs, named when they were called tickets (docs/decisions/0014)."""
-    return f"tickets-{model}"
+    return f"{QUEUED_AS}{model}"
 
 
 def copies_queue_name(model: str) -> str:

@@ -54,11 +54,14 @@ def latest(redis: Redis, name: str, count: int) -> list[RecordedChange]:
 
 
 def parse(entries: Any) -> list[RecordedChange]:
-    """What XREVRANGE answers."""
+    """What XREVRANGE answers, without what can't be so."""
     found = []
     for entry_id, fields in entries:
         text = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in fields.items()}
-        at = datetime.fromtimestamp(int(entry_id.partition(b"-")[0]) / 1000, UTC)
+        try:
+            at = datetime.fromtimestamp(int(entry_id.partition(b"-")[0]) / 1000, UTC)
+        except (ValueError, OverflowError, OSError):  # somebody has made the time up: there is no such year
+            continue
         change = Change(action=text.get("action", ""), by=text.get("by", ""), words=text.get("words", ""))
         found.append(RecordedChange(at, change))
     return found

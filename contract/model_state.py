@@ -5,11 +5,12 @@ Workers set it when none of those of the current version is alive; after that it
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from redis.exceptions import WatchError
+from redis.exceptions import RedisError, WatchError
 
 from contract import keys
 from contract.model_changes import Change, record
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from redis import Redis
 
 
+log = logging.getLogger(__name__)
+
 WHOLE = 100  # per cent
+MOST_CHANGES = 10**15  # far above what there can be: a number without a bound could not be written any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,13 @@ class ModelState:
             )
         except (KeyError, ValueError):
             return None
-        possible = VERSION.fullmatch(state.current) and 0 <= state.share <= WHOLE and 0 <= state.shadow <= WHOLE
-        return state if possible else None
+        return state if state._possible else None
+
+    @property
+    def _possible(self) -> bool:
+        versions = [version for version in (self.current, self.previous, self.candidate) if version is not None]
+        shares = 0 <= self.share <= WHOLE and 0 <= self.shadow <= WHOLE
+        return all(map(VERSION.fullmatch, versions)) and shares and 0 <= self.generation < MOST_CHANGES
 
     def fields(self) -> dict[str, str | int]:
         return {name: value if value is not None else "" for name, value in asdict(self).items()}
@@ -127,7 +136,7 @@ def _wanted(
 
 
 def change(redis: Redis, name: str, expected: ModelState | None, wanted: ModelState, why: Change) -> ModelState:
-    """Compare and set, and record why.
+    """Compare and set, and record why: in the log if somebody has written something else into the history.
 
     Raises:
         WatchError: the state is not ``expected`` (any more); nothing has changed.
@@ -143,5 +152,10 @@ def change(redis: Redis, name: str, expected: ModelState | None, wanted: ModelSt
         pipe.delete(key)  # also what is of another form
         pipe.hset(key, mapping=wanted.fields())  # type: ignore[arg-type]  # of str keys, too narrowly typed
         record(pipe, name, why)
-        pipe.execute()
+        *replies, recorded = pipe.execute(raise_on_error=False)
+    for reply in replies:
+        if isinstance(reply, RedisError):
+            raise reply
+    if isinstance(recorded, RedisError):  # too late to refuse the change: the rest of the MULTI is done
+        log.error("not in the history of %s (%s): %s by %s: %s", name, recorded, why.action, why.by, why.words)
     return wanted

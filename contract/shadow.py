@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from contract import keys
+from contract.image_store import NAME
+from contract.model_version import WantedModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +111,10 @@ def _disagreement(entry: bytes) -> Disagreement | None:
     try:
         match json.loads(entry):
             case [str(picture), str(model), str(answered), float(score), str(label), float(own_score)]:
-                return Disagreement(picture, Answered(model, answered, score), label, own_score)
+                WantedModel.parse(model)
+                f"{answered}{label}".encode()  # a ValueError for half a surrogate pair
+                if NAME.fullmatch(picture) and 0 <= score <= 1 and 0 <= own_score <= 1:
+                    return Disagreement(picture, Answered(model, answered, score), label, own_score)
     except (ValueError, RecursionError):
         pass
     return None

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from contract.model_description import ModelDescription
+from contract.model_name import QUEUED_AS
 from contract.model_version import ModelVersion
 from contract.wording import in_words
 from model.cpu import has_fast_int8
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _LATER = {"version", "task"}
 MANIFEST, MODEL, LABELS = "model.json", "model.onnx", "labels.txt"
+MOST_TEXT_MB = 16  # that a manifest or the labels may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def load_bundle(path: Path, labels_path: Path | None = None) -> Bundle:
         if labels_path is None:
             raise BundleError(f"{path.name} is a bare ONNX file: LABELS_PATH must name its labels, one a line")
         return _checked(standard_manifest(path), {MODEL: path, LABELS: labels_path})
-    manifest_bytes = _read(path / MANIFEST)
+    manifest_bytes = read_text_file(path / MANIFEST)
     manifest = _parse(manifest_bytes)
     names = {MODEL, LABELS, *manifest.files} | ({manifest.golden.file} if manifest.golden else set())
     return _checked(manifest, {name: path / name for name in sorted(names)}, manifest_bytes)
@@ -186,7 +188,7 @@ def standard_manifest(model: Path) -> Manifest:
     manifest = Manifest.model_validate(
         {
             "schema": 1,
-            "name": re.sub(r"[^A-Za-z0-9._-]", "-", model.stem).lstrip("._-")[:64] or "model",
+            "name": _name_of(model),
             "precision": "fp32",
             "input": {"name": pixels, "dtype": "float32", "layout": "NCHW", "width": width, "height": height},
             "preprocess": {
@@ -207,6 +209,12 @@ def standard_manifest(model: Path) -> Manifest:
         return manifest
     log.info("%s gives probabilities already: no softmax is applied to them", model.name)
     return manifest.model_copy(update={"output": OutputSpec(name=scores, kind="probabilities")})
+
+
+def _name_of(model: Path) -> str:
+    """That of a bare file, as far as a model may be named so."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", model.stem)
+    return re.sub(rf"^([._-]|{QUEUED_AS})+", "", name)[:64] or "model"
 
 
 def _gives_probabilities(session: InferenceSession, manifest: Manifest) -> bool:
@@ -284,7 +292,7 @@ def _digest(manifest: Manifest, checksums: Mapping[str, str], manifest_bytes: by
 
 def _labels(path: Path) -> tuple[str, ...]:
     try:
-        labels = tuple(line.strip() for line in _read(path).decode().removesuffix("\n").split("\n"))
+        labels = tuple(line.strip() for line in read_text_file(path).decode().removesuffix("\n").split("\n"))
     except UnicodeDecodeError as error:
         raise BundleError(f"{path.name}: not UTF-8: {error}") from error
     if "" in labels:
@@ -292,8 +300,16 @@ def _labels(path: Path) -> tuple[str, ...]:
     return labels
 
 
-def _read(path: Path) -> bytes:
+def read_text_file(path: Path) -> bytes:
+    """A manifest, or labels, whatever is in it.
+
+    Raises:
+        BundleError: it can't be read, is no file, or has more than ``MOST_TEXT_MB``.
+    """
     try:
+        _demand_file(path)
+        if path.stat().st_size > MOST_TEXT_MB * 10**6:
+            raise BundleError(f"{path.name}: it has more than {MOST_TEXT_MB} MB")
         return path.read_bytes()
     except OSError as error:
         raise BundleError(f"{path}: {error.strerror or error}") from error
@@ -301,7 +317,14 @@ def _read(path: Path) -> bytes:
 
 def _sha256(path: Path) -> str:
     try:
+        _demand_file(path)
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BundleError(f"{path}: {error.strerror or error}") from error
+
+
+def _demand_file(path: Path) -> None:
+    """Raises BundleError: it is something else, as a pipe or a device, which may have no end. Or OSError."""
+    if path.exists() and not path.is_file():
+        raise BundleError(f"{path.name}: this is no file")

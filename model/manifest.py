@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from contract.model_name import NAME, VERSION
+from contract.model_name import NAME, QUEUED_AS, VERSION
 from contract.model_version import FIRST_VERSION
 
 Side = Annotated[int, Field(ge=1, le=4096)]  # pixels; above it one input would not fit a worker's memory
@@ -33,6 +33,14 @@ def _word(what: str, form: re.Pattern[str], longest: int) -> AfterValidator:
         return text
 
     return AfterValidator(checked)
+
+
+def _of_its_own(name: str) -> str:
+    """As ``bulk-tickets-pets``: of costly pictures of one, and of costly async jobs of the other."""
+    if name.startswith(QUEUED_AS):
+        other = name.removeprefix(QUEUED_AS)
+        raise ValueError(f"a name can't begin with {QUEUED_AS}: the queues of {other} have such names")
+    return name
 
 
 def _in_the_folder(name: str) -> str:
@@ -110,7 +118,7 @@ class Manifest(Record):
     """All of ``model.json``. What only an exported bundle needs is optional, but checked where it is given."""
 
     schema_version: Literal[1] = Field(1, alias="schema")
-    name: Annotated[str, _word("name", NAME, 64)]
+    name: Annotated[str, _word("name", NAME, 64), AfterValidator(_of_its_own)]
     version: Annotated[str, _word("version", VERSION, 32)] = FIRST_VERSION
     task: Literal["classification"] = "classification"
     precision: Literal["int8", "fp32"] = "fp32"

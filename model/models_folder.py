@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contract.model_version import FIRST_VERSION, ModelVersion, WantedModel
-from model.bundle import MANIFEST, choose_bundle
+from model.bundle import MANIFEST, choose_bundle, read_text_file
 from model.cpu import has_fast_int8
 from model.errors import BundleError
 
@@ -34,10 +34,11 @@ def find_all(folder: Path) -> list[Found]:
     found = []
     for manifest in sorted(folder.glob(f"*/{MANIFEST}")):
         try:
-            fields = json.loads(manifest.read_bytes())
+            fields = json.loads(read_text_file(manifest))
             model = ModelVersion(str(fields["name"]), str(fields.get("version", FIRST_VERSION)))
+            WantedModel.parse(str(model))  # a ValueError if nobody could name it
             found.append(Found(manifest.parent, model, str(fields.get("precision", "fp32"))))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (BundleError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
             continue
     return found
 

@@ -30,6 +30,7 @@ FORM = PART + GIF + b"tabby\r\n--b--\r\n"
 PICTURE = {"name": "image", "datatype": "BYTES", "shape": [1], "data": [b64encode(GIF + b"tabby").decode()]}
 TENSOR = json.dumps({"inputs": [PICTURE]}).encode()
 TIMEOUT_S = 60
+ADMIN_KEY = "an-operators-key"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def api(valkey: Server, folder: Path) -> Iterator[Api]:
     workers = ScriptedWorkers(valkey, folder)
     workers.start()
-    with Api(valkey.api_url, folder, processes=1, MAX_UPLOAD_MB="1", BODY_MEMORY_MB="2") as api:
+    with Api(
+        valkey.api_url, folder, processes=1, MAX_UPLOAD_MB="1", BODY_MEMORY_MB="2", ADMIN_API_KEY=ADMIN_KEY
+    ) as api:
         yield api
     workers.close()
 
@@ -114,6 +117,18 @@ def test_a_body_that_ends_before_its_length_is_refused_though_it_looks_whole(api
 
     assert status == 400
     assert "it ended early" in text.decode()
+
+
+@pytest.mark.parametrize("path", ["/admin/reload", "/reload", "/admin/models/scripted"])
+@pytest.mark.parametrize("media_type", [b"application/json", b"application/x-www-form-urlencoded"])
+def test_so_are_those_of_an_operator(api, path, media_type):
+    lines = b"POST %b HTTP/1.1\r\nHost: localhost\r\nX-API-Key: %b\r\nAccept: */*\r\nContent-Type: %b\r\n%b\r\n\r\n"
+    with closing(connect(api)) as connection:
+        connection.sendall(lines % (path.encode(), ADMIN_KEY.encode(), media_type, CHUNKED) + BROKEN["no number"])
+        status, text = answer(connection)
+
+    assert status == 400
+    assert b"the form can't be read: its chunks are broken, or it ended early" in text.replace(b"&#39;", b"'")
 
 
 def test_predict_answers_broken_chunks_with_its_own_refusal(api):

@@ -289,6 +289,16 @@ def test_a_picture_that_all_give_up_counts_for_neither(gate):
     assert (report.labelled.pictures, report.labelled.left_out) == (100, 1)
 
 
+def test_a_picture_that_is_there_again_counts_once(gate):
+    """One picture in a hundred files says no more than in one, and the interval would be that of a hundred."""
+    gate.show(BOTH_RIGHT)
+    (gate.pictures / "tabby" / "again.gif").write_bytes((gate.pictures / "tabby" / "0000.gif").read_bytes())
+    (gate.pictures / "tabby" / "0001.gif").write_bytes((gate.pictures / "tabby" / "0000.gif").read_bytes())
+    gate.begin()
+
+    assert gate.ended().fault == "of 101 labelled pictures only 99 were answered by both versions, and 100 are needed"
+
+
 def test_too_few_that_can_be_read_are_no_check(gate):
     gate.show(BOTH_RIGHT, 99)
     gate.show(BOTH_RIGHT, 1)

@@ -66,7 +66,11 @@ class CheckPictures:
         self.asked: set[str] = set()
 
     def labelled(self, files: Iterable[tuple[LabelledFile, Expected]], into: PictureSet) -> Iterator[Question]:
-        """Raises OverShare, StoreFull, BackendDown: they can't be stored."""
+        """Of each picture once, in however many files it is.
+
+        Raises:
+            OverShare, StoreFull, BackendDown: they can't be stored.
+        """
         for file, expected in files:
             try:
                 data = read_picture(file.path, most_bytes=self._most_bytes, max_pixels=self._max_pixels)
@@ -74,10 +78,15 @@ class CheckPictures:
                 log.warning("%s can't be used for a check: %s", file.path, error)
                 into.left_out += 1
                 continue
-            yield self._question(self._stored(data), data, expected)
+            name = self._stored(data)
+            if name in self.asked:
+                self.finished(name)
+                into.left_out += 1
+                continue
+            yield self._question(name, data, expected)
 
     def reported(self, labels: Iterable[tuple[str, Expected]], into: PictureSet) -> Iterator[Question]:
-        """As ``labelled``, of pictures that were reported and are not asked about yet."""
+        """As ``labelled``, of pictures that were reported."""
         for name, expected in labels:
             if name in self.asked:
                 into.left_out += 1

@@ -7,12 +7,13 @@ or ``file`` and ``class_index``, which counts from 0.
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from api.core.encoded_picture import check
-from api.core.errors import EmptyFile, ModelNotChanged, TooLarge
+from api.core.errors import EmptyFile, ModelNotChanged, NotAnImage, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,9 +65,11 @@ def read_picture(path: Path, *, most_bytes: int, max_pixels: int) -> bytes:
     """A file's bytes, once they have passed what uploads have to pass.
 
     Raises:
-        InvalidUpload: they have not.
+        InvalidUpload: they have not, or what is there is no file.
         OSError: the file can't be read.
     """
+    if not path.is_file():
+        raise NotAnImage("there is no such file")
     if path.stat().st_size > most_bytes:
         raise TooLarge(f"the file has more than {most_bytes} bytes")
     data = path.read_bytes()
@@ -115,7 +118,7 @@ def _label(row: dict[str, str], labels: Sequence[str]) -> str:
     if "label" in row:
         return (row["label"] or "").strip()
     index = row["class_index"] or ""
-    return labels[int(index)] if index.isascii() and index.isdigit() and int(index) < len(labels) else ""
+    return labels[int(index)] if re.fullmatch("[0-9]{1,9}", index) and int(index) < len(labels) else ""
 
 
 def _is_hidden(path: Path) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -68,6 +69,7 @@ def test_of_several_models_each_may_have_its_own(tmp_path):
         ("file,label\na.jpg\n", "labels.csv, line 2: there is no such class"),
         ("file,class_index\na.jpg,3\n", "labels.csv, line 2: there is no such class"),
         ("file,class_index\na.jpg,-1\n", "labels.csv, line 2: there is no such class"),
+        ("file,class_index\na.jpg," + "9" * 5_000, "labels.csv, line 2: there is no such class"),
         ("file,class_index\na.jpg,²\n", "labels.csv, line 2: there is no such class"),
         ("file,label\na.jpg,lynx\n../a.jpg,lynx\n", "labels.csv, line 3: this is no file of its folder"),
         ("file,label\n/etc/hostname,lynx\n", "labels.csv, line 2: this is no file of its folder"),
@@ -101,6 +103,16 @@ def test_and_some_are_too_many(tmp_path, monkeypatch):
 def test_a_folder_that_is_not_there_is_said_without_its_place(tmp_path):
     with pytest.raises(ModelNotChanged, match=r"^the labelled pictures can't be read: No such file or directory$"):
         labelled_files(tmp_path / "gone", LABELS)
+
+
+def test_what_a_table_calls_a_file_and_is_none_is_not_waited_for(tmp_path):
+    """A pipe may have no end, and a device neither."""
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+
+    for name in ("pipe.jpg", "zero.jpg", "a\0b.jpg"):
+        with pytest.raises(InvalidUpload):
+            read_picture(tmp_path / name, most_bytes=10**6, max_pixels=10**6)
 
 
 def test_a_file_has_to_pass_what_uploads_have_to_pass(tmp_path):

@@ -170,6 +170,16 @@ def test_nothing_is_changed_where_no_key_opens_it(tmp_path, route):
     assert client.open(path, method=method).status_code == 403
 
 
+@pytest.mark.parametrize("sent", [{"data": r'{"force": "a \ud800 b"}', **AS_JSON}, {"data": b"force=a+%ff+b"}], ids=str)
+def test_a_reason_is_a_text_that_can_be_kept(client, changes, sent):
+    """Half a surrogate pair can't be written, not even into Redis."""
+    changes.promote.return_value = MOVED
+    sent.setdefault("content_type", "application/x-www-form-urlencoded")
+    assert client.post("/admin/models/lite/promote", headers=ADMIN, **sent).status_code == 200
+
+    changes.promote.call_args.kwargs["force"].encode()
+
+
 def test_a_refusal_is_told_as_it_is(client, changes):
     changes.reload.side_effect = ModelNotChanged("worker 1 on a refuses: labels.txt has another checksum")
     answer = client.post("/reload", headers=ADMIN)

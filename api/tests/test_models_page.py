@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from http import HTTPStatus
@@ -271,13 +272,14 @@ def test_who_says_yes_to_what_has_changed_meanwhile_changes_nothing(site, action
         ({"action": "reload", "path": "../x"}, 400, "path must be a bundle's below the models' folder"),
         ({"action": "reload", "confirmed": "yes"}, 400, "generation must be"),
         ({"action": "reload", "confirmed": "yes", "generation": "²"}, 400, "generation must be"),
+        ({"action": "reload", "confirmed": "yes", "generation": "9" * 5_000}, 400, "generation must be"),
         ({"action": "candidate"}, 409, "say which version"),
         ({"action": "drop"}, 409, "scripted has no candidate"),
         ({"action": "promote"}, 409, "scripted has no candidate"),
         ({"action": "check"}, 409, "scripted has no candidate"),
         ({"action": "rollback"}, 409, "there is no version of scripted before 1 to go back to"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_what_cannot_be_done_is_said_at_once(site, fields, status, words):
     refused = post(site, **fields)
@@ -328,8 +330,18 @@ def test_whatever_somebody_has_written_into_redis_the_page_is_shown(site, worker
     assert "It has not been checked yet." in text(page(site))
     workers.redis.delete(keys.disagreements(SECOND), keys.check(SECOND))
     workers.redis.set(keys.check(SECOND), '{"report":{},"digests":[]}')
-    workers.redis.lpush(keys.disagreements(SECOND), '["<script>","scripted","<script>",0.5,"x",0.5]', "[]", "{")
+    written = [
+        ["a" * 64, MODEL, "<script>", 0.5, "x", 0.5],
+        ["<script>", MODEL, "x", 0.5, "x", 0.5],
+        ["a" * 64, MODEL, "\ud800", 0.5, "x", 0.5],
+        ["a" * 64, "a@b@c", "x", 0.5, "x", 0.5],
+        ["a" * 64, MODEL, "x", float("nan"), "x", 1e9],
+        [],
+    ]
+    workers.redis.lpush(keys.disagreements(SECOND), "{", *map(json.dumps, written))
     assert "<script>" not in page(site)
+    assert "The latest 1 with another label" in text(page(site))
+    assert len(listed(site)["comparison"]["disagreements"]) == 1
 
 
 def test_the_page_costs_as_many_round_trips_of_five_models_as_of_one(site, workers, monkeypatch):

@@ -82,8 +82,23 @@ def test_of_two_changes_at_once_one_is_made(redis):
     assert latest(redis, NAME, 1)[0].change == WHY
 
 
-def test_what_is_no_state_of_ours_is_none_and_is_replaced(redis):
-    redis.hset(keys.model(NAME), mapping={"current": "../2", "generation": "many"})
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        {"current": "../2"},
+        {"previous": "<b>"},
+        {"candidate": "x" * 100_000},
+        {"candidate": "a\r\nb"},
+        {"share": 101},
+        {"shadow": -1},
+        {"generation": "many"},
+        {"generation": "-1"},
+        {"generation": "9" * 4_300},
+    ],
+    ids=lambda garbage: str(garbage)[:40],
+)
+def test_what_is_no_state_of_ours_is_none_and_is_replaced(redis, garbage):
+    redis.hset(keys.model(NAME), mapping={"current": "2", "generation": "2", **garbage})
 
     assert read_state(redis, NAME) is None
     assert claim(redis, FIRST, None) == ModelState("1", None, 1)
@@ -94,6 +109,27 @@ def test_a_candidate_that_becomes_current_is_candidate_no_longer():
 
     assert state.with_current("2") == ModelState("2", "1", 5)
     assert state.with_current("3") == ModelState("3", "1", 5, "2", share=10, shadow=20)
+
+
+def test_a_change_that_the_history_has_no_place_for_is_made_all_the_same(redis, caplog):
+    """The state has moved by then, and whoever asked must not be told otherwise. The log has what the history lacks."""
+    state = claim(redis, FIRST, None)
+    for garbage in (
+        lambda key: redis.set(key, "garbage"),
+        lambda key: redis.xadd(key, {"a": "b"}, f"{2**64 - 1}-{2**64 - 1}"),
+    ):
+        redis.delete(keys.changes(NAME))
+        garbage(keys.changes(NAME))
+        state = change(redis, NAME, state, state.with_current("2"), WHY)
+        assert read_state(redis, NAME) == state
+        assert "because" in caplog.text
+        caplog.clear()
+
+
+def test_an_entry_of_the_history_that_cannot_be_is_none(redis):
+    redis.xadd(keys.changes(NAME), {"action": "test"}, f"{2**64 - 1}-1")
+
+    assert latest(redis, NAME, 10) == []
 
 
 def test_the_history_is_bounded(redis):

@@ -52,6 +52,7 @@ def test_a_bundle_is_what_its_manifest_says(write_bundle):
         ({"classes": 4}, "labels.txt: 3 labels, but model.json states 4 classes"),
         ({"schema": 2}, "model.json: schema: must be 1, not 2"),
         ({"name": "a:b"}, "model.json: name: a name has letters, digits"),
+        ({"name": "tickets-pets"}, "a name can't begin with tickets-: the queues of pets have such names"),
         ({"version": "2/3"}, "model.json: version: a version has letters, digits, '.', '_' and '-', 32 at most"),
         ({"version": "3" * 33}, "model.json: version: a version has"),
         ({"version": 2}, "model.json: version: must be text in quotes, not 2"),
@@ -163,6 +164,16 @@ def test_a_bare_onnx_file_gets_the_standard_imagenet_manifest(tmp_path):
     assert (bundle.preprocess.colour, bundle.preprocess.resize) == ("rgb", "crop")
     assert bundle.preprocess.mean == (0.485, 0.456, 0.406)
     assert len(bundle.digest) == 64
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("my model.onnx", "my-model"), ("._-.onnx", "model"), ("tickets-tickets-pets.onnx", "pets")]
+)
+def test_a_bare_file_gives_the_model_its_name_as_far_as_that_can_be_one(tmp_path, file, name):
+    networks.write_float_network(tmp_path / file)
+    (tmp_path / LABELS).write_text("red\ngreen\nblue\n")
+
+    assert load_bundle(tmp_path / file, tmp_path / LABELS).name == name
 
 
 def test_a_bare_file_that_gives_probabilities_is_told_from_one_that_gives_logits(tmp_path, caplog):

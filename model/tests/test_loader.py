@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import weakref
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -125,6 +126,20 @@ def unknown_field(bundle: Path) -> None:
     (bundle / MANIFEST).write_text(json.dumps(manifest | {"threshold": 0.5}))
 
 
+def labels_without_end(bundle: Path) -> None:
+    (bundle / LABELS).unlink()
+    (bundle / LABELS).symlink_to("/dev/zero")
+
+
+def network_that_never_comes(bundle: Path) -> None:
+    (bundle / MODEL).unlink()
+    os.mkfifo(bundle / MODEL)
+
+
+def huge_manifest(bundle: Path) -> None:
+    os.truncate(bundle / MANIFEST, 10**10)
+
+
 def other_name(bundle: Path) -> None:
     manifest = json.loads((bundle / MANIFEST).read_text())
     (bundle / MANIFEST).write_text(json.dumps(manifest | {"name": "shapes"}))
@@ -146,6 +161,9 @@ def other_name(bundle: Path) -> None:
         (garbled_golden, "golden.png"),
         (garbled_manifest, "model.json: "),
         (unknown_field, "model.json: threshold: "),
+        (labels_without_end, "labels.txt: this is no file"),
+        (network_that_never_comes, "model.onnx: this is no file"),
+        (huge_manifest, "model.json: it has more than 16 MB"),
         (other_name, "colours-2 is shapes@2, and no version of colours"),
     ],
 )

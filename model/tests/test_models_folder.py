@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -127,13 +128,31 @@ def test_a_folder_without_bundles_says_so(tmp_path, folder):
         find(tmp_path / folder, named("colours"))
 
 
-@pytest.mark.parametrize("manifest", ["", "{", "[]", "null", '{"version": "1"}', '"name"', "\x00"], ids=repr)
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"version": "1"}',
+        '"name"',
+        "\x00",
+        "[" * 100_000,
+        " " * 17_000_000 + "{}",
+        '{"name": "colours", "version": "' + "9" * 5_000 + '"}',
+        '{"name": "colours", "version": "../1"}',
+    ],
+    ids=lambda text: repr(text[:40]),
+)
 def test_a_bundle_that_can_not_be_read_does_not_hide_the_others(write_bundle, tmp_path, manifest):
     """It may be in the making. Whoever names it by its path is told what is wrong with it."""
     write_bundle("sound")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / MANIFEST).write_text(manifest)
     (tmp_path / "file").write_text("no folder")
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / MANIFEST)
 
     assert [found.model for found in find_all(tmp_path)] == [ModelVersion("colours")]
     assert find(tmp_path, named("colours")).name == "sound"
