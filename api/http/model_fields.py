@@ -61,8 +61,9 @@ def per_cent(fields: Mapping[str, str], name: str) -> int:
 
 
 def reason_in(fields: Mapping[str, str]) -> str:
-    """Why a candidate is to be promoted without a passed check, in one line; "" if it is not."""
-    return " ".join(fields.get("force", "").split())[:LONGEST_REASON]
+    """Why a candidate is to be promoted without a passed check, in one line that can be read; "" if it is not."""
+    seen = "".join(character if character.isprintable() else " " for character in fields.get("force", ""))
+    return " ".join(seen.split())[:LONGEST_REASON]
 
 
 def by_whom() -> str:

@@ -147,6 +147,18 @@ def test_a_reason_is_a_text_that_can_be_kept(client, changes, sent):
     changes.promote.call_args.kwargs["force"].encode()
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [(" it is \n urgent\x1b[31m", "it is urgent [31m"), (" \0\N{ZERO WIDTH SPACE}", ""), ("x" * 400, "x" * 300)],
+)
+def test_a_reason_is_what_a_person_sees_of_it(client, changes, sent, kept):
+    """It opens the gate, and is recorded: one that nobody can see would be none."""
+    changes.promote.return_value = MOVED
+    client.post("/admin/models/lite/promote", headers=ADMIN, json={"force": sent})
+
+    changes.promote.assert_called_once_with("lite", "root", force=kept)
+
+
 def test_a_refusal_is_told_as_it_is(client, changes):
     changes.reload.side_effect = ModelNotChanged("worker 1 on a refuses: labels.txt has another checksum")
     answer = client.post("/reload", headers=ADMIN)
