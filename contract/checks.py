@@ -100,7 +100,7 @@ class Check:
 
     Attributes:
         against: ``ModelVersion.key`` of the current version at its begin.
-        digests: of the candidate's bundles that are served.
+        digests, against_digests: of the bundles of both that are served.
         done, of: progress, in pictures.
         began: ISO 8601.
         by: the name of the key that began it.
@@ -116,6 +116,7 @@ class Check:
     began: str
     by: str
     run: str = ""
+    against_digests: tuple[str, ...] = ()
     fault: str = ""
     report: Report | None = None
 
@@ -135,7 +136,10 @@ class Check:
             found = json.loads(raw)
             report = found.pop("report")
             digests = tuple(map(str, found.pop("digests")))
-            return cls(**found, digests=digests, report=_report(report) if report else None)
+            against_digests = tuple(map(str, found.pop("against_digests", ())))
+            return cls(
+                **found, digests=digests, against_digests=against_digests, report=_report(report) if report else None
+            )
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 

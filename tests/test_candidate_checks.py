@@ -24,6 +24,7 @@ from contract.errors import JobLost
 from contract.model_changes import Change, latest
 from contract.model_state import change, read_state
 from contract.model_version import ModelVersion
+from contract.worker_registry import live_workers_of
 from tests.support.api import Api
 from tests.support.operator import ADMIN_KEY, Operator
 from tests.support.scripted_worker import GIF, MODEL, digest_of
@@ -332,7 +333,8 @@ def test_a_version_whose_workers_have_all_gone_ends_its_check(gate, monkeypatch)
     assert ended.fault.startswith("no worker of scripted@")
 
 
-def test_answers_of_another_bundle_than_was_there_at_the_begin_end_it(gate):
+@pytest.mark.parametrize("replaced", [CURRENT, CANDIDATE], ids=str)
+def test_answers_of_another_bundle_than_was_there_at_the_begin_end_it(gate, replaced):
     """Its figures would be of two."""
     gate.show(BOTH_RIGHT)
     runner = gate.services.check_runner
@@ -341,7 +343,8 @@ def test_answers_of_another_bundle_than_was_there_at_the_begin_end_it(gate):
     comparing = Comparing(
         current=CURRENT,
         candidate=CANDIDATE,
-        digests=("another",),
+        current_digests=("another",) if replaced is CURRENT else served(gate, CURRENT),
+        digests=("another",) if replaced is CANDIDATE else served(gate, CANDIDATE),
         labels=ExpectedLabels(labels, labels),
         files=files,
     )
@@ -349,7 +352,11 @@ def test_answers_of_another_bundle_than_was_there_at_the_begin_end_it(gate):
     checks.begin(gate.workers.redis, CANDIDATE, check)
     CheckRun(runner._parts, comparing, check).start()
 
-    assert gate.ended().fault == "another bundle of scripted@2 has taken its place meanwhile"
+    assert gate.ended().fault == f"another bundle of {replaced} has taken its place meanwhile"
+
+
+def served(gate, version):
+    return tuple({entry.digest for entry in live_workers_of(gate.workers.redis, [version.key])})
 
 
 def test_a_restart_of_redis_ends_it_visibly(any_server, gate):

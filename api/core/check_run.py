@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from api.core.expected_labels import Expected, ExpectedLabels
     from api.core.labelled_folder import LabelledFile
     from api.core.live_workers import LiveWorkers
-    from api.core.replay import Question
+    from api.core.replay import Question, Replayed
     from api.core.uploads import Uploads
     from api.settings import Settings
     from contract.checks import Check, Report
@@ -54,13 +54,14 @@ class Comparing:
     """What is compared.
 
     Attributes:
-        digests: of the candidate's bundles, none but which may answer.
+        current_digests, digests: of the current version's bundles and the candidate's, none but which may answer.
         labels: of both versions.
         files: the operator's labelled pictures.
     """
 
     current: ModelVersion
     candidate: ModelVersion
+    current_digests: tuple[str, ...]
     digests: tuple[str, ...]
     labels: ExpectedLabels
     files: Sequence[tuple[LabelledFile, Expected]]
@@ -168,12 +169,20 @@ class CheckRun:
         with closing(replay.run(questions)) as answered:
             for replayed in answered:
                 self._pictures.finished(replayed.question.picture)
-                _, answer = replayed.answers or (None, None)
-                if answer is not None and answer.digest not in comparing.digests:
-                    raise ModelNotChanged(f"another bundle of {comparing.candidate} has taken its place meanwhile")
+                self._demand_unchanged(replayed)
                 into.add(replayed)
                 self._times.add(replayed)
                 self._beat()
+
+    def _demand_unchanged(self, replayed: Replayed) -> None:
+        comparing = self._comparing
+        of_current, of_candidate = replayed.answers or (None, None)
+        for version, answer, digests in (
+            (comparing.current, of_current, comparing.current_digests),
+            (comparing.candidate, of_candidate, comparing.digests),
+        ):
+            if answer is not None and answer.digest not in digests:
+                raise ModelNotChanged(f"another bundle of {version} has taken its place meanwhile")
 
     def _demand_enough(self) -> None:
         if self._labelled.pictures < LEAST_PICTURES or not self._times.current:

@@ -68,6 +68,7 @@ class CheckRunner:
         check = Check(
             against=current.key,
             digests=comparing.digests,
+            against_digests=comparing.current_digests,
             done=0,
             of=len(comparing.files),
             began=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -115,6 +116,7 @@ class CheckRunner:
         return Comparing(
             current=current,
             candidate=candidate,
+            current_digests=now.digests,
             digests=then.digests,
             labels=labels,
             files=self._files(current.name, now.labels, labels),

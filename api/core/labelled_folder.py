@@ -7,6 +7,7 @@ or ``file`` and ``class_index``, which counts from 0.
 from __future__ import annotations
 
 import csv
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -82,7 +83,7 @@ def read_picture(path: Path, *, most_bytes: int, max_pixels: int) -> bytes:
 def _of_folders(folder: Path) -> list[LabelledFile]:
     labels = [entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry)]
     return [
-        LabelledFile(path, label.name)
+        LabelledFile(path, os.fsencode(label.name).decode(errors="replace"))
         for label in labels
         for path in label.iterdir()
         if path.is_file() and not _is_hidden(path)

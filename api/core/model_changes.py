@@ -175,7 +175,7 @@ class ModelChanges:
             raise ModelNotChanged(f"{name} has no candidate")
         with self._loaded(name, LoadRequest.new(version=state.candidate)) as loaded:
             if not force:
-                self._checks.demand_passed(loaded.model, ModelVersion(name, state.current), loaded.digests)
+                self._checks.demand_passed(loaded.model, loaded.digests, ModelVersion(name, state.current))
             return self._move(name, state, loaded, f"promote, forced: {force}" if force else "promote", by)
 
     def history(self, name: str) -> list[RecordedChange]:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 LONGEST_REASON = 300  # characters
-UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and halves of characters
 SWITCHES = {"true", "false", "yes", "no", "on", "off", "null", "none"}  # what sets a flag says nothing
 
 
@@ -66,10 +65,10 @@ def reason_in(fields: Mapping[str, str]) -> str:
     """Why a candidate is to be promoted without a passed check, in one line; "" if it is not.
 
     Raises:
-        InvalidParameter: it has no words.
+        InvalidParameter: it has no words, or something that nobody sees.
     """
     reason = " ".join(fields.get("force", "").split())[:LONGEST_REASON]
-    in_words = any(map(str.isalpha, reason)) and reason.lower() not in SWITCHES and not UNSHOWABLE.search(reason)
+    in_words = reason.isprintable() and any(map(str.isalpha, reason)) and reason.lower() not in SWITCHES
     if reason and not in_words:
         raise InvalidParameter("force must say in words why the candidate needs no passed check")
     return reason

@@ -38,6 +38,13 @@ def test_each_label_may_have_a_folder(tmp_path):
     assert len(found(tmp_path)) == 102
 
 
+def test_a_label_is_a_text_whatever_its_folder_is_called(tmp_path):
+    """It is shown and recorded. A name of another encoding is no label, and is told as well."""
+    fill(tmp_path / os.fsdecode(b"caf\xe9"), hundred())
+
+    assert {file.label for file in labelled_files(tmp_path, LABELS)} == {"caf\N{REPLACEMENT CHARACTER}"}
+
+
 def test_or_a_table_names_each_pictures_label(tmp_path):
     rows = "".join(f"{name},tiger cat\r\n" for name in hundred("photos/"))
     (tmp_path / "labels.csv").write_text(f"\ufefffile,label\r\n{rows}", encoding="utf-8")

@@ -322,7 +322,15 @@ def report(*, passed: bool) -> Report:
 
 
 PASSED = Check(
-    against=NAME, digests=(digest("2"),), done=100, of=100, began="", by=BY, run="r", report=report(passed=True)
+    against=NAME,
+    against_digests=(digest("1"),),
+    digests=(digest("2"),),
+    done=100,
+    of=100,
+    began="",
+    by=BY,
+    run="r",
+    report=report(passed=True),
 )
 RUNNING = replace(PASSED, report=None)
 
@@ -354,8 +362,12 @@ def checked(redis: Redis, check: Check | None, version: ModelVersion = CANDIDATE
             replace(PASSED, digests=(digest("4"),)),
             "lite@2 was checked against another version, or with another bundle: check it again",
         ),
+        (
+            replace(PASSED, against_digests=(digest("4"),)),
+            "lite@2 was checked against another version, or with another bundle: check it again",
+        ),
     ],
-    ids=["none", "running", "broken", "failed", "current has changed", "other weights"],
+    ids=["none", "running", "broken", "failed", "current has changed", "other weights", "other weights of current"],
 )
 def test_only_a_passed_check_of_what_is_served_opens_the_gate(workers, changes, check, told):
     checked(workers.redis, check)
