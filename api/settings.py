@@ -132,7 +132,8 @@ class Settings(SharedSettings):
     )
     cors_origins: Annotated[Texts, _each(checked_origin)] = Field(
         (),
-        description="Origins whose pages may use the API, as https://app.example.org, commas between; never /admin.",
+        description="Origins whose pages may use the API, as https://app.example.org, commas between; "
+        "never /admin and /reload.",
     )
     default_model: Annotated[str, AfterValidator(_model_name)] = Field(
         "",

@@ -1,4 +1,4 @@
-"""CORS: pages of the origins in ``CORS_ORIGINS`` may use the API from their scripts, but never ``/admin``.
+"""CORS: pages of the origins in ``CORS_ORIGINS`` may use the API from their scripts, but never what is an operator's.
 
 Without credentials: a script has to send its key itself, and what a browser would add on its own does not count.
 """
@@ -12,6 +12,7 @@ from flask import Response, request
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+FOR_OPERATORS = ("/admin", "/reload")
 METHODS = "GET, HEAD, POST, DELETE"
 SENT_HEADERS = "Authorization, X-API-Key, Content-Type, Idempotency-Key, X-Request-Id, Inference-Header-Content-Length"
 READ_HEADERS = (
@@ -33,7 +34,7 @@ class Cors:
 
     def allows(self) -> bool:
         """Whether the current request is of an allowed origin, and for a part that is open to other origins."""
-        return request.environ.get("HTTP_ORIGIN") in self._origins and not is_under("/admin")
+        return request.environ.get("HTTP_ORIGIN") in self._origins and not is_under(*FOR_OPERATORS)
 
     def answer_preflight(self) -> Response | None:
         """What a browser asks before it sends a script's request, if that may be sent.
@@ -52,7 +53,7 @@ class Cors:
 
     def add_headers(self, response: Response) -> Response:
         """Let scripts of an allowed origin read the answer, an error as well."""
-        if self._origins and not is_under("/admin"):
+        if self._origins and not is_under(*FOR_OPERATORS):
             response.vary.add("Origin")  # to every origin: a cache must not give one's answer to another
             if self.allows():
                 response.headers["Access-Control-Allow-Origin"] = request.environ["HTTP_ORIGIN"]

@@ -261,7 +261,7 @@ def test_a_browser_that_asks_first_is_told_what_may_be_sent(friendly, path):
     )
 
 
-@pytest.mark.parametrize(("method", "path"), FOR_ADMINS)
+@pytest.mark.parametrize(("method", "path"), [*FOR_ADMINS, ("POST", "/reload"), ("POST", "/admin/reload")])
 def test_an_allowed_origin_has_no_part_in_the_admins_pages(friendly, method, path):
     refused = friendly.open(path, method=method, headers=AS_ADMIN | FROM_FRIEND)
     asked = friendly.options(path, headers=PREFLIGHT)
