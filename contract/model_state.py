@@ -19,7 +19,7 @@ from contract.model_version import ModelVersion
 from contract.worker_registry import has_live_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from redis import Redis
 
@@ -97,11 +97,17 @@ def read_state(redis: Redis, name: str) -> ModelState | None:
     return ModelState.read(fields)
 
 
-def claim(redis: Redis, model: ModelVersion, remembered: ModelState | None) -> ModelState:
+def claim(
+    redis: Redis, model: ModelVersion, remembered: ModelState | None, *, served: Collection[str] = ()
+) -> ModelState:
     """Say that a live worker's settings name this version, and which state it remembers.
 
     The pointer moves to it if the name has none, or no worker of the current version is alive; and to what is
     remembered if Redis knows of fewer moves, or of as many others.
+
+    Args:
+        served: the versions of this name that the worker itself serves. Who serves the current one is alive, however
+            late on a stalled machine the heartbeats are.
 
     Returns:
         The state as it is now.
@@ -110,7 +116,7 @@ def claim(redis: Redis, model: ModelVersion, remembered: ModelState | None) -> M
         RedisError: Redis does not answer.
     """
     state = read_state(redis, model.name)
-    wanted = _wanted(redis, model, state, remembered)
+    wanted = _wanted(redis, model, state, remembered, served)
     if wanted is None:
         assert state is not None  # noqa: S101  # without one there is something to write
         return state
@@ -121,7 +127,11 @@ def claim(redis: Redis, model: ModelVersion, remembered: ModelState | None) -> M
 
 
 def _wanted(
-    redis: Redis, model: ModelVersion, state: ModelState | None, remembered: ModelState | None
+    redis: Redis,
+    model: ModelVersion,
+    state: ModelState | None,
+    remembered: ModelState | None,
+    served: Collection[str],
 ) -> ModelState | None:
     if remembered is not None and state != remembered:
         if state is None or state.generation < remembered.generation:
@@ -130,7 +140,7 @@ def _wanted(
             return replace(remembered, generation=remembered.generation + 1)
     if state is None:
         return ModelState(model.version, None, 1)
-    if state.current == model.version or has_live_workers(redis, ModelVersion(model.name, state.current)):
+    if state.current in {model.version, *served} or has_live_workers(redis, ModelVersion(model.name, state.current)):
         return None
     return state.with_current(model.version)
 

@@ -11,7 +11,7 @@ import time
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contract.private_files import UMASK
 from contract.settings import EXIT_BAD_SETTINGS, load_settings
@@ -76,7 +76,11 @@ def _run(settings: Settings, parts: Sequence[Part], socket: Path) -> int:
             supervisor.start(part)
             if part.name == "valkey":
                 wait_for(supervisor, lambda: answers(socket))
-        wait_for(supervisor, lambda: _workers_ready(settings) >= settings.workers)
+        wait_for(
+            supervisor,
+            lambda: _health(settings).get("workers", 0) >= settings.workers,
+            lambda: _health(settings).get("reason", ""),
+        )
         _greet(settings, time.monotonic() - started)
         while True:
             supervisor.restart_dead()
@@ -104,12 +108,13 @@ def _queue_users(settings: Settings) -> QueueUsers:
         raise CannotStart(f"{error.filename} can't be written: {error.strerror}") from error
 
 
-def _workers_ready(settings: Settings) -> int:
+def _health(settings: Settings) -> dict[str, Any]:
+    """What the API says of the service; nothing while it can't be asked."""
     try:
         with HTTP.open(f"{_url(settings)}/health", timeout=5) as response:
-            return int(json.load(response)["workers"])
+            return dict(json.load(response))
     except (OSError, HTTPException, ValueError):
-        return 0
+        return {}
 
 
 def _for_whom(settings: Settings) -> str:

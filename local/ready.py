@@ -21,8 +21,11 @@ READY_WITHIN_S = 120.0
 LOOK_EVERY_S = 0.1
 
 
-def wait_for(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
+def wait_for(supervisor: Supervisor, condition: Callable[[], bool], reason: Callable[[], str] = lambda: "") -> None:
     """Wait until ``condition()`` holds.
+
+    Args:
+        reason: what is known of why it does not; asked at the end only.
 
     Raises:
         PartDied: a process ended meanwhile, or the condition did not hold within ``READY_WITHIN_S`` seconds.
@@ -31,7 +34,8 @@ def wait_for(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
     while not condition():
         supervisor.check()
         if time.monotonic() > deadline:
-            raise PartDied(f"the service was not ready within {READY_WITHIN_S:.0f} s")
+            why = reason()
+            raise PartDied(f"the service was not ready within {READY_WITHIN_S:.0f} s{': ' if why else ''}{why}")
         time.sleep(LOOK_EVERY_S)
 
 

@@ -138,7 +138,7 @@ def _only_fitting(path: Path) -> Path:
     fitting = [bundle for bundle in bundles if bundle.name.endswith(suffix)]
     if len(fitting) != 1:
         names = ", ".join(bundle.name for bundle in bundles)
-        raise BundleError(f"{path} holds several models ({names}): MODEL_PATH must name one")
+        raise BundleError(f"{path} holds several models ({names}): MODEL_PATH must name one, or MODELS some")
     return fitting[0]
 
 

@@ -30,7 +30,7 @@ class ModelSettings(PictureSettings):
     def _named_once(cls, path: Path | None, others: ValidationInfo) -> Path | None:
         """Neither is a part of the other: one of them would have no effect."""
         if path is not None and others.data.get("models"):
-            raise ValueError("MODELS names what is served already; a path may stand there too, with a slash in it")
+            raise ValueError("MODELS is set too: keep one of them (a path may stand in MODELS, with a slash in it)")
         return path
 
 

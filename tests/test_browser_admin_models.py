@@ -81,11 +81,11 @@ def version(service: str, picture: str) -> str:
 def test_an_operator_takes_a_version_to_all_traffic_and_back(page, service):
     """Set, seen, checked, refused, forced, and rolled back."""
     form(page, "Candidate").get_by_label("Version").fill("reference")
-    form(page, "Candidate").get_by_label("Beside").fill("100")
+    form(page, "Candidate").get_by_label("Shadow").fill("100")
     form(page, "Candidate").get_by_role("button").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Set the candidate of resnet50?")
     confirm(page)
-    expect(page.get_by_role("status")).to_have_text("resnet50 has this candidate now.")
+    expect(page.get_by_role("status")).to_have_text("The candidate of resnet50 is set.")
     expect(page.get_by_role("rowheader", name="reference candidate")).to_be_visible()
 
     def compared() -> Any:
@@ -95,7 +95,7 @@ def test_an_operator_takes_a_version_to_all_traffic_and_back(page, service):
         return page.get_by_text(re.compile("Of the pictures that reference has computed beside, [1-9]")).is_visible()
 
     eventually(compared, "it is compared")
-    form(page, "Check reference").get_by_role("button").click()
+    form(page, "Check version reference").get_by_role("button").click()
     confirm(page)
     expect(page.get_by_role("status")).to_have_text("The check of the candidate of resnet50 has begun.")
 
@@ -107,22 +107,22 @@ def test_an_operator_takes_a_version_to_all_traffic_and_back(page, service):
     page.get_by_text("pictures on which they differ").click()
     pictures = page.get_by_role("listitem").get_by_role("img")
     expect(pictures.first).to_be_visible()
-    form(page, "Promote reference").get_by_role("button").click()
+    form(page, "Promote version reference").get_by_role("button").click()
     confirm(page)
-    expect(page.get_by_role("alert")).to_contain_text("resnet50@reference has not passed its check: it is worse")
+    expect(page.get_by_role("alert")).to_contain_text("Not done: resnet50@reference has not passed its check")
 
-    form(page, "Promote reference").get_by_label("Reason").fill("to see it answer")
-    form(page, "Promote reference").get_by_role("button").click()
+    form(page, "Promote version reference").get_by_label("Reason").fill("to see it answer")
+    form(page, "Promote version reference").get_by_role("button").click()
     expect(page.get_by_text("because: “to see it answer”")).to_be_visible()
     confirm(page)
     expect(page.get_by_role("status")).to_have_text("The candidate of resnet50 answers now.")
     eventually(lambda: version(service, "chelsea.jpg") == "reference", "it answers")
 
-    form(page, "Back to 1").get_by_role("button").click()
+    form(page, "Back to version 1").get_by_role("button").click()
     page.get_by_role("link", name="No, back").click()
-    form(page, "Back to 1").get_by_role("button").click()
+    form(page, "Back to version 1").get_by_role("button").click()
     confirm(page)
-    expect(page.get_by_role("status")).to_have_text("resnet50 is rolled back.")
+    expect(page.get_by_role("status")).to_have_text("The rollback of resnet50 is done.")
     eventually(lambda: version(service, "chelsea.jpg") == "1", "the other one answers again")
     page.get_by_text("History").click()
     expect(page.get_by_role("listitem").filter(has_text="promote, forced: to see it answer")).to_contain_text(
@@ -154,7 +154,7 @@ def test_axe_finds_nothing_wrong_and_nothing_sticks_out_sideways(page, service):
 
     page.reload()
     look("candidate")
-    go_by(form(page, "Drop reference").get_by_role("button"))
+    go_by(form(page, "Drop version reference").get_by_role("button"))
     look("confirm")
     go_by(page.get_by_role("button", name="Yes, do it"))
     look("none")

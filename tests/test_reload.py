@@ -20,14 +20,16 @@ from api.core.checks import Checks
 from api.core.errors import ModelNotChanged, NoWorker, UnknownModel
 from api.core.live_workers import LiveWorkers
 from api.core.model_changes import ModelChanges
-from contract import keys
+from contract import keys, model_state
 from contract.job_queue import queue_name
 from contract.messages import Classification
 from contract.model_changes import Change, latest
 from contract.model_state import ModelState, change, read_state
 from contract.model_version import ModelVersion, WantedModel
 from contract.redis_clients import connect, connect_for_waiting
-from tests.support.scripted_worker import MODEL, digest_of
+from contract.worker_registry import WorkerEntry
+from model.serving.registration import Registration
+from tests.support.scripted_worker import DESCRIPTION, MODEL, digest_of
 from tests.support.workers import eventually
 
 if TYPE_CHECKING:
@@ -384,6 +386,22 @@ def test_with_no_worker_alive_settings_say_what_is_current(story, workers):
 
     eventually(lambda: story.state == ModelState("3", "2", 3), "its settings count")
     assert story.computed_by("cat", f"{MODEL}@3") == "3"
+
+
+def test_a_round_of_heartbeats_that_takes_too_long_moves_no_name(any_server, workers, monkeypatch):
+    """A machine that stalls in the middle of one lets the entries run out that it has begun with."""
+    monkeypatch.setattr(model_state, "has_live_workers", lambda *_: False)
+    registration = Registration(connect(any_server.worker_url), lambda: None, bulk_share=0.5)
+    for model, claims in ((MODEL, True), (SECOND, False)):
+        entry = WorkerEntry(worker_id="w", host="h", model=model, digest=DIGEST, batch=1, service_ms=1.0)
+        registration.add(entry, ["cat"], DESCRIPTION, claims=claims)
+    registration.renew()
+    first = ModelState("1", None, 1)
+    moved = change(workers.redis, MODEL, first, first.with_current("2"), Change(action="test", by="", words=""))
+    registration.renew()
+
+    assert registration.states == {MODEL: moved}
+    assert read_state(workers.redis, MODEL) == moved
 
 
 @pytest.mark.long

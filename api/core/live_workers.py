@@ -152,7 +152,7 @@ class Fleet:
         if self._default is not None:
             return self._default
         if self.default_model and self.default_model not in self.names:
-            raise NoWorker(f"no worker of the model {self.default_model} has been ready yet", ALIVE_FOR_S)
+            raise NoWorker(f"no worker of {self.default_model}, the default model, has been ready yet", ALIVE_FOR_S)
         raise NoWorker(NONE_READY, ALIVE_FOR_S)
 
     @cached_property

@@ -254,16 +254,19 @@ class ModelChanges:
         if not begun:
             raise ModelNotChanged(f"another version of {name} is being loaded already; nothing was changed")
         try:
-            yield self._served_by_all(name, request.version) or self._wait(name, request)
+            yield self._served_by_all(name, request) or self._wait(name, request)
         finally:
             with suppress(BackendDown), redis_errors():
                 loading.end(self._redis, name, request)
 
-    def _served_by_all(self, name: str, version: str | None) -> _Loaded | None:
-        """By the registry, from which no worker takes a version while something is asked for."""
-        if version is None:
+    def _served_by_all(self, name: str, request: LoadRequest) -> _Loaded | None:
+        """By the registry, from which no worker takes a version while something is asked for.
+
+        None also for a path, of which only workers know whether it holds that version.
+        """
+        if request.version is None or request.path is not None:
             return None
-        model, entries = ModelVersion(name, version), self._live(name)
+        model, entries = ModelVersion(name, request.version), self._live(name)
         serving = [entry for entry in entries if entry.model == model.key]
         if not serving or {entry.worker_id for entry in serving} < {entry.worker_id for entry in entries}:
             return None

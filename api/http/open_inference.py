@@ -7,6 +7,7 @@ JSON are base64: docs/decisions/0052-open-inference-protocol.md.
 from __future__ import annotations
 
 import json
+import re
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,6 +30,7 @@ OUTPUTS = (PROBABILITIES, LABELS)
 JSON_BYTES = "Inference-Header-Content-Length"  # the header with the length of the JSON before binary data
 
 LENGTH = struct.Struct("<I")  # before each element of a binary BYTES tensor
+_OBJECT = re.compile(rb"[ \t\r\n]*+\{")
 SHOWN = 40  # characters of what a sender wrote, in an error
 NO_CLASSES = "the workers are older than this API and name no classes: ask for the labels without the classification"
 
@@ -92,14 +94,14 @@ def read_request(
     """
     if json_bytes is not None and json_bytes > len(body):
         raise BrokenForm(f"{JSON_BYTES} is {json_bytes}, and the body has only {len(body)} bytes")
+    if not _OBJECT.match(body, 0, len(body) if json_bytes is None else json_bytes):
+        raise BrokenForm("the body is no JSON object; a form, or a picture's file as it is, is for /infer")
     if json_bytes is None:
         read, binary = JsonBody(body), memoryview(b"")
     else:
         take(json_bytes)
         read, binary = JsonBody(body[:json_bytes]), memoryview(body)[json_bytes:]
     document = read.document
-    if not isinstance(document, dict):
-        raise BrokenForm("the JSON is no object")
     name = document.get("id")
     if not isinstance(name, str | None) or (name and read.is_long(name)):
         raise InvalidParameter(f"id must be a text of less than {LONGEST_SHORT} bytes")

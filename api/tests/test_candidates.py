@@ -285,6 +285,18 @@ def test_where_the_candidate_is_the_version_that_answers_it_is_refused(workers, 
     assert site.state == ModelState("1", None, 1)
 
 
+def test_a_path_that_holds_another_version_than_is_named_beside_it_is_refused(workers, open_site):
+    """Also where the version that is named is served already: the bundle at the path is not passed over."""
+    workers.start()
+    site = open_site()
+    assert site.operate("PUT", "/candidate", version="2").status_code == HTTPStatus.OK
+    refused = site.operate("PUT", "/candidate", version="2", path="folder/3")
+
+    assert refused.status_code == HTTPStatus.CONFLICT
+    assert "folder/3 is scripted@3, not version 2" in refused.text
+    assert site.state.candidate == "2"
+
+
 @pytest.mark.parametrize("part", [{"share": 101}, {"share": -1}, {"shadow": 1000}, {"share": "half"}, {"share": 1.5}])
 def test_a_share_that_is_none_is_refused_before_anything_is_loaded(workers, open_site, part):
     site = open_site()

@@ -214,7 +214,7 @@ def test_the_default_that_the_operator_names_is_meant_whatever_else_has_started(
 def test_while_the_default_that_the_operator_names_was_never_ready_no_other_stands_in_for_it(known):
     served = fleet(*(pool(model=model) for model in known), default_model="lite")
 
-    with pytest.raises(NoWorker, match=r"^no worker of the model lite has been ready yet$"):
+    with pytest.raises(NoWorker, match=r"^no worker of lite, the default model, has been ready yet$"):
         served.default()
 
 

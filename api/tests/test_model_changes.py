@@ -121,6 +121,7 @@ def test_what_is_asked_for_may_come_as_json_as_a_form_or_not_at_all(client, chan
         ({"json": {"path": ".hidden"}}, 400, NO_PATH),
         ({"json": {"path": "lite\0"}}, 400, NO_PATH),
         ({"json": {"path": "x" * 201}}, 400, NO_PATH),
+        ({"data": {"model": "lite", "version": "2"}}, 400, "a reload takes the path of a bundle"),
     ],
     ids=lambda value: str(value)[:60],
 )

@@ -140,7 +140,7 @@ def test_a_person_reads_what_the_check_has_found_and_sees_the_pictures(site, wor
     shown = page(site)
     words = text(shown)
 
-    assert "passed it is not worse. Against 1, 2026-01-31 12:00 UTC, by admin." in words
+    assert "passed it is not worse. Against version 1, 2026-01-31 12:00 UTC, by admin." in words
     assert "Labelled 100 98.0% 90.0% 91.0% +1.0 (-1.0 to +3.0)" in words
     assert "Sent lately 50 100.0%" in words
     assert "Label tabby 1 lynx 2 tabby" in words
@@ -316,7 +316,7 @@ def test_the_page_shows_no_text_that_a_strangers_link_makes_up(site):
     shown = page(site, "?done=reload&model=<b>you+have+won</b>") + page(site, "?done=you-have-won&model=scripted")
 
     assert "won" not in shown
-    assert "scripted is reloaded." in text(page(site, "?done=reload&model=scripted"))
+    assert "The reload of scripted is done." in text(page(site, "?done=reload&model=scripted"))
 
 
 def test_whatever_somebody_has_written_into_redis_the_page_is_shown(site, workers):

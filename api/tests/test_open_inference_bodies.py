@@ -79,6 +79,7 @@ def test_outputs_come_as_they_are_asked_for():
     assert asked.outputs == (WantedOutput("labels", 0, binary=False), WantedOutput("probabilities", 2, binary=True))
 
 
+NO_OBJECT = "the body is no JSON object; a form, or a picture's file as it is, is for /infer"
 SHAPES = "[n] or [n, 1] is taken, for n pictures"
 
 
@@ -93,10 +94,14 @@ def test_a_shape_that_is_no_list_of_pictures_is_refused(shape):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"", "the JSON can't be read: it is not well-formed"),
-        (b"\xff\xd8\xff\xe0", "the JSON can't be read: it is not well-formed"),
-        (b"[1]", "the JSON is no object"),
-        (b"[" * 100_000, f"the JSON can't be read: it has more than {LONGEST_REST} bytes beside its pictures"),
+        (b"", NO_OBJECT),
+        (b'\xff\xd8\xff\xe0"', NO_OBJECT),
+        (b"[1]", NO_OBJECT),
+        (b" {", "the JSON can't be read: it is not well-formed"),
+        (
+            b'{"a": ' + b"[" * 100_000,
+            f"the JSON can't be read: it has more than {LONGEST_REST} bytes beside its pictures",
+        ),
         (b"{}", "the request has no input: one is taken, image, of the datatype BYTES"),
         (b'{"inputs": []}', "the request has no input: one is taken, image, of the datatype BYTES"),
         (b'{"inputs": {}}', "inputs must be a list of one object"),
@@ -164,7 +169,7 @@ BEHIND = "come behind the JSON, whose length Inference-Header-Content-Length has
             "5 bytes come behind the JSON, and the input has no binary_data_size",
         ),
         ((b"{}", 3), "Inference-Header-Content-Length is 3, and the body has only 2 bytes"),
-        ((in_json(), 0), "the JSON can't be read: it is not well-formed"),
+        ((in_json(), 0), NO_OBJECT),
         ((b"{}", 10**12), f"Inference-Header-Content-Length is {10**12}, and the body has only 2 bytes"),
     ],
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, jsonify, request
 
+from api.core.errors import InvalidParameter
 from api.http.fields import fields_of
 from api.http.model_fields import by_whom, check_name, path_in, per_cent, reason_in, version_in
 from api.services import Services
@@ -29,10 +30,12 @@ def reload() -> ResponseReturnValue:
     ``model`` is its name, ``path`` the bundle's, below the models' folder; without it the newest version there.
 
     Raises:
-        InvalidParameter: ``model`` or ``path`` can't be one.
+        InvalidParameter: ``model`` or ``path`` can't be one, or there is a ``version``, which would have no effect.
         ServiceError: as ``ModelChanges.reload`` does.
     """
     fields = fields_of(request)
+    if fields.get("version"):
+        raise InvalidParameter("a reload takes the path of a bundle below the models' folder, and no version")
     name, path = fields.get("model") or None, path_in(fields)
     if name is not None:
         check_name(name)

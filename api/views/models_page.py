@@ -47,12 +47,12 @@ if TYPE_CHECKING:
 bp = Blueprint("models_page", __name__)
 
 DONE = {
-    "reload": "{model} is reloaded.",
-    "candidate": "{model} has this candidate now.",
-    "drop": "{model} has no candidate any more.",
+    "reload": "The reload of {model} is done.",
+    "candidate": "The candidate of {model} is set.",
+    "drop": "The candidate of {model} is dropped.",
     "check": "The check of the candidate of {model} has begun.",
     "promote": "The candidate of {model} answers now.",
-    "rollback": "{model} is rolled back.",
+    "rollback": "The rollback of {model} is done.",
 }
 """What the page may be asked to show, by the code in its address: no text of a stranger gets onto it."""
 OF_CANDIDATES = {"drop", "check", "promote"}

@@ -50,6 +50,14 @@ def test_with_no_worker_of_it_alive_settings_say_what_is_current(redis):
     assert claim(redis, SECOND, None) == MOVED
 
 
+def test_a_worker_that_serves_the_current_version_is_one_of_it_though_its_heartbeats_are_late(redis):
+    """On a stalled machine a round of heartbeats outlives the entries that it begins with. No name is to move then."""
+    claim(redis, SECOND, None)
+
+    assert claim(redis, FIRST, None, served={"1", "2"}) == ModelState("2", None, 1)
+    assert claim(redis, FIRST, None, served={"1", "3"}) == ModelState("1", "2", 2)
+
+
 def test_a_worker_writes_back_what_it_remembers(redis):
     """Redis has lost everything, or the latest changes."""
     assert claim(redis, FIRST, MOVED) == MOVED

@@ -209,13 +209,7 @@ class Registration:
 
     def _state(self, claimed: ModelVersion) -> ModelState:
         """A worker that serves what it claims no longer claims what it serves instead."""
-        keys = [claimed.key, *self._served]
-        mine = next(
-            (
-                model
-                for model in map(ModelVersion.from_key, keys)
-                if model.name == claimed.name and model.key in self._served
-            ),
-            claimed,
-        )
-        return claim(self._redis, mine, self.states.get(claimed.name))
+        served = [model for model in map(ModelVersion.from_key, list(self._served)) if model.name == claimed.name]
+        mine = claimed if claimed in served or not served else served[0]
+        versions = {model.version for model in served}
+        return claim(self._redis, mine, self.states.get(claimed.name), served=versions)

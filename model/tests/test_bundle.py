@@ -261,7 +261,7 @@ def test_where_it_is_not_clear_which_bundle_is_meant_none_is(tmp_path, write_bun
     write_bundle("cats")
     write_bundle("dogs")
 
-    with pytest.raises(BundleError, match=r"several models \(cats, dogs\): MODEL_PATH must name one"):
+    with pytest.raises(BundleError, match=r"several models \(cats, dogs\): MODEL_PATH must name one, or MODELS some"):
         choose_bundle(tmp_path)
 
 

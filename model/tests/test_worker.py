@@ -40,7 +40,7 @@ SEVERAL = {"MODEL_PATH": "", "MODELS_DIR": "BUNDLE/.."}
         ({}, EXIT_NO_REDIS, "Redis does not answer at the start"),
         ({"MODEL_PATH": "/nowhere"}, EXIT_NO_MODEL, "the model can't be served: no model at /nowhere"),
         ({"BATCH_MAX": "none"}, 2, "BATCH_MAX='none'"),
-        ({"MODELS": "colours"}, 2, "MODEL_PATH='BUNDLE': MODELS names what is served already"),
+        ({"MODELS": "colours"}, 2, "MODEL_PATH='BUNDLE': MODELS is set too: keep one of them"),
         (
             SEVERAL | {"MODELS": "colours,shapes"},
             EXIT_NO_MODEL,

@@ -128,7 +128,8 @@ class ScriptedLoader:
 
     "held" waits until there is a file "go" beside the journal; "dying" kills the process, "hanging" never ends, and
     "refused" says that there is no such version. A path's last part is the version, of other weights if "other/" stands
-    before it. In the file "loads" stands what was begun and, once nobody holds it any more, what was freed.
+    before it; one that holds another version than is asked for is refused. In the file "loads" stands what was begun
+    and, once nobody holds it any more, what was freed.
     """
 
     def __init__(self, folder: Path, how: str) -> None:
@@ -140,7 +141,9 @@ class ScriptedLoader:
         return self._noted(ScriptedClassifier(model))
 
     def load(self, name: str, *, version: str | None = None, path: str | None = None) -> Any:
-        version = path.rpartition("/")[2] if path is not None else version or "2"
+        wanted, version = version, path.rpartition("/")[2] if path is not None else version or "2"
+        if wanted not in {None, version}:
+            raise BundleError(f"{path} is {name}@{version}, not version {wanted}")
         self._note(f"loading {version}")
         match self._how:
             case "held":
