@@ -6,7 +6,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 BUNDLES := models/resnet50-int8/model.json
 # As RESNET50.recipe_files in model/export: when one of these changes, the model may have to be made anew.
-RECIPE := $(addprefix model/export/,bundles.py golden.jpg graph.py quantise.py \
+RECIPE := $(addprefix model/export/,bundles.py golden.jpg graph.py quantise.py tensorflow_js.py \
   $(addprefix resnet50/,network.py keras_weights.py graph.py calibration.json))
 # Another network than ResNet-50. Of the command line alone: some systems have a NAME in every shell, the machine's.
 NETWORK := $(if $(filter command,$(firstword $(origin NAME))),$(NAME))

@@ -19,7 +19,7 @@ GOLDEN = HERE / "golden.jpg"
 GOLDEN_LABEL = "Egyptian_cat"
 
 # What decides the bytes of every network's bundles.
-SHARED_RECIPE = ("bundles.py", "golden.jpg", "graph.py", "quantise.py")
+SHARED_RECIPE = ("bundles.py", "golden.jpg", "graph.py", "quantise.py", "tensorflow_js.py")
 
 
 @dataclass(frozen=True)
