@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from PIL import Image
 
 from model.bundle import LABELS, MANIFEST, MODEL, load_bundle
 from model.classifier import Classifier
-from model.manifest import Manifest, PreprocessSpec
+from model.detection.spec import EndToEndSpec, SsdSpec, YoloSpec
+from model.export.ssdlite_mobilenetv2.network import SSDLITE_MOBILENETV2
+from model.manifest import Golden, Manifest, PreprocessSpec
 from model.picture import Picture
 from model.tests import networks
 from tests.pictures import odd
@@ -34,11 +37,11 @@ def classify(decoder):
     pictures = [
         Picture(odd.encoded(Image.new("RGB", (640, 480), colour), "JPEG")) for colour in ("red", "lime", "blue")
     ]
-    return lambda bundle: Classifier(bundle, decoder, top_k=1).classify(pictures)
+    return lambda bundle: Classifier(bundle, decoder, top_k=1).predict(pictures)
 
 
 def test_the_documented_manifest_serves_the_network_it_was_written_for(zoo_network, classify):
-    (manifest,) = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    manifest, *_ = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
     (zoo_network / MANIFEST).write_text(manifest)
     (zoo_network / LABELS).write_text(LABEL_LINES)
 
@@ -63,10 +66,18 @@ def test_the_same_network_bare_with_labels_path_gives_the_same_answers(zoo_netwo
     assert {outcome.model for outcome in without} == {"resnet50-v2-7"}
 
 
+def test_the_documented_detection_is_that_of_the_detector_that_the_project_builds():
+    _, detection, golden = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+    assert json.loads(detection) == SSDLITE_MOBILENETV2.answers.described["detection"]
+    assert Golden.model_validate_json(golden).objects[0].label == "cat"
+
+
 def test_every_field_of_the_manifest_is_documented():
     fields = set(re.findall(r"`([a-z_.]+)`", " ".join(re.findall(r"^\| (.*?) \|", PAGE.read_text(), re.MULTILINE))))
     named = {field.split(".")[-1] for field in fields}
 
     fields_of_manifest = {info.alias or name for name, info in Manifest.model_fields.items()} - {"preprocess"}
+    of_detectors = {field for form in (SsdSpec, YoloSpec, EndToEndSpec) for field in form.model_fields}
 
-    assert fields_of_manifest | set(PreprocessSpec.model_fields) - {"shorter_side"} <= named
+    assert fields_of_manifest | set(PreprocessSpec.model_fields) - {"shorter_side"} | of_detectors <= named

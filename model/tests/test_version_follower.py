@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from model.classifier import Classifier
+    from model.opening import AnyPredictor
 
 NAME, SERVED, WORKER, HOST = "colours", "colours@1", "w1", "host-1"
 OTHERWISE = f"{SERVED} is served already with other weights, labels or preprocessing: a changed model needs another"
@@ -39,11 +39,11 @@ OTHERWISE = f"{SERVED} is served already with other weights, labels or preproces
 class Serving:
     """A worker that serves the first version."""
 
-    def __init__(self, first: Classifier) -> None:
-        self.classifiers = {first.bundle.model.key: first}
+    def __init__(self, first: AnyPredictor) -> None:
+        self.predictors = {first.bundle.model.key: first}
 
-    def serve_too(self, classifier: Classifier) -> None:
-        self.classifiers[classifier.bundle.model.key] = classifier
+    def serve_too(self, predictor: AnyPredictor) -> None:
+        self.predictors[predictor.bundle.model.key] = predictor
 
     def serve_no_more(self, model: str) -> None:
         raise AssertionError(f"{model} is unloaded")
@@ -58,7 +58,7 @@ class Worker:
         self.loader = BundleLoader(folder, max_pixels=DEFAULT_MAX_PIXELS, num_threads=1, top_k=3)
         self.serving = Serving(self.loader.load(NAME, path="colours-1"))
         registration: Any = SimpleNamespace(
-            states={NAME: ModelState("1", None, 1)}, is_registered=lambda model: model in self.serving.classifiers
+            states={NAME: ModelState("1", None, 1)}, is_registered=lambda model: model in self.serving.predictors
         )
         self.follower = VersionFollower(
             redis, self.loader, self.serving, registration, pinned=(), worker_id=WORKER, host=HOST
@@ -81,10 +81,10 @@ class Worker:
         return told
 
     def refusal(self, path: str) -> str:
-        before = dict(self.serving.classifiers)
+        before = dict(self.serving.predictors)
         told = self.asked(LoadRequest.new(path=path))
         assert (told.worker_id, told.host, told.model) == (WORKER, HOST, "")
-        assert self.serving.classifiers == before
+        assert self.serving.predictors == before
         return told.refused
 
 
