@@ -17,7 +17,20 @@ from api.http.unread_body import discard_after
 from api.metrics.recorder import Metrics
 from api.metrics.shared_numbers import SharedNumbers
 from api.openapi import pages as openapi
-from api.views import admin, feedback, health, infer, jobs, models, open_inference, pages, predict, reload, stats
+from api.views import (
+    admin,
+    detect,
+    feedback,
+    health,
+    infer,
+    jobs,
+    models,
+    open_inference,
+    pages,
+    predict,
+    reload,
+    stats,
+)
 
 if TYPE_CHECKING:
     from api.services import Services
@@ -31,7 +44,21 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
     app.json.sort_keys = False  # type: ignore[attr-defined]  # bodies keep the documented order
     services.install(app)
     guard_against_browsers(app, services.settings)
-    for view in (pages, predict, infer, jobs, models, open_inference, feedback, health, stats, admin, reload, openapi):
+    for view in (
+        pages,
+        predict,
+        infer,
+        detect,
+        jobs,
+        models,
+        open_inference,
+        feedback,
+        health,
+        stats,
+        admin,
+        reload,
+        openapi,
+    ):
         app.register_blueprint(view.bp)
     app.before_request(require_key)
     app.before_request(count_request)

@@ -21,7 +21,7 @@ from rq.serializers import JSONSerializer
 from contract import keys, picture_holders
 from contract.deadline import SHORTEST_WAIT_S
 from contract.errors import JobLost, ServiceError, UnknownOutcome, WorkerFault
-from contract.messages import UNKNOWN, Classification, CopyJob, Deleted, DetectJob, Outcome, outcome_from_json
+from contract.messages import UNKNOWN, Answer, CopyJob, Deleted, DetectJob, Outcome, outcome_from_json
 from contract.model_name import QUEUED_AS
 from contract.redis_clients import LONGEST_BLOCK_S, raise_refusals, redis_errors
 from contract.send_too import nothing
@@ -61,7 +61,7 @@ GIVEN_UP = "the workers could not classify this picture; it was given up"
 class Sighting:
     """What Redis has for a computation: a stored answer, the ID of a job in progress, and the queue's length."""
 
-    answer: Classification | None
+    answer: Answer | None
     job_id: str | None
     depth: int
 
@@ -148,7 +148,7 @@ class JobQueue:
         self.send_too: SendToo = nothing
 
     def look(self, model: str, digest: str, computation: str) -> Sighting:
-        """What Redis has for ``ClassifyJob.computation``, read in one round trip.
+        """What Redis has for ``PictureJob.computation``, read in one round trip.
 
         Raises:
             BackendDown: Redis does not answer.
@@ -552,13 +552,13 @@ def _outcome(record: dict[bytes, bytes]) -> Outcome:
         raise UnknownOutcome(UNKNOWN) from error
 
 
-def _stored_answer(raw: bytes | None) -> Classification | None:
+def _stored_answer(raw: bytes | None) -> Answer | None:
     """The answer, or None for one that this version can't read: it is computed again."""
     try:
         outcome = outcome_from_json(raw) if raw else None
     except UnknownOutcome:
         return None
-    return outcome if isinstance(outcome, Classification) else None
+    return outcome if isinstance(outcome, Answer) else None
 
 
 def _wake(pipe: Pipeline, workers: str) -> None:

@@ -133,5 +133,6 @@ def wake(workers: str) -> str:
 
 
 MODELS = "models"
+TASKS = "tasks"
 REFUSED_PICTURES = "refused-pictures"
 LAST_WORDS = "last-words"

@@ -6,9 +6,10 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 from contract.errors import UnknownOutcome
+from contract.model_task import ModelTask
 from contract.model_version import FIRST_VERSION, ModelVersion
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ LARGEST_COPY_BYTES = 10**9  # far above what a copy may have: a worker that was 
 UNKNOWN = "the worker's answer has a form that this version of the API does not know; the API has to be upgraded"
 LONGEST_REQUEST_ID = 128  # characters
 
+Found = TypeVar("Found", "Classification", "Detection")
+
 
 class FailureKind(StrEnum):
     """Why a picture can't be computed: always the picture's fault, never ours."""
@@ -28,15 +31,18 @@ class FailureKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PictureJob:
+class PictureJob(Generic[Found]):
     """What a worker is to do: give a picture to a model, and tell its answer.
 
     Attributes:
+        model_task: of the models that it is for.
         picture: SHA-256 of the encoded picture, 64 lower-case hex digits; its name in the image store.
         cache: whether the answer may be stored for later requests, and the computation shared with others.
         strict: whether a damaged picture is refused; otherwise what is there of it counts.
         request_id: of the request that submits it, for logs; "" if nobody named it. It makes no other job of it.
     """
+
+    model_task: ClassVar[ModelTask]
 
     picture: str
     cache: bool
@@ -76,13 +82,17 @@ class PictureJob:
 
 
 @dataclass(frozen=True, slots=True)
-class ClassifyJob(PictureJob):
+class ClassifyJob(PictureJob["Classification"]):
     """For a classifier; its outcome is a ``Classification``."""
+
+    model_task = ModelTask.CLASSIFICATION
 
 
 @dataclass(frozen=True, slots=True)
-class DetectJob(PictureJob):
+class DetectJob(PictureJob["Detection"]):
     """For a detector; its outcome is a ``Detection``."""
+
+    model_task = ModelTask.DETECTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +134,7 @@ class CopyJob:
         raise ValueError(f"not a job for a copy: {args!r:.100}")
 
 
-Task = ClassifyJob | DetectJob | CopyJob
+Task = PictureJob[Any] | CopyJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +166,8 @@ class Classification:
 
     ``damaged`` says that they are those of what was left of it, which only a job that is not strict asks for.
     """
+
+    model_task: ClassVar = ModelTask.CLASSIFICATION
 
     model: str
     digest: str
@@ -216,6 +228,8 @@ class Detection:
 
     ``width`` and ``height`` are those of the picture that the boxes lie in. ``damaged`` as of a ``Classification``.
     """
+
+    model_task: ClassVar = ModelTask.DETECTION
 
     model: str
     digest: str

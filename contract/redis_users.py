@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 API, WORKER, OPERATOR, HEALTH = "api", "worker", "operator", "health"
 
 _SHARED = (
-    "models model:* wake:* refused-pictures workers:* bulk-workers:* worker:* labels:* description:* rq:worker:* "
+    "models tasks model:* wake:* refused-pictures workers:* bulk-workers:* worker:* labels:* description:* rq:worker:* "
     "rq:workers rq:workers:* rq:queues rq:queue:* rq:wip:* rq:finished:* rq:failed:*"
 )  # by all jobs: model/serving/garbage.py
 
@@ -53,6 +53,7 @@ class Line:
 _API = (
     Line("ping time info multi exec unwatch", "", "", "readiness, how full Redis is, its version (RQ), transactions"),
     Line("zrevrange", "models", "", "which models are served"),
+    Line("hmget", "tasks", "", "what they are for"),
     Line("hgetall watch hset del", "model:*", "model:*", "which version of a model is current, and changing that"),
     Line("hincrby hmget expire del", "tally:*", "tally:*", "how many computations fail while there is a candidate"),
     Line("hmget lrange del", "shadow:* disagreements:*", "shadow:* disagreements:*", "how far a candidate agrees"),
@@ -96,6 +97,7 @@ _WORKER = (
     Line("time info multi exec unwatch", "", "", "leases, how full Redis is, transactions"),
     Line("client|setname client|list", "", "", "RQ's record of a worker names its address"),
     Line("zadd zrevrange zrem", "models", "models", "which models are served; the health check"),
+    Line("hset hdel", "", "tasks", "what they are for"),
     Line("hgetall hset watch del", "model:*", "model:*", "which version of a model is current"),
     Line("xadd", "", "changes:*", "that a worker which begins has set that"),
     Line("hincrby expire", "shadow:*", "shadow:*", "how often a candidate agrees with what was answered"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contract import keys
+from contract.model_description import ask_tasks, tasks_told
 from contract.model_state import ModelState
 from contract.model_version import ModelVersion
 from contract.send_too import nothing
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """``models`` are ``ModelVersion.key``, the latest registered first; ``states`` are by model name."""
+    """``models`` are ``ModelVersion.key``, the latest registered first; ``tasks`` are by these, ``states`` by name."""
 
     models: Sequence[str]
     states: Mapping[str, ModelState]
     workers: Sequence[WorkerEntry]
+    tasks: Mapping[str, str]
 
 
 def read_registry(redis: Redis, send_too: SendToo = nothing) -> Registry:
@@ -44,6 +46,9 @@ def read_registry(redis: Redis, send_too: SendToo = nothing) -> Registry:
     with redis.pipeline(transaction=False) as pipe:
         for name in names:
             pipe.hgetall(keys.model(name))
-        replies = pipe.execute(raise_on_error=False) if names else []
-    states = {name: ModelState.read(fields) for name, fields in zip(names, replies, strict=True)}
-    return Registry(models, {name: state for name, state in states.items() if state is not None}, workers)
+        if models:
+            ask_tasks(pipe, models)
+        *replies, tasks = pipe.execute(raise_on_error=False) if models else [[]]
+    read = {name: ModelState.read(fields) for name, fields in zip(names, replies, strict=True)}
+    states = {name: state for name, state in read.items() if state is not None}
+    return Registry(models, states, workers, tasks_told(models, tasks))

@@ -207,6 +207,7 @@ def forget(redis: Redis, models: Sequence[str]) -> None:
     """Let these versions be unknown until a worker registers them again."""
     if models:
         redis.zrem(keys.MODELS, *models)
+        redis.hdel(keys.TASKS, *models)
 
 
 def publish_labels(redis: Redis, model: str, digest: str, labels: Sequence[str]) -> None:

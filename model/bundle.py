@@ -83,6 +83,7 @@ class Bundle:
     @property
     def description(self) -> ModelDescription:
         """What callers of the service are told of it."""
+        detection = None if isinstance(self.output, OutputSpec) else self.output
         return ModelDescription(
             task=self.task,
             precision=self.precision,
@@ -91,6 +92,8 @@ class Bundle:
             labels=len(self.labels),
             licence=self.licence,
             provenance=self.provenance,
+            min_score=detection.min_score if detection is not None else None,
+            max_objects=detection.max_objects if detection is not None else None,
         )
 
     @property

@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import numpy as np
 
-from contract.messages import Classification, Detection, Failure, Timings
+from contract.messages import Failure, Found, Timings
 from model.errors import BundleError, DamagedImage, PictureError
 from model.picture import Picture
 from model.preprocess import preprocess
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from model.bundle import Bundle, GoldenCheck
     from model.decode import Decoder
     from model.preprocess import Prepared, Window
-
-A = TypeVar("A", Classification, Detection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class Ready:
         return Timings(self.decode_ms, infer_ms)
 
 
-class Predictor(ABC, Generic[A]):
+class Predictor(ABC, Generic[Found]):
     """One bundle, loaded and ready to answer.
 
     Args:
@@ -55,7 +53,7 @@ class Predictor(ABC, Generic[A]):
         job: what asks for its answers.
     """
 
-    job: ClassVar[type[PictureJob]]
+    job: ClassVar[type[PictureJob[Any]]]
 
     def __init__(self, bundle: Bundle, decoder: Decoder) -> None:
         self.bundle = bundle
@@ -63,7 +61,7 @@ class Predictor(ABC, Generic[A]):
 
     def predict(
         self, pictures: Sequence[Picture], *, on_progress: Callable[[], None] = lambda: None
-    ) -> list[A | Failure]:
+    ) -> list[Found | Failure]:
         """Turn a micro-batch of pictures into one outcome each, in order.
 
         A bad picture is its sender's fault and becomes a Failure; our own faults raise. ``on_progress`` is called each
@@ -102,10 +100,10 @@ class Predictor(ABC, Generic[A]):
         """
 
     @abstractmethod
-    def _answers(self, ready: Sequence[Ready]) -> list[A]:
+    def _answers(self, ready: Sequence[Ready]) -> list[Found]:
         """What the model says of a batch of at least one picture, in order."""
 
-    def _golden_answer(self, golden: GoldenCheck) -> A:
+    def _golden_answer(self, golden: GoldenCheck) -> Found:
         """Raises BundleError: the picture can't be read."""
         (outcome,) = self.predict([Picture(golden.picture.read_bytes())])
         if isinstance(outcome, Failure):

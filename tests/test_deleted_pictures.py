@@ -16,6 +16,7 @@ from contract import keys
 from contract.async_jobs import DELETED, JobState
 from contract.errors import PictureDeleted
 from contract.messages import Deleted
+from tests.support.asking import CLASSIFICATION
 from tests.support.scripted_worker import DIGEST, MODEL
 from tests.support.workers import SENDER, ScriptedWorkers, eventually
 
@@ -74,7 +75,7 @@ def test_a_running_job_ends_so_and_its_answer_is_neither_told_nor_kept(workers, 
     """The worker has the bytes already, and will finish; who waits is told at once that there is no answer."""
     workers.start()
     with ThreadPoolExecutor() as threads:
-        waiting = threads.submit(services.inference.classify, b"slow", Client(SENDER))
+        waiting = threads.submit(services.inference.infer, b"slow", Client(SENDER), CLASSIFICATION)
         eventually(lambda: workers.batches() == ["slow"], "it runs")
         name = workers.store.put(b"slow")
         services.deletion.delete(name)
@@ -119,13 +120,13 @@ def test_the_same_picture_sent_again_is_computed_anew(workers, services):
     services.deletion.delete(workers.store.put(b"tabby"))
     workers.start()
 
-    assert services.inference.classify(b"tabby", Client(SENDER)).cache == "miss"
+    assert services.inference.infer(b"tabby", Client(SENDER), CLASSIFICATION).cache == "miss"
 
 
 def test_while_no_worker_is_ready_who_deletes_is_told_that_answers_may_be_left(workers, services):
     """They are found by what the workers serve, and those that come back would tell them."""
     worker = workers.start()
-    name = services.inference.classify(b"tabby", Client(SENDER)).picture
+    name = services.inference.infer(b"tabby", Client(SENDER), CLASSIFICATION).picture
     worker.send_signal(signal.SIGTERM)
     worker.wait()
     with pytest.raises(NoWorker):

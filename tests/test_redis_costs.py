@@ -23,6 +23,7 @@ from contract.worker_registry import WorkerEntry, heartbeat
 from model.serving.batch_processor import BatchProcessor
 from model.serving.lease import Lease
 from model.serving.registration import Registration
+from tests.support.asking import CLASSIFICATION
 from tests.support.queues import priority_queues
 from tests.support.scripted_worker import DESCRIPTION, DIGEST, MODEL
 
@@ -127,7 +128,7 @@ def test_a_hit_costs_one_look(workers, worker, services):
     """Three reads, in one round trip: stored answer, job in flight, and the queue's length for admission."""
 
     def ask() -> str:
-        return str(services.inference.classify(b"tabby", Client("192.0.2.1")).cache)
+        return str(services.inference.infer(b"tabby", Client("192.0.2.1"), CLASSIFICATION).cache)
 
     workers.submit("tabby")
     worker.work()
@@ -144,11 +145,11 @@ def test_what_a_sender_has_used_costs_no_round_trip_of_its_own(workers, worker, 
 
     def ask() -> None:
         services.usage.account("192.0.2.1", quotas).admit()
-        services.inference.classify(b"tabby", Client("192.0.2.1"))
+        services.inference.infer(b"tabby", Client("192.0.2.1"), CLASSIFICATION)
 
     workers.submit("tabby")
     worker.work()
-    services.inference.classify(b"tabby", Client("192.0.2.1"))
+    services.inference.infer(b"tabby", Client("192.0.2.1"), CLASSIFICATION)
     first, second = asked_of(workers.redis, ask), asked_of(workers.redis, ask)
 
     look = {"get": 2, "llen": 1}

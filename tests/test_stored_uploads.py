@@ -17,6 +17,7 @@ from api.services import Services
 from api.settings import REPORTABLE_FOR_S, Settings, StoreUploads
 from contract import keys
 from contract.image_store import ImageStore
+from tests.support.asking import CLASSIFICATION
 from tests.support.scripted_worker import DIGEST, MODEL
 from tests.support.workers import SENDER, ScriptedWorkers, eventually
 
@@ -64,7 +65,7 @@ def sweep(services: Services, name: str, *, after_s: float) -> None:
 
 def test_with_all_a_picture_stays_for_its_retention(valkey, workers):
     with storing("all", valkey.api_url, workers.folder) as services:
-        name = services.inference.classify(b"tabby", CLIENT).picture
+        name = services.inference.infer(b"tabby", CLIENT, CLASSIFICATION).picture
         sweep(services, name, after_s=100 * 3600)
         assert name in services.store
         sweep(services, name, after_s=169 * 3600)
@@ -76,11 +77,11 @@ def test_with_none_a_picture_goes_with_its_request_however_that_ends(valkey, wor
     """Also one of which the answer was known, and one that no worker can read; and reports keep none."""
     with storing("none", valkey.api_url, workers.folder) as services:
         for cache in ("miss", "hit"):
-            assert services.inference.classify(b"tabby", CLIENT).cache == cache
+            assert services.inference.infer(b"tabby", CLIENT, CLASSIFICATION).cache == cache
             assert len(list(_files(services.settings.upload_dir))) == 0
         with pytest.raises(Undecodable):
-            services.inference.classify(b"bad", CLIENT)
-        services.inference.classify_all([b"lynx", b"lynx", b"tiger"], CLIENT)
+            services.inference.infer(b"bad", CLIENT, CLASSIFICATION)
+        services.inference.infer_all([b"lynx", b"lynx", b"tiger"], CLIENT, CLASSIFICATION)
         services.reported.keep(services.uploads.put(b"reported", SENDER))
 
         assert [path.read_bytes() for path in _files(services.settings.upload_dir)] == [b"reported"]
@@ -113,7 +114,7 @@ def test_with_none_a_picture_stays_while_another_process_has_it_in_hand(valkey, 
         storing("none", valkey.api_url, workers.folder) as second,
         ThreadPoolExecutor() as threads,
     ):
-        waiting = threads.submit(first.inference.classify, b"slow", CLIENT)
+        waiting = threads.submit(first.inference.infer, b"slow", CLIENT, CLASSIFICATION)
         eventually(lambda: workers.batches() == ["slow"], "it runs")
         name = second.uploads.put(b"slow", SENDER)
         waiting.result()
@@ -138,7 +139,9 @@ def test_with_none_a_picture_stays_while_a_job_needs_it(valkey, workers):
 
 def test_with_feedback_a_picture_stays_long_enough_to_be_reported_and_then_only_if_it_was(valkey, workers):
     with storing("feedback", valkey.api_url, workers.folder) as services:
-        reported, other = (services.inference.classify(picture, CLIENT).picture for picture in (b"tabby", b"lynx"))
+        reported, other = (
+            services.inference.infer(picture, CLIENT, CLASSIFICATION).picture for picture in (b"tabby", b"lynx")
+        )
         for name in (reported, other):
             sweep(services, name, after_s=REPORTABLE_FOR_S - 60)
             assert name in services.store
@@ -174,13 +177,13 @@ def test_a_private_sender_is_told_nothing_of_others_and_tells_them_nothing(valke
     """``X-Cache: hit`` says that somebody else has sent the same picture in the last minutes."""
     private = Client(SENDER, private=True)
     with storing("all", valkey.api_url, workers.folder) as services, ThreadPoolExecutor() as threads:
-        assert services.inference.classify(b"tabby", private).cache == "miss"
-        assert services.inference.classify(b"tabby", CLIENT).cache == "miss"
-        assert services.inference.classify(b"tabby", private).cache == "miss"
-        assert services.inference.classify(b"tabby", CLIENT).cache == "hit"
-        others = threads.submit(services.inference.classify, b"slow", CLIENT)
+        assert services.inference.infer(b"tabby", private, CLASSIFICATION).cache == "miss"
+        assert services.inference.infer(b"tabby", CLIENT, CLASSIFICATION).cache == "miss"
+        assert services.inference.infer(b"tabby", private, CLASSIFICATION).cache == "miss"
+        assert services.inference.infer(b"tabby", CLIENT, CLASSIFICATION).cache == "hit"
+        others = threads.submit(services.inference.infer, b"slow", CLIENT, CLASSIFICATION)
         eventually(lambda: "slow" in workers.batches(), "it runs")
 
-        assert services.inference.classify(b"slow", private).cache == "miss"
+        assert services.inference.infer(b"slow", private, CLASSIFICATION).cache == "miss"
         name = others.result().picture
         assert workers.redis.exists(keys.answer(MODEL, DIGEST, name))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from api.core.errors import Overloaded
 from api.core.routing import possible
 from contract.errors import RETRY_LATER_S, OverShare
+from contract.model_task import ModelTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,9 @@ class Admission:
         self._depths: dict[str, _Seen] = {}
         self._bulk_depths: dict[str, _Seen] = {}
 
-    def check_before_body(self, deadline: Deadline, model: WantedModel | None = None) -> None:
+    def check_before_body(
+        self, deadline: Deadline, model: WantedModel | None = None, task: ModelTask = ModelTask.CLASSIFICATION
+    ) -> None:
         """Refuse a request before its body is read if it would be refused after: a refusal must cost next to nothing.
 
         It uses what this process knows of the queue. ``check`` may know more, and also checks Redis' memory, which a
@@ -53,14 +56,15 @@ class Admission:
 
         Args:
             model: what the request's query names. If it names none the body may, and any model may be the one.
+            task: what the model must be for.
 
         Raises:
-            UnknownModel: there is no such model.
+            UnknownModel, OtherTask: there is no such model.
             Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
         """
         fleet = self._live_workers.fleet()
-        any_may_be_meant = model is None and fleet.pools
-        pools = fleet.pools.values() if any_may_be_meant else possible(fleet, model, self._fallback_model)
+        fitting = [pool for pool in fleet.pools.values() if fleet.task(pool.version) == task] if model is None else []
+        pools = fitting or possible(fleet, model, task, self._fallback_model)
         _refuse_beyond(min(self.expected_wait_s(pool) for pool in pools), deadline)
 
     def check(self, pool: WorkerPool, deadline: Deadline, *, own_s: float = 0.0, bulk: bool = False) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from contract.async_jobs import JobRequest, JobState
 from contract.decoding_cost import decoding_cost
 from contract.errors import RETRY_SOON_S, BackendDown
+from contract.messages import Classification
+from contract.model_task import ModelTask
 from contract.worker_registry import ALIVE_FOR_S
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class AsyncInference:
             UnknownModel: there is no such model.
             Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
         """
-        destination = self._live_workers.destination(model)
+        destination = self._live_workers.destination(model, ModelTask.CLASSIFICATION)
         self._admission.check_async(destination, self._expected_wait_s(destination.pool), self._settings.job_ttl_s)
 
     def create(
@@ -84,7 +86,7 @@ class AsyncInference:
             NoWorker: no worker was ever ready, so the model that will answer is unknown.
             StoreFull, BackendDown: not now; the error says when to try again.
         """
-        destination = self._live_workers.destination(model)
+        destination = self._live_workers.destination(model, ModelTask.CLASSIFICATION)
         picture = self._uploads.put(image, client.sender, durable=True)
         asked = str(model) if model is not None else ""
         request = JobRequest(picture, top_k, min_score, top_k_sent, strict, animated, asked, client.request_id)
@@ -103,7 +105,7 @@ class AsyncInference:
             computation = request.queued_job(cache=cache).computation
             sighting = self._queue.look(destination.model, destination.pool.digest, computation)
             self._admission.saw_depth(destination.model, sighting.depth)
-            answer = sighting.answer
+            answer = sighting.answer if isinstance(sighting.answer, Classification) else None
         return self._jobs.create(
             destination.model,
             request,

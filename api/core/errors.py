@@ -99,6 +99,10 @@ class UnknownModel(InvalidUpload):
     """No worker has ever served the model, or the version of it, that the request names."""
 
 
+class OtherTask(InvalidUpload):
+    """The model that the request names answers something else than the route."""
+
+
 class ModelNotChanged(ServiceError):
     """What an operator wants of a model can't be done now, or at all; all is as it was before."""
 

@@ -9,7 +9,7 @@ import time
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 from api.core.errors import ClientGone, Overloaded, TooLarge, Undecodable, without_frames
 from api.core.routing import Route, fallback, route
@@ -30,15 +30,16 @@ from contract.job_queue import Submission
 from contract.messages import (
     UNKNOWN,
     Classification,
-    ClassifyJob,
     Copied,
     Deleted,
     Detection,
     Dropped,
     Failure,
     FailureKind,
+    Found,
     Lost,
     Outcome,
+    PictureJob,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from api.core.uploads import Uploads
     from api.settings import Settings
     from contract.job_queue import JobQueue
+    from contract.model_task import ModelTask
     from contract.model_version import WantedModel
 
 Cache = Literal["hit", "joined", "miss"]
@@ -63,15 +65,15 @@ JOBS = 3  # that one picture may wait for: the first, and another after each tha
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """``picture`` is the name in the image store; ``cache`` says where the classification came from.
+class Answer(Generic[Found]):
+    """``picture`` is the name in the image store; ``cache`` says where what was ``found`` in it came from.
 
     ``waited_ms`` is the time from the look into Redis to the answer, in milliseconds; ``fallback`` says that another
     model has answered than the one that was asked for, which had too much to do.
     """
 
     picture: str
-    classification: Classification
+    found: Found
     cache: Cache
     waited_ms: float
     fallback: bool = False
@@ -79,12 +81,12 @@ class Answer:
     @property
     def queued_ms(self) -> float:
         """For a computed answer: the wait without the worker's own work, in milliseconds."""
-        timings = self.classification.timings_ms
+        timings = self.found.timings_ms
         return max(0.0, self.waited_ms - timings.decode - timings.infer)
 
 
 @dataclass(frozen=True, slots=True)
-class PendingAnswer:
+class PendingAnswer(Generic[Found]):
     """A job that is queued or running.
 
     Attributes:
@@ -95,7 +97,7 @@ class PendingAnswer:
         overloaded: whether the fallback answers in place of the model that was asked for.
     """
 
-    job: ClassifyJob
+    job: PictureJob[Found]
     pool: WorkerPool
     submission: Submission
     started: float
@@ -104,9 +106,28 @@ class PendingAnswer:
     route: Route
     overloaded: bool = False
 
-    def answer(self, classification: Classification) -> Answer:
+    def answer(self, found: Found) -> Answer[Found]:
         cache: Cache = "joined" if self.submission.joined else "miss"
-        return Answer(self.job.picture, classification, cache, _ms_since(self.started), self.overloaded)
+        return Answer(self.job.picture, found, cache, _ms_since(self.started), self.overloaded)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[Found]):
+    """What a request asks of its pictures.
+
+    Attributes:
+        job: a ``ClassifyJob`` or a ``DetectJob``, which says what the model must be for.
+        model: which is to answer; None for the default of that task.
+        strict: whether a picture is refused if it is damaged; otherwise what is there of it counts.
+    """
+
+    job: type[PictureJob[Found]]
+    model: WantedModel | None = None
+    strict: bool = True
+
+    @property
+    def task(self) -> ModelTask:
+        return self.job.model_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,68 +166,59 @@ class Inference:
         self._backlog = SenderBacklog(settings.sender_ahead_s / settings.web_concurrency)
         self.count_bulk: Callable[[BulkReason], None] = lambda _reason: None
 
-    def admit(self, model: WantedModel | None = None) -> None:
+    def admit(self, task: ModelTask, model: WantedModel | None = None) -> None:
         """Refuse a request before its body is read if it would be refused after.
 
         Args:
+            task: what the model must be for.
             model: what the request's query names; the body may still name another.
 
         Raises:
-            UnknownModel: there is no such model.
+            UnknownModel, OtherTask: there is no such model.
             Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
         """
-        self._admission.check_before_body(self._deadline(), model)
+        self._admission.check_before_body(self._deadline(), model, task)
 
-    def classify(
-        self, image: bytes, client: Client, *, model: WantedModel | None = None, strict: bool = True
-    ) -> Answer:
+    def infer(self, image: bytes, client: Client, asked: Asked[Found]) -> Answer[Found]:
         """Answer one checked picture, from a stored answer or by a worker.
 
-        Args:
-            model: which is to answer; None for the default.
-            strict: whether the picture is refused if it is damaged; otherwise what is there of it is classified.
-
         Raises:
-            UnknownModel: no worker has ever served ``model``.
+            UnknownModel: no worker has ever served the model.
+            OtherTask: it answers something else.
             Undecodable, TooLarge: the worker could not read the picture, or not within the deadline.
             Overloaded, OverShare, NoWorker, StoreFull, BackendDown: not now; the error says when to try again.
             DeadlineExceeded: no worker answered within ``request_timeout_s``.
             WorkerFault: the workers gave it up.
             UnknownOutcome: a newer worker answered in a form that this version does not know.
-            PictureDeleted: somebody deleted the picture before it was classified.
+            PictureDeleted: somebody deleted the picture before its turn came.
             ClientGone: nobody is there any more to read the answer; the job is dropped with the last who waited for it.
         """
         deadline = self._deadline()
-        self._live_workers.pool(model)  # before anything is stored
+        self._live_workers.pool(asked.model, asked.task)  # before anything is stored
         with self._admission.place(client.sender):
             picture = self._store(image, client)
             del image  # its bytes need no memory while the request waits
             try:
                 with self._backlog.of(client.sender) as add:
-                    found = self._begin(picture, client, deadline, add, model=model, strict=strict)
+                    found = self._begin(picture, client, deadline, add, asked)
                     return self._finish(found, client, deadline)
             finally:
                 self._uploads.finished(picture.name)
 
-    def classify_all(
-        self,
-        images: Iterable[bytes | ServiceError],
-        client: Client,
-        *,
-        model: WantedModel | None = None,
-        strict: bool = True,
-    ) -> list[Answer | ServiceError]:
-        """Answer several pictures as ``classify`` does, in order; an error is the answer of its own picture only.
+    def infer_all(
+        self, images: Iterable[bytes | ServiceError], client: Client, asked: Asked[Found]
+    ) -> list[Answer[Found] | ServiceError]:
+        """Answer several pictures as ``infer`` does, in order; an error is the answer of its own picture only.
 
         Each image is taken from the iterable when its turn comes and freed before the next. All share one place and one
         deadline; equal images share one answer. An error among ``images`` is passed on as that picture's outcome.
 
         Raises:
-            UnknownModel, NoWorker, BackendDown: as ``classify``, before any picture is looked at.
+            UnknownModel, OtherTask, NoWorker, BackendDown: as ``infer``, before any picture is looked at.
             Overloaded, OverShare: this process has no place left, or none for this sender.
         """
         deadline = self._deadline()
-        self._live_workers.pool(model)
+        self._live_workers.pool(asked.model, asked.task)
         with self._admission.place(client.sender):
             stored: list[_Stored | ServiceError] = []
             try:
@@ -215,23 +227,21 @@ class Inference:
                     for image in images
                 )
                 pictures = {entry.name: entry for entry in stored if isinstance(entry, _Stored)}
-                ended = self._answer_all(pictures, client, deadline, model=model, strict=strict)
+                ended = self._answer_all(pictures, client, deadline, asked)
             finally:
                 self._uploads.finished(*(entry.name for entry in stored if isinstance(entry, _Stored)))
             return [ended[entry.name] if isinstance(entry, _Stored) else entry for entry in stored]
 
     def _answer_all(
-        self,
-        pictures: dict[str, _Stored],
-        client: Client,
-        deadline: Deadline,
-        *,
-        model: WantedModel | None,
-        strict: bool,
-    ) -> dict[str, Answer | ServiceError]:
+        self, pictures: dict[str, _Stored], client: Client, deadline: Deadline, asked: Asked[Found]
+    ) -> dict[str, Answer[Found] | ServiceError]:
         with self._backlog.of(client.sender) as add:
-            begin = partial(self._begin, client=client, deadline=deadline, add=add, model=model, strict=strict)
-            begun = _each({name: partial(begin, picture) for name, picture in pictures.items()})
+            begun = _each(
+                {
+                    name: partial(self._begin, picture, client, deadline, add, asked)
+                    for name, picture in pictures.items()
+                }
+            )
             ended = {name: entry for name, entry in begun.items() if not isinstance(entry, PendingAnswer)}
             ended |= _each(
                 {
@@ -248,9 +258,9 @@ class Inference:
     def _deadline(self) -> Deadline:
         return Deadline(self._settings.request_timeout_s)
 
-    def _job(self, picture: str, client: Client, *, strict: bool) -> ClassifyJob:
+    def _job(self, picture: str, client: Client, asked: Asked[Found]) -> PictureJob[Found]:
         cache = self._settings.result_cache and not client.private
-        return ClassifyJob(picture, cache, strict, client.request_id)
+        return asked.job(picture, cache, asked.strict, client.request_id)
 
     def _begin(
         self,
@@ -258,10 +268,8 @@ class Inference:
         client: Client,
         deadline: Deadline,
         add: Callable[[float], None],
-        *,
-        model: WantedModel | None,
-        strict: bool,
-    ) -> Answer | PendingAnswer:
+        asked: Asked[Found],
+    ) -> Answer[Found] | PendingAnswer[Found]:
         """Look for a stored answer; if there is none, join or submit a job.
 
         A candidate that can't take it leaves it to the current version, a model with too much to do to the fallback.
@@ -270,8 +278,8 @@ class Inference:
             add: counts a picture's seconds against its sender's share of the ordinary queue.
         """
         fleet = self._live_workers.fleet()
-        way = route(fleet, model, picture.name)
-        begin = partial(self._begin_on, picture=picture, client=client, deadline=deadline, add=add, strict=strict)
+        way = route(fleet, asked.model, asked.task, picture.name)
+        begin = partial(self._begin_on, picture=picture, client=client, deadline=deadline, add=add, asked=asked)
         if way.instead is not None:
             with suppress(Overloaded, TooLarge):
                 return begin(way, deadline=deadline.part(CANDIDATES_PART))
@@ -279,7 +287,7 @@ class Inference:
         try:
             return begin(way)
         except Overloaded:
-            instead = fallback(fleet, model, self._settings.fallback_model)
+            instead = fallback(fleet, asked.model, asked.task, self._settings.fallback_model)
             if instead is None:
                 raise
             found = begin(Route(instead))
@@ -293,17 +301,18 @@ class Inference:
         client: Client,
         deadline: Deadline,
         add: Callable[[float], None],
-        strict: bool,
-    ) -> Answer | PendingAnswer:
+        asked: Asked[Found],
+    ) -> Answer[Found] | PendingAnswer[Found]:
         """As ``_begin``, on one version."""
         started = time.perf_counter()
-        pool, job = way.pool, self._job(picture.name, client, strict=strict)
+        pool, job = way.pool, self._job(picture.name, client, asked)
         joined = None
         if job.cache:
             sighting = self._queue.look(pool.model, pool.digest, job.computation)
             self._admission.saw_depth(pool.model, sighting.depth)
-            if sighting.answer is not None:
-                return Answer(job.picture, sighting.answer, "hit", _ms_since(started))
+            known = sighting.answer
+            if known is not None and known.model_task == job.model_task:
+                return Answer(job.picture, _found(job, known), "hit", _ms_since(started))
             job_id = sighting.job_id
             if job_id is not None and self._joins(pool, job, job_id, deadline):
                 joined = Submission(job_id, joined=True, depth=sighting.depth)
@@ -330,7 +339,7 @@ class Inference:
             return "costly"
         return "crowding" if self._backlog.over(client.sender) else None
 
-    def _finish(self, found: Answer | PendingAnswer, client: Client, deadline: Deadline) -> Answer:
+    def _finish(self, found: Answer[Found] | PendingAnswer[Found], client: Client, deadline: Deadline) -> Answer[Found]:
         """Wait; a job that ended without an answer is replaced by another.
 
         Raises:
@@ -350,12 +359,12 @@ class Inference:
         if way.observed:
             self._watch.saw(way.pool.version, failed=False)
         if way.shadow is not None and answer.cache == "miss" and not client.private:
-            self._shadows.compare(way.shadow, found.job, answer.classification, bulk=found.bulk)
+            self._shadows.compare(way.shadow, found.job, answer.found, bulk=found.bulk)
         return answer
 
     def _finish_candidate(
-        self, pending: PendingAnswer, instead: WorkerPool, client: Client, deadline: Deadline
-    ) -> Answer:
+        self, pending: PendingAnswer[Found], instead: WorkerPool, client: Client, deadline: Deadline
+    ) -> Answer[Found]:
         """A candidate has a part of the time; if it fails, the current version has the rest.
 
         A candidate that has no room for the job once the one that it had joined has vanished has not failed.
@@ -375,12 +384,12 @@ class Inference:
         way = Route(instead, observed=True)
         return self._finish(replace(pending, pool=instead, submission=submission, route=way), client, deadline)
 
-    def _computed(self, pending: PendingAnswer, client: Client, deadline: Deadline) -> Answer:
+    def _computed(self, pending: PendingAnswer[Found], client: Client, deadline: Deadline) -> Answer[Found]:
         """As ``_finish``, by the version that it is queued for."""
         for replacements_left in reversed(range(JOBS)):
             outcome = self._outcome(pending.submission, client, deadline)
             if outcome is not None:
-                return pending.answer(_classified(outcome))
+                return pending.answer(_found(pending.job, outcome))
             self._queue.forget(pending.pool.model, pending.job.computation, pending.submission.job_id)
             if replacements_left:
                 if pending.submission.joined:  # so far this request has added nothing to the queue
@@ -389,7 +398,7 @@ class Inference:
                 pending = replace(pending, submission=submission)
         raise JobLost("Redis lost this request's job")
 
-    def _submit(self, pool: WorkerPool, job: ClassifyJob, deadline: Deadline, *, bulk: bool) -> Submission:
+    def _submit(self, pool: WorkerPool, job: PictureJob[Any], deadline: Deadline, *, bulk: bool) -> Submission:
         """Submit a job, or join that of another request which was faster.
 
         Raises:
@@ -406,7 +415,7 @@ class Inference:
                 return submission
         raise JobLost("Redis lost this request's job")
 
-    def _joins(self, pool: WorkerPool, job: ClassifyJob, job_id: str, deadline: Deadline) -> bool:
+    def _joins(self, pool: WorkerPool, job: PictureJob[Any], job_id: str, deadline: Deadline) -> bool:
         """Whether another request's job exists and can be waited for; if not, no request joins it any more."""
         exists = self._queue.join(job_id, deadline.demand_left_s())
         if not exists:
@@ -451,10 +460,10 @@ def _attempt(step: Callable[[], Result]) -> Result | ServiceError:
         return without_frames(error)
 
 
-def _classified(outcome: Outcome) -> Classification:
+def _found(job: PictureJob[Found], outcome: Outcome) -> Found:
     match outcome:
-        case Classification():
-            return outcome
+        case Classification() | Detection() if outcome.model_task == job.model_task:
+            return cast("Found", outcome)
         case Failure(FailureKind.TOO_MANY_PIXELS, detail):
             raise TooLarge(detail)
         case Failure(_, detail):
@@ -462,11 +471,11 @@ def _classified(outcome: Outcome) -> Classification:
         case Dropped():
             raise DeadlineExceeded("the picture's turn came too late")
         case Deleted():
-            raise PictureDeleted("the picture was deleted before it was classified")
-        case Copied() | Detection():
-            raise UnknownOutcome(UNKNOWN)
+            raise PictureDeleted("the picture was deleted before there was an answer")
         case Lost():
             raise PictureLost("the stored picture was lost before its turn came; please send it again")
+        case Copied() | Classification() | Detection():
+            raise UnknownOutcome(UNKNOWN)
 
 
 def _ms_since(started: float) -> float:

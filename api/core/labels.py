@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from api.core.errors import NoWorker, UnknownModel
 from contract.errors import RETRY_SOON_S, TemporarilyUnavailable
+from contract.model_description import read_descriptions
 from contract.redis_clients import redis_errors
 from contract.worker_registry import read_labels
 
@@ -15,18 +16,32 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from api.core.live_workers import LiveWorkers
+    from contract.model_description import ModelDescription
+    from contract.model_task import ModelTask
     from contract.model_version import ModelVersion, WantedModel
 
 MOST_KEPT = 32  # lists of labels: a caller may name versions in many ways
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectBounds:
+    """Which of the objects that it finds a detector answers with: those above ``min_score``, and at most ``most``."""
+
+    min_score: float
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class LabelList:
-    """A model's labels by class index, in the bundle's own spelling; ``digest`` identifies them."""
+    """A model's labels by class index, in the bundle's own spelling; ``digest`` identifies them.
+
+    ``objects`` is what a detector answers with; None of other models.
+    """
 
     model: ModelVersion
     digest: str
     labels: tuple[str, ...]
+    objects: ObjectBounds | None = None
 
     @property
     def names(self) -> list[str]:
@@ -50,25 +65,30 @@ class LabelLookup:
     def __init__(self, redis: Redis, live_workers: LiveWorkers) -> None:
         self._redis = redis
         self._live_workers = live_workers
-        self._known: OrderedDict[WantedModel | None, LabelList] = OrderedDict()
+        self._known: OrderedDict[tuple[WantedModel | None, ModelTask | None], LabelList] = OrderedDict()
 
-    def of(self, model: WantedModel | None = None) -> LabelList:
+    def of(self, model: WantedModel | None = None, task: ModelTask | None = None) -> LabelList:
         """The labels of a model, or of the default one; while no worker serves it, the last that were read of it.
+
+        Args:
+            task: what the model must be for; None if any will do.
 
         Raises:
             UnknownModel: no worker has ever served it.
+            OtherTask: it is for another task.
             NoWorker: this process has read no labels of it yet, and no worker of it is alive.
             BackendDown: this process has read no labels of it yet, and Redis does not answer.
         """
+        wanted = (model, task)
         try:
-            self._known[model] = self._look(model)
+            self._known[wanted] = self._look(model, task)
         except TemporarilyUnavailable:
-            if model not in self._known:
+            if wanted not in self._known:
                 raise
-        self._known.move_to_end(model)
+        self._known.move_to_end(wanted)
         if len(self._known) > MOST_KEPT:
             self._known.popitem(last=False)
-        return self._known[model]
+        return self._known[wanted]
 
     def of_or_none(self, model: WantedModel | None = None) -> LabelList | None:
         """As ``of``, but None instead of an error: pages and reports work without labels."""
@@ -77,15 +97,22 @@ class LabelLookup:
         except (TemporarilyUnavailable, UnknownModel):
             return None
 
-    def _look(self, model: WantedModel | None) -> LabelList:
-        pool, known = self._live_workers.pool(model), self._known.get(model)
+    def _look(self, model: WantedModel | None, task: ModelTask | None) -> LabelList:
+        pool, known = self._live_workers.pool(model, task), self._known.get((model, task))
         if known is not None and known.digest == pool.digest:
             return known
         with redis_errors("the labels can't be read"):
             published = read_labels(self._redis, pool.model, pool.digest)
+            (description,) = read_descriptions(self._redis, [(pool.model, pool.digest)])
         if published is None:
             raise NoWorker("no worker has published its labels yet", RETRY_SOON_S)
-        return LabelList(pool.version, pool.digest, published)
+        return LabelList(pool.version, pool.digest, published, _bounds(description))
+
+
+def _bounds(description: ModelDescription | None) -> ObjectBounds | None:
+    if description is None or description.min_score is None or description.max_objects is None:
+        return None
+    return ObjectBounds(description.min_score, description.max_objects)
 
 
 def in_words(label: str) -> str:

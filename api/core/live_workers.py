@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean
 from threading import Condition
 from typing import TYPE_CHECKING
 
-from api.core.errors import NoWorker, UnknownModel, without_frames
+from api.core.errors import NoWorker, OtherTask, UnknownModel, without_frames
 from contract import last_words, worker_registry
 from contract.decoding_cost import bounded
 from contract.errors import BackendDown
+from contract.model_task import ModelTask
 from contract.model_version import ModelVersion
 from contract.redis_clients import redis_errors
 from contract.redis_memory import RedisMemory, read_redis_memory
@@ -117,7 +118,9 @@ class Fleet:
         versions: the latest registered first, whether or not any of its workers is alive.
         states: what Redis holds of models, by name.
         pools: by ``ModelVersion.key``; of versions with live workers only.
-        default_model: the name that requests without one mean; "" for the newest whose current version is served.
+        default_model: the name that requests without one mean, if that model is for their task; otherwise, or if it is
+            "", they mean the newest for it whose current version is served.
+        tasks: what each is for, by ``ModelVersion.key``; one that is not there is a classifier.
     """
 
     versions: tuple[ModelVersion, ...]
@@ -125,6 +128,7 @@ class Fleet:
     pools: Mapping[str, WorkerPool]
     memory: RedisMemory
     default_model: str = ""
+    tasks: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -143,35 +147,61 @@ class Fleet:
             return ModelVersion(name, self.states[name].current)
         return next((version for version in known if version.key in self.pools), known[0])
 
-    def default(self) -> ModelVersion:
+    def task(self, version: ModelVersion) -> str:
+        """What a version is for; a newer worker may serve what no ``ModelTask`` names."""
+        return self.tasks.get(version.key, ModelTask.CLASSIFICATION)
+
+    def default(self, task: ModelTask | None = None) -> ModelVersion:
         """What a request means that names no model.
 
+        Args:
+            task: of the request; None if any will do: classification, or another if no model is for that.
+
         Raises:
+            UnknownModel: there are models, but none is for ``task``.
             NoWorker: no worker has registered it yet.
         """
-        if self._default is not None:
-            return self._default
-        if self.default_model and self.default_model not in self.names:
+        if self.default_model and self.default_model not in self.names and task is not ModelTask.DETECTION:
             raise NoWorker(f"no worker of {self.default_model}, the default model, has been ready yet", ALIVE_FOR_S)
+        found = next((self._defaults[one] for one in ([task] if task else ModelTask) if one in self._defaults), None)
+        if found is not None:
+            return found
+        if task is not None and self.versions:
+            raise UnknownModel(f"there is no model for {task}; {self._told_names()}")
         raise NoWorker(NONE_READY, ALIVE_FOR_S)
 
     @cached_property
-    def _default(self) -> ModelVersion | None:
-        if self.default_model:
-            return self.current(self.default_model) if self.default_model in self.names else None
+    def _defaults(self) -> dict[str, ModelVersion]:
+        """By task."""
+        found: dict[str, ModelVersion] = {}
         newest_first = [self.current(name) for name in self.names]
-        served = (version for version in newest_first if version.key in self.pools)
-        return next(served, newest_first[0] if newest_first else None)
+        chosen = [version for version in newest_first if version.name == self.default_model]
+        served = [version for version in newest_first if version.key in self.pools]
+        for version in [*chosen, *served, *newest_first]:
+            found.setdefault(self.task(version), version)
+        return found
 
-    def wanted(self, model: WantedModel | None) -> ModelVersion:
+    def wanted(self, model: WantedModel | None, task: ModelTask | None = None) -> ModelVersion:
         """The version that a request means.
 
+        Args:
+            task: of the request; None if any will do.
+
         Raises:
-            UnknownModel: no worker has ever registered it.
+            UnknownModel: no worker has ever registered it, or any for the task.
+            OtherTask: it is for another one.
             NoWorker: as ``default``.
         """
         if model is None:
-            return self.default()
+            return self.default(task)
+        version = self._named(model)
+        if task is not None and self.task(version) != task:
+            raise OtherTask(
+                f"{version} is for {self.task(version)}, and not for {task}: for that {self._told_names(task)}"
+            )
+        return version
+
+    def _named(self, model: WantedModel) -> ModelVersion:
         if model.version is None:
             return self.current(model.name)
         version = ModelVersion(model.name, model.version)
@@ -185,9 +215,13 @@ class Fleet:
             raise NoWorker(f"no worker of {version} is ready" if self.pools else NONE_READY, ALIVE_FOR_S)
         return self.pools[version.key]
 
-    def _told_names(self) -> str:
-        names = sorted({str(version) for version in self.versions if version.key in self.pools})
-        return f"there are {', '.join(names)}" if names else "no worker is ready"
+    def _told_names(self, task: ModelTask | None = None) -> str:
+        """Of those that are served, for ``task`` or any."""
+        served = [version for version in self.versions if version.key in self.pools]
+        names = sorted({str(version) for version in served if task in {None, self.task(version)}})
+        if names:
+            return f"there are {', '.join(names)}"
+        return "there is no model" if served else NONE_READY
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +229,7 @@ class Destination:
     """The model whose queue takes async jobs; ``pool`` is None while none of its workers is alive."""
 
     model: str
+    task: str
     memory: RedisMemory
     pool: WorkerPool | None
 
@@ -253,18 +288,22 @@ class LiveWorkers:
             self._pools(registered.workers, memory),
             memory,
             self._default_model,
+            registered.tasks,
         )
 
-    def pool(self, model: WantedModel | None = None) -> WorkerPool:
+    def pool(self, model: WantedModel | None = None, task: ModelTask | None = None) -> WorkerPool:
         """The workers of the version that a request means.
 
+        Args:
+            task: of the request; None if any will do.
+
         Raises:
-            UnknownModel: no worker has ever registered it.
+            UnknownModel, OtherTask: as ``Fleet.wanted``.
             NoWorker: none of them is alive.
             BackendDown: Redis does not answer.
         """
         fleet = self.fleet()
-        return fleet.pool(fleet.wanted(model))
+        return fleet.pool(fleet.wanted(model, task))
 
     def why_none(self) -> str | None:
         """What the last worker that could not begin has left to say, if there was one lately.
@@ -275,17 +314,20 @@ class LiveWorkers:
         with redis_errors():
             return last_words.read(self._redis)
 
-    def destination(self, model: WantedModel | None = None) -> Destination:
+    def destination(self, model: WantedModel | None = None, task: ModelTask | None = None) -> Destination:
         """Where to queue an async job, whether or not a worker is there for it now.
 
+        Args:
+            task: of the job; None if any will do.
+
         Raises:
-            UnknownModel: no worker has ever registered it.
+            UnknownModel, OtherTask: as ``Fleet.wanted``.
             NoWorker: no worker of any model was ever registered.
             BackendDown: Redis does not answer.
         """
         fleet = self.fleet()
-        version = fleet.wanted(model)
-        return Destination(version.key, fleet.memory, fleet.pools.get(version.key))
+        version = fleet.wanted(model, task)
+        return Destination(version.key, fleet.task(version), fleet.memory, fleet.pools.get(version.key))
 
     def _look_or_wait(self) -> None:
         """The end of one look wakes all who wait: handing on a lock took a burst of 1,000 requests seconds."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from api.core.errors import NoWorker, UnknownModel
 from contract.model_description import read_descriptions
+from contract.model_task import ModelTask
 from contract.model_version import ModelVersion
 from contract.redis_clients import redis_errors
 
@@ -48,7 +49,10 @@ class VersionStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStatus:
-    """One model; ``default`` says whether requests mean it that name none. Of older workers there is no ``state``."""
+    """One model; ``default`` says whether requests for its task mean it that name none.
+
+    Of older workers there is no ``state``.
+    """
 
     name: str
     default: bool
@@ -103,14 +107,15 @@ class Models:
         (status,) = self._status(fleet, [name])
         return status
 
-    def names(self) -> ModelNames:
-        """Those of all models with a live worker.
+    def names(self, task: ModelTask) -> ModelNames:
+        """Those of all models for a task with a live worker.
 
         Raises:
             BackendDown: Redis does not answer.
         """
         fleet = self._live_workers.fleet()
-        return ModelNames(_served(fleet), _default_name(fleet))
+        fitting = [name for name in _served(fleet) if fleet.task(fleet.current(name)) == task]
+        return ModelNames(fitting, _default_name(fleet, task))
 
     def _status(self, fleet: Fleet, names: list[str]) -> list[ModelStatus]:
         """Three round trips, however many models there are."""
@@ -124,11 +129,11 @@ class Models:
             about[key][digest] = description
         depths = dict(zip(keys, self._queue.depths(keys), strict=True))
         async_depths = dict(zip(keys, self._queue.async_depths(keys), strict=True))
-        default = _default_name(fleet)
+        defaults = {_default_name(fleet, task) for task in ModelTask}
         return [
             ModelStatus(
                 name=name,
-                default=name == default,
+                default=name in defaults,
                 current=fleet.current(name),
                 state=fleet.states.get(name),
                 versions=tuple(
@@ -169,9 +174,9 @@ def _served(fleet: Fleet) -> list[str]:
     return sorted({pool.version.name for pool in fleet.pools.values()})
 
 
-def _default_name(fleet: Fleet) -> str | None:
+def _default_name(fleet: Fleet, task: ModelTask) -> str | None:
     try:
-        return fleet.default().name
+        return fleet.default(task).name
     except (NoWorker, UnknownModel):
         return None
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from api.core.errors import NoWorker, UnknownModel
+from api.core.errors import NoWorker, OtherTask, UnknownModel
 from contract.model_state import WHOLE
 from contract.model_version import ModelVersion, WantedModel
 
 if TYPE_CHECKING:
     from api.core.live_workers import Fleet, WorkerPool
+    from contract.model_task import ModelTask
 
 SHADOW = "shadow"
 
@@ -34,15 +35,15 @@ class Route:
     observed: bool = False
 
 
-def route(fleet: Fleet, model: WantedModel | None, picture: str) -> Route:
+def route(fleet: Fleet, model: WantedModel | None, task: ModelTask, picture: str) -> Route:
     """The way of one picture.
 
     A picture always meets the same version, and a larger share moves pictures one way only.
 
     Raises:
-        UnknownModel, NoWorker: as ``Fleet.wanted`` and ``Fleet.pool``.
+        UnknownModel, OtherTask, NoWorker: as ``Fleet.wanted`` and ``Fleet.pool``.
     """
-    version = fleet.wanted(model)
+    version = fleet.wanted(model, task)
     state = fleet.states.get(version.name)
     if _pinned(model) or state is None or state.candidate is None:
         return Route(fleet.pool(version))
@@ -56,31 +57,33 @@ def route(fleet: Fleet, model: WantedModel | None, picture: str) -> Route:
     return Route(fleet.pool(version), shadow=pool if shadowed else None, observed=True)
 
 
-def fallback(fleet: Fleet, model: WantedModel | None, name: str) -> WorkerPool | None:
+def fallback(fleet: Fleet, model: WantedModel | None, task: ModelTask, name: str) -> WorkerPool | None:
     """Who answers for a model that has too much to do; nobody for a caller who wants a certain version.
+
+    Nor does a model of another task.
 
     Args:
         name: of the model that does so; "" if none does.
     """
-    if not name or _pinned(model) or name == fleet.wanted(model).name:
+    if not name or _pinned(model) or name == fleet.wanted(model, task).name:
         return None
-    with suppress(UnknownModel, NoWorker):
-        return fleet.pool(fleet.wanted(WantedModel(name)))
+    with suppress(UnknownModel, OtherTask, NoWorker):
+        return fleet.pool(fleet.wanted(WantedModel(name), task))
     return None
 
 
-def possible(fleet: Fleet, model: WantedModel | None, fallback_model: str) -> list[WorkerPool]:
+def possible(fleet: Fleet, model: WantedModel | None, task: ModelTask, fallback_model: str) -> list[WorkerPool]:
     """All that may answer a picture which is not known yet.
 
     Raises:
-        UnknownModel, NoWorker: as ``route``.
+        UnknownModel, OtherTask, NoWorker: as ``route``.
     """
-    version = fleet.wanted(model)
+    version = fleet.wanted(model, task)
     found = [fleet.pool(version)]
     state = fleet.states.get(version.name)
     if not _pinned(model) and state is not None and state.candidate is not None and state.share:
         found += filter(None, [fleet.pools.get(ModelVersion(version.name, state.candidate).key)])
-    return found + [pool for pool in [fallback(fleet, model, fallback_model)] if pool is not None]
+    return found + [pool for pool in [fallback(fleet, model, task, fallback_model)] if pool is not None]
 
 
 def _pinned(model: WantedModel | None) -> bool:

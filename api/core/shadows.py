@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from contract.errors import BackendDown
+from contract.messages import Classification, ClassifyJob
 from contract.shadow import Answered
 
 if TYPE_CHECKING:
     from api.core.live_workers import WorkerPool
     from contract.job_queue import JobQueue
-    from contract.messages import Classification, ClassifyJob
+    from contract.messages import Found, PictureJob
 
 MOST_WAITING = 100  # of its jobs: a candidate that is further behind computes fewer pictures
 PAUSE_S = 1.0  # before its queue is looked at again then
@@ -26,13 +27,17 @@ class Shadows:
         self._queue = queue
         self._paused_until: dict[str, float] = {}
 
-    def compare(self, candidate: WorkerPool, job: ClassifyJob, answer: Classification, *, bulk: bool) -> None:
+    def compare(self, candidate: WorkerPool, job: PictureJob[Found], answer: Found, *, bulk: bool) -> None:
         """Have the candidate compute an answered picture too, unless it is behind, or Redis has no room for that.
+
+        Of detectors nothing is compared: which objects of two answers are the same is not told by a label.
 
         Args:
             bulk: whether the picture is a costly one.
         """
         model = candidate.model
+        if not isinstance(job, ClassifyJob) or not isinstance(answer, Classification):
+            return
         if candidate.memory.full_of_async_jobs or time.monotonic() < self._paused_until.get(model, 0.0):
             return
         best = answer.labels[0]

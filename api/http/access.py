@@ -32,6 +32,8 @@ NEEDED = {
     "predict.predict": CLASSIFY,
     "infer.infer": CLASSIFY,
     "infer.infer_batch": CLASSIFY,
+    "detect.detect": CLASSIFY,
+    "detect.detect_batch": CLASSIFY,
     "infer.labels": CLASSIFY | FEEDBACK,  # the page of reports offers them
     "models.list_all": CLASSIFY | JOBS | FEEDBACK | ADMIN,
     "models.show": CLASSIFY | JOBS | FEEDBACK | ADMIN,

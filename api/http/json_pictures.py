@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     Texts = list[tuple[str, str]]
     Pictures = list[tuple[str, bytes]]
 
-NAMES = ("model",)  # fields in which a number, or true, would be mistaken for a name
+LISTS = ("labels",)  # fields that may be lists of texts
+NAMES = ("model", *LISTS)  # fields in which a number, or true, would be mistaken for a name
 SHOWN = 40  # characters of a field's name
 
 BASE64_LINE = '{"image": "<the picture in base64>"}'
@@ -45,7 +46,7 @@ def read_json(
         if value is None:  # how some languages write what was not set
             continue
         if name not in picture_fields:
-            texts.append((name, _as_in_a_form(name, value)))
+            texts += [(name, _as_in_a_form(name, one)) for one in _each(name, value)]
             continue
         several = name.endswith("s")
         if several and not isinstance(value, list):
@@ -65,6 +66,10 @@ def read_json(
 def _check_number(document: dict[str, Any], most: int) -> None:
     if sum(len(value) if isinstance(value, list) else 1 for value in document.values()) > most:
         raise BrokenForm(f"the JSON can't be read: it has more than {most} pictures and other fields")
+
+
+def _each(name: str, value: Any) -> list[Any]:
+    return value if name in LISTS and isinstance(value, list) else [value]
 
 
 def _as_in_a_form(name: str, value: Any) -> str:

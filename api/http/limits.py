@@ -31,6 +31,8 @@ LIMITED = {
     "predict.predict",
     "infer.infer",
     "infer.infer_batch",
+    "detect.detect",
+    "detect.detect_batch",
     "open_inference.infer",
     "jobs.submit",
     "jobs.list_own",

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from api.core.errors import InvalidParameter
-from contract.messages import Label
+from api.core.inference import Asked
+from contract.messages import ClassifyJob, Label
 from contract.model_version import WantedModel
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ SCORE_DECIMALS = 4
 LAST_PAGE = 1_000_000
 
 _STRICT = {"true": True, "false": False}
-_WHOLE = re.compile(r"[0-9]{1,3}")
+_WHOLE = re.compile(r"[0-9]{1,4}")
 _DECIMAL = re.compile(r"(?=.{1,32}\Z)([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
 
 
@@ -58,18 +59,20 @@ class Wanted:
                 ``min_score`` is not from 0 to 1, or ``strict`` neither ``true`` nor ``false``.
             BrokenForm, RequestEntityTooLarge: as reading the form does.
         """
-        model = [_model(raw) for raw in _sent(request, "model")]
-        top_k = [_top_k(raw, settings.top_k_max) for raw in _sent(request, "top_k")]
-        min_score = [_min_score(raw) for raw in _sent(request, "min_score")]
-        strict = [_strict(raw) for raw in _sent(request, "strict")]
+        top_k = [whole_number("top_k", raw, settings.top_k_max) for raw in sent(request, "top_k")]
+        min_score = min_score_of(request)
         return cls(
-            model[0] if model else None,
+            model_of(request),
             top_k[0] if top_k else settings.top_k,
-            min_score[0] if min_score else 0.0,
-            strict[0] if strict else True,
+            min_score if min_score is not None else 0.0,
+            strict_of(request),
             top_k_sent=bool(top_k),
-            min_score_sent=bool(min_score),
+            min_score_sent=min_score is not None,
         )
+
+    @property
+    def asked(self) -> Asked[Classification]:
+        return Asked(ClassifyJob, self.model, self.strict)
 
     @property
     def labels_sent(self) -> bool:
@@ -122,9 +125,31 @@ def inferred(found: Classification, wanted: Wanted | JobRequest, *, animated: bo
     return body
 
 
-def _sent(request: Request, name: str) -> list[str]:
+def sent(request: Request, name: str) -> list[str]:
     """All values of a parameter, the query's before the form's: the first is used, and all must be valid."""
     return [*request.args.getlist(name), *request.form.getlist(name)]
+
+
+def model_of(request: Request) -> WantedModel | None:
+    """Raises InvalidParameter: ``model`` can't be a model's name."""
+    return next(iter([_model(raw) for raw in sent(request, "model")]), None)
+
+
+def min_score_of(request: Request) -> float | None:
+    """Raises InvalidParameter: ``min_score`` is not from 0 to 1."""
+    return next(iter([_min_score(raw) for raw in sent(request, "min_score")]), None)
+
+
+def strict_of(request: Request) -> bool:
+    """Raises InvalidParameter: ``strict`` is neither ``true`` nor ``false``."""
+    return next(iter([_strict(raw) for raw in sent(request, "strict")]), True)
+
+
+def whole_number(name: str, raw: str, most: int) -> int:
+    """Raises InvalidParameter: the parameter ``name`` is no whole number from 1 to ``most``."""
+    if not _WHOLE.fullmatch(raw) or not 1 <= int(raw) <= most:
+        raise InvalidParameter(f"{name} must be a whole number from 1 to {most}")
+    return int(raw)
 
 
 def _model(raw: str) -> WantedModel | None:
@@ -135,12 +160,6 @@ def _model(raw: str) -> WantedModel | None:
         return WantedModel.parse(raw)
     except ValueError as error:
         raise InvalidParameter("model must be a model's name, or name@version, of letters, digits and . _ -") from error
-
-
-def _top_k(raw: str, top_k_max: int) -> int:
-    if not _WHOLE.fullmatch(raw) or not 1 <= int(raw) <= top_k_max:
-        raise InvalidParameter(f"top_k must be a whole number from 1 to {top_k_max}")
-    return int(raw)
 
 
 def _min_score(raw: str) -> float:

@@ -10,7 +10,10 @@ from contract.image_header import media_type
 
 FIELDS = ("file", "image", "files", "images")  # names that clients use; every route that takes pictures accepts all
 
-PICTURE_ROUTES = {"pages.classify", "predict.predict", "infer.infer", "infer.infer_batch", "jobs.submit"}
+PICTURE_ROUTES = {
+    *("pages.classify", "predict.predict", "infer.infer", "infer.infer_batch"),
+    *("detect.detect", "detect.detect_batch", "jobs.submit"),
+}
 """The endpoints that take pictures, and so other bodies than forms."""
 
 SHORTEST_MANGLED = 30  # bytes: a whole picture of as many has zeros in it, in every format

@@ -58,6 +58,7 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     errors.OverShare: HTTPStatus.TOO_MANY_REQUESTS,
     api_errors.OverLimit: HTTPStatus.TOO_MANY_REQUESTS,
     api_errors.UnknownModel: HTTPStatus.NOT_FOUND,
+    api_errors.OtherTask: HTTPStatus.BAD_REQUEST,
     api_errors.ModelNotChanged: HTTPStatus.CONFLICT,
     api_errors.CheckNotFound: HTTPStatus.NOT_FOUND,
     api_errors.NoWorker: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -1,9 +1,9 @@
-"""The headers of an answer with labels: which model, and where the time went."""
+"""The headers of a model's answer: which model, and where the time went."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import request
 
@@ -21,7 +21,7 @@ def elapsed_ms() -> float:
     return (time.perf_counter() - cast("FormRequest", request).started) * 1000
 
 
-def describe(response: Response, *answers: Answer) -> Response:
+def describe(response: Response, *answers: Answer[Any]) -> Response:
     """Add ``X-Model``, ``X-Model-Version``, ``X-Fallback``, ``X-Cache`` and ``Server-Timing``, and count the answers.
 
     Durations are in milliseconds (W3C's Server Timing). A batch has the headers of the picture with the longest wait.
@@ -37,12 +37,12 @@ def describe(response: Response, *answers: Answer) -> Response:
     total = elapsed_ms()
     spent = {"upload": total - answer.waited_ms}
     if answer.cache == "miss":
-        timings = answer.classification.timings_ms
+        timings = answer.found.timings_ms
         spent |= {"queue": answer.queued_ms, "decode": timings.decode, "infer": timings.infer}
     elif answer.cache == "joined":
         spent["queue"] = answer.waited_ms
-    response.headers["X-Model"] = f"{answer.classification.model}@{answer.classification.digest[:12]}"
-    response.headers["X-Model-Version"] = answer.classification.version
+    response.headers["X-Model"] = f"{answer.found.model}@{answer.found.digest[:12]}"
+    response.headers["X-Model-Version"] = answer.found.version
     if answer.fallback:
         response.headers["X-Fallback"] = "overload"
     response.headers["X-Cache"] = answer.cache

@@ -6,11 +6,14 @@ run time these are plain dictionaries.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Generic, Literal, NotRequired, TypedDict, TypeVar
 
 if TYPE_CHECKING:
     from contract.async_jobs import FaultKind
     from contract.messages import FailureKind
+
+
+Result = TypeVar("Result")
 
 
 class Problem(TypedDict):
@@ -52,6 +55,33 @@ class Inferred(TypedDict):
     first_frame_only: NotRequired[Literal[True]]
 
 
+class Sides(TypedDict):
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class DetectedObject(TypedDict):
+    label: str
+    class_id: int
+    confidence: float
+    box: Sides
+
+
+class Size(TypedDict):
+    width: int
+    height: int
+
+
+class Detected(TypedDict):
+    detections: list[DetectedObject]
+    image: Size
+    inference_time_ms: float
+    damaged: NotRequired[bool]
+    first_frame_only: NotRequired[Literal[True]]
+
+
 class BatchResult(TypedDict):
     filename: str
     predictions: list[LabelConfidence]
@@ -61,12 +91,22 @@ class BatchResult(TypedDict):
     error: str | None
 
 
-class InferredBatch(TypedDict):
+class DetectedBatchResult(TypedDict):
+    filename: str
+    detections: list[DetectedObject]
+    image: Size | None
+    inference_time_ms: float | None
+    damaged: NotRequired[bool | None]
+    first_frame_only: NotRequired[Literal[True]]
+    error: str | None
+
+
+class Batch(TypedDict, Generic[Result]):
     total_images: int
     successful: int
     failed: int
     total_time_ms: float
-    results: list[BatchResult]
+    results: list[Result]
 
 
 class JobLinks(TypedDict):
@@ -130,9 +170,9 @@ class Variant(TypedDict):
     precision: str
 
 
-class InputSize(TypedDict):
-    width: int
-    height: int
+class ObjectBounds(TypedDict):
+    min_score: float
+    most: int
 
 
 class Version(TypedDict):
@@ -142,8 +182,9 @@ class Version(TypedDict):
     digests: list[Variant]
     licence: str | None
     provenance: dict[str, str]
-    input: InputSize | None
+    input: Size | None
     labels: int | None
+    objects: NotRequired[ObjectBounds]
     workers: int
     queued: int
     bulk_queued: int

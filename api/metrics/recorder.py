@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from flask import Flask, current_app, request
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from api.core.uploads import Reason
     from api.metrics.shared_numbers import SharedNumbers
 
-# The routes whose POST classifies while its sender waits. /v1/jobs answers before anything is classified.
+# The routes whose POST has a model answer while its sender waits. /v1/jobs answers before any model does.
 CLASSIFYING = {
-    *("/", "/predict", "/infer", "/infer/batch"),
+    *("/", "/predict", "/infer", "/infer/batch", "/detect", "/detect/batch"),
     *("/v2/models/<name>/infer", "/v2/models/<name>/versions/<version>/infer"),
 }
 STATUSES = {2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
@@ -158,11 +158,11 @@ class Metrics:
             self._classifying.observe(time.perf_counter() - asked.started, route, status)
         return response
 
-    def count_answer(self, answer: Answer) -> None:
+    def count_answer(self, answer: Answer[Any]) -> None:
         """One picture has been answered."""
         self._answers.add(answer.cache)
         if answer.cache == "miss":
-            timings = answer.classification.timings_ms
+            timings = answer.found.timings_ms
             self._stages.observe(answer.queued_ms / 1000, "queue")
             self._stages.observe(timings.decode / 1000, "decode")
             self._stages.observe(timings.infer / 1000, "infer")

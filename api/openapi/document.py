@@ -24,6 +24,7 @@ def load(settings: Settings) -> dict[str, Any]:
     schemas["TopK"]["maximum"] = settings.top_k_max
     outputs = schemas["InferenceOutput"]["properties"]["parameters"]["properties"]
     outputs["classification"]["maximum"] = settings.top_k_max
-    for pictures in (schemas["BatchForm"]["properties"]["files"], schemas["Base64List"]):
+    forms = [schemas[name]["properties"]["files"] for name in ("BatchForm", "DetectionBatchForm")]
+    for pictures in (*forms, schemas["Base64List"]):
         pictures["maxItems"] = settings.max_batch_files
     return document

@@ -20,6 +20,7 @@ from contract.messages import ClassifyJob
 from contract.model_changes import Change
 from contract.model_state import ModelState, change, read_state
 from contract.worker_registry import WorkerEntry, heartbeat, register
+from tests.support.asking import CLASSIFICATION
 from tests.support.operated_site import PICTURES, SECOND
 from tests.support.scripted_worker import DIGEST, GIF, MODEL
 from tests.support.workers import eventually
@@ -216,7 +217,7 @@ def test_shadows_wait_behind_all_requests(workers, open_site):
     assert waiting(workers.redis, async_queue_name(SECOND)) == 1
     assert waiting(workers.redis, queue_name(SECOND)) == 0
     pool = site.services.live_workers.fleet().pools[SECOND]
-    answer = site.services.inference.classify(b"dog", Client("192.0.2.1")).classification
+    answer = site.services.inference.infer(b"dog", Client("192.0.2.1"), CLASSIFICATION).found
     shadows.Shadows(site.services.queue).compare(pool, ClassifyJob("a" * 64, cache=True), answer, bulk=True)
     assert waiting(workers.redis, bulk_async_queue_name(SECOND)) == 1
 
@@ -236,10 +237,10 @@ def test_pictures_of_a_private_key_are_never_shadowed(workers, open_site):
     """Who has asked for a computation of its own has not asked for two, nor to be in a list of disagreements."""
     paper_candidate(workers, shadow=100)
     inference = open_site().services.inference
-    inference.classify(b"cat", Client("192.0.2.1", private=True))
+    inference.infer(b"cat", Client("192.0.2.1", private=True), CLASSIFICATION)
     assert waiting(workers.redis, async_queue_name(SECOND)) == 0
 
-    inference.classify(b"cat", Client("192.0.2.1"))
+    inference.infer(b"cat", Client("192.0.2.1"), CLASSIFICATION)
     assert waiting(workers.redis, async_queue_name(SECOND)) == 1
 
 

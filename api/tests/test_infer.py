@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from flask.testing import FlaskClient
 
-    from api.core.inference import Cache, Inference
+    from api.core.inference import Asked, Cache, Inference
+    from contract.model_task import ModelTask
     from contract.model_version import WantedModel
 
 LABELS = (Label("Egyptian_cat", 0.63124), Label("tabby", 0.2), Label("tiger_cat", 0.1), Label("lynx", 0.00004))
@@ -44,36 +45,26 @@ class CatInference:
         self.cache: Cache = "miss"
         self.asked: list[WantedModel | None] = []
 
-    def admit(self, _model: WantedModel | None = None) -> None:
+    def admit(self, _task: ModelTask, _model: WantedModel | None = None) -> None:
         """Never busy before the body is read."""
 
-    def classify(
-        self, image: bytes, _client: Client, *, model: WantedModel | None = None, strict: bool = True
-    ) -> Answer:
-        self.asked.append(model)
+    def infer(self, image: bytes, _client: Client, asked: Asked[Classification]) -> Answer[Classification]:
+        self.asked.append(asked.model)
         if image in self.trouble:
             raise self.trouble[image]
         damaged = image in self.damaged
-        if damaged and strict:
+        if damaged and asked.strict:
             raise Undecodable("the picture is damaged")
         return Answer("a" * 64, replace(SEEN, damaged=damaged), self.cache, waited_ms=25.0)
 
-    def classify_all(
-        self,
-        images: Iterable[bytes | ServiceError],
-        _client: Client,
-        *,
-        model: WantedModel | None = None,
-        strict: bool = True,
-    ) -> list[Answer | ServiceError]:
-        return [
-            image if isinstance(image, ServiceError) else self._outcome(image, model=model, strict=strict)
-            for image in images
-        ]
+    def infer_all(
+        self, images: Iterable[bytes | ServiceError], _client: Client, asked: Asked[Classification]
+    ) -> list[Answer[Classification] | ServiceError]:
+        return [image if isinstance(image, ServiceError) else self._outcome(image, asked) for image in images]
 
-    def _outcome(self, image: bytes, *, model: WantedModel | None, strict: bool) -> Answer | ServiceError:
+    def _outcome(self, image: bytes, asked: Asked[Classification]) -> Answer[Classification] | ServiceError:
         try:
-            return self.classify(image, Client("192.0.2.1"), model=model, strict=strict)
+            return self.infer(image, Client("192.0.2.1"), asked)
         except ServiceError as error:
             return error
 

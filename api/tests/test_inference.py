@@ -19,6 +19,7 @@ from contract.errors import BackendDown, DeadlineExceeded, WorkerFault
 from contract.job_queue import JobQueue, Sighting, queue_name
 from contract.messages import ClassifyJob
 from contract.worker_registry import WorkerEntry, heartbeat, register
+from tests.support.asking import CLASSIFICATION, LENIENT
 from tests.support.scripted_worker import DIGEST, GIF, MODEL
 from tests.support.workers import ScriptedWorkers, eventually
 
@@ -63,14 +64,14 @@ def open_inference(open_services: Callable[..., Services]) -> Callable[..., Infe
 
 
 def ask(inference: Inference, script: str):
-    answer = inference.classify(script.encode(), CLIENT)
-    return answer.classification.labels[0].label, answer.cache
+    answer = inference.infer(script.encode(), CLIENT, CLASSIFICATION)
+    return answer.found.labels[0].label, answer.cache
 
 
 def ask_all(inference: Inference, *scripts: str):
-    outcomes = inference.classify_all((script.encode() for script in scripts), CLIENT)
+    outcomes = inference.infer_all((script.encode() for script in scripts), CLIENT, CLASSIFICATION)
     return [
-        (outcome.classification.labels[0].label, outcome.cache) if isinstance(outcome, Answer) else type(outcome)
+        (outcome.found.labels[0].label, outcome.cache) if isinstance(outcome, Answer) else type(outcome)
         for outcome in outcomes
     ]
 
@@ -125,13 +126,13 @@ def test_a_damaged_picture_is_answered_to_those_who_want_what_is_there_of_it(wor
     workers.start()
     inference = open_inference()
     for cache in ("miss", "hit"):
-        answer = inference.classify(b"damaged", CLIENT, strict=False)
+        answer = inference.infer(b"damaged", CLIENT, LENIENT)
 
-        assert (answer.classification.damaged, answer.cache) == (True, cache)
+        assert (answer.found.damaged, answer.cache) == (True, cache)
         with pytest.raises(Undecodable):
-            inference.classify(b"damaged", CLIENT)
-        assert [type(outcome) for outcome in inference.classify_all([b"damaged"], CLIENT, strict=True)] == [Undecodable]
-        assert [type(outcome) for outcome in inference.classify_all([b"damaged"], CLIENT, strict=False)] == [Answer]
+            inference.infer(b"damaged", CLIENT, CLASSIFICATION)
+        assert [type(outcome) for outcome in inference.infer_all([b"damaged"], CLIENT, CLASSIFICATION)] == [Undecodable]
+        assert [type(outcome) for outcome in inference.infer_all([b"damaged"], CLIENT, LENIENT)] == [Answer]
 
 
 def test_strict_and_lenient_requests_for_one_picture_at_once_do_not_join(workers, open_inference):
@@ -140,7 +141,7 @@ def test_strict_and_lenient_requests_for_one_picture_at_once_do_not_join(workers
     pretend_worker(workers.redis, service_ms=1)
     with ThreadPoolExecutor(2) as senders:
         strict, lenient = (
-            senders.submit(inference.classify, b"damaged", CLIENT, strict=strict) for strict in (True, False)
+            senders.submit(inference.infer, b"damaged", CLIENT, asked) for asked in (CLASSIFICATION, LENIENT)
         )
         eventually(lambda: queued(workers.redis) == len(workers.redis.keys("inflight:*")) == 2, "both are queued")
         workers.start()
@@ -210,7 +211,7 @@ def test_a_request_that_would_wait_too_long_is_refused_with_a_time_to_try_again(
     redis.rpush(f"rq:queue:{queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
     inference = open_inference()
 
-    for refuse in (inference.admit, lambda: ask(inference, "tabby")):
+    for refuse in (lambda: inference.admit(ModelTask.CLASSIFICATION), lambda: ask(inference, "tabby")):
         with pytest.raises(Overloaded) as refused:
             refuse()
         assert 180 <= refused.value.retry_after_s <= 190
@@ -327,7 +328,7 @@ def test_what_was_wrong_with_an_upload_before_is_passed_on_in_its_place(workers,
     workers.start()
     fault = NotAnImage("no picture")
 
-    first, second = open_inference().classify_all([fault, b"tabby"], CLIENT)
+    first, second = open_inference().infer_all([fault, b"tabby"], CLIENT, CLASSIFICATION)
     assert first is fault
     assert isinstance(second, Answer)
 

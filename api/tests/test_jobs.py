@@ -15,6 +15,7 @@ from api.app import create_app
 from api.services import Services
 from api.settings import Settings
 from contract.job_queue import async_queue_name, queue_name
+from contract.model_task import ModelTask
 from contract.worker_registry import WorkerEntry, heartbeat, register
 from tests.support.scripted_worker import DIGEST, GIF, MODEL
 from tests.support.workers import ScriptedWorkers, eventually
@@ -332,7 +333,7 @@ def test_waiting_jobs_do_not_make_requests_be_refused(workers, client):
     busy(workers, service_ms=2000)
     workers.redis.rpush(f"rq:queue:{async_queue_name(MODEL)}", *(f"job-{n}" for n in range(100)))
     with client.application.app_context():
-        Services.current().inference.admit()
+        Services.current().inference.admit(ModelTask.CLASSIFICATION)
 
 
 def test_a_job_that_would_expire_before_its_turn_is_not_accepted(workers, open_client):

@@ -91,7 +91,7 @@ class SlowRedis:
     def __call__(self, _redis: object, _send_too: object) -> Registry:
         self.asked.set()
         self.answer.wait()
-        return Registry((), {}, ())
+        return Registry((), {}, (), {})
 
 
 def test_while_one_request_reads_the_registry_others_use_what_was_read_before(clock, monkeypatch):

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from api.core.client import Client
-    from api.core.inference import Cache
+    from api.core.inference import Asked, Cache
     from api.core.live_workers import LiveWorkers
     from contract.job_queue import JobQueue
+    from contract.model_task import ModelTask
     from contract.model_version import WantedModel
 
 FIELDS = [
@@ -69,14 +70,11 @@ class Backend:
         self.away: Exception | None = None
         self.live = ["resnet50", "lite@2"]
 
-    def admit(self, _model: WantedModel | None = None) -> None:
+    def admit(self, _task: ModelTask, _model: WantedModel | None = None) -> None:
         if self.busy is not None:
             raise self.busy
 
-    def classify(
-        self, data: bytes, _client: Client, *, model: WantedModel | None = None, strict: bool = True
-    ) -> Answer:
-        del data, model, strict
+    def infer(self, _data: bytes, _client: Client, _asked: Asked[Classification]) -> Answer[Classification]:
         if self.trouble is not None:
             raise self.trouble
         seen = Classification("resnet50", "d" * 64, (Label("tabby", 0.9),), Timings(decode=3.0, infer=20.0))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
     from api.core.inference import Answer
+    from contract.model_task import ModelTask
 
 INFER = "/v2/models/cats/infer"
 LABELS = (Label("Egyptian_cat", 0.75, 285), Label("tabby", 0.125, 281), Label("lynx", 0.0625, 287))
@@ -42,22 +43,22 @@ class IndexedCats(CatInference):
         self.old = False
         self.busy: Overloaded | None = None
 
-    def admit(self, model: WantedModel | None = None) -> None:
+    def admit(self, _task: ModelTask, model: WantedModel | None = None) -> None:
         if self.busy is not None:
             raise self.busy
         if model is not None and model.name == "nobody":
             raise UnknownModel("there is no model nobody; there are cats@7")
 
-    def classify(self, image: bytes, *args: Any, **kwargs: Any) -> Answer:
-        answer = super().classify(image, *args, **kwargs)
+    def infer(self, image: bytes, *args: Any) -> Answer[Classification]:
+        answer = super().infer(image, *args)
         labels = tuple(replace(label, index=None) for label in LABELS) if self.old else LABELS
-        return replace(answer, classification=Classification("cats", "d" * 64, labels, Timings(1.0, 2.0), version="7"))
+        return replace(answer, found=Classification("cats", "d" * 64, labels, Timings(1.0, 2.0), version="7"))
 
 
 class CatsAwake:
     """Live workers of one version, the current one."""
 
-    def pool(self, model: WantedModel | None = None) -> Any:
+    def pool(self, model: WantedModel | None = None, _task: ModelTask | None = None) -> Any:
         if model is not None and model.name == "asleep":
             raise NoWorker("no worker of asleep@1 is ready", 5)
         return SimpleNamespace(version=ModelVersion("cats", "7"))

@@ -50,10 +50,11 @@ RAISED_BY: dict[str, list[Exception]] = {
     "queue.depth": [errors.BackendDown("-")],
     "live_workers.pool": [errors.BackendDown("-"), api_errors.NoWorker("-")],
     "body_room.body": [api_errors.Overloaded("-")],
-    "inference.admit": [*NOT_NOW, api_errors.UnknownModel("-")],
-    "inference.classify": [
+    "inference.admit": [*NOT_NOW, api_errors.UnknownModel("-"), api_errors.OtherTask("-")],
+    "inference.infer": [
         *NOT_NOW,
         api_errors.UnknownModel("-"),
+        api_errors.OtherTask("-"),
         errors.OverShare("-"),
         errors.StoreFull("-"),
         api_errors.Undecodable("-"),
@@ -66,7 +67,12 @@ RAISED_BY: dict[str, list[Exception]] = {
         api_errors.ClientGone("-"),
         errors.PictureDeleted("-"),
     ],
-    "inference.classify_all": [*NOT_NOW, api_errors.UnknownModel("-"), errors.OverShare("-")],
+    "inference.infer_all": [
+        *NOT_NOW,
+        api_errors.UnknownModel("-"),
+        api_errors.OtherTask("-"),
+        errors.OverShare("-"),
+    ],
     "shown.open": [
         *NOT_NOW,
         errors.PictureNotFound("-"),
@@ -100,7 +106,7 @@ RAISED_BY: dict[str, list[Exception]] = {
     "feedback.append": [errors.BackendDown("-"), errors.StoreFull("-")],
     "labels.of": [api_errors.UnknownModel("-"), api_errors.NoWorker("-"), errors.BackendDown("-")],
     "reported.open": [errors.PictureNotFound("-")],
-    "async_inference.admit": [*NOT_NOW, api_errors.UnknownModel("-")],
+    "async_inference.admit": [*NOT_NOW, api_errors.UnknownModel("-"), api_errors.OtherTask("-")],
     "async_inference.create": [
         *NOT_NOW[1:],
         api_errors.UnknownModel("-"),

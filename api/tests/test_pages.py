@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from api.core.client import Client
+    from api.core.inference import Asked
+    from contract.model_task import ModelTask
 
 
 ADMIN_KEY = "the-admin-key-of-this-test"
@@ -48,11 +50,11 @@ class CatInference:
         self.trouble: Exception | None = None
         self.asked: list[WantedModel | None] = []
 
-    def admit(self, _model: WantedModel | None = None) -> None:
+    def admit(self, _task: ModelTask, _model: WantedModel | None = None) -> None:
         """Never busy before the body is read."""
 
-    def classify(self, image: bytes, _client: Client, *, model: WantedModel | None = None) -> Answer:
-        self.asked.append(model)
+    def infer(self, image: bytes, _client: Client, asked: Asked[Classification]) -> Answer[Classification]:
+        self.asked.append(asked.model)
         if self.trouble is not None:
             raise self.trouble
         labels = tuple(Label(label, score) for label, score in zip(LABELS, SCORES, strict=True))

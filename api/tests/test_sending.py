@@ -44,9 +44,9 @@ class Seen(CatInference):
         super().__init__()
         self.pictures: list[bytes] = []
 
-    def classify(self, image: bytes, *args: Any, **kwargs: Any) -> Any:
+    def infer(self, image: bytes, *args: Any) -> Any:
         self.pictures.append(image)
-        return super().classify(image, *args, **kwargs)
+        return super().infer(image, *args)
 
 
 @pytest.fixture

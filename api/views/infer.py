@@ -5,31 +5,28 @@ And ``GET /labels``: all labels of the model.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, jsonify, request
 
-from api.core.errors import ClientGone, InvalidUpload, TooManyPictures, without_frames
-from api.core.inference import Answer
 from api.http.caller import current_client
 from api.http.parameters import Wanted, inferred, model_in_query
-from api.http.response_headers import describe, elapsed_ms
-from api.http.upload import Upload, files_of
+from api.http.response_headers import describe
+from api.http.several_pictures import answer_batch
+from api.http.upload import Upload
 from api.services import Services
-from contract.errors import DeadlineExceeded, ServiceError, TemporarilyUnavailable
+from contract.errors import ServiceError
+from contract.model_task import ModelTask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from flask.typing import ResponseReturnValue
-    from werkzeug.datastructures import FileStorage
 
-    from api.http.schemas import BatchResult, InferredBatch, Labels
-    from api.settings import Settings
+    from api.http.schemas import BatchResult, Labels
+    from api.http.several_pictures import Ended
+    from contract.messages import Classification
 
 bp = Blueprint("infer", __name__)
-
-PASSING = (TemporarilyUnavailable, DeadlineExceeded, ClientGone)
 
 
 @bp.post("/infer")
@@ -37,14 +34,14 @@ def infer() -> ResponseReturnValue:
     """Classify one uploaded picture.
 
     Raises:
-        ServiceError, RequestEntityTooLarge: as ``Wanted``, ``Upload.from_request`` and ``Inference.classify`` do.
+        ServiceError, RequestEntityTooLarge: as ``Wanted``, ``Upload.from_request`` and ``Inference.infer`` do.
     """
     services = Services.current()
-    services.inference.admit(model_in_query(request))
+    services.inference.admit(ModelTask.CLASSIFICATION, model_in_query(request))
     wanted = Wanted.from_request(request, services.settings)
     upload = Upload.from_request(request, services.settings)
-    answer = services.inference.classify(upload.data, current_client(), model=wanted.model, strict=wanted.strict)
-    return describe(jsonify(inferred(answer.classification, wanted, animated=upload.animated)), answer)
+    answer = services.inference.infer(upload.data, current_client(), wanted.asked)
+    return describe(jsonify(inferred(answer.found, wanted, animated=upload.animated)), answer)
 
 
 @bp.post("/infer/batch")
@@ -52,37 +49,12 @@ def infer_batch() -> ResponseReturnValue:
     """Classify several uploaded pictures side by side; a picture without an answer says why in its ``error``.
 
     Raises:
-        MissingFile, TooManyPictures, InvalidParameter, BrokenForm, RequestEntityTooLarge: the whole request is at
-            fault.
-        TemporarilyUnavailable, DeadlineExceeded: no picture has an answer, for at least one of them only temporarily,
-            so that sending the batch again may help.
+        ServiceError, RequestEntityTooLarge: as ``Wanted`` and ``answer_batch`` do.
     """
     services = Services.current()
-    services.inference.admit(model_in_query(request))
+    services.inference.admit(ModelTask.CLASSIFICATION, model_in_query(request))
     wanted = Wanted.from_request(request, services.settings)
-    files = files_of(request)
-    if len(files) > services.settings.max_batch_files:
-        raise TooManyPictures(
-            f"at most {services.settings.max_batch_files} pictures are taken at once, and the request has {len(files)}"
-        )
-    animated: list[bool] = []
-    images = _checked(files, services.settings, animated)
-    outcomes = services.inference.classify_all(images, current_client(), model=wanted.model, strict=wanted.strict)
-    answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
-    if not answers:
-        _raise_what_may_pass(outcomes)
-    body: InferredBatch = {
-        "total_images": len(outcomes),
-        "successful": len(answers),
-        "failed": len(outcomes) - len(answers),
-        "total_time_ms": round(elapsed_ms(), 1),
-        "results": [
-            _result(file.filename or "", outcome, wanted, animated=moves)
-            for file, outcome, moves in zip(files, outcomes, animated, strict=True)
-        ],
-    }
-    response = jsonify(body)
-    return describe(response, *answers) if answers else response
+    return answer_batch(wanted.asked, partial(_result, wanted))
 
 
 @bp.get("/labels")
@@ -107,32 +79,12 @@ def labels() -> ResponseReturnValue:
     return response.make_conditional(request)
 
 
-def _checked(files: Iterable[FileStorage], settings: Settings, animated: list[bool]) -> Iterator[bytes | InvalidUpload]:
-    """The pictures one by one; ``animated`` gets what is kept of each: whether it is an animated GIF."""
-    for file in files:
-        try:
-            upload = Upload.from_file(file, settings)
-        except InvalidUpload as fault:
-            animated.append(False)
-            yield without_frames(fault)
-        else:
-            animated.append(upload.animated)
-            yield upload.data
-            del upload  # the next one comes in its place
-
-
-def _raise_what_may_pass(outcomes: Iterable[Answer | ServiceError]) -> None:
-    for outcome in outcomes:
-        if isinstance(outcome, PASSING):
-            raise outcome
-
-
-def _result(filename: str, outcome: Answer | ServiceError, wanted: Wanted, *, animated: bool) -> BatchResult:
-    if isinstance(outcome, ServiceError):
+def _result(wanted: Wanted, ended: Ended[Classification]) -> BatchResult:
+    if isinstance(ended.outcome, ServiceError):
         failed: BatchResult = {
-            "filename": filename, "predictions": [], "inference_time_ms": None, "error": str(outcome),
+            "filename": ended.filename, "predictions": [], "inference_time_ms": None, "error": str(ended.outcome),
         }  # fmt: skip
         if not wanted.strict:
             failed["damaged"] = None
         return failed
-    return {"filename": filename, **inferred(outcome.classification, wanted, animated=animated), "error": None}
+    return {"filename": ended.filename, **inferred(ended.outcome.found, wanted, animated=ended.animated), "error": None}

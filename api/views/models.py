@@ -65,7 +65,7 @@ def shown_model(status: ModelStatus) -> Model:
 
 def _version(status: VersionStatus) -> Version:
     about = status.description
-    return {
+    body: Version = {
         "version": status.version.version,
         "role": status.role,
         "task": about.task if about is not None else None,
@@ -80,3 +80,6 @@ def _version(status: VersionStatus) -> Version:
         "async_queued": status.async_queued,
         "mean_service_ms": status.mean_service_ms,
     }
+    if about is not None and about.min_score is not None and about.max_objects is not None:
+        body["objects"] = {"min_score": about.min_score, "most": about.max_objects}
+    return body

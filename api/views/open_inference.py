@@ -11,7 +11,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from api import VERSION
 from api.core.encoded_picture import check
 from api.core.errors import EmptyFile, InvalidParameter, InvalidUpload, UnknownModel
-from api.core.inference import Answer
+from api.core.inference import Answer, Asked
 from api.core.readiness import ready_pool
 from api.http.caller import current_client
 from api.http.open_inference import (
@@ -29,6 +29,8 @@ from api.http.receiving import receiving, whole
 from api.http.response_headers import describe
 from api.services import Services
 from contract.errors import ServiceError
+from contract.messages import ClassifyJob, Found
+from contract.model_task import ModelTask
 from contract.model_version import WantedModel
 
 if TYPE_CHECKING:
@@ -122,24 +124,24 @@ def infer(name: str, version: str | None = None) -> ResponseReturnValue:
 
     Raises:
         UnsupportedMediaType: the body is compressed.
-        ServiceError, RequestEntityTooLarge: as ``read_request``, ``check`` and ``Inference.classify``; of several
+        ServiceError, RequestEntityTooLarge: as ``read_request``, ``check`` and ``Inference.infer``; of several
             pictures' errors, one that sending again does not help against.
     """
     services = Services.current()
     wanted = _wanted(name, version)
-    services.inference.admit(wanted)
+    services.inference.admit(ModelTask.CLASSIFICATION, wanted)
     asked = _received(services.settings)
     _check(asked.pictures, services.settings)
     if len(asked.pictures) > 1:
-        current = services.live_workers.pool(wanted).version
+        current = services.live_workers.pool(wanted, ModelTask.CLASSIFICATION).version
         wanted = WantedModel(current.name, current.version)
-    outcomes = services.inference.classify_all(_each_once(asked.pictures), current_client(), model=wanted)
+    outcomes = services.inference.infer_all(_each_once(asked.pictures), current_client(), Asked(ClassifyJob, wanted))
     answers = _answers(outcomes)
-    first = answers[0].classification
+    first = answers[0].found
     body, json_bytes = write_answer(
         asked,
         (first.model, first.version),
-        (answer.classification for answer in answers),
+        (answer.found for answer in answers),
         top_k=services.settings.top_k,
     )
     response = Response(body, content_type="application/json" if json_bytes is None else "application/octet-stream")
@@ -190,7 +192,7 @@ def _each_once(pictures: list[bytes]) -> Iterator[bytes]:
         yield pictures.pop()
 
 
-def _answers(outcomes: list[Answer | ServiceError]) -> list[Answer]:
+def _answers(outcomes: list[Answer[Found] | ServiceError]) -> list[Answer[Found]]:
     """Raises ServiceError: a picture has no answer; of several such errors, one for which the picture is to blame."""
     faults = [
         (_named(outcome, position, len(outcomes)) if isinstance(outcome, InvalidUpload) else outcome)

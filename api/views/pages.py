@@ -9,6 +9,7 @@ from flask import Blueprint, jsonify, make_response, redirect, render_template, 
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.core.errors import AccessRefused, LinkExpired, LinkNeeded, MissingFile, OverLimit
+from api.core.inference import Asked
 from api.core.models import ModelNames
 from api.feedback.log import MAX_CHARACTERS
 from api.http.caller import current_caller, current_client
@@ -22,6 +23,8 @@ from api.http.upload import Upload
 from api.services import Services
 from contract.errors import BackendDown, PictureNotFound, ServiceError
 from contract.image_store import NAME, NOT_FOUND
+from contract.messages import ClassifyJob
+from contract.model_task import ModelTask
 from contract.model_version import WantedModel
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from api.core.inference import Answer
     from api.http.schemas import Shown
+    from contract.messages import Classification
 
 bp = Blueprint("pages", __name__)
 for refusal in (AccessRefused, LinkNeeded, LinkExpired, OverLimit):
@@ -53,7 +57,7 @@ def classify() -> ResponseReturnValue:
     A person who sent no picture is redirected to the page, because reloading a form's answer would send the form again.
 
     Raises:
-        ServiceError: as ``Upload.from_request`` and ``Inference.classify`` do, for a client that prefers JSON; a
+        ServiceError: as ``Upload.from_request`` and ``Inference.infer`` do, for a client that prefers JSON; a
             person gets the page with the error as a sentence and the same status.
     """
     if prefers_json():
@@ -127,11 +131,11 @@ def _answered_by(shown: dict[str, Any]) -> WantedModel:
 
 
 def _choice(services: Services) -> ModelNames:
-    """The models to choose from, told to whoever may ask /v1/models."""
+    """The classifiers to choose from, told to whoever may ask /v1/models."""
     if services.keyring.shut and current_caller().key is None:
         return NO_CHOICE
     try:
-        return services.models.names()
+        return services.models.names(ModelTask.CLASSIFICATION)
     except BackendDown:
         return NO_CHOICE
 
@@ -142,18 +146,19 @@ def _chosen(models: ModelNames, shown: dict[str, Any]) -> str | None:
     return asked if asked in models.all else models.default
 
 
-def _classify() -> tuple[Answer, bool]:
+def _classify() -> tuple[Answer[Classification], bool]:
     """The answer, and whether it is that of an animated GIF's first frame."""
     services = Services.current()
-    services.inference.admit(model_in_query(request))
+    services.inference.admit(ModelTask.CLASSIFICATION, model_in_query(request))
     wanted = Wanted.from_request(request, services.settings)
     upload = Upload.from_request(request, services.settings)
-    return services.inference.classify(upload.data, current_client(), model=wanted.model), upload.animated
+    asked = Asked(ClassifyJob, wanted.model)
+    return services.inference.infer(upload.data, current_client(), asked), upload.animated
 
 
-def _shown(answer: Answer, *, animated: bool) -> Shown:
+def _shown(answer: Answer[Classification], *, animated: bool) -> Shown:
     """An answer as the page shows it; ``elapsed_ms`` is counted from the request's first line."""
-    found = answer.classification
+    found = answer.found
     best = found.labels[:LABELS_SHOWN]
     body: Shown = {
         "image": answer.picture,

@@ -15,6 +15,7 @@ from api.http.problems import detail_of
 from api.http.response_headers import describe
 from api.http.upload import Upload
 from api.services import Services
+from contract.model_task import ModelTask
 
 if TYPE_CHECKING:
     from flask import Response
@@ -35,20 +36,20 @@ def predict() -> ResponseReturnValue:
     """
     services = Services.current()
     try:
-        services.inference.admit(model_in_query(request))
+        services.inference.admit(ModelTask.CLASSIFICATION, model_in_query(request))
         wanted = Wanted.from_request(request, services.settings)
         upload = Upload.from_request(request, services.settings)
-        answer = services.inference.classify(upload.data, current_client(), model=wanted.model, strict=wanted.strict)
+        answer = services.inference.infer(upload.data, current_client(), wanted.asked)
     except (InvalidUpload, ClientGone, RequestEntityTooLarge) as fault:
         return _refusal(fault), HTTPStatus.BAD_REQUEST
-    best = answer.classification.labels[0]
+    best = answer.found.labels[0]
     body: Prediction = {"success": True, "prediction": best.label, "score": round(best.score, SCORE_DECIMALS)}
     if wanted.labels_sent:
         body["predictions"] = [
-            {"label": entry.label, "score": entry.score} for entry in labels_of(answer.classification, wanted)
+            {"label": entry.label, "score": entry.score} for entry in labels_of(answer.found, wanted)
         ]
     if not wanted.strict:
-        body["damaged"] = answer.classification.damaged
+        body["damaged"] = answer.found.damaged
     if upload.animated:
         body["first_frame_only"] = True
     return describe(jsonify(body), answer)

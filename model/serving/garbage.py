@@ -51,6 +51,7 @@ class SharedKeys:
         self._rq_worker_key = rq_worker_key
         self._of_all: dict[str, bytes] = {
             keys.MODELS: b"zset",
+            keys.TASKS: b"hash",
             keys.REFUSED_PICTURES: b"zset",
             keys.wake(wake): b"list",
             rq_worker_key: b"hash",

@@ -129,6 +129,8 @@ class Registration:
         Raises:
             RedisError: Redis does not answer.
         """
+        for served in self._served.values():  # before anybody hears of the version
+            self._publish(served)
         for model, registered_s in register(self._redis, list(self._served)).items():
             self._served[model].registered_s = registered_s
         self.renew()
@@ -200,12 +202,15 @@ class Registration:
 
     def _renew(self, served: _Served, cost_factors: dict[str, float]) -> None:
         served.entry = replace(served.entry, cost_factors=cost_factors, wake=self.wake)
-        publish_labels(self._redis, served.entry.model, served.entry.digest, served.labels)  # no entry without labels
-        publish_description(self._redis, served.entry.model, served.entry.digest, served.description)
+        self._publish(served)  # no entry without labels
         served.roster = heartbeat(
             self._redis, served.entry, bulk_share=self._bulk_share, registered_s=served.registered_s
         )
         served.registered = True
+
+    def _publish(self, served: _Served) -> None:
+        publish_labels(self._redis, served.entry.model, served.entry.digest, served.labels)
+        publish_description(self._redis, served.entry.model, served.entry.digest, served.description)
 
     def _state(self, claimed: ModelVersion) -> ModelState:
         """A worker that serves what it claims no longer claims what it serves instead."""

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from api.core.client import Client
-    from api.core.inference import Inference
+    from api.core.inference import Asked, Inference
+    from contract.model_task import ModelTask
     from contract.model_version import WantedModel
     from contract.settings import LogFormat
 
@@ -49,10 +50,10 @@ SEEN = Answer("a" * 64, Classification("m", "d" * 64, (Label("cat", 0.9),), Timi
 class Instant:
     """Has the answer at once."""
 
-    def admit(self, _model: WantedModel | None) -> None:
+    def admit(self, _task: ModelTask, _model: WantedModel | None) -> None:
         pass
 
-    def classify(self, _image: bytes, _client: Client, *, model: WantedModel | None, strict: bool) -> Answer:  # noqa: ARG002
+    def infer(self, _image: bytes, _client: Client, _asked: Asked[Classification]) -> Answer[Classification]:
         return SEEN
 
 

@@ -1,0 +1,139 @@
+"""The parameters of a request to a detector, in the form or in the query, and the objects that they let through.
+
+The answer that is kept has all objects that the model answers with: what a request wants of them is chosen here, so one
+computation serves every wish.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from api.core.errors import InvalidParameter, NoWorker
+from api.core.inference import Asked
+from api.http.parameters import SCORE_DECIMALS, min_score_of, model_of, sent, strict_of, whole_number
+from contract.errors import RETRY_SOON_S
+from contract.messages import DetectJob
+from contract.model_task import ModelTask
+
+if TYPE_CHECKING:
+    from flask import Request
+
+    from api.core.labels import LabelList, LabelLookup
+    from api.http.schemas import Detected, DetectedObject, Sides
+    from contract.messages import Box, Detection
+    from contract.messages import DetectedObject as Found
+    from contract.model_version import WantedModel
+
+PIXEL_DECIMALS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class WantedObjects:
+    """Which objects the sender wants to be answered.
+
+    Attributes:
+        model: which is to answer; None for the default.
+        min_score: the lowest score shown; 0 for all that the model answers with.
+        max_detections: the number of objects at most, the best ones; None for all.
+        labels: the labels shown, in the bundle's own spelling; all if it is empty.
+        strict: whether a damaged picture is refused; otherwise what is there of it is looked at.
+    """
+
+    model: WantedModel | None
+    min_score: float
+    max_detections: int | None
+    labels: frozenset[str]
+    strict: bool
+
+    @classmethod
+    def from_request(cls, request: Request, lookup: LabelLookup) -> Self:
+        """Read the parameters; without them, all objects that the model answers with are wanted.
+
+        Args:
+            lookup: of the models' labels and bounds, which is asked only if they matter.
+
+        Raises:
+            InvalidParameter: ``model`` can't be a model's name, ``min_score`` is not from the model's own least score
+                to 1, ``max_detections`` is no whole number from 1 to its most objects, one of ``labels`` is none of its
+                labels, or ``strict`` is neither ``true`` nor ``false``.
+            UnknownModel, OtherTask, NoWorker, BackendDown: as ``LabelLookup.of``.
+            BrokenForm, RequestEntityTooLarge: as reading the form does.
+        """
+        model = model_of(request)
+        min_score = min_score_of(request)
+        most = sent(request, "max_detections")
+        labels = [words for text in sent(request, "labels") for words in text.split(",") if words.strip()]
+        strict = strict_of(request)
+        if min_score is None and not most and not labels:
+            return cls(model, 0.0, None, frozenset(), strict)
+        known = lookup.of(model, ModelTask.DETECTION)
+        if known.objects is None:
+            raise NoWorker("no worker has said yet what this model answers with", RETRY_SOON_S)
+        if min_score is not None and min_score < known.objects.min_score:
+            raise InvalidParameter(
+                f"min_score must be a number from {known.objects.min_score:g} to 1: "
+                f"below that {known.model} has no answers"
+            )
+        most_objects = [whole_number("max_detections", raw, known.objects.most) for raw in most]
+        return cls(
+            model,
+            min_score if min_score is not None else 0.0,
+            most_objects[0] if most_objects else None,
+            frozenset(_label(words, known) for words in labels),
+            strict,
+        )
+
+    @property
+    def asked(self) -> Asked[Detection]:
+        return Asked(DetectJob, self.model, self.strict)
+
+
+def detected(found: Detection, wanted: WantedObjects, *, animated: bool) -> Detected:
+    """``inference_time_ms`` is a worker's time for the answer, for this request or for an earlier one.
+
+    Args:
+        animated: whether the picture is an animated GIF, whose first frame alone was looked at.
+    """
+    timings = found.timings_ms
+    body: Detected = {
+        "detections": _objects_of(found, wanted),
+        "image": {"width": found.width, "height": found.height},
+        "inference_time_ms": round(timings.decode + timings.infer, 1),
+    }
+    if not wanted.strict:
+        body["damaged"] = found.damaged
+    if animated:
+        body["first_frame_only"] = True
+    return body
+
+
+def _objects_of(found: Detection, wanted: WantedObjects) -> list[DetectedObject]:
+    """The wanted objects, best first; scores are rounded as shown before they are compared with ``min_score``."""
+    shown = [_shown(entry) for entry in found.objects if not wanted.labels or entry.label in wanted.labels]
+    return [entry for entry in shown if entry["confidence"] >= wanted.min_score][: wanted.max_detections]
+
+
+def _shown(entry: Found) -> DetectedObject:
+    return {
+        "label": entry.label,
+        "class_id": entry.index,
+        "confidence": round(entry.score, SCORE_DECIMALS),
+        "box": _sides(entry.box),
+    }
+
+
+def _sides(box: Box) -> Sides:
+    return {
+        "x": round(box.left, PIXEL_DECIMALS),
+        "y": round(box.top, PIXEL_DECIMALS),
+        "width": round(box.right - box.left, PIXEL_DECIMALS),
+        "height": round(box.bottom - box.top, PIXEL_DECIMALS),
+    }
+
+
+def _label(words: str, known: LabelList) -> str:
+    label = known.meant_by(words)
+    if label not in known.labels:
+        raise InvalidParameter(f"labels: {known.model} has no label {words.strip()[:40]!a}; GET /labels lists its own")
+    return label
