@@ -131,7 +131,8 @@ def test_known_pictures_are_the_same_few_and_counted_apart():
     seen = visit(200, {"success": True, "prediction": "espresso"}, uploads=uploads, known_share=1.0)
 
     assert set(photos_in(uploads)) <= {file.read_bytes() for file in PICTURES.glob("*.jpg")}
-    assert seen.known + seen.failed == len(uploads)  # two of the three are not an espresso
+    assert 0 <= len(uploads) - (seen.known + seen.failed) <= USERS  # of each the last may have been on its way
+    assert seen.failed > 0  # two of the three are not an espresso
     assert seen.known > 0
     assert seen.predictions == 0
 
