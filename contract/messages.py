@@ -6,31 +6,35 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from contract.errors import UnknownOutcome
 from contract.model_version import FIRST_VERSION, ModelVersion
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MOST_OBJECTS = 1000  # of a picture: as many as a model's manifest may ask for
 LARGEST_COPY_BYTES = 10**9  # far above what a copy may have: a worker that was taken over says what it likes
 UNKNOWN = "the worker's answer has a form that this version of the API does not know; the API has to be upgraded"
 LONGEST_REQUEST_ID = 128  # characters
 
 
 class FailureKind(StrEnum):
-    """Why a picture can't be classified: always the picture's fault, never ours."""
+    """Why a picture can't be computed: always the picture's fault, never ours."""
 
     UNDECODABLE = "undecodable"  # it is damaged, or of a kind that is not supported
     TOO_MANY_PIXELS = "too_many_pixels"  # it, or a part of it, exceeds the worker's limits
 
 
 @dataclass(frozen=True, slots=True)
-class ClassifyJob:
-    """What a worker is to do.
+class PictureJob:
+    """What a worker is to do: give a picture to a model, and tell its answer.
 
     Attributes:
         picture: SHA-256 of the encoded picture, 64 lower-case hex digits; its name in the image store.
         cache: whether the answer may be stored for later requests, and the computation shared with others.
-        strict: whether a damaged picture is refused; otherwise what is there of it is classified.
+        strict: whether a damaged picture is refused; otherwise what is there of it counts.
         request_id: of the request that submits it, for logs; "" if nobody named it. It makes no other job of it.
     """
 
@@ -41,7 +45,7 @@ class ClassifyJob:
 
     @property
     def computation(self) -> str:
-        """Names what is computed in Redis' keys: jobs with the same name have the same answer.
+        """Names what is computed in Redis' keys: jobs of one model with the same name have the same answer.
 
         A strict job's is its picture's name alone, as it was before there were others (docs/decisions/0014).
         """
@@ -61,14 +65,24 @@ class ClassifyJob:
         """Read what ``to_args`` and ``to_meta`` wrote; ``meta`` may hold more.
 
         Raises:
-            ValueError: they are not those of a classify job.
+            ValueError: they are not those of such a job.
         """
         named = meta.get("request_id")
         request_id = named if isinstance(named, str) and len(named) <= LONGEST_REQUEST_ID else ""
         match args, meta.get("strict", True):
             case [str(picture), bool(cache)], bool(strict):
                 return cls(picture, cache, strict, request_id)
-        raise ValueError(f"not a classify job: {args!r:.100}, {meta!r:.100}")
+        raise ValueError(f"not a job for a picture: {args!r:.100}, {meta!r:.100}")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyJob(PictureJob):
+    """For a classifier; its outcome is a ``Classification``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectJob(PictureJob):
+    """For a detector; its outcome is a ``Detection``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +124,7 @@ class CopyJob:
         raise ValueError(f"not a job for a copy: {args!r:.100}")
 
 
-Task = ClassifyJob | CopyJob
+Task = ClassifyJob | DetectJob | CopyJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +186,74 @@ class Classification:
         return wire
 
 
+class Box(NamedTuple):
+    """In pixels of the picture as it is shown, upright and whole, from its upper left corner; within the picture."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedObject:
+    """One object in a picture.
+
+    Attributes:
+        score: how sure the model is, 0 to 1.
+        index: of the class among the model's, which tells classes of the same label apart.
+    """
+
+    label: str
+    score: float
+    index: int
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """The objects in one picture, best first, by the version of a model that ``digest`` identifies; perhaps none.
+
+    ``width`` and ``height`` are those of the picture that the boxes lie in. ``damaged`` as of a ``Classification``.
+    """
+
+    model: str
+    digest: str
+    objects: tuple[DetectedObject, ...]
+    width: int
+    height: int
+    timings_ms: Timings
+    damaged: bool = False
+    version: str = FIRST_VERSION
+
+    @property
+    def key(self) -> str:
+        """``ModelVersion.key`` of the version that made it."""
+        return ModelVersion(self.model, self.version).key
+
+    def to_wire(self) -> dict[str, Any]:
+        wire: dict[str, Any] = {
+            "outcome": "detected",
+            "model": self.model,
+            "digest": self.digest,
+            "objects": [
+                [found.label, round(found.score, 6), found.index, [round(side, 2) for side in found.box]]
+                for found in self.objects
+            ],
+            "width": self.width,
+            "height": self.height,
+            "timings_ms": asdict(self.timings_ms),
+        }
+        if self.damaged:
+            wire["damaged"] = True
+        if self.version != FIRST_VERSION:
+            wire["version"] = self.version
+        return wire
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The picture can't be classified; ``detail`` is a sentence for the sender."""
+    """The picture can't be computed; ``detail`` is a sentence for the sender."""
 
     kind: FailureKind
     detail: str
@@ -217,7 +296,11 @@ class Copied:
         return {"outcome": "copied", "size_bytes": self.size_bytes}
 
 
-Outcome = Classification | Failure | Dropped | Lost | Deleted | Copied
+Answer = Classification | Detection
+Outcome = Answer | Failure | Dropped | Lost | Deleted | Copied
+
+
+_WITHOUT_CONTENT: Mapping[str, Callable[[], Outcome]] = {"dropped": Dropped, "lost": Lost, "deleted": Deleted}
 
 
 def outcome_from_json(text: bytes | str) -> Outcome:
@@ -241,32 +324,62 @@ def outcome_from_wire(wire: Any) -> Outcome:
     """
     try:
         match wire:
-            case {"outcome": "classified", "model": str(model), "digest": str(digest), "labels": [_, *_] as labels,
-                  "timings_ms": {"decode": decode, "infer": infer}}:  # fmt: skip
-                return Classification(
-                    model,
-                    digest,
-                    tuple(
-                        Label(str(label), _finite(score), index)
-                        for (label, score), index in zip(labels, _classes(wire, len(labels)), strict=True)
-                    ),
-                    Timings(_finite(decode), _finite(infer)),
-                    damaged=wire.get("damaged") is True,
-                    version=str(wire.get("version", FIRST_VERSION)),
-                )
+            case {"outcome": "classified"}:
+                return _classification(wire)
+            case {"outcome": "detected"}:
+                return _detection(wire)
             case {"outcome": "failed", "kind": kind, "detail": str(detail)}:
                 return Failure(FailureKind(kind), detail)
-            case {"outcome": "dropped"}:
-                return Dropped()
-            case {"outcome": "lost"}:
-                return Lost()
-            case {"outcome": "deleted"}:
-                return Deleted()
+            case {"outcome": str(name)} if name in _WITHOUT_CONTENT:
+                return _WITHOUT_CONTENT[name]()
             case {"outcome": "copied", "size_bytes": int(size_bytes)} if 0 <= size_bytes <= LARGEST_COPY_BYTES:
                 return Copied(size_bytes)
     except (TypeError, ValueError, OverflowError) as error:
         raise UnknownOutcome(UNKNOWN) from error
     raise UnknownOutcome(UNKNOWN)
+
+
+def _classification(wire: dict[str, Any]) -> Classification:
+    """Raises ValueError: it is none."""
+    match wire:
+        case {"model": str(model), "digest": str(digest), "labels": [_, *_] as labels, "timings_ms": timings}:
+            classes = _classes(wire, len(labels))
+            found = tuple(
+                Label(str(label), _finite(score), index) for (label, score), index in zip(labels, classes, strict=True)
+            )
+            return Classification(model, digest, found, _timings(timings), *_damaged_and_version(wire))
+    raise ValueError("not a classification")
+
+
+def _detection(wire: dict[str, Any]) -> Detection:
+    """Raises ValueError: it is none."""
+    match wire:
+        case {"model": str(model), "digest": str(digest), "objects": [*objects], "width": int(width),
+              "height": int(height), "timings_ms": timings,
+              } if width > 0 and height > 0 and len(objects) <= MOST_OBJECTS:  # fmt: skip
+            found = tuple(map(_detected_object, objects))
+            return Detection(model, digest, found, width, height, _timings(timings), *_damaged_and_version(wire))
+    raise ValueError("not a detection")
+
+
+def _damaged_and_version(wire: dict[str, Any]) -> tuple[bool, str]:
+    return wire.get("damaged") is True, str(wire.get("version", FIRST_VERSION))
+
+
+def _timings(wire: Any) -> Timings:
+    """Raises ValueError: they are none."""
+    match wire:
+        case {"decode": decode, "infer": infer}:
+            return Timings(_finite(decode), _finite(infer))
+    raise ValueError(f"not timings: {wire!r:.100}")
+
+
+def _detected_object(entry: Any) -> DetectedObject:
+    """Raises ValueError: it is none."""
+    match entry:
+        case [str(label), score, int(index), [_, _, _, _] as box] if index >= 0:
+            return DetectedObject(label, _finite(score), index, Box(*map(_finite, box)))
+    raise ValueError(f"not an object: {entry!r:.100}")
 
 
 def _classes(wire: dict[str, Any], labels: int) -> list[int] | list[None]:

@@ -45,6 +45,8 @@ _FAULTS = {
     "greater_than": "must be above {gt}",
     "less_than_equal": "must be at most {le}",
     "less_than": "must be below {lt}",
+    "union_tag_invalid": "{discriminator} must be one of {expected_tags}, not '{tag}'",
+    "union_tag_not_found": "{discriminator} is missing",
 }
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from pydantic_core import ErrorDetails
 
+    from model.detection.spec import DetectionSpec
+    from model.manifest import Golden, GoldenObject
+
 log = logging.getLogger(__name__)
 
 _LATER = {"version", "task"}
@@ -37,10 +40,11 @@ MANIFEST, MODEL, LABELS = "model.json", "model.onnx", "labels.txt"
 
 @dataclass(frozen=True, slots=True)
 class GoldenCheck:
-    """The bundle's own picture, and the label that its model must give."""
+    """The bundle's own picture, and what its model must say of it: the label of a classifier, a detector's objects."""
 
     picture: Path
-    label: str
+    label: str | None = None
+    objects: tuple[GoldenObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +57,21 @@ class Bundle:
         task: what the model does with a picture.
         digest: 64 hex digits that identify weights, labels and preprocessing together.
         labels: one per class, by class index.
+        output: of a detector what the manifest's ``detection`` says.
         bare: whether it is an .onnx file without a manifest of its own.
         pinned: the names of the files whose checksums the manifest states.
     """
 
     name: str
     version: str
-    task: Literal["classification"]
+    task: Literal["classification", "detection"]
     precision: Literal["int8", "fp32"]
     digest: str
     labels: tuple[str, ...]
     model_path: Path
     input: InputSpec
     preprocess: PreprocessSpec
-    output_name: str
-    output_kind: Literal["probabilities", "logits"]
+    output: OutputSpec | DetectionSpec
     golden: GoldenCheck | None
     bare: bool = False
     pinned: tuple[str, ...] = ()
@@ -89,8 +93,13 @@ class Bundle:
 
     @property
     def interface(self) -> str:
-        """What all variants of a version have in common: SHA-256 of labels and preprocessing, 64 hex digits."""
+        """What all variants of a version have in common: SHA-256 of labels and preprocessing, 64 hex digits.
+
+        Of a detector, also of what decides which boxes are answers.
+        """
         common = [self.task, self.labels, self.input.model_dump(exclude={"name"}), self.preprocess.model_dump()]
+        if not isinstance(self.output, OutputSpec):
+            common.append(self.output.model_dump(include={"min_score", "max_objects", "iou"}))
         return hashlib.sha256(json.dumps(common, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -183,6 +192,7 @@ def standard_manifest(model: Path) -> Manifest:
                 f"{model.name}: the standard manifest is for one input float32 [N, 3, height, width] and one output "
                 f"float32 [N, classes]; this has {'; '.join(map(str, [*inputs, *outputs]))}. Write it a {MANIFEST}"
             )
+    output = OutputSpec(name=scores, kind="logits")
     manifest = Manifest.model_validate(
         {
             "schema": 1,
@@ -199,22 +209,22 @@ def standard_manifest(model: Path) -> Manifest:
                 "mean": (0.485, 0.456, 0.406),  # of ImageNet's training pictures, as torchvision states them
                 "std": (0.229, 0.224, 0.225),
             },
-            "output": {"name": scores, "kind": "logits"},
+            "output": output,
             "classes": classes,
         }
     )
-    if not _gives_probabilities(session, manifest):
+    if not _gives_probabilities(session, manifest.input, output):
         return manifest
     log.info("%s gives probabilities already: no softmax is applied to them", model.name)
-    return manifest.model_copy(update={"output": OutputSpec(name=scores, kind="probabilities")})
+    return manifest.model_copy(update={"output": output.model_copy(update={"kind": "probabilities"})})
 
 
-def _gives_probabilities(session: InferenceSession, manifest: Manifest) -> bool:
+def _gives_probabilities(session: InferenceSession, spec: InputSpec, output: OutputSpec) -> bool:
     """False also where the network does not run: whoever serves it is told why."""
     rows = []
-    for batch in warm_up_inputs(manifest.input):
+    for batch in warm_up_inputs(spec):
         try:
-            (row,) = session.run([manifest.output.name], {manifest.input.name: batch})
+            (row,) = session.run([output.name], {spec.name: batch})
         except Exception:  # noqa: BLE001  as for open_graph: its exceptions share no other base class
             return False
         rows.append(row)
@@ -230,9 +240,14 @@ def _parse(manifest_bytes: bytes) -> Manifest:
 
 def _sentences(errors: list[ErrorDetails]) -> Iterator[str]:
     for error in errors:
-        place = ".".join(map(str, error["loc"]))
+        place = ".".join(map(str, _without_form(error["loc"])))
         given = "" if isinstance(error["input"], dict | bytes) else f", not {error['input']!r:.80}"
         yield f"{MANIFEST}: {place + ': ' if place else ''}{in_words(error)}{given}"
+
+
+def _without_form(place: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """A place in the manifest; within ``detection`` pydantic's have the form's name in them."""
+    return place[:1] + place[2:] if place[:1] == ("detection",) else place
 
 
 def _checked(manifest: Manifest, files: Mapping[str, Path], manifest_bytes: bytes | None = None) -> Bundle:
@@ -246,11 +261,8 @@ def _checked(manifest: Manifest, files: Mapping[str, Path], manifest_bytes: byte
         told = f"{MANIFEST} states" if manifest_bytes is not None else f"{files[MODEL].name} has"
         named = "" if manifest_bytes is not None else " (LABELS_PATH)"
         raise BundleError(f"{files[LABELS].name}{named}: {len(labels)} labels, but {told} {manifest.classes} classes")
-    golden = None
-    if manifest.golden is not None:
-        if manifest.golden.label not in labels:
-            raise BundleError(f"{MANIFEST}: golden.label {manifest.golden.label!r} is not among the labels")
-        golden = GoldenCheck(files[manifest.golden.file], manifest.golden.label)
+    output = manifest.output or manifest.detection
+    assert output is not None  # noqa: S101  # the manifest is checked
     return Bundle(
         name=manifest.name,
         version=manifest.version,
@@ -261,14 +273,22 @@ def _checked(manifest: Manifest, files: Mapping[str, Path], manifest_bytes: byte
         model_path=files[MODEL],
         input=manifest.input,
         preprocess=manifest.preprocess,
-        output_name=manifest.output.name,
-        output_kind=manifest.output.kind,
-        golden=golden,
+        output=output,
+        golden=_golden(manifest.golden, files, labels) if manifest.golden is not None else None,
         bare=manifest_bytes is None,
         pinned=tuple(manifest.files),
         licence=manifest.licence,
         provenance=manifest.provenance,
     )
+
+
+def _golden(golden: Golden, files: Mapping[str, Path], labels: tuple[str, ...]) -> GoldenCheck:
+    named = {"label": golden.label} if golden.label is not None else {}
+    named |= {f"objects.{index}.label": found.label for index, found in enumerate(golden.objects)}
+    for place, label in named.items():
+        if label not in labels:
+            raise BundleError(f"{MANIFEST}: golden.{place} {label!r} is not among the labels")
+    return GoldenCheck(files[golden.file], golden.label, golden.objects)
 
 
 def _digest(manifest: Manifest, checksums: Mapping[str, str], manifest_bytes: bytes | None) -> str:

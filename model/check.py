@@ -1,7 +1,7 @@
 """Check a model before it serves: ``python -m model.check FOLDER|FILE.onnx [PICTURE|FOLDER...]``.
 
-A line for each finding, on standard output. The exit code is 0 when the model can serve and every picture was
-classified, 1 when something is wrong, 2 when the command is.
+A line for each finding, on standard output. The exit code is 0 when the model can serve and has an answer to every
+picture, 1 when something is wrong, 2 when the command is.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contract.messages import Failure
+from contract.messages import Classification, Failure
 from contract.settings import load_settings
 from model.bundle import LABELS, MANIFEST, choose_bundle, load_bundle
-from model.classifier import Classifier
 from model.classify import pictures_in
 from model.cpu import usable_cpus
 from model.decode import Decoder
 from model.errors import ModelError
+from model.manifest import OutputSpec
+from model.opening import predictor_of
 from model.picture import Picture
 from model.settings import ModelSettings
 from model.warm_up import are_probabilities, may_be_probabilities
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.bundle import Bundle
+    from contract.messages import Detection
+    from model.bundle import Bundle, GoldenCheck
+    from model.opening import AnyPredictor
 
-SHOWN = 3  # labels of each picture
+SHOWN = 3  # labels or objects of each picture
 
 
 class Findings:
@@ -58,7 +61,7 @@ def check(path: Path, labels_path: Path | None, pictures: Sequence[Path], max_pi
     """Print what is found at ``path``, until something is wrong that the rest stands on.
 
     Args:
-        path, labels_path: as ``open_classifier`` takes them.
+        path, labels_path: as ``open_predictor`` takes them.
         max_pixels: the largest picture, width x height.
 
     Returns:
@@ -71,22 +74,21 @@ def check(path: Path, labels_path: Path | None, pictures: Sequence[Path], max_pi
         _say_files(findings, bundle)
         step = "network"
         with Decoder(max_pixels) as decoder:
-            classifier = Classifier(bundle, decoder, num_threads=usable_cpus(), top_k=SHOWN)
+            predictor = predictor_of(bundle, decoder, num_threads=usable_cpus(), top_k=SHOWN)
             spec, classes = bundle.input, len(bundle.labels)
             findings.good(
                 step,
                 f"takes {spec.dtype} {spec.layout}, {spec.width} x {spec.height} pixels, and gives {classes} classes",
             )
             step = "output"
-            _say_output(findings, bundle, classifier.warm_up())
+            _say_output(findings, bundle, predictor.warm_up())
             step = "golden"
             if bundle.golden is None:
-                findings.remark(step, f"{MANIFEST} names no picture, and the label that it must get")
+                findings.remark(step, f"{MANIFEST} names no picture, and what must be said of it")
             else:
-                score = classifier.check_golden(bundle.golden)
-                findings.good(step, f"{bundle.golden.picture.name} is {bundle.golden.label}, {score:.4f}")
+                findings.good(step, f"{_told(bundle.golden)}, {predictor.check_golden(bundle.golden):.4f}")
             for picture in pictures:
-                _say_picture(findings, classifier, picture)
+                _say_picture(findings, predictor, picture)
     except ModelError as error:
         findings.fault(step, str(error))
     return not findings.faulty
@@ -106,8 +108,12 @@ def _say_files(findings: Findings, bundle: Bundle) -> None:
 
 
 def _say_output(findings: Findings, bundle: Bundle, scores: NDArray) -> None:  # type: ignore[type-arg]
-    seen = f"{len(scores)} rows from {scores.min():.3g} to {scores.max():.3g}, as {bundle.output_kind} are"
-    if bundle.output_kind == "logits":
+    if not isinstance(bundle.output, OutputSpec):
+        seen = f" with scores from {scores.min():.3g} to {scores.max():.3g}" if len(scores) else ""
+        findings.good("output", f"{len(scores)} rows{seen}, of the form {bundle.output.form}")
+        return
+    seen = f"{len(scores)} rows from {scores.min():.3g} to {scores.max():.3g}, as {bundle.output.kind} are"
+    if bundle.output.kind == "logits":
         findings.good("output", f"{seen}; softmax is applied")
         if may_be_probabilities(scores):
             findings.remark("output", "all between 0 and 1: if it ends in a sigmoid, the kind is probabilities")
@@ -117,17 +123,30 @@ def _say_output(findings: Findings, bundle: Bundle, scores: NDArray) -> None:  #
         findings.remark("output", f"{seen}, but their sums are not 1: right only if classes don't exclude each other")
 
 
-def _say_picture(findings: Findings, classifier: Classifier, picture: Path) -> None:
+def _told(golden: GoldenCheck) -> str:
+    said = f"is {golden.label}" if golden.label else f"has {', '.join(found.label for found in golden.objects)}"
+    return f"{golden.picture.name} {said}"
+
+
+def _say_picture(findings: Findings, predictor: AnyPredictor, picture: Path) -> None:
     try:
-        (outcome,) = classifier.classify([Picture(picture.read_bytes())])
+        (outcome,) = predictor.predict([Picture(picture.read_bytes())])
     except OSError as error:
         findings.fault("picture", f"{picture}: {error.strerror or error}")
         return
     if isinstance(outcome, Failure):
         findings.fault("picture", f"{picture}: {outcome.detail}")
     else:
-        best = ", ".join(f"{entry.label} {entry.score:.4f}" for entry in outcome.labels)
-        findings.good("picture", f"{picture}: {best}")
+        findings.good("picture", f"{picture}: {_best(outcome)}")
+
+
+def _best(answer: Classification | Detection) -> str:
+    if isinstance(answer, Classification):
+        return ", ".join(f"{entry.label} {entry.score:.4f}" for entry in answer.labels)
+    best = [
+        f"{found.label} {found.score:.4f} at {[round(side) for side in found.box]}" for found in answer.objects[:SHOWN]
+    ]
+    return f"{', '.join(best) or 'nothing'}; {len(answer.objects)} objects in {answer.width} x {answer.height} pixels"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

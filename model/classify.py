@@ -20,17 +20,16 @@ from tqdm import tqdm
 
 from contract.messages import Failure, Label
 from contract.settings import load_settings
-from model.classifier import open_classifier
+from model.classifier import Classifier
 from model.cpu import usable_cpus
-from model.errors import ModelError
+from model.errors import BundleError, ModelError
 from model.models_folder import choose
+from model.opening import open_predictor
 from model.picture import Picture
 from model.settings import ModelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    from model.classifier import Classifier
 
 PICTURE_SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif",
@@ -74,7 +73,7 @@ class Run:
 
     def _classify(self, batch: Sequence[Path]) -> list[LabelledPicture]:
         readable = [(picture, data) for picture in batch if (data := self._read(picture)) is not None]
-        outcomes = self._classifier.classify([Picture(data, self._strict) for _, data in readable])
+        outcomes = self._classifier.predict([Picture(data, self._strict) for _, data in readable])
         answers = []
         for (picture, _), outcome in zip(readable, outcomes, strict=True):
             if isinstance(outcome, Failure):
@@ -193,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if wanted.model is not None:
                 settings = settings.model_copy(update={"models": (wanted.model,), "model_path": None})
             path, *_ = choose(settings)
-            opened = open_classifier(
+            opened = open_predictor(
                 path,
                 settings.labels_path,
                 max_pixels=settings.max_pixels,
@@ -201,6 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 top_k=wanted.top_k,
             )
             classifier = stack.enter_context(opened)
+            if not isinstance(classifier, Classifier):
+                raise BundleError(f"{classifier.bundle.model} is no classifier: name one with --model")
         except ModelError as error:
             advice = (
                 "" if (settings.model_path or settings.models_dir).exists() else ". `make model` builds the models."

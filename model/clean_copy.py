@@ -36,11 +36,11 @@ def clean_copy(image: bytes, decoder: Decoder, on_progress: Callable[[], None] =
     """
     decode = partial(decoder.decode, image, exif_orientation=True, reduction=_reduction)
     try:
-        pixels = decode(strict=True)
+        decoded = decode(strict=True)
     except DamagedImage:
         on_progress()
-        pixels = decode(strict=False)
-    pixels = _within_bounds(pixels)
+        decoded = decode(strict=False)
+    pixels = _within_bounds(decoded.pixels)
     if _has_few_colours(pixels):
         return _encoded(".png", pixels)
     return _encoded(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from contract.image_header import read_header
-from contract.image_header.header import BrokenHeader
+from contract.image_header.header import BrokenHeader, Size
 from model import opencv, webp
 from model.errors import DamagedImage, UnsupportedImage, undecodable
 from model.jpeg import CMYK_COMPONENTS, Jpeg, UnknownSampling
-from model.orientation import turned, way_up
+from model.orientation import AS_IT_LIES, turned, turned_size, way_up
 from model.png import Png
 from model.sandbox.limits import check_size
 from model.sandbox.messages import DecodeRequest
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cv2.typing import MatLike
 
     from contract.image_header import Header
-    from contract.image_header.header import Size
+    from model.sandbox.messages import Found
 
 ORDINARY_SCANS = 16  # encoders write about 10; each takes time for the whole picture, of which the sandbox has a limit
 
@@ -36,6 +36,19 @@ KNOWN_PROFILES = 256
 # Of a PNG that is read here. libpng inflates whatever follows the last row, 3 s of the processor's time for each MB:
 # the sandbox, which does the same with larger ones, ends that.
 PNG_DATA_BYTES = 2 * 1024 * 1024
+
+
+class Decoded(NamedTuple):
+    """A picture.
+
+    Attributes:
+        pixels: uint8, shape (height, width, 3), channels blue, green, red.
+        size: of the whole picture, turned as ``pixels`` are, which may have come smaller; then they show all of it
+            within one of their own pixels.
+    """
+
+    pixels: MatLike
+    size: Size
 
 
 class Decoder:
@@ -61,7 +74,7 @@ class Decoder:
 
     def decode(
         self, image: bytes, *, exif_orientation: bool, reduction: Callable[[Size], int], strict: bool = True
-    ) -> MatLike:
+    ) -> Decoded:
         """Decode an encoded picture as a person sees it: the first frame of animations, transparency laid on white.
 
         Args:
@@ -71,9 +84,6 @@ class Decoder:
                 does that in less time than it takes to decode it whole.
             strict: whether damage is refused; otherwise what is there is shown. It is for pictures that were refused
                 so: one of a single colour counts as nothing.
-
-        Returns:
-            uint8, shape (height, width, 3), channels blue, green, red.
 
         Raises:
             DamagedImage: bytes of the picture are missing or wrong and, without ``strict``, nothing is left of it.
@@ -89,10 +99,10 @@ class Decoder:
             exif_orientation=exif_orientation,
             strict=strict,
         )
-        pixels = self._pixels(image, request)
-        if not strict and (pixels == pixels[0, 0]).all():
+        decoded = self._decoded(image, request)
+        if not strict and (decoded.pixels == decoded.pixels[0, 0]).all():
             raise DamagedImage("the picture is damaged, and nothing of it is there")
-        return pixels
+        return decoded
 
     def _header(self, image: bytes) -> Header:
         """What the header says, held against the limit."""
@@ -105,37 +115,47 @@ class Decoder:
         check_size(header.largest, self._max_pixels)
         return header
 
-    def _pixels(self, image: bytes, request: DecodeRequest) -> MatLike:
+    def _decoded(self, image: bytes, request: DecodeRequest) -> Decoded:
         match request.media_type:
             case "image/jpeg":
                 return self._jpeg(image, request)
             case _ if not request.strict:
-                return self._sandbox.decode(image, request).pixels
+                return _found(self._sandbox.decode(image, request))
             case "image/png" if (png := Png.read(image, strict=True)).is_ordinary and png.data_bytes <= PNG_DATA_BYTES:
-                return opencv.decode(png.pixels)
+                return _whole(opencv.decode(png.pixels))
             case "image/webp" if (ordinary := webp.ordinary(image)) is not None:
-                return opencv.decode(ordinary)
+                return _whole(opencv.decode(ordinary))
             case _:
-                return self._sandbox.decode(image, request).pixels
+                return _found(self._sandbox.decode(image, request))
 
-    def _jpeg(self, image: bytes, request: DecodeRequest) -> MatLike:
+    def _jpeg(self, image: bytes, request: DecodeRequest) -> Decoded:
         """Here, if its colours are known to be sRGB's; the sandbox knows of any profile whether it changes them."""
         picture = Jpeg.read(image)
         profile = (picture.frame.components, sha256(picture.profile).digest()) if picture.profile else None
         ordinary = picture.frame.components != CMYK_COMPONENTS and len(picture.scans) <= ORDINARY_SCANS
         if ordinary and (profile is None or profile in self._plain_profiles):
             with suppress(UnknownSampling):
-                pixels = _decoded(picture, request)
-                return turned(pixels, way_up(picture.exif, picture.xmp)) if request.exif_orientation else pixels
+                pixels = _pixels(picture, request)
+                orientation = way_up(picture.exif, picture.xmp) if request.exif_orientation else AS_IT_LIES
+                return Decoded(turned(pixels, orientation), turned_size(picture.frame.size, orientation))
         found = self._sandbox.decode(image, request)
         if profile is not None and not found.profile_applied:
             if len(self._plain_profiles) >= KNOWN_PROFILES:
                 self._plain_profiles.clear()
             self._plain_profiles.add(profile)
-        return found.pixels
+        return _found(found)
 
 
-def _decoded(picture: Jpeg, request: DecodeRequest) -> MatLike:
+def _found(found: Found) -> Decoded:
+    return Decoded(found.pixels, found.size)
+
+
+def _whole(pixels: MatLike) -> Decoded:
+    height, width = pixels.shape[:2]
+    return Decoded(pixels, Size(width, height))
+
+
+def _pixels(picture: Jpeg, request: DecodeRequest) -> MatLike:
     try:
         return picture.decode("BGR", request.reduction, strict=request.strict)
     except DamagedImage:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from contract.model_version import WantedModel
 from model.bundle import MANIFEST, load_bundle
-from model.classifier import Classifier, verified_classifier
 from model.decode import Decoder
 from model.errors import BundleError, ModelError
 from model.memory import room_bytes
 from model.models_folder import find
+from model.opening import AnyPredictor, verified_predictor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ class BundleLoader:
     Args:
         folder: what others may name bundles in; nothing outside it is loaded.
         max_pixels: of the golden picture, width x height.
-        num_threads, top_k: as ``Classifier`` takes them.
+        num_threads, top_k: as ``predictor_of`` takes them.
     """
 
     def __init__(self, folder: Path, *, max_pixels: int, num_threads: int, top_k: int) -> None:
@@ -33,8 +33,8 @@ class BundleLoader:
         self._num_threads = num_threads
         self._top_k = top_k
 
-    def load(self, name: str, *, version: str | None = None, path: str | None = None) -> Classifier:
-        """The verified classifier of a version of the model ``name``; its decoder is closed, and has to be replaced.
+    def load(self, name: str, *, version: str | None = None, path: str | None = None) -> AnyPredictor:
+        """The verified predictor of a version of the model ``name``; its decoder is closed, and has to be replaced.
 
         Args:
             version: which; None for the newest, as ``find`` chooses.
@@ -51,7 +51,7 @@ class BundleLoader:
             raise BundleError(f"{place.name} is {bundle.model}, not version {version}")
         self._check_room(bundle.model_path)
         with Decoder(self._max_pixels) as decoder:
-            return verified_classifier(bundle, decoder, num_threads=self._num_threads, top_k=self._top_k)
+            return verified_predictor(bundle, decoder, num_threads=self._num_threads, top_k=self._top_k)
 
     def _below(self, path: str) -> Path:
         folder = self._folder.resolve()

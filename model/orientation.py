@@ -11,6 +11,7 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
+from contract.image_header.header import Size
 from model.opencv import cv2
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _TYPES = {3: "H", 4: "I"}  # SHORT and LONG
 _NUMBERS = range(1, 9)
 _IN_XMP = re.compile(rb"""tiff:Orientation(?:\s*=\s*["']|\s*>)\s*([1-8])\b""")
 
+_LYING = {5, 6, 7, 8}  # rows are columns
 # Where row 0 and column 0 of the stored picture lie: a flip puts them top left.
 _FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}
 
@@ -44,9 +46,14 @@ def way_up(exif: bytes, xmp: bytes) -> int:
 
 def turned(pixels: MatLike, orientation: int) -> MatLike:
     """Undo what the camera did, by EXIF's number: 5 to 8 are 1 to 4 with rows and columns exchanged first."""
-    if orientation in {5, 6, 7, 8}:
+    if orientation in _LYING:
         pixels = cv2.transpose(pixels)
     return cv2.flip(pixels, _FLIPS[orientation]) if orientation in _FLIPS else pixels
+
+
+def turned_size(size: Size, orientation: int) -> Size:
+    """The size of what ``turned`` makes of a picture of this size."""
+    return Size(size.height, size.width) if orientation in _LYING else size
 
 
 def _number(exif: bytes) -> int | None:

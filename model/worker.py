@@ -18,11 +18,11 @@ from contract.private_files import UMASK
 from contract.redis_clients import connect
 from contract.settings import load_settings
 from model.bundle import load_bundle
-from model.classifier import Classifier, verified_classifier
 from model.decode import Decoder
 from model.errors import BundleError, ModelError
 from model.loader import BundleLoader
 from model.models_folder import choose, find_all
+from model.opening import AnyPredictor, verified_predictor
 from model.serving.copier import Copier
 from model.serving.farewell import say_why
 from model.serving.worker import Worker
@@ -42,13 +42,13 @@ def main() -> int:
         started = time.monotonic()
         try:
             decoder = stack.enter_context(Decoder(settings.max_pixels))
-            classifiers = _load(settings, decoder, _currents(settings))
+            predictors = _load(settings, decoder, _currents(settings))
         except ModelError as error:
             log.critical("the model can't be served: %s", error)
             say_why(settings, f"the model can't be served: {error}")
             return EXIT_NO_MODEL
         told = ", ".join(
-            f"{found.bundle.model} {found.bundle.precision} ({found.bundle.digest[:12]})" for found in classifiers
+            f"{found.bundle.model} {found.bundle.precision} ({found.bundle.digest[:12]})" for found in predictors
         )
         log.info("%s verified in %.1f s", told, time.monotonic() - started)
         pictures, copies = ImageStore(settings.upload_dir), CopyStore(settings.copies_dir)
@@ -59,7 +59,7 @@ def main() -> int:
             worker = Worker(
                 connect(settings.redis_address),
                 pictures,
-                classifiers,
+                predictors,
                 BundleLoader(
                     settings.models_dir,
                     max_pixels=settings.max_pixels,
@@ -72,7 +72,7 @@ def main() -> int:
                 bulk_share=settings.bulk_share,
                 copier=Copier(pictures, copies, decoder) if makes_copies else None,
             )
-            del classifiers  # the worker alone holds them, and lets go of what it unloads
+            del predictors  # the worker alone holds them, and lets go of what it unloads
             worker.serve()
         except RedisError as error:
             log.critical("Redis does not answer at the start: %s", error)
@@ -90,8 +90,8 @@ def _currents(settings: Settings) -> dict[str, str]:
     return {}
 
 
-def _load(settings: Settings, decoder: Decoder, currents: dict[str, str]) -> list[Classifier]:
-    """The classifiers of all models that the settings name, verified.
+def _load(settings: Settings, decoder: Decoder, currents: dict[str, str]) -> list[AnyPredictor]:
+    """The predictors of all models that the settings name, verified.
 
     Raises:
         ModelError: one can't be served, or two are the same version.
@@ -101,7 +101,7 @@ def _load(settings: Settings, decoder: Decoder, currents: dict[str, str]) -> lis
     if len(set(versions)) < len(versions):
         raise BundleError(f"one version of a model is named twice: {', '.join(map(str, versions))}")
     return [
-        verified_classifier(bundle, decoder, num_threads=settings.num_threads, top_k=settings.top_k_max)
+        verified_predictor(bundle, decoder, num_threads=settings.num_threads, top_k=settings.top_k_max)
         for bundle in bundles
     ]
 

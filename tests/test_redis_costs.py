@@ -15,7 +15,7 @@ from api.core.quotas import quotas_of
 from api.services import Services
 from api.settings import Settings
 from contract import keys
-from contract.messages import Classification, Label, Timings
+from contract.messages import Classification, ClassifyJob, Label, Timings
 from contract.model_description import publish_description
 from contract.model_version import ModelVersion
 from contract.redis_clients import connect
@@ -46,11 +46,12 @@ class TenLabels:
     """Sees ten things in every picture, as the service's own model does; ``batches`` are the sizes of what it saw."""
 
     bundle = SimpleNamespace(name=MODEL, model=ModelVersion(MODEL), digest=DIGEST, labels=LABELS)
+    job = ClassifyJob
 
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def classify(self, pictures: Sequence[Picture], *, on_progress: Callable[[], None]) -> list[Classification]:
+    def predict(self, pictures: Sequence[Picture], *, on_progress: Callable[[], None]) -> list[Classification]:
         on_progress()
         self.batches.append(len(pictures))
         labels = tuple(Label(name, 0.123456, index) for index, name in enumerate(LABELS, 400))

@@ -56,7 +56,7 @@ def classify(bundle, files):
     with Decoder(DEFAULT_MAX_PIXELS) as decoder:
         classifier = Classifier(load_bundle(bundle), decoder, top_k=2)
         classifier.verify()
-        return classifier.classify([Picture((PICTURES / file).read_bytes()) for file in files])
+        return classifier.predict([Picture((PICTURES / file).read_bytes()) for file in files])
 
 
 @pytest.mark.parametrize("name", EFFICIENTNET_LITE2.folders)

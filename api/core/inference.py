@@ -33,6 +33,7 @@ from contract.messages import (
     ClassifyJob,
     Copied,
     Deleted,
+    Detection,
     Dropped,
     Failure,
     FailureKind,
@@ -462,7 +463,7 @@ def _classified(outcome: Outcome) -> Classification:
             raise DeadlineExceeded("the picture's turn came too late")
         case Deleted():
             raise PictureDeleted("the picture was deleted before it was classified")
-        case Copied():
+        case Copied() | Detection():
             raise UnknownOutcome(UNKNOWN)
         case Lost():
             raise PictureLost("the stored picture was lost before its turn came; please send it again")

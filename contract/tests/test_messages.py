@@ -7,8 +7,13 @@ import pytest
 
 from contract.errors import UnknownOutcome
 from contract.messages import (
+    MOST_OBJECTS,
+    Box,
     Classification,
     ClassifyJob,
+    DetectedObject,
+    Detection,
+    DetectJob,
     Dropped,
     Failure,
     FailureKind,
@@ -23,13 +28,24 @@ CAT = Classification("resnet50", "d" * 64, (Label("tabby", 0.75), Label("lynx", 
 CRANES = Classification(
     "resnet50", "d" * 64, (Label("crane", 0.75, 517), Label("crane", 0.25, 134)), Timings(1.5, 20.0)
 )
+CUPS = Detection(
+    "ssdlite",
+    "d" * 64,
+    (DetectedObject("cup", 0.75, 41, Box(10.25, 0, 99.5, 50)), DetectedObject("cup", 0.5, 41, Box(1, 2, 3, 4))),
+    100,
+    50,
+    Timings(1.5, 20.0),
+)
 
 
 @pytest.mark.parametrize(
     "outcome",
-    [CAT, CRANES, replace(CAT, damaged=True), Failure(FailureKind.UNDECODABLE, "cut short"), Dropped(), Lost()],
-    ids=["classified", "with classes", "damaged", "failed", "dropped", "lost"],
-)
+    [
+        CAT, CRANES, replace(CAT, damaged=True), CUPS, replace(CUPS, objects=(), damaged=True, version="2"),
+        Failure(FailureKind.UNDECODABLE, "cut short"), Dropped(), Lost(),
+    ],
+    ids=["classified", "with classes", "damaged", "detected", "nothing detected", "failed", "dropped", "lost"],
+)  # fmt: skip
 def test_an_outcome_survives_the_wire(outcome):
     """Through JSON and back it is the same message."""
     assert outcome_from_wire(json.loads(json.dumps(outcome.to_wire()))) == outcome
@@ -50,12 +66,41 @@ def test_what_are_no_indices_of_classes_is_no_answer(classes):
         outcome_from_wire(CRANES.to_wire() | {"classes": classes})
 
 
+def test_boxes_travel_to_a_hundredth_of_a_pixel():
+    found = DetectedObject("cup", 0.123456789, 41, Box(1 / 3, 0, 2 / 3, 1))
+
+    assert replace(CUPS, objects=(found,)).to_wire()["objects"] == [["cup", 0.123457, 41, [0.33, 0, 0.67, 1]]]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"objects": None}, {"objects": [["cup", 0.5, 41]]}, {"objects": [["cup", 0.5, 41, [1, 2, 3]]]},
+        {"objects": [["cup", 0.5, -1, [1, 2, 3, 4]]]}, {"objects": [["cup", "high", 41, [1, 2, 3, 4]]]},
+        {"objects": [["cup", float("nan"), 41, [1, 2, 3, 4]]]}, {"objects": [["cup", 0.5, 41, [1, 2, 3, 10**400]]]},
+        {"objects": [["cup", 0.5, 41, [1, 2, 3, 4]]] * (MOST_OBJECTS + 1)},
+        {"width": 0}, {"height": -1}, {"width": "100"}, {"timings_ms": {}}, {"model": None},
+    ],
+)  # fmt: skip
+def test_what_are_no_objects_is_no_answer(changes):
+    with pytest.raises(UnknownOutcome):
+        outcome_from_wire(CUPS.to_wire() | changes)
+
+
+@pytest.mark.parametrize("kind", [ClassifyJob, DetectJob])
 @pytest.mark.parametrize("strict", [True, False])
-def test_a_job_survives_the_wire(strict):
-    job = ClassifyJob("0" * 64, cache=True, strict=strict)
+def test_a_job_survives_the_wire(kind, strict):
+    job = kind("0" * 64, cache=True, strict=strict)
     args, meta = json.loads(json.dumps([job.to_args(), job.to_meta()]))
 
-    assert ClassifyJob.from_wire(args, meta) == job
+    assert kind.from_wire(args, meta) == job
+
+
+def test_jobs_of_two_tasks_are_two_jobs():
+    """Of one picture: each is for another model's queue."""
+    jobs = {ClassifyJob("0" * 64, cache=True), DetectJob("0" * 64, cache=True), DetectJob("0" * 64, cache=True)}
+
+    assert len(jobs) == 2
 
 
 def test_a_strict_job_has_the_form_that_it_always_had():
@@ -113,13 +158,13 @@ def test_what_is_not_an_outcome_is_refused(wire):
 
 @pytest.mark.parametrize("args", [None, [], ["0" * 64], ["0" * 64, "yes"], [1, True], ["0" * 64, True, 1]])
 def test_what_is_not_a_job_is_refused(args):
-    with pytest.raises(ValueError, match="not a classify job"):
+    with pytest.raises(ValueError, match="not a job for a picture"):
         ClassifyJob.from_wire(args, {})
 
 
 @pytest.mark.parametrize("strict", [None, 0, 1, "false"])
 def test_a_strictness_of_another_form_is_not_guessed_at(strict):
-    with pytest.raises(ValueError, match="not a classify job"):
+    with pytest.raises(ValueError, match="not a job for a picture"):
         ClassifyJob.from_wire(["0" * 64, True], {"strict": strict})
 
 

@@ -46,7 +46,8 @@ class Classes:
         """Indexes, int64 (N,)."""
         with Decoder(DEFAULT_MAX_PIXELS) as decoder:
             pixels = [
-                preprocess(_bmp(picture), decoder, self._bundle.preprocess, self._bundle.input) for picture in pictures
+                preprocess(_bmp(picture), decoder, self._bundle.preprocess, self._bundle.input).values
+                for picture in pictures
             ]
         best: NDArray[np.int64] = run(self._network, np.stack(pixels).astype(np.uint8)).argmax(axis=1)
         return best

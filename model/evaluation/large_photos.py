@@ -86,7 +86,7 @@ def _labels(classifier: Classifier, file: Path) -> list[Label]:
     whole = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
     assert whole is not None  # our own JPEG
     bitmap = cv2.imencode(".bmp", whole)[1]
-    outcomes = classifier.classify([Picture(data) for data in (photo, jpeg.tobytes(), bitmap.tobytes())])
+    outcomes = classifier.predict([Picture(data) for data in (photo, jpeg.tobytes(), bitmap.tobytes())])
     labels = [outcome.labels[0] for outcome in outcomes if isinstance(outcome, Classification)]
     if len(labels) < len(outcomes):
         raise ExportError(f"{file} can't be classified: {outcomes}")

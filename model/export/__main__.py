@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contract.wording import one_of
 from model.export import bundles, fetch
 from model.export.errors import ExportError
 from model.export.networks import NETWORKS
@@ -30,7 +31,7 @@ def main() -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"{' or '.join(NETWORKS)} (default: those in $MODEL_NAMES, else {DEFAULT})",
+        help=f"{one_of(NETWORKS)} (default: those in $MODEL_NAMES, else {DEFAULT})",
     )
     parser.add_argument("--output", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
     parser.add_argument(
@@ -46,7 +47,7 @@ def main() -> int:
         sys.stdout.reconfigure(line_buffering=True)  # each line when it happens, also into a pipe
     names = options.names or re.findall(r"[^\s,]+", os.environ.get("MODEL_NAMES", "")) or [DEFAULT]
     if unknown := [name for name in names if name not in NETWORKS]:
-        print(f"model: there is no network {unknown[0]!r}, only {' and '.join(NETWORKS)}", file=sys.stderr)
+        print(f"model: there is no network {unknown[0]!r}: there are {', '.join(NETWORKS)}", file=sys.stderr)
         return 2
     for name in names:
         try:

@@ -19,7 +19,7 @@ GOLDEN = HERE / "golden.jpg"
 GOLDEN_LABEL = "Egyptian_cat"
 
 # What decides the bytes of every network's bundles.
-SHARED_RECIPE = ("bundles.py", "golden.jpg", "graph.py", "quantise.py")
+SHARED_RECIPE = ("bundles.py", "golden.jpg", "graph.py", "quantise.py", "tensorflow_js.py")
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,31 @@ class Built:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """What a network answers, as its manifests say it.
+
+    Attributes:
+        task: ``classification`` or ``detection``.
+        described: what its outputs mean: the manifest's ``output`` or ``detection``.
+        golden: the picture that goes with every bundle.
+        expected: what must be said of it, as in the manifest.
+    """
+
+    task: str
+    described: Mapping[str, object]
+    golden: Path
+    expected: Mapping[str, object]
+
+
+PROBABILITIES = Answers(
+    "classification",
+    {"output": {"name": "probabilities", "kind": "probabilities"}},
+    GOLDEN,
+    {"label": GOLDEN_LABEL},
+)
+
+
+@dataclass(frozen=True)
 class Network:
     """A network that this project builds.
 
@@ -60,6 +85,7 @@ class Network:
         variants: its bundles.
         own_recipe: the files of its room that decide its bundles' bytes beside ``SHARED_RECIPE``.
         build: makes the package's file into the variants' networks.
+        answers: what it says of a picture.
     """
 
     name: str
@@ -70,6 +96,7 @@ class Network:
     variants: tuple[Variant, ...]
     own_recipe: tuple[str, ...]
     build: Callable[[Path], Built]
+    answers: Answers = PROBABILITIES
 
     @property
     def room(self) -> Path:
@@ -115,19 +142,19 @@ class Network:
         folder.mkdir(parents=True)
         (folder / "model.onnx").write_bytes(built.models[variant.precision])
         (folder / "labels.txt").write_text("".join(f"{label}\n" for label in built.labels), encoding="utf-8")
-        shutil.copyfile(GOLDEN, folder / "golden.jpg")
+        shutil.copyfile(self.answers.golden, folder / "golden.jpg")
         manifest = {
             "schema": 1,
             "name": self.name,
             "version": variant.version,
-            "task": "classification",
+            "task": self.answers.task,
             "precision": variant.precision,
             "input": {"name": "pixels", "dtype": "uint8", "layout": "NHWC", "width": self.side, "height": self.side},
             "preprocess": variant.preprocess,
-            "output": {"name": "probabilities", "kind": "probabilities"},
+            **self.answers.described,
             "classes": len(built.labels),
             "files": {name: sha256(folder / name) for name in ("model.onnx", "labels.txt", "golden.jpg")},
-            "golden": {"file": "golden.jpg", "label": GOLDEN_LABEL},
+            "golden": {"file": "golden.jpg", **self.answers.expected},
             "licence": self.licence,
             "provenance": {
                 "source": f"{self.package.registry}:{self.package.spec}",

@@ -25,6 +25,8 @@ from model.export.networks import NETWORKS
 from model.onnx_runtime import open_graph
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 BATCH = 10
@@ -77,9 +79,14 @@ def rounded_tensors(model: onnx.ModelProto) -> list[str]:
     return [CENTRED, *(relus.get(name, name) for name in results)]
 
 
-def observe(model: onnx.ModelProto, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Return each rounded tensor's lowest and highest value in each picture, float32 (N, 2), by name."""
-    tensors = rounded_tensors(model)
+def observe(
+    model: onnx.ModelProto, pixels: NDArray[np.uint8], tensors: Sequence[str] | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Return the lowest and highest value of each of ``tensors`` in each picture, float32 (N, 2), by name.
+
+    They have four dimensions. Without them it is those that int8 rounds.
+    """
+    tensors = rounded_tensors(model) if tensors is None else tensors
     probed = onnx.ModelProto()
     probed.CopyFrom(model)
     names = [f"{tensor}_{end}" for tensor in tensors for end in ("Min", "Max")]

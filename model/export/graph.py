@@ -9,6 +9,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
 # Old enough for every runtime of the last years; quantisation per channel needs 13.
@@ -35,11 +37,17 @@ class Graph:
         self._constants.append(numpy_helper.from_array(np.array(value, order="C"), name))
         return name
 
-    def model(self, name: str, side: int, classes: int) -> onnx.ModelProto:
-        """Return all that was added, from ``INPUT``, uint8 (N, side, side, 3), to ``OUTPUT``, float32 (N, classes)."""
+    def model(self, name: str, side: int, outputs: Mapping[str, Sequence[int]]) -> onnx.ModelProto:
+        """Return all that was added, from ``INPUT``, uint8 (N, side, side, 3), to float32 ``outputs``.
+
+        Args:
+            outputs: their shapes by name, without N, which is free.
+        """
         pixels = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["N", side, side, 3])
-        probabilities = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", classes])
-        graph = helper.make_graph(self._nodes, name, [pixels], [probabilities], self._constants)
+        given = [
+            helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", *shape]) for output, shape in outputs.items()
+        ]
+        graph = helper.make_graph(self._nodes, name, [pixels], given, self._constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         return model

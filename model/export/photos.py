@@ -37,7 +37,7 @@ class Photos:
     def pixels(self, spec: PreprocessSpec, target: InputSpec) -> NDArray[np.uint8]:
         """Return all photos as the workers would feed them, uint8 (N, height, width, 3)."""
         with Decoder(DEFAULT_MAX_PIXELS) as decoder:
-            inputs = [preprocess(file.read_bytes(), decoder, spec, target) for file in self.files]
+            inputs = [preprocess(file.read_bytes(), decoder, spec, target).values for file in self.files]
         return np.stack(inputs).astype(np.uint8)
 
     def sha256(self) -> str:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from contract.limits import DEFAULT_MAX_PIXELS
 from model.bundle import load_bundle
-from model.classifier import Classifier
 from model.decode import Decoder
 from model.errors import BundleError, ModelError
 from model.export.errors import ExportError
+from model.opening import verified_predictor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ def check(folder: Path) -> None:
     """
     try:
         with Decoder(DEFAULT_MAX_PIXELS) as decoder:
-            Classifier(load_bundle(folder), decoder).verify()
+            verified_predictor(load_bundle(folder), decoder, num_threads=1, top_k=1)
     except (BundleError, ModelError) as error:
         msg = f"{folder.name} failed its check and was not installed: {error}"
         raise ExportError(msg) from error

@@ -16,11 +16,14 @@ from model.sandbox.pillow import load
 from model.sandbox.standard_error import CapturedStderr
 
 if TYPE_CHECKING:
+    from contract.image_header.header import Size
     from model.sandbox.messages import DecodeRequest
 
 
-def frame(image: bytes, max_pixels: int, request: DecodeRequest) -> tuple[Image.Image, int]:
-    """The picture in mode L, RGB or CMYK, and how much smaller it is still wanted: mostly the codec has done that.
+def frame(image: bytes, max_pixels: int, request: DecodeRequest) -> tuple[Image.Image, int, Size]:
+    """The picture in mode L, RGB or CMYK, how much smaller it is still wanted, and its whole size.
+
+    Mostly the codec has made it smaller.
 
     Raises:
         DamagedImage, UnsupportedImage: as ``model.jpeg.Jpeg``.
@@ -33,7 +36,7 @@ def frame(image: bytes, max_pixels: int, request: DecodeRequest) -> tuple[Image.
     except UnknownSampling:
         picture, reduction = _by_pillow(jpeg, max_pixels, strict=request.strict), request.reduction
     picture.info = {"icc_profile": jpeg.profile, "exif": EXIF + jpeg.exif, "xmp": jpeg.xmp}
-    return picture, reduction
+    return picture, reduction, jpeg.frame.size
 
 
 def _by_simplejpeg(jpeg: Jpeg, request: DecodeRequest) -> Image.Image:

@@ -11,8 +11,11 @@ from model.errors import DamagedImage, PictureError, TooManyPixels, UnsupportedI
 if TYPE_CHECKING:
     from cv2.typing import MatLike
 
+    from contract.image_header.header import Size
+
 REQUEST = struct.Struct(">IQ")  # bytes of the request, as JSON, and of the picture; both follow
-REPLY = struct.Struct(">IIII")  # bytes of the refusal, as JSON, or 0; height and width of the pixels; profile_applied
+# Bytes of the refusal, as JSON, or 0; height and width of the pixels; profile_applied; height and width of the picture.
+REPLY = struct.Struct(">IIIIII")
 STATUS = struct.Struct(">i")  # a reader's exit code, below zero for a signal
 
 
@@ -43,10 +46,12 @@ class Found(NamedTuple):
     Attributes:
         pixels: uint8, shape (height, width, 3), channels blue, green, red.
         profile_applied: whether its colour profile has changed its colours; False without one.
+        size: of the whole picture, turned as ``pixels`` are, which may have come smaller.
     """
 
     pixels: MatLike
     profile_applied: bool
+    size: Size
 
 
 class Refusal(NamedTuple):

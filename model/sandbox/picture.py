@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from PIL import ImageFile
 
+from contract.image_header.header import Size
 from model import opencv
 from model.opencv import cv2
-from model.orientation import AS_IT_LIES, turned
+from model.orientation import AS_IT_LIES, turned, turned_size
 from model.png import Png
 from model.sandbox import avif, bmp, gif, heic, jpeg, pillow, png, tiff, webp
 from model.sandbox.colour import changes_colours, to_srgb
@@ -53,15 +54,18 @@ def read(image: bytes, request: DecodeRequest, max_pixels: int) -> Found:
     with pillow.refusals():
         match request.media_type:
             case "image/jpeg":
-                picture, reduction = jpeg.frame(image, max_pixels, request)
+                picture, reduction, size = jpeg.frame(image, max_pixels, request)
             case "image/png":
                 file = Png.read(image, strict=request.strict)
                 check_size(file.size, max_pixels)
                 if file.is_ordinary and request.strict:
-                    return Found(_smaller(opencv.decode(file.pixels), reduction), profile_applied=False)
+                    pixels = _smaller(opencv.decode(file.pixels), reduction)
+                    return Found(pixels, profile_applied=False, size=Size(*file.size))
                 picture = png.frame(file, max_pixels)
+                size = Size(*picture.size)
             case _:
                 picture = _FRAMES[request.media_type](image, max_pixels)
+                size = Size(*picture.size)
     if min(picture.size) < _NEARLY * request.shorter_side:  # the header's size is that of something larger in the file
         reduction = 1
     way_up = orientation(picture, image, request.media_type) if request.exif_orientation else AS_IT_LIES
@@ -69,7 +73,7 @@ def read(image: bytes, request: DecodeRequest, max_pixels: int) -> Found:
         profile_applied = changes_colours(picture.info.get("icc_profile", b""), picture.mode)
         pixels = on_white(to_srgb(picture))
     del picture  # before the turn, which may take as much memory
-    return Found(turned(_smaller(pixels, reduction), way_up), profile_applied)
+    return Found(turned(_smaller(pixels, reduction), way_up), profile_applied, turned_size(size, way_up))
 
 
 def _smaller(pixels: MatLike, reduction: int) -> MatLike:
@@ -77,4 +81,5 @@ def _smaller(pixels: MatLike, reduction: int) -> MatLike:
     if reduction == 1:
         return pixels
     height, width = pixels.shape[:2]
-    return cv2.resize(pixels, (width // reduction, height // reduction), interpolation=cv2.INTER_AREA)
+    size = max(1, width // reduction), max(1, height // reduction)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

@@ -96,12 +96,12 @@ class Reader:
             found = picture.read(image, request, self._max_pixels)
         except PictureError as error:
             refusal = json.dumps(Refusal(_KINDS[type(error)], str(error))).encode()
-            stream.write(REPLY.pack(len(refusal), 0, 0, False) + refusal)
+            stream.write(REPLY.pack(len(refusal), 0, 0, False, 0, 0) + refusal)
         except MemoryError:
             os._exit(EXIT_OUT_OF_MEMORY)  # what earlier pictures left behind may be the reason: a new reader tells
         else:
             height, width = found.pixels.shape[:2]
-            stream.write(REPLY.pack(0, height, width, found.profile_applied))
+            stream.write(REPLY.pack(0, height, width, found.profile_applied, found.size.height, found.size.width))
             stream.write(np.ascontiguousarray(found.pixels).data)
 
     def _limit(self, request: DecodeRequest, file_bytes: int) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from contract.image_header.header import Size
 from model.errors import PictureError, SandboxError, TooManyPixels, UndecodableImage
 from model.sandbox.limits import EXIT_OUT_OF_MEMORY, WALL_LIMIT_S
 from model.sandbox.messages import REFUSALS, REPLY, REQUEST, STATUS, Found, Refusal
@@ -166,14 +167,15 @@ def _exchange(stream: BufferedRWPair, image: bytes, request: DecodeRequest, max_
     stream.write(REQUEST.pack(len(asked), len(image)) + asked)
     stream.write(image)
     stream.flush()
-    refusal_bytes, height, width, profile_applied = REPLY.unpack(_read(stream, REPLY.size))
+    refusal_bytes, height, width, profile_applied, whole_height, whole_width = REPLY.unpack(_read(stream, REPLY.size))
     # Nothing is taken from the reader on trust.
     if refusal_bytes:
         raise _refusal(stream, refusal_bytes)
-    if not 0 < height * width <= max_pixels:
+    whole = Size(whole_width, whole_height)
+    if not 0 < height * width <= max_pixels or not 0 < whole.pixels <= max_pixels:
         raise EOFError
     pixels = np.frombuffer(_read(stream, height * width * 3), np.uint8).reshape(height, width, 3)
-    return Found(pixels, profile_applied=bool(profile_applied))
+    return Found(pixels, profile_applied=bool(profile_applied), size=whole)
 
 
 def _refusal(stream: BufferedRWPair, length: int) -> PictureError:

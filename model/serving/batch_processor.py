@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from contract.decoding_cost import decoding_cost
 from contract.errors import PictureNotFound
-from contract.messages import Classification, ClassifyJob, CopyJob, Dropped, Lost
+from contract.messages import Answer, CopyJob, Dropped, Failure, Lost, PictureJob
 from model.picture import Picture
 from model.serving.settlement import GivenUp
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from contract.image_store import ImageStore
-    from contract.messages import Copied, Failure
-    from model.classifier import Classifier
+    from contract.messages import Copied
+    from model.opening import AnyPredictor
     from model.serving.batcher import Batch
     from model.serving.claimed_job import ClaimedJob
     from model.serving.copier import Copier
@@ -34,7 +34,7 @@ class BatchProcessor:
     """Computes batches and settles them.
 
     Args:
-        classifiers: by ``ModelVersion.key``; may change between two batches.
+        predictors: by ``ModelVersion.key``; may change between two batches.
         lease: kept on the batch in hand.
         registration: learns how long batches take, and knows whether Redis has room for answers.
         copier: None for a worker that makes no copies, which gives up jobs for them.
@@ -43,13 +43,13 @@ class BatchProcessor:
     def __init__(
         self,
         store: ImageStore,
-        classifiers: Mapping[str, Classifier],
+        predictors: Mapping[str, AnyPredictor],
         lease: Lease,
         registration: Registration,
         copier: Copier | None = None,
     ) -> None:
         self._store = store
-        self._classifiers = classifiers
+        self._predictors = predictors
         self._lease = lease
         self._registration = registration
         self._copier = copier
@@ -60,45 +60,49 @@ class BatchProcessor:
         Raises:
             RedisError: Redis does not answer; what is not settled comes back when its lease runs out.
         """
-        self._settle_unrun(batch, queue.settlement)
-        jobs = queue.settlement.start(batch.runnable, batch.leftovers)
+        predictor = self._predictors[queue.model]
+        others = [job for job in batch.runnable if not _asks_for_its_answers(job, predictor)]
+        self._settle_unrun(batch, others, queue)
+        jobs = queue.settlement.start([job for job in batch.runnable if job not in others], batch.leftovers)
         if not jobs:
             return
         self._lease.hold(jobs)
         try:
-            self._run(jobs, queue)
+            self._run(jobs, predictor, queue)
         finally:
             self._lease.let_go()
 
-    def _settle_unrun(self, batch: Batch, settlement: Settlement) -> None:
+    def _settle_unrun(self, batch: Batch, others: Sequence[ClaimedJob], queue: ServedQueue) -> None:
+        """``others`` are for models of another task, which this one's answers would not fit."""
         dropped = [(job, Dropped()) for job in batch.unwanted]
         refused = [(job, GivenUp("refused: not a job of ours")) for job in batch.refused]
+        refused += [(job, GivenUp(f"refused: {queue.model} does not do what the job asks for")) for job in others]
         if dropped or refused:
-            settlement.end([*dropped, *refused])
+            queue.settlement.end([*dropped, *refused])
 
-    def _run(self, jobs: Sequence[ClaimedJob], queue: ServedQueue) -> None:
+    def _run(self, jobs: Sequence[ClaimedJob], predictor: AnyPredictor, queue: ServedQueue) -> None:
         started = time.monotonic()
         try:
-            classified, copied = self._classify(jobs, self._classifiers[queue.model]), self._copy(jobs)
+            predicted, copied = self._predict(jobs, predictor), self._copy(jobs)
         except Exception:
             log.exception("a batch of %d failed", len(jobs))
             _try_again(jobs, queue.settlement, traceback.format_exc())
             return
-        outcomes: dict[str, Classification | Failure | Copied | Lost] = {**classified, **copied}
+        outcomes: dict[str, Answer | Failure | Copied | Lost] = {**predicted, **copied}
         found = [(job, outcomes[job.sharing_key]) for job in jobs if job.sharing_key in outcomes]
         lost = [(job, Lost()) for job in jobs if job.sharing_key not in outcomes]
         queue.settlement.end([*found, *lost], remember=self._registration.room_for_answers)
-        if classified and not copied:
+        if predicted and not copied:
             elapsed_s = time.monotonic() - started
-            self._registration.served(queue.model, len(classified), elapsed_s, bulk=queue.bulk)
+            self._registration.served(queue.model, len(predicted), elapsed_s, bulk=queue.bulk)
 
-    def _classify(self, jobs: Sequence[ClaimedJob], classifier: Classifier) -> dict[str, Classification | Failure]:
+    def _predict(self, jobs: Sequence[ClaimedJob], predictor: AnyPredictor) -> dict[str, Answer | Failure]:
         """Outcomes by the jobs' sharing keys; a picture that is not in the store has none.
 
         Jobs of one computation share its outcome, unless their senders asked for no sharing. Senders of one picture at
         the same instant may all queue it before one of them wins ``inflight``.
         """
-        tasks = {job.sharing_key: job.task for job in jobs if isinstance(job.task, ClassifyJob)}
+        tasks = {job.sharing_key: job.task for job in jobs if isinstance(job.task, PictureJob)}
         pictures: dict[str, Picture] = {}
         for key, task in tasks.items():
             try:
@@ -107,9 +111,9 @@ class BatchProcessor:
                 log.error("picture %s is not in the store: it has to be sent again", task.picture)  # noqa: TRY400  # its neighbours can
         if not pictures:
             return {}
-        outcomes = classifier.classify(list(pictures.values()), on_progress=self._lease.progress)
+        outcomes = predictor.predict(list(pictures.values()), on_progress=self._lease.progress)
         for picture, outcome in zip(pictures.values(), outcomes, strict=True):
-            if isinstance(outcome, Classification):
+            if not isinstance(outcome, Failure):
                 self._registration.decoded(decoding_cost(picture.data), outcome.timings_ms.decode)
         return dict(zip(pictures, outcomes, strict=True))
 
@@ -122,6 +126,10 @@ class BatchProcessor:
                 raise RuntimeError("this worker makes no copies")
             outcomes[key] = self._copier.copy(picture, self._lease.progress)
         return outcomes
+
+
+def _asks_for_its_answers(job: ClaimedJob, predictor: AnyPredictor) -> bool:
+    return isinstance(job.task, CopyJob | predictor.job)
 
 
 def _try_again(jobs: Sequence[ClaimedJob], settlement: Settlement, reason: str) -> None:

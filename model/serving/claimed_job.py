@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rq.job import Job, JobStatus
 
-from contract.job_queue import COPY_TASK, SERIALIZER, TASK
-from contract.messages import ClassifyJob, CopyJob, Task
+from contract.job_queue import COPY_TASK, DETECT_TASK, SERIALIZER, TASK
+from contract.messages import ClassifyJob, CopyJob, DetectJob, PictureJob, Task
 from contract.sender_jobs import Origin
 from contract.shadow import Answered
 
@@ -54,7 +54,7 @@ class ClaimedJob:
     @property
     def request_id(self) -> str:
         """Of the request that submitted it; "-" if there is none that a log could name."""
-        return (self.task.request_id if isinstance(self.task, ClassifyJob) else "") or "-"
+        return (self.task.request_id if isinstance(self.task, PictureJob) else "") or "-"
 
     @property
     def sharing_key(self) -> str:
@@ -112,6 +112,8 @@ def _task(name: Any, args: Any, meta: dict[str, Any]) -> Task | None:
     match name:
         case str() if name == TASK:
             return ClassifyJob.from_wire(args, meta)
+        case str() if name == DETECT_TASK:
+            return DetectJob.from_wire(args, meta)
         case str() if name == COPY_TASK:
             return CopyJob.from_wire(args)
     return None

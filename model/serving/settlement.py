@@ -20,7 +20,7 @@ from rq.worker.base import BaseWorker, WorkerStatus
 
 from contract import keys, picture_holders, shadow
 from contract.job_queue import RESULT_TTL_S
-from contract.messages import Classification, ClassifyJob, Copied, Deleted, Dropped, Failure, Lost
+from contract.messages import Answer, Classification, Copied, Deleted, Dropped, Failure, Lost, PictureJob
 from contract.sender_jobs import count_no_more
 from model.serving.garbage import is_garbage
 
@@ -47,7 +47,7 @@ class GivenUp:
     reason: str
 
 
-Ending = Classification | Failure | Dropped | Lost | Deleted | Copied | GivenUp
+Ending = Answer | Failure | Dropped | Lost | Deleted | Copied | GivenUp
 
 
 class Settlement:
@@ -252,7 +252,7 @@ class Settlement:
         if job.task is not None:
             picture_holders.let_go(pipe, job.task.picture, job.id)
             if isinstance(ending, Failure) and isinstance(
-                job.task, ClassifyJob
+                job.task, PictureJob
             ):  # the API, which may write to the store, deletes it
                 pipe.zadd(keys.REFUSED_PICTURES, {job.task.picture: time.time()})
         if job.origin is not None and isinstance(ending, Failure | Lost | Deleted | GivenUp):
@@ -278,7 +278,7 @@ class Settlement:
         log.debug("job %s of request %s: %s", job.id, job.request_id, type(ending).__name__)
 
     def _store_answer(self, job: ClaimedJob, ending: Ending, pipe: Pipeline) -> None:
-        if isinstance(ending, Classification) and isinstance(job.task, ClassifyJob) and job.task.cache:
+        if isinstance(ending, Answer) and isinstance(job.task, PictureJob) and job.task.cache:
             key = keys.answer(self._model, ending.digest, job.task.computation)
             pipe.set(key, json.dumps(ending.to_wire(), separators=(",", ":")), ex=self._answer_ttl_s)
 

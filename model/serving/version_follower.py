@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from contract.model_state import ModelState
-    from model.classifier import Classifier
+    from model.opening import AnyPredictor
     from model.serving.registration import Registration
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ TRY_AGAIN_AFTER_S = 30.0  # to load what is current, if that failed
 class Loader(Protocol):
     """As ``model.loader.BundleLoader``."""
 
-    def load(self, name: str, *, version: str | None = None, path: str | None = None) -> Classifier:
+    def load(self, name: str, *, version: str | None = None, path: str | None = None) -> AnyPredictor:
         """Raises ModelError."""
 
 
@@ -53,10 +53,10 @@ class Serving(Protocol):
     """The worker, as far as its versions can be changed. Both calls only note what is to happen between two batches."""
 
     @property
-    def classifiers(self) -> Mapping[str, Classifier]:
+    def predictors(self) -> Mapping[str, AnyPredictor]:
         """Those that it serves now, by ``ModelVersion.key``."""
 
-    def serve_too(self, classifier: Classifier) -> None:
+    def serve_too(self, predictor: AnyPredictor) -> None:
         """Serve one more version."""
 
     def serve_no_more(self, model: str) -> None:
@@ -68,17 +68,17 @@ class Serving(Protocol):
 
 @dataclass(slots=True)
 class _Load:
-    """What is being loaded, or was; ``classifier`` or ``refused`` is set at its end."""
+    """What is being loaded, or was; ``predictor`` or ``refused`` is set at its end."""
 
     name: str
     request: LoadRequest
     begun_at: float = field(default_factory=time.monotonic)
-    classifier: Classifier | None = None
+    predictor: AnyPredictor | None = None
     refused: str = ""
 
     @property
     def ended(self) -> bool:
-        return self.classifier is not None or bool(self.refused)
+        return self.predictor is not None or bool(self.refused)
 
 
 class VersionFollower:
@@ -120,7 +120,7 @@ class VersionFollower:
         Raises:
             RedisError: Redis does not answer.
         """
-        self._leaving &= set(self._serving.classifiers)
+        self._leaving &= set(self._serving.predictors)
         for name, state in self._registration.states.items():
             request = loading.current(self._redis, name)
             self._tell()
@@ -137,7 +137,7 @@ class VersionFollower:
             return
         wanted = [ModelVersion(name, version) for version in (state.current, state.candidate) if version is not None]
         wanted += self._orphans(name)
-        missing = [model for model in wanted if model.key not in self._serving.classifiers]
+        missing = [model for model in wanted if model.key not in self._serving.predictors]
         if missing and time.monotonic() >= self._try_again_at:
             self._try_again_at = time.monotonic() + TRY_AGAIN_AFTER_S
             log.info("%s has work, or is current, and is not served here: loading it", missing[0])
@@ -178,14 +178,14 @@ class VersionFollower:
     def _begin(self, name: str, request: LoadRequest) -> None:
         self._load = _Load(name, request)
         if request.path is None and request.version is not None:
-            self._load.classifier = self._serving.classifiers.get(ModelVersion(name, request.version).key)
-        if self._load.classifier is None:
+            self._load.predictor = self._serving.predictors.get(ModelVersion(name, request.version).key)
+        if self._load.predictor is None:
             Thread(target=self._run, args=(self._load,), name="load", daemon=True).start()
 
     def _run(self, load: _Load) -> None:
         try:
-            classifier = self._loader.load(load.name, version=load.request.version, path=load.request.path)
-            self._check(classifier)
+            predictor = self._loader.load(load.name, version=load.request.version, path=load.request.path)
+            self._check(predictor)
         except ModelError as error:
             load.refused = without_places(str(error), [])
         except MemoryError:
@@ -194,14 +194,14 @@ class VersionFollower:
             log.exception("a version of %s could not be loaded", load.name)
             load.refused = "it could not be loaded; the worker's log says why"
         else:
-            if classifier.bundle.model.key not in self._serving.classifiers:
-                self._serving.serve_too(classifier)
-            load.classifier = classifier
+            if predictor.bundle.model.key not in self._serving.predictors:
+                self._serving.serve_too(predictor)
+            load.predictor = predictor
 
-    def _check(self, classifier: Classifier) -> None:
+    def _check(self, predictor: AnyPredictor) -> None:
         """Raises ModelError: this worker serves something else under the same version."""
-        bundle = classifier.bundle
-        served = self._serving.classifiers.get(bundle.model.key)
+        bundle = predictor.bundle
+        served = self._serving.predictors.get(bundle.model.key)
         if served is not None and served.bundle.digest != bundle.digest:
             raise ModelError(
                 f"{bundle.model} is served already with other weights, labels or preprocessing: "
@@ -213,13 +213,13 @@ class VersionFollower:
         load = self._load
         if load is None or not load.ended:
             return
-        if load.classifier is not None:
-            self._keep(load.classifier.bundle.model.key)
-        if load.classifier is None:
+        if load.predictor is not None:
+            self._keep(load.predictor.bundle.model.key)
+        if load.predictor is None:
             log.warning("a version of %s is not served: %s", load.name, load.refused)
             told = self._refusal(load.refused)
-        elif self._registration.is_registered(load.classifier.bundle.model.key):
-            bundle = load.classifier.bundle
+        elif self._registration.is_registered(load.predictor.bundle.model.key):
+            bundle = load.predictor.bundle
             told = LoadReply(
                 worker_id=self._worker_id,
                 host=self._host,
@@ -252,11 +252,11 @@ class VersionFollower:
         First no request is sent here any more; those that are on their way are still answered. A worker that could not
         load what is current goes on serving what it has.
         """
-        if ModelVersion(name, state.current).key not in self._serving.classifiers:
+        if ModelVersion(name, state.current).key not in self._serving.predictors:
             return
         kept = {ModelVersion(name, version) for version in (state.current, state.candidate) if version is not None}
         now = time.monotonic()
-        served = set(self._serving.classifiers) - self._leaving
+        served = set(self._serving.predictors) - self._leaving
         for model in [key for key in served if ModelVersion.from_key(key).name == name]:
             if ModelVersion.from_key(model) in kept | self._pinned or self._is_busy(self._serving.queues(model)):
                 self._keep(model)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rq import Queue
 
     from contract.image_store import ImageStore
-    from model.classifier import Classifier
+    from model.opening import AnyPredictor
     from model.serving.copier import Copier
     from model.serving.version_follower import Loader
 
@@ -55,7 +55,7 @@ class Worker:
     process, without forking a loaded session, and without RQ's remote commands.
 
     Args:
-        classifiers: of the models, at least one, each another version. Of each name the first becomes current where no
+        predictors: of the models, at least one, each another version. Of each name the first becomes current where no
             worker of the current version is alive; the first of all is what requests mean that name none.
         loader: brings further versions of them while the worker goes on.
         batch_max: most jobs in one batch.
@@ -72,7 +72,7 @@ class Worker:
         self,
         redis: Redis,
         store: ImageStore,
-        classifiers: Sequence[Classifier],
+        predictors: Sequence[AnyPredictor],
         loader: Loader,
         *,
         batch_max: int,
@@ -88,7 +88,7 @@ class Worker:
             serializer=JSONSerializer,  # the class: RQ registers a worker with its serializer's name
             worker_ttl=RQ_WORKER_TTL_S,
         )
-        wake = wake_name(classifier.bundle.model.key for classifier in classifiers)
+        wake = wake_name(predictor.bundle.model.key for predictor in predictors)
         self._shared_keys = SharedKeys(redis, self._rq.key, wake)
         self._wake = wake
         self._host = socket.gethostname()
@@ -115,26 +115,26 @@ class Worker:
             bulk_ms=0.0,
             makes_copies=copier is not None,
         )
-        self.classifiers: dict[str, Classifier] = {}
-        self._decoder = classifiers[0].decoder
+        self.predictors: dict[str, AnyPredictor] = {}
+        self._decoder = predictors[0].decoder
         self._changes: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._lease = Lease(redis)
-        self._processor = BatchProcessor(store, self.classifiers, self._lease, self._registration, copier)
+        self._processor = BatchProcessor(store, self.predictors, self._lease, self._registration, copier)
         pinned = []
-        for classifier in classifiers:
-            model = classifier.bundle.model
-            claims = all(ModelVersion.from_key(other).name != model.name for other in self.classifiers)
+        for predictor in predictors:
+            model = predictor.bundle.model
+            claims = all(ModelVersion.from_key(other).name != model.name for other in self.predictors)
             pinned += [] if claims else [model]
-            self._serve(classifier, claims=claims)
+            self._serve(predictor, claims=claims)
         self._follower = VersionFollower(
             redis, loader, self, self._registration, pinned=pinned, worker_id=self._rq.name, host=self._host
         )
         self._next_rq_heartbeat = 0.0
         self._stopping = False
 
-    def serve_too(self, classifier: Classifier) -> None:
+    def serve_too(self, predictor: AnyPredictor) -> None:
         """Serve one more version from the next batch on. May be called in any thread."""
-        self._changes.put(partial(self._begin_to_serve, classifier))
+        self._changes.put(partial(self._begin_to_serve, predictor))
 
     def serve_no_more(self, model: str) -> None:
         """Unload a version before the next batch. May be called in any thread."""
@@ -144,28 +144,28 @@ class Worker:
         """Those of a version that is served."""
         return self._queues.of(model)
 
-    def _serve(self, classifier: Classifier, *, claims: bool) -> None:
-        bundle, model = classifier.bundle, classifier.bundle.model.key
-        classifier.decoder = self._decoder
+    def _serve(self, predictor: AnyPredictor, *, claims: bool) -> None:
+        bundle, model = predictor.bundle, predictor.bundle.model.key
+        predictor.decoder = self._decoder
         queues = self._new_queues(model=model, workers=lambda: self._registration.workers(model))
         entry = self._new_entry(model=model, digest=bundle.digest)
         self._queues.add(queues)
-        self.classifiers[model] = classifier
-        self._rq.queues = [queue for served in self.classifiers for queue in self._queues.of(served)]
+        self.predictors[model] = predictor
+        self._rq.queues = [queue for served in self.predictors for queue in self._queues.of(served)]
         self._shared_keys.add(entry, self._queues.of(model))
-        self._registration.wake = self._wake if len(self.classifiers) > 1 else ""
+        self._registration.wake = self._wake if len(self.predictors) > 1 else ""
         self._registration.add(entry, bundle.labels, bundle.description, claims=claims)
 
-    def _begin_to_serve(self, classifier: Classifier) -> None:
-        self._serve(classifier, claims=False)
+    def _begin_to_serve(self, predictor: AnyPredictor) -> None:
+        self._serve(predictor, claims=False)
         self._tell_rq()
-        log.info("serving %s too (%s)", classifier.bundle.model, classifier.bundle.digest[:12])
+        log.info("serving %s too (%s)", predictor.bundle.model, predictor.bundle.digest[:12])
 
     def _unload(self, model: str) -> None:
         gone = self._queues.of(model)
-        del self.classifiers[model]
+        del self.predictors[model]
         self._queues.remove(model)
-        self._registration.wake = self._wake if len(self.classifiers) > 1 else ""
+        self._registration.wake = self._wake if len(self.predictors) > 1 else ""
         self._rq.queues = [queue for queue in self._rq.queues if queue not in gone]
         self._shared_keys.remove(model)
         gc.collect()  # a session's memory is not to wait for the next round

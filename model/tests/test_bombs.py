@@ -50,7 +50,7 @@ def test_a_bomb_is_refused_or_shown_as_what_it_seems_to_be(decoder, name):
 
 
 def read(decoder, image: bytes) -> MatLike:
-    pixels: MatLike = decoder.decode(image, exif_orientation=True, reduction=lambda _: 1)
+    pixels: MatLike = decoder.decode(image, exif_orientation=True, reduction=lambda _: 1).pixels
     return pixels
 
 

@@ -9,7 +9,7 @@ import pytest
 from model import bundle as bundles
 from model.bundle import LABELS, MANIFEST, MODEL, choose_bundle, load_bundle
 from model.errors import BundleError
-from model.manifest import Manifest
+from model.manifest import Manifest, OutputSpec
 from model.tests import networks
 from tests.pictures import odd
 
@@ -33,14 +33,17 @@ def test_a_bundle_is_what_its_manifest_says(write_bundle):
     assert bundle.labels == ("red", "green", "blue")
     assert (bundle.input.width, bundle.input.dtype) == (32, "uint8")
     assert bundle.preprocess.shorter_side == 40
-    assert (bundle.output_name, bundle.output_kind) == ("probabilities", "probabilities")
+    assert bundle.output == OutputSpec(name="probabilities", kind="probabilities")
     assert bundle.golden is None
 
 
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"preprocess": {"resize": "fit"}}, "preprocess.resize: must be 'crop' or 'squash', not 'fit'"),
+        (
+            {"preprocess": {"resize": "fit"}},
+            "preprocess.resize: must be 'crop', 'squash' or 'letterbox', not 'fit'",
+        ),
         ({"preprocess": {"interpolation": "cubic"}}, "model.json: preprocess.interpolation: must be 'area'"),
         ({"preprocess": {"gamma": 2.2}}, "model.json: preprocess.gamma: nobody knows this field, not 2.2"),
         ({"preprocess": {"resize": "squash"}}, "shorter_side is given with resize crop, and only with it"),
@@ -55,7 +58,8 @@ def test_a_bundle_is_what_its_manifest_says(write_bundle):
         ({"version": "2/3"}, "model.json: version: a version has letters, digits, '.', '_' and '-', 32 at most"),
         ({"version": "3" * 33}, "model.json: version: a version has"),
         ({"version": 2}, "model.json: version: must be text in quotes, not 2"),
-        ({"task": "detection"}, "model.json: task: must be 'classification', not 'detection'"),
+        ({"task": "segmentation"}, "model.json: task: must be 'classification' or 'detection', not 'segmentation'"),
+        ({"task": "detection"}, "model.json: detection is missing, because the task is detection"),
         ({"files": {MODEL: "0" * 64}}, "model.onnx: its SHA-256 is"),
         ({"files": {"../secret": "0" * 64}}, "a bundle's file name names a file in its folder"),
         ({"golden": {"file": "/etc/passwd", "label": "red"}}, "a bundle's file name names a file in its folder"),
@@ -158,7 +162,7 @@ def test_a_bare_onnx_file_gets_the_standard_imagenet_manifest(tmp_path):
     bundle = load_bundle(model, labels)
 
     assert bundle.name == "my-net"
-    assert (bundle.input.name, bundle.output_name, bundle.output_kind) == ("data", "scores", "logits")
+    assert (bundle.input.name, bundle.output) == ("data", OutputSpec(name="scores", kind="logits"))
     assert (bundle.input.layout, bundle.input.dtype, bundle.input.width) == ("NCHW", "float32", 32)
     assert (bundle.preprocess.colour, bundle.preprocess.resize) == ("rgb", "crop")
     assert bundle.preprocess.mean == (0.485, 0.456, 0.406)
@@ -173,7 +177,7 @@ def test_a_bare_file_that_gives_probabilities_is_told_from_one_that_gives_logits
     with caplog.at_level("INFO"):
         bundle = load_bundle(tmp_path / "net.onnx", labels)
 
-    assert bundle.output_kind == "probabilities"
+    assert bundle.output == OutputSpec(name="scores", kind="probabilities")
     assert caplog.messages == ["net.onnx gives probabilities already: no softmax is applied to them"]
 
 

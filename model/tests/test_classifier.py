@@ -30,7 +30,7 @@ def best(outcomes):
 def test_each_picture_gets_its_own_answer_in_order(write_bundle, decoder):
     bundle = load_bundle(write_bundle())
 
-    outcomes = Classifier(bundle, decoder, top_k=2).classify([GREEN, RED, BLUE, RED])
+    outcomes = Classifier(bundle, decoder, top_k=2).predict([GREEN, RED, BLUE, RED])
 
     assert best(outcomes) == ["green", "red", "blue", "red"]
     for outcome in outcomes:
@@ -41,7 +41,7 @@ def test_each_picture_gets_its_own_answer_in_order(write_bundle, decoder):
 
 def test_a_bad_picture_fails_alone(write_bundle, decoder):
     """It shares a batch with other people's pictures."""
-    outcomes = Classifier(load_bundle(write_bundle()), decoder).classify(
+    outcomes = Classifier(load_bundle(write_bundle()), decoder).predict(
         [Picture(odd.text_as_jpeg()), RED, Picture(odd.huge_png()), BLUE]
     )
 
@@ -56,7 +56,7 @@ def test_a_bad_picture_fails_alone(write_bundle, decoder):
 def test_each_decoded_picture_is_progress(write_bundle, decoder):
     """A bad one as well: by this a worker knows that its batch does not hang."""
     progress = []
-    Classifier(load_bundle(write_bundle()), decoder).classify(
+    Classifier(load_bundle(write_bundle()), decoder).predict(
         [RED, Picture(b""), BLUE], on_progress=lambda: progress.append(1)
     )
 
@@ -65,7 +65,7 @@ def test_each_decoded_picture_is_progress(write_bundle, decoder):
 
 @pytest.mark.parametrize("images", [[], [b""], [odd.truncated_jpeg(), odd.zero_by_zero_png()]])
 def test_a_batch_without_a_sound_picture_is_no_problem(write_bundle, decoder, images):
-    outcomes = Classifier(load_bundle(write_bundle()), decoder).classify([Picture(image) for image in images])
+    outcomes = Classifier(load_bundle(write_bundle()), decoder).predict([Picture(image) for image in images])
 
     assert [type(outcome) for outcome in outcomes] == [Failure] * len(images)
 
@@ -73,7 +73,7 @@ def test_a_batch_without_a_sound_picture_is_no_problem(write_bundle, decoder, im
 def test_a_damaged_picture_is_refused_unless_its_sender_asks_for_what_is_there(write_bundle, decoder):
     """Both may come in one batch, of one picture even."""
     half = half_of_a_red_picture()
-    strict, lenient = Classifier(load_bundle(write_bundle()), decoder).classify(
+    strict, lenient = Classifier(load_bundle(write_bundle()), decoder).predict(
         [Picture(half), Picture(half, strict=False)]
     )
 
@@ -85,7 +85,7 @@ def test_a_damaged_picture_is_refused_unless_its_sender_asks_for_what_is_there(w
 
 
 def test_a_sound_picture_is_answered_alike_however_it_is_asked_for(write_bundle, decoder):
-    strict, lenient = Classifier(load_bundle(write_bundle()), decoder).classify([RED, replace(RED, strict=False)])
+    strict, lenient = Classifier(load_bundle(write_bundle()), decoder).predict([RED, replace(RED, strict=False)])
 
     assert isinstance(strict, Classification)
     assert isinstance(lenient, Classification)
@@ -96,7 +96,7 @@ def test_a_sound_picture_is_answered_alike_however_it_is_asked_for(write_bundle,
 
 @pytest.mark.parametrize("data", [b"", odd.text_as_jpeg(), odd.huge_png(), odd.zero_by_zero_png()])
 def test_what_has_no_pixels_at_all_is_refused_however_it_is_asked_for(write_bundle, decoder, data):
-    (outcome,) = Classifier(load_bundle(write_bundle()), decoder).classify([Picture(data, strict=False)])
+    (outcome,) = Classifier(load_bundle(write_bundle()), decoder).predict([Picture(data, strict=False)])
 
     assert isinstance(outcome, Failure)
 
@@ -108,7 +108,7 @@ def test_only_what_is_damaged_and_wanted_all_the_same_is_decoded_twice(write_bun
 
     def decodings(picture: Picture) -> int:
         progress: list[None] = []
-        classifier.classify([picture], on_progress=lambda: progress.append(None))
+        classifier.predict([picture], on_progress=lambda: progress.append(None))
         return len(progress)
 
     assert [decodings(picture) for picture in (RED, replace(RED, strict=False), Picture(half))] == [1, 1, 1]
@@ -116,7 +116,7 @@ def test_only_what_is_damaged_and_wanted_all_the_same_is_decoded_twice(write_bun
 
 
 def test_timings_say_what_the_picture_and_its_batch_took(write_bundle, decoder):
-    first, second = Classifier(load_bundle(write_bundle()), decoder).classify([RED, Picture(odd.CHELSEA.read_bytes())])
+    first, second = Classifier(load_bundle(write_bundle()), decoder).predict([RED, Picture(odd.CHELSEA.read_bytes())])
 
     assert isinstance(first, Classification)
     assert isinstance(second, Classification)
@@ -165,6 +165,6 @@ def test_the_real_model_knows_the_photos_in_every_format(resnet, path, label):
     """CMYK, 16 bits, grey, transparent, lying on its side: senders see one photo, so they expect one answer."""
     formats = {"jpeg": path.read_bytes()} | {name: make(path) for name, make in odd.SOUND.items()}
 
-    outcomes = resnet.classify([Picture(image) for image in formats.values()])
+    outcomes = resnet.predict([Picture(image) for image in formats.values()])
 
     assert dict(zip(formats, best(outcomes), strict=True)) == dict.fromkeys(formats, label)

@@ -273,7 +273,7 @@ def test_a_heic_states_its_colours_by_code_points():
 def test_every_format_that_carries_a_profile_is_read_in_its_colours(decoder, file_format, options):
     photo = converted(odd.photo(), profiles.prophoto_rgb())
     image = odd.encoded(photo, file_format, icc_profile=profiles.prophoto_rgb(), **options)
-    pixels = decoder.decode(image, exif_orientation=True, reduction=lambda _: 1)
+    pixels = decoder.decode(image, exif_orientation=True, reduction=lambda _: 1).pixels
 
     assert difference(pixels[..., ::-1], odd.photo()) < 3
 
@@ -281,7 +281,7 @@ def test_every_format_that_carries_a_profile_is_read_in_its_colours(decoder, fil
 def test_a_heic_is_read_in_the_colours_of_its_profile(decoder):
     """Every iPhone's photo is in Display P3."""
     image = odd.heic_of(converted(odd.photo(), profiles.prophoto_rgb()), quality=95)
-    pixels = decoder.decode(image, exif_orientation=True, reduction=lambda _: 1)
+    pixels = decoder.decode(image, exif_orientation=True, reduction=lambda _: 1).pixels
 
     assert difference(pixels[..., ::-1], odd.photo()) < 3
 

@@ -26,7 +26,7 @@ def read(decoder):
     """What a decoder makes of a picture that is wanted whole."""
 
     def read(image: bytes, *, exif_orientation: bool = True) -> MatLike:
-        return reader.decode(image, exif_orientation=exif_orientation, reduction=lambda _: 1)
+        return reader.decode(image, exif_orientation=exif_orientation, reduction=lambda _: 1).pixels
 
     reader: Decoder = decoder
     return read
@@ -137,7 +137,7 @@ def test_a_jpeg_is_decoded_smaller_where_that_is_enough(decoder):
         seen.append(size)
         return 2
 
-    pixels = decoder.decode(odd.CHELSEA.read_bytes(), exif_orientation=True, reduction=half)
+    pixels = decoder.decode(odd.CHELSEA.read_bytes(), exif_orientation=True, reduction=half).pixels
 
     assert seen == [(451, 300)]
     assert pixels.shape == (150, 226, 3)
@@ -230,7 +230,7 @@ def test_the_limit_is_the_decoders(make):
     """The picture has 135,300 pixels."""
     image = make()
     with Decoder(135_300) as just_enough, Decoder(135_299) as too_little:
-        pixels = just_enough.decode(image, exif_orientation=True, reduction=lambda _: 1)
+        pixels = just_enough.decode(image, exif_orientation=True, reduction=lambda _: 1).pixels
         with pytest.raises(TooManyPixels, match="the picture is too large: it has more than 135299 pixels"):
             too_little.decode(image, exif_orientation=True, reduction=lambda _: 1)
 
@@ -294,6 +294,7 @@ def test_a_picture_of_which_nothing_is_left_is_refused_also_if_damage_is_wanted(
 
 @pytest.mark.parametrize("make", [odd.png, odd.bmp, odd.tiled_heic, odd.progressive_jpeg])
 def test_of_a_picture_that_is_cut_short_what_is_left_is_shown_if_it_is_wanted(decoder, make):
-    pixels = decoder.decode(make()[: len(make()) // 2], exif_orientation=True, reduction=lambda _: 1, strict=False)
+    half = make()[: len(make()) // 2]
+    pixels = decoder.decode(half, exif_orientation=True, reduction=lambda _: 1, strict=False).pixels
 
     assert pixels.shape == (300, 451, 3)

@@ -46,7 +46,7 @@ def test_a_damaged_picture_is_refused_or_shown_as_pillow_shows_it(decoder, name,
     wrong = []
     for number, image in damaged(name, sound):
         try:
-            pixels = decoder.decode(image, exif_orientation=True, reduction=lambda _: 1)[..., ::-1]
+            pixels = decoder.decode(image, exif_orientation=True, reduction=lambda _: 1).pixels[..., ::-1]
         except PictureError:
             continue
         try:

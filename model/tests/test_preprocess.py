@@ -31,7 +31,7 @@ def png(width, height, colour):
 @pytest.fixture
 def prepared(decoder):
     """What ``preprocess`` makes of a picture."""
-    return lambda image, spec, target: preprocess(image, decoder, spec, target)
+    return lambda image, spec, target: preprocess(image, decoder, spec, target).values
 
 
 @pytest.mark.parametrize(("colour", "pixel"), [("rgb", [10, 20, 30]), ("bgr", [30, 20, 10])])

@@ -242,12 +242,13 @@ def test_no_descriptor_of_the_worker_reaches_a_reader(box, read, tmp_path):
 @pytest.mark.parametrize(
     "reply",
     [
-        "REPLY.pack(9999, 0, 0, 0)",
-        "REPLY.pack(4, 0, 0, 0) + b'null'",
-        "REPLY.pack(0, 0, 7, 0)",
-        "REPLY.pack(0, 9999, 9999, 0)",
+        "REPLY.pack(9999, 0, 0, 0, 0, 0)",
+        "REPLY.pack(4, 0, 0, 0, 0, 0) + b'null'",
+        "REPLY.pack(0, 0, 7, 0, 7, 7)",
+        "REPLY.pack(0, 9999, 9999, 0, 7, 7)",
+        "REPLY.pack(0, 1, 1, 0, 9999, 9999) + bytes(3)",
     ],
-    ids=["a refusal without an end", "a refusal of no kind", "no pixels", "too many pixels"],
+    ids=["a refusal without an end", "a refusal of no kind", "no pixels", "too many pixels", "too large a picture"],
 )
 def test_nothing_is_taken_from_a_reader_on_trust(read, changed, reply):
     """A picture that took it over may answer what it likes; its neighbours in the batch are not to pay for it."""

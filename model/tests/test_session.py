@@ -67,7 +67,8 @@ def test_probabilities_of_a_bare_file_are_left_as_they_are(tmp_path):
 )
 def test_a_manifest_that_contradicts_what_the_network_gives_is_refused(tmp_path, softmax, stated, complaint):
     """Either way the labels would be right and every score wrong."""
-    bundle = replace(float_bundle(tmp_path, factor=9.0, softmax=softmax), output_kind=stated)
+    bundle = float_bundle(tmp_path, factor=9.0, softmax=softmax)
+    bundle = replace(bundle, output=bundle.output.model_copy(update={"kind": stated}))
 
     with pytest.raises(BundleError, match=complaint):
         Session(bundle).warm_up()

@@ -41,7 +41,7 @@ def own(model: Path) -> ClassIndices:
     classes = {label: index for index, label in enumerate(bundle.labels)}
 
     def classify(images: Sequence[bytes]) -> list[int]:
-        outcomes = classifier.classify([Picture(image) for image in images])
+        outcomes = classifier.predict([Picture(image) for image in images])
         return [classes[seen.labels[0].label] if isinstance(seen, Classification) else -1 for seen in outcomes]
 
     return classify

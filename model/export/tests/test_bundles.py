@@ -114,7 +114,9 @@ def test_a_network_that_there_is_not_is_answered_with_those_that_there_are(named
     monkeypatch.setattr("sys.argv", [*arguments, "nonsense"] if named == "argument" else arguments)
 
     assert main() == 2
-    assert capsys.readouterr().err == "model: there is no network 'nonsense', only resnet50 and efficientnet-lite2\n"
+    assert capsys.readouterr().err == (
+        "model: there is no network 'nonsense': there are resnet50, efficientnet-lite2, ssdlite-mobilenetv2\n"
+    )
     assert not (tmp_path / "models").exists()
 
 
