@@ -73,7 +73,7 @@ class _Reader:
         return PatternSet(key, tuple(patterns))
 
     def _pattern(self, name: str, objects: Any) -> Pattern:
-        if not _is_name(name):
+        if not is_name(name):
             self._fault((name,), f"a pattern's name is 1 to {LONGEST_NAME} printable characters")
             return Pattern("", ())
         if not isinstance(objects, list) or not objects:
@@ -105,7 +105,7 @@ class _Reader:
         if ("class_id" in entry) == ("label" in entry):
             self._fault(place, "it must have either class_id or label")
             return
-        if "label" in entry and not _is_name(entry["label"]):
+        if "label" in entry and not is_name(entry["label"]):
             self._fault((*place, "label"), f"must be text of 1 to {LONGEST_NAME} printable characters")
         if "class_id" in entry and not _is_class_id(entry["class_id"]):
             self._fault((*place, "class_id"), f"must be a whole number from 0 to {LARGEST_CLASS_ID}")
@@ -139,7 +139,8 @@ def _shown(name: str) -> str:
     return name if name.isprintable() and len(name) <= LONGEST_NAME else f"{name!a:.{LONGEST_NAME}}"
 
 
-def _is_name(value: Any) -> bool:
+def is_name(value: Any) -> bool:
+    """Whether a pattern or a label may be named so."""
     return isinstance(value, str) and 1 <= len(value) <= LONGEST_NAME and value.isprintable() and not value.isspace()
 
 

@@ -38,7 +38,7 @@ right-hand: [{OBJECT}]
 
 
 @pytest.fixture(params=["libyaml", "Python"])
-def _loader(request, monkeypatch):
+def _loader(request, monkeypatch) -> None:
     """PyYAML reads with libyaml where it was built with it, otherwise by itself."""
     if request.param == "Python":
         monkeypatch.setattr("contract.patterns.bounded_yaml._LOADER", yaml.SafeLoader)
