@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 # Weights and activations on huge pages if the kernel grants them: docs/decisions/0012. model/Dockerfile has it too.
 HUGE_PAGES = "glibc.malloc.hugetlb=1"
 
-# A worker that waits for a processor costs throughput; an API that does costs every request, also one that it refuses:
-# docs/decisions/0055.
-BEHIND_THE_API = ("nice", "-n", "5")
-
 # What programs and their libraries read wherever they run.
 SYSTEM = {
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
@@ -95,10 +91,7 @@ def plan(
         Part(
             "valkey", _valkey(settings.queue_dir.resolve(), socket_path, users.file), own(environment), inherits=(lock,)
         ),
-        *(
-            Part(f"worker-{n}", (*BEHIND_THE_API, python, "-m", "model.worker"), worker)
-            for n in range(1, settings.workers + 1)
-        ),
+        *(Part(f"worker-{n}", (python, "-m", "model.worker"), worker) for n in range(1, settings.workers + 1)),
         Part(
             "api",
             (python, "-m", "gunicorn", "--config", "python:api.gunicorn_conf", "api.wsgi:app"),

@@ -131,7 +131,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 pass_fds=part.inherits,
                 # Ctrl-C at the terminal reaches only this supervisor, which stops in order. No session of its own:
-                # Linux divides processors by sessions first, and niceness would count within one only.
+                # Linux divides processors among sessions first, and all of the API would count as one worker.
                 process_group=0,
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # no threads here
             )
