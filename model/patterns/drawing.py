@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from model.decode import Decoder
     from model.patterns.learning import Learnt
 
-LONGEST_SIDE_PX = 1600
+LONGEST_SIDE_PX, SHORTEST_LONG_SIDE_PX = 1600, 800  # on smaller ones names would hide the part
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 # Blue, green, red; told apart by people who see no red or green too (Okabe and Ito).
 COLOURS = ((178, 114, 0), (0, 159, 230), (115, 158, 0), (167, 121, 204), (233, 180, 86), (0, 94, 213))
 LEFT_OUT = (128, 128, 128)
-TEXT_PX = 18
+TEXT_PX, TEXT_WEIGHT = 18, 600  # semibold
 _LARGEST_REDUCTION = 8
 
 
@@ -40,12 +40,12 @@ def boxes_of(learnt: Learnt) -> list[Drawn]:
     pairs = zip(learnt.pattern.objects, learnt.placements, strict=True)
     for number, (expected, placed) in enumerate(pairs, 1):
         colour = COLOURS[(number - 1) % len(COLOURS)]
-        drawn += [Drawn(expected.outer, colour, 1), Drawn(placed.median, colour, 3, f"{number} {placed.name}")]
+        drawn += [Drawn(expected.outer, colour, 2), Drawn(placed.median, colour, 4, f"{number} {placed.name}")]
     return drawn
 
 
 def draw(image: bytes, decoder: Decoder, boxes: Sequence[Drawn]) -> bytes:
-    """A PNG of the picture, upright and at most ``LONGEST_SIDE_PX`` long, with the boxes on it.
+    """A PNG of the picture, upright, with the boxes on it; its longer side is within the two bounds above.
 
     Raises:
         PictureError: as ``Decoder.decode`` does.
@@ -68,11 +68,10 @@ def _reduction(size: Size) -> int:
 
 def _within_bounds(pixels: MatLike) -> MatLike:
     height, width = pixels.shape[:2]
-    scale = LONGEST_SIDE_PX / max(height, width)
-    if scale >= 1:
-        return pixels.copy()
+    longest = max(height, width)
+    scale = min(max(longest, SHORTEST_LONG_SIDE_PX), LONGEST_SIDE_PX) / longest
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
 def _draw_box(pixels: MatLike, drawn: Drawn) -> None:
@@ -85,12 +84,12 @@ def _draw_name(pixels: MatLike, drawn: Drawn) -> None:
     font = cv2.FontFace("sans")
     height, width = pixels.shape[:2]
     (left, top), _ = _corners(pixels, drawn.box)
-    _, _, text_width, _ = cv2.getTextSize((0, 0), drawn.name, (0, 0), font, TEXT_PX)
+    _, _, text_width, _ = cv2.getTextSize((0, 0), drawn.name, (0, 0), font, TEXT_PX, TEXT_WEIGHT)
     left = max(0, min(left, width - text_width - 4))
     bottom = max(TEXT_PX + 6, min(top, height))
     cv2.rectangle(pixels, (left, bottom - TEXT_PX - 6), (left + text_width + 4, bottom), drawn.colour, cv2.FILLED)
     colour = BLACK if sum(drawn.colour) > sum(WHITE) / 2 else WHITE
-    cv2.putText(pixels, drawn.name, (left + 2, bottom - 6), colour, font, TEXT_PX, 600)
+    cv2.putText(pixels, drawn.name, (left + 2, bottom - 6), colour, font, TEXT_PX, TEXT_WEIGHT)
 
 
 def _corners(pixels: MatLike, box: RelativeBox) -> tuple[tuple[int, int], tuple[int, int]]:

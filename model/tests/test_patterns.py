@@ -125,8 +125,9 @@ def test_the_picture_shows_the_boxes_on_a_typical_part(plate):
     with Image.open(plate.with_suffix(".png")) as picture:
         drawn = np.asarray(picture.convert("RGB"))
 
-    assert drawn.shape == (64, 64, 3)
-    assert {tuple(drawn[row, 30]) for row in range(34, 50)} & {(0, 158, 115)}  # the blue object's frame, in its colour
+    assert drawn.shape == (800, 800, 3)
+    column = (drawn[420:540, 400] == (0, 158, 115)).all(axis=1)  # down through the upper edge of the blue object
+    assert np.diff(column.astype(int)).tolist().count(1) == 2  # lines in its colour: how far it may reach, where it lay
 
 
 def test_large_pictures_are_drawn_small_enough_to_look_at(patterns, tmp_path):
