@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from contract.patterns.placement import offset, placed_objects
+from contract.patterns.placement import beyond, offset, placed_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from contract.messages import Detection
     from contract.patterns.pattern import ExpectedObject, Pattern, PatternSet
     from contract.patterns.placement import Offset, PlacedObject
 
+Distances = dict[int, float]
+"""By index, how far objects of an expected one's class are from where it may lie, as ``beyond`` says."""
 State = Literal["found", "missing", "out of place"]
 
 
@@ -64,41 +67,45 @@ def check(patterns: PatternSet, detection: Detection) -> Verdict:
         missing, and least out of place; the first of equals.
     """
     objects = placed_objects(detection)
-    return max((_verdict(pattern, objects) for pattern in patterns.patterns), key=_rank)
+    of_class: dict[int | str | None, list[int]] = defaultdict(list)
+    for index, placed in enumerate(objects):
+        of_class[placed.class_id].append(index)
+        of_class[placed.label].append(index)
+    return max((_verdict(pattern, objects, of_class) for pattern in patterns.patterns), key=_rank)
 
 
 def _rank(verdict: Verdict) -> tuple[float, ...]:
-    far = sum(finding.offset.largest for finding in verdict.findings if finding.offset is not None)
+    far = sum(max(map(abs, finding.offset)) for finding in verdict.findings if finding.offset is not None)
     return verdict.decision, verdict.count("found"), -verdict.count("missing"), -far
 
 
-def _verdict(pattern: Pattern, objects: Sequence[PlacedObject]) -> Verdict:
-    offsets = [
-        {
-            index: offset(expected, placed.box)
-            for index, placed in enumerate(objects)
-            if expected.is_of_class(placed.class_id, placed.label)
-        }
-        for expected in pattern.objects
-    ]
-    found = _found(offsets)
-    elsewhere = _elsewhere(offsets, found)
-    findings = tuple(
-        Finding(expected, "found", found[number])
-        if number in found
-        else Finding(expected, "out of place", elsewhere[number], offsets[number][elsewhere[number]])
-        if number in elsewhere
-        else Finding(expected, "missing")
-        for number, expected in enumerate(pattern.objects)
-    )
+def _verdict(
+    pattern: Pattern, objects: Sequence[PlacedObject], of_class: Mapping[int | str | None, Sequence[int]]
+) -> Verdict:
+    """``of_class``: indices of the objects of a class, by its index and by its label."""
+    distances: list[Distances] = []
+    for expected in pattern.objects:
+        candidates = of_class.get(expected.class_id if expected.label is None else expected.label, ())
+        distances.append({index: beyond(expected, objects[index].box) for index in candidates})
+    found = _found(distances)
+    elsewhere = _elsewhere(distances, found)
+    findings = []
+    for number, expected in enumerate(pattern.objects):
+        if number in found:
+            findings.append(Finding(expected, "found", found[number]))
+        elif number in elsewhere:
+            index = elsewhere[number]
+            findings.append(Finding(expected, "out of place", index, offset(expected, objects[index].box)))
+        else:
+            findings.append(Finding(expected, "missing"))
     taken = {*found.values(), *elsewhere.values()}
     surplus = tuple(index for index in range(len(objects)) if index not in taken)
-    return Verdict(len(found) == len(pattern.objects), pattern.name, findings, surplus)
+    return Verdict(len(found) == len(pattern.objects), pattern.name, tuple(findings), surplus)
 
 
-def _found(offsets: Sequence[dict[int, Offset]]) -> dict[int, int]:
+def _found(distances: Sequence[Distances]) -> dict[int, int]:
     """Of as many expected objects as can be found at once, by number, the index of the object that each of them is."""
-    fitting = [[index for index, off in each.items() if off.largest == 0] for each in offsets]
+    fitting = [[index for index, distance in each.items() if distance <= 0] for each in distances]
     taken: dict[int, int] = {}  # by index, whose it is
 
     def find(number: int, tried: set[int]) -> bool:
@@ -115,19 +122,19 @@ def _found(offsets: Sequence[dict[int, Offset]]) -> dict[int, int]:
     return {number: index for index, number in taken.items()}
 
 
-def _elsewhere(offsets: Sequence[dict[int, Offset]], found: dict[int, int]) -> dict[int, int]:
+def _elsewhere(distances: Sequence[Distances], found: Mapping[int, int]) -> dict[int, int]:
     """Of those that are not found, by number, the nearest object that is left; the nearest pairs come first."""
-    left = set(found.values())
+    taken = set(found.values())
     pairs = sorted(
-        (off.largest, number, index)
-        for number, each in enumerate(offsets)
+        (distance, number, index)
+        for number, each in enumerate(distances)
         if number not in found
-        for index, off in each.items()
-        if index not in left
+        for index, distance in each.items()
+        if index not in taken
     )
     chosen: dict[int, int] = {}
     for _, number, index in pairs:
-        if number not in chosen and index not in left:
+        if number not in chosen and index not in taken:
             chosen[number] = index
-            left.add(index)
+            taken.add(index)
     return chosen

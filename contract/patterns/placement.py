@@ -30,11 +30,6 @@ class Offset(NamedTuple):
     right: float
     bottom: float
 
-    @property
-    def largest(self) -> float:
-        """Of any edge, without its sign; 0 if the object is where it may lie."""
-        return max(map(abs, self))
-
 
 def placed_objects(detection: Detection) -> tuple[PlacedObject, ...]:
     """The objects of a picture, in its order, with their boxes relative to it."""
@@ -47,6 +42,20 @@ def placed_objects(detection: Detection) -> tuple[PlacedObject, ...]:
         )
         for found in detection.objects
     )
+
+
+def beyond(expected: ExpectedObject, box: RelativeBox) -> float:
+    """How far the edge that is farthest from where it may lie is from there; at most 0 if all edges are there.
+
+    It is the largest number of ``offset`` in a quarter of the time: it is asked for every pair of objects.
+    """
+    (left, top, right, bottom), inner, outer = box, expected.inner, expected.outer
+    return max(
+        outer[0] - left, left - inner[0],
+        outer[1] - top, top - inner[1],
+        inner[2] - right, right - outer[2],
+        inner[3] - bottom, bottom - outer[3],
+    )  # fmt: skip
 
 
 def offset(expected: ExpectedObject, box: RelativeBox) -> Offset:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from contract.patterns.placement import offset
+from contract.patterns.placement import beyond
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def check_as_replaced(patterns: PatternSet, objects: Sequence[PlacedObject]) -> 
 def _found(pattern: Pattern, objects: Sequence[PlacedObject]) -> tuple[bool, ...]:
     return tuple(
         any(
-            expected.is_of_class(placed.class_id, placed.label) and offset(expected, placed.box).largest == 0
+            expected.is_of_class(placed.class_id, placed.label) and beyond(expected, placed.box) <= 0
             for placed in objects
         )
         for expected in pattern.objects

@@ -7,7 +7,7 @@ import pytest
 from contract.messages import Box, DetectedObject, Detection, Timings
 from contract.patterns.check import check
 from contract.patterns.pattern import ExpectedObject, Pattern, PatternSet, RelativeBox
-from contract.patterns.placement import Offset, placed_objects
+from contract.patterns.placement import Offset, beyond, offset, placed_objects
 from contract.patterns.reasons import reasons
 from contract.patterns.replaced_check import ReplacedVerdict, check_as_replaced
 
@@ -120,6 +120,17 @@ def test_a_class_is_named_by_its_label_or_by_its_index():
 
     assert check(patterns, picture(NUT)).decision
     assert not check(patterns, picture(("bolt", *NUT[1:]))).decision
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(0.05, 0.05, 0.25, 0.25), (0.0, 0.1, 0.3, 0.3), (0.2, 0.2, 0.4, 0.4), (0.12, 0.3, 0.2, 0.9), (0.1, 0.0, 0.5, 1.0)],
+)
+def test_the_quick_distance_is_the_largest_offset(box):
+    expected = around(*BOLT)
+    largest = max(map(abs, offset(expected, RelativeBox(*box))))
+
+    assert max(beyond(expected, RelativeBox(*box)), 0) == largest
 
 
 def test_what_moved_is_out_of_place_by_what_it_is_beyond_its_tolerance():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from contract.patterns.fields import MOST_OBJECTS
-from contract.patterns.placement import offset
+from contract.patterns.placement import beyond
 from model.patterns.errors import Unclear
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def check_apart(kept: Sequence[Group], expected: Sequence[ExpectedObject]) -> No
     for (one, its), (other, others) in combinations(zip(kept, expected, strict=True), 2):
         if one.class_id != other.class_id:
             continue
-        if offset(its, other.median).largest == 0 or offset(others, one.median).largest == 0:
+        if beyond(its, other.median) <= 0 or beyond(others, one.median) <= 0:
             raise Unclear(
                 f"two objects of the class {one.label}, at {one.place} and {other.place}, lie so near each other, for "
                 "how far they move over the pictures, that one could be taken for the other. Fix the part's or the "
