@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.glogging import Logger
 
 from api.core.link_secret import LinkSecret, NoLinkSecret
+from api.core.patterns import Patterns
 from api.keys.key_file import BadKeyFile
 from api.keys.keyring import Keyring
 from api.metrics.shared_numbers import SharedNumbers
 from api.settings import Settings
 from contract.logging import log_with_others, set_up_logging
+from contract.patterns.pattern import BadPattern
 from contract.private_files import UMASK
 from contract.settings import EXIT_BAD_SETTINGS, load_settings
 
@@ -37,6 +39,11 @@ try:  # here, because gunicorn would start a process that ends at once again and
 except BadKeyFile as _error:
     _hint = "; python -m api.keys new makes one" if isinstance(_error.__cause__, FileNotFoundError) else ""
     print(f"API_KEYS_FILE={_settings.api_keys_file}: {_error}{_hint}", file=sys.stderr)  # noqa: T201
+    raise SystemExit(EXIT_BAD_SETTINGS) from _error
+try:
+    Patterns(_settings.pattern_dir)
+except BadPattern as _error:
+    print(f"PATTERN_DIR={_settings.pattern_dir}: {_error}", file=sys.stderr)  # noqa: T201
     raise SystemExit(EXIT_BAD_SETTINGS) from _error
 try:  # of all its processes only one has to make it
     _ = LinkSecret(_settings.link_secret.get_secret_value(), _settings.link_secret_path).key

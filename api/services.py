@@ -21,6 +21,7 @@ from api.core.live_workers import LiveWorkers
 from api.core.model_changes import ModelChanges
 from api.core.model_reports import ModelReports
 from api.core.models import Models
+from api.core.patterns import Patterns
 from api.core.picture_links import PictureLinks
 from api.core.retention import Retention
 from api.core.sender_rate import SenderRate
@@ -72,6 +73,7 @@ class Services:
     model_changes: ModelChanges
     model_reports: ModelReports
     check_runner: CheckRunner
+    patterns: Patterns
     usage: Usage
     usage_reports: UsageReports
 
@@ -169,6 +171,7 @@ class Services:
                     corrections=Corrections(feedback, reported),
                 )
             ),
+            patterns=Patterns(settings.pattern_dir),
             usage=usage,
             usage_reports=UsageReports(commands, usage.send_all),
             keyring=Keyring(settings.api_keys_file, settings.admin_api_key.get_secret_value()),

@@ -145,6 +145,10 @@ class Settings(SharedSettings):
         description="The model that answers requests which name no version, where the one that they mean has too much "
         "to do. Answers say so: X-Fallback.",
     )
+    pattern_dir: Path | None = Field(
+        None,
+        description="Folder of pattern files, against which /v1/inspections holds pictures. Empty: there are none.",
+    )
     check_dir: Path | None = Field(
         None,
         description="Folder of labelled pictures, at least 100, that candidates are checked with: a folder for each "

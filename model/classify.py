@@ -29,7 +29,7 @@ from model.picture import Picture
 from model.settings import ModelSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 PICTURE_SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif",
@@ -91,7 +91,7 @@ class Run:
 
     def _skip(self, picture: Path, reason: str) -> None:
         self.failed += 1
-        tqdm.write(f"skipped {_printable(picture)}: {reason}", file=sys.stderr)
+        tqdm.write(f"skipped {printable(picture)}: {reason}", file=sys.stderr)
 
 
 def pictures_in(paths: Iterable[Path]) -> list[Path]:
@@ -105,9 +105,9 @@ def _walk(folder: Path) -> list[Path]:
 
 def print_table(answers: Iterable[LabelledPicture], pictures: Sequence[Path]) -> None:
     """One line per label; the picture's name stands on its first, and there too whether it is damaged."""
-    width = max(len(_printable(picture)) for picture in pictures)
+    width = max(len(printable(picture)) for picture in pictures)
     for answer in answers:
-        name = _printable(answer.picture)
+        name = printable(answer.picture)
         remark = "  (damaged)" if answer.damaged else ""
         for entry in answer.labels:
             print(f"{name:<{width}}  {entry.score:7.4f}  {entry.label}{remark}")
@@ -143,7 +143,7 @@ def print_csv(answers: Iterable[LabelledPicture], *, strict: bool) -> None:
             rows.writerow([answer.picture, rank, entry.label, f"{entry.score:.6f}", *damaged])
 
 
-def _printable(picture: Path) -> str:
+def printable(picture: Path) -> str:
     """A file's name on one line of a terminal, whatever characters it holds."""
     name = str(picture)
     return name if name.isprintable() else ascii(name)
@@ -222,8 +222,8 @@ def _print_answers(run: Run, wanted: argparse.Namespace, pictures: Sequence[Path
     return EXIT_SOME_FAILED if run.failed else 0
 
 
-def _main_of_a_polite_program() -> int:
-    """``main``, ending quietly when the reader of our output leaves (``| head``) or Ctrl-C is pressed."""
+def run_politely(main: Callable[[], int]) -> int:
+    """A command line's ``main``, ending quietly when the reader of our output leaves (``| head``) or at Ctrl-C."""
     try:
         code = main()
         sys.stdout.flush()
@@ -237,4 +237,4 @@ def _main_of_a_polite_program() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main_of_a_polite_program())
+    sys.exit(run_politely(main))

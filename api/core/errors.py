@@ -103,6 +103,14 @@ class OtherTask(InvalidUpload):
     """The model that the request names answers something else than the route."""
 
 
+class UnknownPattern(InvalidUpload):
+    """The service has no pattern of this key."""
+
+
+class PatternMismatch(ServiceError):
+    """A pattern expects a class that the model does not know."""
+
+
 class ModelNotChanged(ServiceError):
     """What an operator wants of a model can't be done now, or at all; all is as it was before."""
 

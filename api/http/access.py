@@ -34,6 +34,8 @@ NEEDED = {
     "infer.infer_batch": CLASSIFY,
     "detect.detect": CLASSIFY,
     "detect.detect_batch": CLASSIFY,
+    "inspections.inspect": CLASSIFY,
+    "patterns.list_all": CLASSIFY,
     "infer.labels": CLASSIFY | FEEDBACK,  # the page of reports offers them
     "models.list_all": CLASSIFY | JOBS | FEEDBACK | ADMIN,
     "models.show": CLASSIFY | JOBS | FEEDBACK | ADMIN,

@@ -6,7 +6,8 @@ computation serves every wish.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 from api.core.errors import InvalidParameter, NoWorker
@@ -19,7 +20,7 @@ from contract.model_task import ModelTask
 if TYPE_CHECKING:
     from flask import Request
 
-    from api.core.labels import LabelList, LabelLookup
+    from api.core.labels import LabelList, LabelLookup, ObjectBounds
     from api.http.schemas import Detected, DetectedObject, Sides
     from contract.messages import Box, Detection
     from contract.messages import DetectedObject as Found
@@ -68,14 +69,9 @@ class WantedObjects:
         if min_score is None and not most and not labels:
             return cls(model, 0.0, None, frozenset(), strict)
         known = lookup.of(model, ModelTask.DETECTION)
-        if known.objects is None:
-            raise NoWorker("no worker has said yet what this model answers with", RETRY_SOON_S)
-        if min_score is not None and min_score < known.objects.min_score:
-            raise InvalidParameter(
-                f"min_score must be a number from {known.objects.min_score:g} to 1: "
-                f"below that {known.model} has no answers"
-            )
-        most_objects = [whole_number("max_detections", raw, known.objects.most) for raw in most]
+        if min_score is not None:
+            within_bounds(min_score, known)
+        most_objects = [whole_number("max_detections", raw, bounds_of(known).most) for raw in most]
         return cls(
             model,
             min_score if min_score is not None else 0.0,
@@ -88,6 +84,40 @@ class WantedObjects:
     def asked(self) -> Asked[Detection]:
         return Asked(DetectJob, self.model, self.strict)
 
+    def chosen(self, found: Detection) -> Detection:
+        """What was found, with the wanted objects only, best first.
+
+        Scores are rounded as shown before they are compared with ``min_score``.
+        """
+        objects = (
+            entry
+            for entry in found.objects
+            if (not self.labels or entry.label in self.labels) and round(entry.score, SCORE_DECIMALS) >= self.min_score
+        )
+        return replace(found, objects=tuple(islice(objects, self.max_detections)))
+
+
+def bounds_of(known: LabelList) -> ObjectBounds:
+    """Raises NoWorker: nobody has told them yet."""
+    if known.objects is None:
+        raise NoWorker("no worker has said yet what this model answers with", RETRY_SOON_S)
+    return known.objects
+
+
+def within_bounds(min_score: float, known: LabelList) -> float:
+    """The score again.
+
+    Raises:
+        InvalidParameter: it is below the model's own least.
+        NoWorker: as ``bounds_of``.
+    """
+    least = bounds_of(known).min_score
+    if min_score < least:
+        raise InvalidParameter(
+            f"min_score must be a number from {least:g} to 1: below that {known.model} has no answers"
+        )
+    return min_score
+
 
 def detected(found: Detection, wanted: WantedObjects, *, animated: bool) -> Detected:
     """``inference_time_ms`` is a worker's time for the answer, for this request or for an earlier one.
@@ -97,7 +127,7 @@ def detected(found: Detection, wanted: WantedObjects, *, animated: bool) -> Dete
     """
     timings = found.timings_ms
     body: Detected = {
-        "detections": _objects_of(found, wanted),
+        "detections": [_shown(entry) for entry in wanted.chosen(found).objects],
         "image": {"width": found.width, "height": found.height},
         "inference_time_ms": round(timings.decode + timings.infer, 1),
     }
@@ -106,12 +136,6 @@ def detected(found: Detection, wanted: WantedObjects, *, animated: bool) -> Dete
     if animated:
         body["first_frame_only"] = True
     return body
-
-
-def _objects_of(found: Detection, wanted: WantedObjects) -> list[DetectedObject]:
-    """The wanted objects, best first; scores are rounded as shown before they are compared with ``min_score``."""
-    shown = [_shown(entry) for entry in found.objects if not wanted.labels or entry.label in wanted.labels]
-    return [entry for entry in shown if entry["confidence"] >= wanted.min_score][: wanted.max_detections]
 
 
 def _shown(entry: Found) -> DetectedObject:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Pictures = list[tuple[str, bytes]]
 
 LISTS = ("labels",)  # fields that may be lists of texts
-NAMES = ("model", *LISTS)  # fields in which a number, or true, would be mistaken for a name
+NAMES = ("model", "pattern", *LISTS)  # fields in which a number, or true, would be mistaken for a name
 SHOWN = 40  # characters of a field's name
 
 BASE64_LINE = '{"image": "<the picture in base64>"}'

@@ -33,6 +33,7 @@ LIMITED = {
     "infer.infer_batch",
     "detect.detect",
     "detect.detect_batch",
+    "inspections.inspect",
     "open_inference.infer",
     "jobs.submit",
     "jobs.list_own",

@@ -82,6 +82,59 @@ class Detected(TypedDict):
     first_frame_only: NotRequired[Literal[True]]
 
 
+State = Literal["found", "missing", "out of place"]
+
+
+class Edges(TypedDict):
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class ExpectedObject(TypedDict):
+    label: str | None
+    class_id: int | None
+    inner: Edges
+    outer: Edges
+
+
+class Pattern(TypedDict):
+    name: str
+    objects: list[ExpectedObject]
+
+
+class PatternSet(TypedDict):
+    key: str
+    patterns: list[Pattern]
+
+
+class PatternSets(TypedDict):
+    pattern_sets: list[PatternSet]
+
+
+class Finding(TypedDict):
+    label: str | None
+    class_id: int | None
+    state: State
+    detection: int | None
+    offset: Edges | None
+
+
+class Inspected(TypedDict):
+    decision: bool
+    pattern: str
+    best_pattern: str
+    reasons: list[str]
+    expected: list[Finding]
+    surplus: list[int]
+    detections: list[DetectedObject]
+    image: Size
+    inference_time_ms: float
+    damaged: NotRequired[bool]
+    first_frame_only: NotRequired[Literal[True]]
+
+
 class BatchResult(TypedDict):
     filename: str
     predictions: list[LabelConfidence]

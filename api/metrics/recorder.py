@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # The routes whose POST has a model answer while its sender waits. /v1/jobs answers before any model does.
 CLASSIFYING = {
-    *("/", "/predict", "/infer", "/infer/batch", "/detect", "/detect/batch"),
+    *("/", "/predict", "/infer", "/infer/batch", "/detect", "/detect/batch", "/v1/inspections"),
     *("/v2/models/<name>/infer", "/v2/models/<name>/versions/<version>/infer"),
 }
 STATUSES = {2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
@@ -124,6 +124,9 @@ class Metrics:
             (),
             [()],
         )
+        self._inspections = Counter(
+            row, "classifier_inspections", "Pictures held against a pattern.", ("decision",), [("good",), ("bad",)]
+        )
         row.open()
         self._in_flight.clear()
         self._connections.clear()
@@ -195,6 +198,10 @@ class Metrics:
         """A candidate has lost its share."""
         self._withdrawn.add()
 
+    def count_inspection(self, *, good: bool) -> None:
+        """A picture has been held against a pattern."""
+        self._inspections.add("good" if good else "bad")
+
     @contextmanager
     def connection_open(self) -> Iterator[None]:
         """Count one more connection while the context lasts."""
@@ -240,6 +247,7 @@ class Metrics:
             self._requests, self._in_flight, self._classifying, self._answers, self._stages, self._refusals,
             self._abandoned, self._body_bytes, self._slow_uploads, self._connections, self._refused_connections,
             self._deleted_bytes, self._bulk, self._wrong_keys, self._withdrawn,
+            self._inspections,
         )  # fmt: skip
         return [instrument.family(sums) for instrument in instruments]
 

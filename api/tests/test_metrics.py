@@ -285,6 +285,7 @@ def test_every_series_is_ours_and_carries_its_help(client, backend):
         "classifier_bulk": "counter",
         "classifier_wrong_keys": "counter",
         "classifier_candidates_withdrawn": "counter",
+        "classifier_inspections": "counter",
         "classifier_uploads_bytes": "gauge",
         "classifier_disk_free_bytes": "gauge",
         "classifier_start_time_seconds": "gauge",

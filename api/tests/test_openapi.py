@@ -105,6 +105,7 @@ RAISED_BY: dict[str, list[Exception]] = {
     "feedback_rate.count": [errors.OverShare("-")],
     "feedback.append": [errors.BackendDown("-"), errors.StoreFull("-")],
     "labels.of": [api_errors.UnknownModel("-"), api_errors.NoWorker("-"), errors.BackendDown("-")],
+    "patterns.of": [api_errors.UnknownPattern("-"), api_errors.PatternMismatch("-")],
     "reported.open": [errors.PictureNotFound("-")],
     "async_inference.admit": [*NOT_NOW, api_errors.UnknownModel("-"), api_errors.OtherTask("-")],
     "async_inference.create": [

@@ -38,6 +38,9 @@ class Detector(Predictor[Detection]):
         bundle, decoder: as of a ``Predictor``.
         num_threads: threads of the session.
 
+    Attributes:
+        spec: what the manifest says of the outputs, and which boxes are answers.
+
     Raises:
         BundleError: the network is not what the bundle's manifest says.
     """
@@ -47,7 +50,7 @@ class Detector(Predictor[Detection]):
     def __init__(self, bundle: Bundle, decoder: Decoder, *, num_threads: int = 1) -> None:
         super().__init__(bundle, decoder)
         self._session = DetectionSession(bundle, num_threads)
-        self._spec = self._session.spec
+        self.spec = self._session.spec
 
     def warm_up(self) -> NDArray[np.float32]:
         return self._session.warm_up()
@@ -63,9 +66,9 @@ class Detector(Predictor[Detection]):
         return [self._detection(entry, candidates, infer_ms) for entry, candidates in zip(ready, found, strict=True)]
 
     def _detection(self, ready: Ready, found: Candidates, infer_ms: float) -> Detection:
-        if not isinstance(self._spec, EndToEndSpec):
-            found = suppress(found, self._spec.iou)
-        objects = objects_in(found, ready.window, self.bundle.labels)[: self._spec.max_objects]
+        if not isinstance(self.spec, EndToEndSpec):
+            found = suppress(found, self.spec.iou)
+        objects = objects_in(found, ready.window, self.bundle.labels)[: self.spec.max_objects]
         width, height = ready.window.size
         return Detection(
             self.bundle.name,

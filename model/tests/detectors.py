@@ -1,4 +1,7 @@
-"""Tiny detectors for tests: they find the red in a picture, whatever the form of their outputs."""
+"""Tiny detectors for tests: they find the red in a picture, whatever the form of their outputs.
+
+And one that finds the red, the green and the blue: a part of three objects.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LABELS = ("blue", "red")
+COLOURS = ("red", "green", "blue")  # of ``write_colours_bundle``
 SIDE = 64  # pixels
 SCORE = 0.75  # of the red; 0 where there is none
 
@@ -54,6 +58,28 @@ def write_bundle(
         "classes": len(LABELS),
     }
     (path / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    return path
+
+
+def write_colours_bundle(path: Path, labels: tuple[str, ...] = COLOURS, **changes: Any) -> Path:
+    """A bundle of a detector of each of the ``COLOURS``, whose manifest's ``detection`` has these ``changes``."""
+    write_bundle(path, "ssd", **changes)
+    network = _Network()
+    boxes, scores = [], []
+    for channel in range(3):
+        network.see(channel)
+        boxes.append(network.node("Unsqueeze", [network.boxes("xyxy", "pixels"), network.constant([1], np.int64)]))
+        scores.append(network.score())
+    nothing = network.node("Sub", [scores[0], scores[0]])
+    rows = [
+        network.row([score if column == row else nothing for column in range(3)]) for row, score in enumerate(scores)
+    ]
+    network.node("Concat", boxes, "boxes", axis=1)
+    stacked = [network.node("Unsqueeze", [row, network.constant([1], np.int64)]) for row in rows]
+    network.node("Concat", stacked, "scores", axis=1)
+    network.save(path / MODEL, "N", {"boxes": ["N", 3, 4], "scores": ["N", 3, 3]})
+    (path / LABELS_FILE).write_text("\n".join(labels) + "\n")
+    change_manifest(path, name="colours", classes=3)
     return path
 
 
@@ -98,13 +124,18 @@ class _Network:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         pixels = self.node("Cast", ["pixels"], to=TensorProto.FLOAT)
-        red, green, blue = (self._part(pixels, 3, channel) for channel in range(3))
-        other = self.node("Max", [green, blue])
-        redder = self.node("Greater", [self.node("Sub", [red, other]), self.constant(100.0)])
-        self._mask = self.node("Cast", [self.node("Squeeze", [redder, self.constant([3], np.int64)])], to=1)
+        self._channels = [self._part(pixels, 3, channel) for channel in range(3)]
+        self.see(0)
+
+    def see(self, channel: int) -> None:
+        """What follows is about pixels that have more of this channel than of the others; at first of the red."""
+        own = self._channels[channel]
+        other = self.node("Max", [self._channels[channel - 1], self._channels[channel - 2]])
+        more = self.node("Greater", [self.node("Sub", [own, other]), self.constant(100.0)])
+        self._mask = self.node("Cast", [self.node("Squeeze", [more, self.constant([3], np.int64)])], to=1)
 
     def boxes(self, box: str, units: str) -> str:
-        """The frame of all red pixels, (N, 4)."""
+        """The frame of all pixels that are seen, (N, 4)."""
         top, bottom = self._ends(axis=2)
         left, right = self._ends(axis=1)
         if units == "normalised":

@@ -21,6 +21,7 @@ FIXED = {
     "UPLOAD_DIR",
     "COPIES_DIR",
     "FEEDBACK_DIR",
+    "PATTERN_DIR",
     "CHECK_DIR",
     "TLS_CERT_FILE",
     "TLS_KEY_FILE",

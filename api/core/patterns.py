@@ -1,0 +1,69 @@
+"""The sets of patterns that this service inspects with, read once at the start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api.core.errors import InvalidParameter, PatternMismatch, UnknownPattern
+from contract.patterns.pattern import BadPattern, check_classes
+from contract.patterns.pattern_file import read_pattern_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from api.core.labels import LabelList
+    from contract.patterns.pattern import PatternSet
+
+MOST_NAMED = 10  # keys in a message
+
+
+class Patterns:
+    """Those of a folder; a change there counts from the next start on.
+
+    Args:
+        folder: of pattern files; None for no patterns.
+
+    Raises:
+        BadPattern: a file is wrong, or the folder can't be read; a line for each fault.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._sets = read_pattern_folder(folder) if folder is not None else {}
+
+    def all(self) -> tuple[PatternSet, ...]:
+        """In order of key."""
+        return tuple(self._sets.values())
+
+    def of(self, key: str | None, known: LabelList) -> PatternSet:
+        """The set of this key; without one, the only set that there is.
+
+        Args:
+            known: labels of the model that is to find the objects.
+
+        Raises:
+            UnknownPattern: there is no such set, or none at all.
+            InvalidParameter: no key is given, and there are several sets.
+            PatternMismatch: the set names a class that the model does not know.
+        """
+        found = self._named(key)
+        try:
+            check_classes(found, known.labels)
+        except BadPattern as error:
+            raise PatternMismatch(f"this pattern does not fit {known.model}: {'; '.join(error.lines[:3])}") from error
+        return found
+
+    def _named(self, key: str | None) -> PatternSet:
+        if not self._sets:
+            raise UnknownPattern("this service has no patterns")
+        if key:
+            if key not in self._sets:
+                raise UnknownPattern(f"there is no pattern {key[:64]!a}; {self._told()}")
+            return self._sets[key]
+        if len(self._sets) > 1:
+            raise InvalidParameter(f"pattern must be sent; {self._told()}")
+        return next(iter(self._sets.values()))
+
+    def _told(self) -> str:
+        names = list(self._sets)
+        more = ", ..." if len(names) > MOST_NAMED else ""
+        return f"there are {', '.join(names[:MOST_NAMED])}{more}"

@@ -1,0 +1,73 @@
+"""Patterns and verdicts as answers have them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api.http.detection_parameters import detected
+from contract.patterns.reasons import reasons
+
+if TYPE_CHECKING:
+    from api.http.inspection_parameters import WantedInspection
+    from api.http.schemas import Edges, ExpectedObject, Finding, Inspected, PatternSet
+    from contract.messages import Detection
+    from contract.patterns.check import Finding as Found
+    from contract.patterns.check import Verdict
+    from contract.patterns.pattern import ExpectedObject as Expected
+    from contract.patterns.pattern import PatternSet as Patterns
+    from contract.patterns.pattern import RelativeBox
+    from contract.patterns.placement import Offset
+
+DECIMALS = 6  # of fractions of a picture
+
+
+def shown_patterns(patterns: Patterns) -> PatternSet:
+    return {
+        "key": patterns.key,
+        "patterns": [
+            {"name": pattern.name, "objects": [_expected(expected) for expected in pattern.objects]}
+            for pattern in patterns.patterns
+        ],
+    }
+
+
+def inspected(wanted: WantedInspection, detection: Detection, verdict: Verdict, *, animated: bool) -> Inspected:
+    """``surplus``, and the ``detection`` of what was expected, are places in the list ``detections``.
+
+    Args:
+        detection: what the verdict is about.
+        animated: whether the picture is an animated GIF, whose first frame alone was looked at.
+    """
+    return {
+        "decision": verdict.decision,
+        "pattern": wanted.patterns.key,
+        "best_pattern": verdict.pattern,
+        "reasons": reasons(verdict),
+        "expected": [_finding(finding) for finding in verdict.findings],
+        "surplus": list(verdict.surplus),
+        **detected(detection, wanted.objects, animated=animated),
+    }
+
+
+def _expected(expected: Expected) -> ExpectedObject:
+    return {
+        "label": expected.label,
+        "class_id": expected.class_id,
+        "inner": _edges(expected.inner),
+        "outer": _edges(expected.outer),
+    }
+
+
+def _finding(finding: Found) -> Finding:
+    return {
+        "label": finding.expected.label,
+        "class_id": finding.expected.class_id,
+        "state": finding.state,
+        "detection": finding.index,
+        "offset": _edges(finding.offset) if finding.offset is not None else None,
+    }
+
+
+def _edges(edges: RelativeBox | Offset) -> Edges:
+    left, top, right, bottom = (round(edge, DECIMALS) for edge in edges)
+    return {"left": left, "top": top, "right": right, "bottom": bottom}

@@ -1,0 +1,233 @@
+"""``POST /v1/inspections`` and ``GET /v1/patterns``, with a detector that sees what the test says."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from api.app import create_app
+from api.core.inference import Answer
+from api.core.labels import LabelList, ObjectBounds
+from api.core.patterns import Patterns
+from api.services import Services
+from api.settings import Settings
+from contract.messages import Box, DetectedObject, Detection, Timings
+from contract.model_version import ModelVersion
+from contract.patterns.pattern import BadPattern
+from tests.pictures import odd
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flask.testing import FlaskClient
+    from werkzeug.test import TestResponse
+
+    from api.core.client import Client
+    from api.core.inference import Asked, Inference
+    from api.core.labels import LabelLookup
+    from contract.model_task import ModelTask
+    from contract.model_version import WantedModel
+
+PHOTO = odd.CHELSEA.read_bytes()
+BRACKET = """\
+left-hand:
+  - {label: plate, inner: [0.2, 0.2, 0.8, 0.8], outer: [0.1, 0.1, 0.9, 0.9]}
+  - {label: bolt, inner: [0.4, 0.4, 0.5, 0.5], outer: [0.3, 0.3, 0.6, 0.6]}
+right-hand:
+  - {class_id: 1, inner: [0.85, 0.4, 0.95, 0.5], outer: [0.8, 0.3, 1, 0.6]}
+"""
+PLATE = DetectedObject("plate", 0.9, 0, Box(100, 50, 540, 270))
+BOLT = DetectedObject("bolt", 0.8, 1, Box(230, 110, 330, 170))
+MOVED = replace(BOLT, box=Box(280, 110, 400, 170))
+
+
+class Detector:
+    """Sees ``objects`` in every picture."""
+
+    def __init__(self) -> None:
+        self.objects: tuple[DetectedObject, ...] = (PLATE, BOLT)
+        self.labels: tuple[str, ...] = ("plate", "bolt")
+
+    def admit(self, _task: ModelTask, _model: WantedModel | None = None) -> None:
+        """Never busy."""
+
+    def infer(self, _image: bytes, _client: Client, _asked: Asked[Detection]) -> Answer[Detection]:
+        found = Detection("parts", "d" * 64, self.objects, 640, 320, Timings(3.0, 12.0))
+        return Answer("a" * 64, found, "miss", waited_ms=25.0)
+
+    def of(self, _model: WantedModel | None, _task: ModelTask) -> LabelList:
+        return LabelList(ModelVersion("parts"), "d" * 64, self.labels, ObjectBounds(0.1, 100))
+
+
+@pytest.fixture
+def detector() -> Detector:
+    return Detector()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "patterns"
+    folder.mkdir()
+    (folder / "bracket.yaml").write_text(BRACKET)
+    return folder
+
+
+@pytest.fixture
+def services(detector: Detector, folder: Path, tmp_path: Path) -> Services:
+    settings = Settings(upload_dir=tmp_path / "uploads", feedback_dir=tmp_path / "feedback", pattern_dir=folder)
+    return replace(
+        Services.connect(settings),
+        inference=cast("Inference", detector),
+        labels=cast("LabelLookup", detector),
+    )
+
+
+@pytest.fixture
+def client(services: Services) -> FlaskClient:
+    return create_app(services).test_client()
+
+
+def inspect(client: FlaskClient, **fields: str) -> TestResponse:
+    return client.post("/v1/inspections", data={"file": (io.BytesIO(PHOTO), "part.jpg"), **fields})
+
+
+def answered(client: FlaskClient, **fields: str) -> dict[str, Any]:
+    response = inspect(client, **fields)
+    assert response.status_code == 200, response.text
+    return cast("dict[str, Any]", response.get_json())
+
+
+# Patterns
+
+
+def test_the_patterns_are_listed_with_what_they_expect(client):
+    (found,) = client.get("/v1/patterns").get_json()["pattern_sets"]
+
+    assert found["key"] == "bracket"
+    assert [pattern["name"] for pattern in found["patterns"]] == ["left-hand", "right-hand"]
+    assert found["patterns"][1]["objects"] == [
+        {
+            "label": None,
+            "class_id": 1,
+            "inner": {"left": 0.85, "top": 0.4, "right": 0.95, "bottom": 0.5},
+            "outer": {"left": 0.8, "top": 0.3, "right": 1.0, "bottom": 0.6},
+        }
+    ]
+
+
+def test_a_wrong_pattern_ends_the_start_with_file_and_line(folder):
+    (folder / "hinge.yaml").write_text("hinge:\n  - {label: bolt, inner: [0.4, 0.4, 0.5, 0.5]}\n")
+    with pytest.raises(BadPattern, match=r"hinge\.yaml, line 2: .*outer is missing"):
+        Patterns(folder)
+
+
+def test_a_service_without_patterns_lists_none_and_inspects_nothing(services):
+    client = create_app(replace(services, patterns=Patterns(None))).test_client()
+
+    assert client.get("/v1/patterns").get_json() == {"pattern_sets": []}
+    response = inspect(client)
+    assert (response.status_code, response.get_json()["detail"]) == (404, "this service has no patterns")
+
+
+# Inspections
+
+
+def test_a_part_with_all_that_is_expected_is_good(client):
+    body = answered(client)
+
+    assert (body["decision"], body["pattern"], body["best_pattern"]) == (True, "bracket", "left-hand")
+    assert [finding["state"] for finding in body["expected"]] == ["found", "found"]
+    assert (body["reasons"], body["surplus"]) == ([], [])
+    assert body["image"] == {"width": 640, "height": 320}
+    assert [found["label"] for found in body["detections"]] == ["plate", "bolt"]
+
+
+def test_a_pattern_of_one_object_can_be_good(client, detector):
+    """The replaced system wants two at least."""
+    detector.objects = (replace(BOLT, box=Box(530, 110, 620, 170)),)
+    body = answered(client)
+
+    assert (body["decision"], body["best_pattern"]) == (True, "right-hand")
+
+
+def test_what_is_out_of_place_is_told_by_how_much(client, detector):
+    detector.objects = (PLATE, MOVED)
+    body = answered(client)
+
+    assert body["decision"] is False
+    assert body["expected"][1] == {
+        "label": "bolt",
+        "class_id": None,
+        "state": "out of place",
+        "detection": 1,
+        "offset": {"left": 0.0375, "top": 0.0, "right": 0.025, "bottom": 0.0},
+    }
+    assert "object 2 (bolt) is out of place" in body["reasons"][0]
+
+
+def test_what_is_missing_and_what_nobody_expects_are_told(client, detector):
+    detector.objects = (PLATE, replace(PLATE, score=0.6))
+    body = answered(client)
+
+    assert body["expected"][1]["state"] == "missing"
+    assert (body["expected"][1]["detection"], body["expected"][1]["offset"]) == (None, None)
+    assert body["surplus"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "decision"), [({}, False), ({"min_score": "0.4"}, True), ({"min_score": "0.46"}, False)]
+)
+def test_objects_below_the_least_score_do_not_count(client, detector, fields, decision):
+    """Which is 0.5 unless the request says another."""
+    detector.objects = (PLATE, replace(BOLT, score=0.45))
+    body = answered(client, **fields)
+
+    assert body["decision"] is decision
+    assert len(body["detections"]) == 1 + decision
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "detail"),
+    [
+        ({"pattern": "braket"}, 404, "there is no pattern 'braket'; there are bracket"),
+        ({"min_score": "0.05"}, 400, "min_score must be a number from 0.1 to 1: below that parts@1 has no answers"),
+        ({"strict": "perhaps"}, 400, "strict must be true or false"),
+    ],
+)
+def test_wrong_parameters_are_refused(client, fields, status, detail):
+    response = inspect(client, **fields)
+
+    assert (response.status_code, response.get_json()["detail"]) == (status, detail)
+
+
+def test_which_pattern_is_meant_must_be_said_if_there_are_several(services, folder):
+    (folder / "hinge.yaml").write_text(BRACKET)
+    client = create_app(replace(services, patterns=Patterns(folder))).test_client()
+
+    assert inspect(client).get_json()["detail"] == "pattern must be sent; there are bracket, hinge"
+    assert answered(client, pattern="hinge")["pattern"] == "hinge"
+
+
+def test_a_pattern_that_the_model_does_not_know_the_classes_of_is_refused(client, detector):
+    detector.labels = ("plate", "bolts")
+    response = inspect(client)
+
+    assert response.status_code == 409
+    assert response.get_json()["detail"] == (
+        "this pattern does not fit parts@1: bracket: left-hand, object 2: the model has no label 'bolt'; "
+        "'bolts' may be meant"
+    )
+
+
+def test_inspections_are_counted_by_decision(client, detector):
+    answered(client)
+    detector.objects = ()
+    answered(client)
+    answered(client)
+
+    lines = client.get("/metrics").text.splitlines()
+    assert 'classifier_inspections_total{decision="good"} 1.0' in lines
+    assert 'classifier_inspections_total{decision="bad"} 2.0' in lines

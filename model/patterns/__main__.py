@@ -1,0 +1,144 @@
+"""Patterns from the command line: ``python -m model.patterns learn FOLDER -o FILE`` and ``... evaluate FOLDER FILE``.
+
+No service need run: the pictures are shown to the detector that is served. Answers go to standard output, progress and
+trouble to standard error. The exit code is 0 when the pattern was written, or every picture passed; 1 when a picture
+could not be read, or did not pass; 2 when there was nothing to do, no detector to do it with, or no telling what a good
+part is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contract.patterns.pattern import BadPattern
+from contract.patterns.pattern_file import read_pattern_file
+from contract.settings import listed, load_settings
+from model.classify import EXIT_NOTHING_DONE, pictures_in, run_politely
+from model.errors import ModelError
+from model.patterns import evaluate, learn
+from model.patterns.errors import Unclear
+from model.patterns.learning import LearningRules
+from model.patterns.pictures import Wanted, open_detector
+from model.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MIN_SCORE = 0.5
+RULES = LearningRules()
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise ValueError
+    return value
+
+
+_share.__name__ = "number above 0 and at most 1"  # argparse's messages name the type so
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m model.patterns", description="Make and try patterns of parts.")
+    commands = parser.add_subparsers(required=True, dest="command")
+    both = argparse.ArgumentParser(add_help=False)
+    both.add_argument("folder", type=Path, metavar="FOLDER", help="pictures, at any depth, each of one part")
+    both.add_argument(
+        "--min-score", type=_share, default=MIN_SCORE, metavar="S", help="objects below do not count (default: 0.5)"
+    )
+    both.add_argument(
+        "--model",
+        metavar="NAME|PATH",
+        help="a detector, by its name in $MODELS_DIR (./models) or a path with a slash (default: the first of those "
+        "that are served)",
+    )
+    learning = commands.add_parser("learn", parents=[both], help="a pattern from pictures of good parts")
+    learning.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the pattern file, .yaml")
+    learning.add_argument("--name", help="of the pattern (default: the folder's)")
+    learning.add_argument(
+        "--add", action="store_true", help="to a file that is there; a pattern of this name in it is replaced"
+    )
+    learning.add_argument(
+        "--picture",
+        type=Path,
+        metavar="FILE",
+        help="a part with the boxes drawn on it, .png (default: beside the file)",
+    )
+    learning.add_argument("--labels", type=listed, default=[], metavar="A,B", help="only objects of these labels")
+    learning.add_argument(
+        "--spread",
+        type=_share,
+        default=RULES.spread,
+        metavar="D",
+        help="how far apart an edge of one object may lie over the pictures, relative to the picture (default: 0.1)",
+    )
+    learning.add_argument(
+        "--least-share",
+        type=_share,
+        default=RULES.least_share,
+        metavar="P",
+        help="of the pictures, in which an object must be to be expected (default: 0.9)",
+    )
+    evaluation = commands.add_parser("evaluate", parents=[both], help="which pictures pass, and why others do not")
+    evaluation.add_argument("pattern", type=Path, metavar="FILE", help="a pattern file")
+    evaluation.add_argument("--format", choices=["table", "json", "csv"], default="table", help="default: table")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        The exit code, as the module says.
+    """
+    wanted = _parser().parse_args(arguments)
+    settings = load_settings(ModelSettings)
+    # A file name may hold what the terminal's encoding can't show; that must not end the run.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text stream has it
+    sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    pictures = pictures_in([wanted.folder])
+    if not pictures:
+        return _nothing_done("no pictures found")
+    try:
+        return (
+            _learn(wanted, settings, pictures) if wanted.command == "learn" else _evaluate(wanted, settings, pictures)
+        )
+    except (BadPattern, ModelError, Unclear) as error:
+        return _nothing_done(str(error))
+    except OSError as error:
+        return _nothing_done(f"{error.filename}: {error.strerror or error}")
+
+
+def _learn(wanted: argparse.Namespace, settings: ModelSettings, pictures: Sequence[Path]) -> int:
+    goal = learn.Goal(
+        file=wanted.output,
+        picture=wanted.picture or wanted.output.with_suffix(".png"),
+        name=wanted.name if wanted.name is not None else wanted.folder.resolve().name,
+        add=wanted.add,
+    )
+    goal.check()  # before the work
+    counting = Wanted(wanted.min_score, tuple(wanted.labels))
+    rules = LearningRules(wanted.spread, wanted.least_share)
+    with open_detector(settings, wanted.model) as detector:
+        counting.check(detector)
+        return learn.run(detector, pictures, counting, rules, goal)
+
+
+def _evaluate(wanted: argparse.Namespace, settings: ModelSettings, pictures: Sequence[Path]) -> int:
+    patterns = read_pattern_file(wanted.pattern)
+    counting = Wanted(wanted.min_score)
+    with open_detector(settings, wanted.model) as detector:
+        counting.check(detector)
+        return evaluate.run(detector, pictures, counting, patterns, wanted.format)
+
+
+def _nothing_done(why: str) -> int:
+    print(why, file=sys.stderr)
+    return EXIT_NOTHING_DONE
+
+
+if __name__ == "__main__":
+    sys.exit(run_politely(main))
