@@ -116,6 +116,7 @@ def _learn(wanted: argparse.Namespace, settings: ModelSettings, pictures: Sequen
     goal = learn.Goal(
         file=wanted.output,
         picture=wanted.picture or wanted.output.with_suffix(".png"),
+        pictures=wanted.folder,
         name=wanted.name if wanted.name is not None else wanted.folder.resolve().name,
         add=wanted.add,
     )

@@ -31,13 +31,15 @@ class Goal:
 
     Attributes:
         file: the pattern file.
-        picture: a PNG of a typical part with the pattern's boxes.
+        picture: a PNG of a typical part with the pattern's boxes; not among ``pictures``, of which it would be one.
+        pictures: the folder of good parts.
         name: of the pattern.
         add: whether the file may be there; then other patterns in it stay, and one of this name is replaced.
     """
 
     file: Path
     picture: Path
+    pictures: Path
     name: str
     add: bool
 
@@ -50,6 +52,8 @@ class Goal:
         key_of(self.file)
         if not is_name(self.name):
             raise BadPattern(f"{self.name!a} can't be a pattern's name; state another with --name")
+        if self.picture.resolve().is_relative_to(self.pictures.resolve()):
+            raise BadPattern(f"{printable(self.picture)} would be one more picture of a good part: see --picture")
         if not self.file.exists():
             return None
         if not self.add:

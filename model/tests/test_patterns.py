@@ -219,6 +219,7 @@ def test_a_picture_that_can_not_be_read_is_told_and_the_others_count(patterns, p
         (["learn", "{good}", "-o", "{tmp}/_a.yaml"], "_a.yaml: a pattern's key begins with a letter or digit"),
         (["learn", "{good}", "-o", "{tmp}/a.yaml", "--name", ""], "'' can't be a pattern's name"),
         (["learn", "{good}", "-o", "{tmp}/gone/a.yaml"], "{tmp}/gone/.a.yaml.new: No such file or directory"),
+        (["learn", "{good}", "-o", "{good}/a.yaml"], "a.png would be one more picture of a good part: see --picture"),
         (["learn", "{good}/1.png", "-o", "{tmp}/a.yaml"], "a pattern needs pictures of at least 3 good parts"),
         (["learn", "{good}", "-o", "{tmp}/a.yaml", "--labels", "rot"], "colours@1 has no label 'rot'"),
         (["learn", "{good}", "-o", "{tmp}/a.yaml", "--labels", "gren"], "has no label 'gren'; 'green' may be meant"),
