@@ -110,11 +110,12 @@ def detected(found: Detection, wanted: WantedObjects, *, animated: bool) -> Dete
 
 def _objects_of(found: Detection, wanted: WantedObjects) -> list[DetectedObject]:
     """The wanted objects, best first; scores are rounded as shown before they are compared with ``min_score``."""
-    shown = [_shown(entry) for entry in found.objects if not wanted.labels or entry.label in wanted.labels]
+    shown = [shown_object(entry) for entry in found.objects if not wanted.labels or entry.label in wanted.labels]
     return [entry for entry in shown if entry["confidence"] >= wanted.min_score][: wanted.max_detections]
 
 
-def _shown(entry: Found) -> DetectedObject:
+def shown_object(entry: Found) -> DetectedObject:
+    """An object as answers have it."""
     return {
         "label": entry.label,
         "class_id": entry.index,
