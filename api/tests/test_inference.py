@@ -18,6 +18,7 @@ from contract import keys
 from contract.errors import BackendDown, DeadlineExceeded, WorkerFault
 from contract.job_queue import JobQueue, Sighting, queue_name
 from contract.messages import ClassifyJob
+from contract.model_task import ModelTask
 from contract.worker_registry import WorkerEntry, heartbeat, register
 from tests.support.asking import CLASSIFICATION, LENIENT
 from tests.support.scripted_worker import DIGEST, GIF, MODEL
