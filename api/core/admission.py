@@ -47,7 +47,7 @@ class Admission:
         self._bulk_depths: dict[str, _Seen] = {}
 
     def check_before_body(
-        self, deadline: Deadline, model: WantedModel | None = None, task: ModelTask = ModelTask.CLASSIFICATION
+        self, deadline: Deadline, model: WantedModel | None = None, task: ModelTask | None = ModelTask.CLASSIFICATION
     ) -> None:
         """Refuse a request before its body is read if it would be refused after: a refusal must cost next to nothing.
 
@@ -56,15 +56,15 @@ class Admission:
 
         Args:
             model: what the request's query names. If it names none the body may, and any model may be the one.
-            task: what the model must be for.
+            task: what the model must be for; None if any will do.
 
         Raises:
             UnknownModel, OtherTask: there is no such model.
             Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
         """
         fleet = self._live_workers.fleet()
-        fitting = [pool for pool in fleet.pools.values() if fleet.task(pool.version) == task] if model is None else []
-        pools = fitting or possible(fleet, model, task, self._fallback_model)
+        fitting = [pool for pool in fleet.pools.values() if task is None or fleet.task(pool.version) == task]
+        pools = (fitting if model is None else []) or possible(fleet, model, task, self._fallback_model)
         _refuse_beyond(min(self.expected_wait_s(pool) for pool in pools), deadline)
 
     def check(self, pool: WorkerPool, deadline: Deadline, *, own_s: float = 0.0, bulk: bool = False) -> None:

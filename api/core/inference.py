@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
-from api.core.errors import ClientGone, Overloaded, TooLarge, Undecodable, without_frames
+from api.core.errors import ClientGone, OtherTask, Overloaded, TooLarge, Undecodable, without_frames
 from api.core.routing import Route, fallback, route
 from api.core.sender_backlog import SenderBacklog
 from contract.deadline import Deadline
@@ -41,6 +41,7 @@ from contract.messages import (
     Outcome,
     PictureJob,
 )
+from contract.model_task import ModelTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from api.core.uploads import Uploads
     from api.settings import Settings
     from contract.job_queue import JobQueue
-    from contract.model_task import ModelTask
     from contract.model_version import WantedModel
 
 Cache = Literal["hit", "joined", "miss"]
@@ -166,11 +166,26 @@ class Inference:
         self._backlog = SenderBacklog(settings.sender_ahead_s / settings.web_concurrency)
         self.count_bulk: Callable[[BulkReason], None] = lambda _reason: None
 
-    def admit(self, task: ModelTask, model: WantedModel | None = None) -> None:
+    def task(self, model: WantedModel | None = None) -> ModelTask:
+        """What a model is for, or the default one.
+
+        Raises:
+            UnknownModel: no worker has ever served it.
+            OtherTask: it is for something that this version of the API does not know.
+            NoWorker, BackendDown: not now; the error says when to try again.
+        """
+        fleet = self._live_workers.fleet()
+        version = fleet.wanted(model)
+        try:
+            return ModelTask(fleet.task(version))
+        except ValueError as error:
+            raise OtherTask(f"{version} is for {fleet.task(version)}, which this service does not know") from error
+
+    def admit(self, task: ModelTask | None, model: WantedModel | None = None) -> None:
         """Refuse a request before its body is read if it would be refused after.
 
         Args:
-            task: what the model must be for.
+            task: what the model must be for; None if any will do.
             model: what the request's query names; the body may still name another.
 
         Raises:

@@ -63,10 +63,14 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class ModelNames:
-    """All names, in alphabetical order, and the one that requests mean which name none."""
+    """All names, in alphabetical order, and the one that requests mean which name none.
+
+    ``detectors`` are those among them whose models answer with objects.
+    """
 
     all: list[str]
     default: str | None
+    detectors: frozenset[str] = frozenset()
 
 
 class Models:
@@ -107,15 +111,17 @@ class Models:
         (status,) = self._status(fleet, [name])
         return status
 
-    def names(self, task: ModelTask) -> ModelNames:
-        """Those of all models for a task with a live worker.
+    def names(self) -> ModelNames:
+        """Those of all models with a live worker that answer with labels or objects.
 
         Raises:
             BackendDown: Redis does not answer.
         """
         fleet = self._live_workers.fleet()
-        fitting = [name for name in _served(fleet) if fleet.task(fleet.current(name)) == task]
-        return ModelNames(fitting, _default_name(fleet, task))
+        tasks = {name: fleet.task(fleet.current(name)) for name in _served(fleet)}
+        known = [name for name, task in tasks.items() if task in set(ModelTask)]
+        detectors = frozenset(name for name in known if tasks[name] == ModelTask.DETECTION)
+        return ModelNames(known, _default_name(fleet), detectors)
 
     def _status(self, fleet: Fleet, names: list[str]) -> list[ModelStatus]:
         """Three round trips, however many models there are."""
@@ -174,7 +180,7 @@ def _served(fleet: Fleet) -> list[str]:
     return sorted({pool.version.name for pool in fleet.pools.values()})
 
 
-def _default_name(fleet: Fleet, task: ModelTask) -> str | None:
+def _default_name(fleet: Fleet, task: ModelTask | None = None) -> str | None:
     try:
         return fleet.default(task).name
     except (NoWorker, UnknownModel):

@@ -57,7 +57,7 @@ def route(fleet: Fleet, model: WantedModel | None, task: ModelTask, picture: str
     return Route(fleet.pool(version), shadow=pool if shadowed else None, observed=True)
 
 
-def fallback(fleet: Fleet, model: WantedModel | None, task: ModelTask, name: str) -> WorkerPool | None:
+def fallback(fleet: Fleet, model: WantedModel | None, task: ModelTask | None, name: str) -> WorkerPool | None:
     """Who answers for a model that has too much to do; nobody for a caller who wants a certain version.
 
     Nor does a model of another task.
@@ -72,7 +72,7 @@ def fallback(fleet: Fleet, model: WantedModel | None, task: ModelTask, name: str
     return None
 
 
-def possible(fleet: Fleet, model: WantedModel | None, task: ModelTask, fallback_model: str) -> list[WorkerPool]:
+def possible(fleet: Fleet, model: WantedModel | None, task: ModelTask | None, fallback_model: str) -> list[WorkerPool]:
     """All that may answer a picture which is not known yet.
 
     Raises:

@@ -127,7 +127,7 @@ def detected(found: Detection, wanted: WantedObjects, *, animated: bool) -> Dete
     """
     timings = found.timings_ms
     body: Detected = {
-        "detections": [_shown(entry) for entry in wanted.chosen(found).objects],
+        "detections": [shown_object(entry) for entry in wanted.chosen(found).objects],
         "image": {"width": found.width, "height": found.height},
         "inference_time_ms": round(timings.decode + timings.infer, 1),
     }
@@ -138,7 +138,8 @@ def detected(found: Detection, wanted: WantedObjects, *, animated: bool) -> Dete
     return body
 
 
-def _shown(entry: Found) -> DetectedObject:
+def shown_object(entry: Found) -> DetectedObject:
+    """An object as answers have it."""
     return {
         "label": entry.label,
         "class_id": entry.index,

@@ -6,7 +6,7 @@ run time these are plain dictionaries.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Literal, NotRequired, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, NotRequired, TypedDict, TypeVar, final
 
 if TYPE_CHECKING:
     from contract.async_jobs import FaultKind
@@ -199,6 +199,7 @@ class JobList(TypedDict):
     more: bool
 
 
+@final
 class Shown(TypedDict):
     image: str
     display: str | None
@@ -206,6 +207,21 @@ class Shown(TypedDict):
     version: str
     digest: str
     predictions: list[LabelScore]
+    cache: Literal["hit", "joined", "miss"]
+    elapsed_ms: float
+    first_frame_only: NotRequired[Literal[True]]
+
+
+@final
+class ShownObjects(TypedDict):
+    image: str
+    display: str | None
+    model: str
+    version: str
+    digest: str
+    detections: list[DetectedObject]
+    size: Size
+    min_score: float
     cache: Literal["hit", "joined", "miss"]
     elapsed_ms: float
     first_frame_only: NotRequired[Literal[True]]

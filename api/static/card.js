@@ -1,5 +1,6 @@
 // One picture's card, cloned from the page's own templates, which the server fills the same way without a script.
 
+import { Objects } from "./objects.js";
 import { listenForReport } from "./report.js";
 import { duration, modelOf, percent, words } from "./words.js";
 
@@ -15,6 +16,7 @@ export class Card {
     this.item.append(document.getElementById("card").content.cloneNode(true));
     this.find(".card-title").textContent = name;
     listenForReport(this.find(".report-form"));
+    this.objects = new Objects(this.item, (title) => this.#name(title));
   }
 
   find(selector) {
@@ -23,7 +25,7 @@ export class Card {
 
   show(source) {
     const image = this.find(".thumb img");
-    image.addEventListener("error", () => image.removeAttribute("src"), { once: true }); // a format that only the service can read
+    image.onerror = () => image.removeAttribute("src"); // a format that only the service can read
     image.src = source;
   }
 
@@ -51,22 +53,27 @@ export class Card {
     URL.revokeObjectURL(this.find(".thumb img").src);
   }
 
+  /** Show an answer; returns it in words. */
   done(answer) {
-    const best = answer.predictions[0];
     const frame = answer.first_frame_only && "first frame of an animation";
     const about = [this.name, duration(answer.elapsed_ms / 1000), CACHE_WORDS[answer.cache], modelOf(answer), frame];
     this.ended = { name: this.name, answer };
     this.#become("done", about.filter(Boolean).join(" · "));
-    this.find(".card-title").textContent = words(best.label);
-    this.find(".bars").replaceChildren(...answer.predictions.map(bar));
     if (answer.display) {
       this.find(".thumb").href = answer.display; // a link that expires; none if the service keeps no pictures
       if (answer.first_frame_only) {
-        URL.revokeObjectURL(this.find(".thumb img").src);
-        this.show(answer.display); // what was classified, and not the animation that was dropped
+        this.#showCopy(); // what was looked at, and not the animation that was dropped
       }
     }
     this.find(".thumb img").alt = `${this.name}, full size`;
+    return answer.detections ? this.#doneWithObjects(answer) : this.#doneWithLabels(answer);
+  }
+
+  #doneWithLabels(answer) {
+    const best = answer.predictions[0];
+    this.#name(words(best.label));
+    this.find(".bars").replaceChildren(...answer.predictions.map(bar));
+    this.find(".bars").hidden = this.find(".report").hidden = false;
     const fields = this.find(".report-form").elements;
     fields.filename.value = answer.image;
     fields.prediction.value = best.label;
@@ -77,13 +84,42 @@ export class Card {
     return `${this.name}: ${words(best.label)}, ${percent(best.score)}`;
   }
 
+  #doneWithObjects(answer) {
+    const image = this.find(".thumb img");
+    this.find(".card").dataset.shows = "objects";
+    this.find(".boxes").toggleAttribute("hidden", false);
+    this.find(".objects").hidden = false;
+    image.width = answer.size.width;
+    image.height = answer.size.height;
+    this.objects.show(answer);
+    const { width, height } = answer.size;
+    const asSeen = () => image.naturalWidth === width && image.naturalHeight === height;
+    if (answer.display && image.src.startsWith("blob:")) {
+      // A browser that can't read the file, or does not turn it, would show something else than the boxes belong to.
+      image.decode().then(asSeen, () => false).then((same) => same || this.#showCopy());
+    }
+    return `${this.name}: ${this.find(".card-title").textContent}`;
+  }
+
+  #name(title) {
+    this.find(".card-title").textContent = title;
+  }
+
+  /** The service's clean copy of the picture in place of the file. */
+  #showCopy() {
+    URL.revokeObjectURL(this.find(".thumb img").src);
+    this.show(this.ended.answer.display);
+  }
+
   #become(state, text) {
     this.find(".card").dataset.state = state;
     this.find(".card-about").textContent = text;
     this.find(".card-progress").hidden = state === "failed" || state === "done";
     this.find(".card-error").hidden = state !== "failed";
     this.find(".card-retry").hidden = true;
-    this.find(".bars").hidden = this.find(".report").hidden = state !== "done";
+    this.find(".bars").hidden = this.find(".report").hidden = this.find(".objects").hidden = true;
+    this.find(".boxes").toggleAttribute("hidden", true);
+    delete this.find(".card").dataset.shows;
   }
 }
 

@@ -51,6 +51,9 @@ async function take(file) {
       throw new Refused(`This file is too large: at most ${limits.maxUploadMb} MB are taken.`);
     }
     const answer = await classify(file, rememberedModel(), limits.deadlineMs, signal, () => {});
+    if (!answer.predictions) {
+      throw new Refused("This model finds objects, and a report is about a label. Choose another model on the first page.");
+    }
     const entry = { name: file.name, answer };
     const { row, radio } = choice(entry, URL.createObjectURL(file));
     offered.prepend(row);
@@ -71,7 +74,7 @@ function tell(text, failed = false) {
 }
 
 listenForReport(form);
-offered.append(...remembered().filter(({ answer }) => answer).map((entry) => choice(entry, entry.answer.display).row));
+offered.append(...remembered().filter(({ answer }) => answer?.predictions).map((entry) => choice(entry, entry.answer.display).row));
 another.addEventListener("change", () => {
   if (another.files.length > 0) {
     take(another.files[0]);

@@ -15,10 +15,19 @@ export function chosenModel() {
   return field.hidden ? "" : choice.value;
 }
 
-function offer(names, standard) {
-  choice.replaceChildren(...names.map((name) => new Option(name, name, name === standard, name === standard)));
+const tasks = { classification: "", detection: " · objects" }; // how names of the models are continued
+
+function offer(found) {
+  const known = found.filter((model) => taskOf(model) in tasks);
+  const defaults = known.filter((model) => model.default);
+  const standard = defaults.find((model) => taskOf(model) === "classification") ?? defaults[0];
+  choice.replaceChildren(
+    ...known.map((model) => new Option(model.name + tasks[taskOf(model)], model.name, model === standard, model === standard)),
+  );
   restore();
 }
+
+const taskOf = ({ versions: [current] }) => current?.task ?? "classification"; // older workers have said nothing of it
 
 function restore() {
   const names = Array.from(choice.options, (option) => option.value);
@@ -33,9 +42,5 @@ function restore() {
 choice.addEventListener("change", () => rememberModel(choice.value));
 restore();
 whenKeyIsGiven(async () => {
-  const found = await models().catch(() => []); // the key may not tell them; then the default answers
-  offer(
-    found.map((model) => model.name),
-    found.find((model) => model.default)?.name,
-  );
+  offer(await models().catch(() => [])); // the key may not tell them; then the default answers
 });

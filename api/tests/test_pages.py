@@ -6,7 +6,7 @@ import json
 import re
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from PIL import Image
@@ -16,14 +16,15 @@ from urllib3 import encode_multipart_formdata
 from api.app import create_app
 from api.core.errors import NoWorker, Overloaded, Undecodable
 from api.core.inference import Answer, Inference
-from api.core.labels import LabelList, LabelLookup
+from api.core.labels import LabelList, LabelLookup, ObjectBounds
 from api.core.link_secret import LinkSecret
 from api.core.picture_links import PictureLinks
 from api.services import Services
 from api.settings import Settings
 from contract.copy_store import CopyStore
 from contract.image_store import ImageStore
-from contract.messages import Classification, Label, Timings
+from contract.messages import Box, Classification, DetectedObject, Detection, Label, Timings
+from contract.model_task import ModelTask
 from contract.model_version import ModelVersion, WantedModel
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from api.core.client import Client
     from api.core.inference import Asked
-    from contract.model_task import ModelTask
 
 
 ADMIN_KEY = "the-admin-key-of-this-test"
@@ -43,20 +43,30 @@ SCORES = (0.63124, 0.2, 0.1, 0.06, 0.0004, 0.0003)
 
 
 class CatInference:
-    """Stores the picture and sees a cat in it, or raises ``trouble``: pages are tested without Redis and workers."""
+    """Stores the picture and sees a cat in it, or raises ``trouble``: pages are tested without Redis and workers.
+
+    As a detector it sees ``objects``.
+    """
 
     def __init__(self, store: ImageStore) -> None:
         self._store = store
+        self.objects: tuple[DetectedObject, ...] | None = None
         self.trouble: Exception | None = None
         self.asked: list[WantedModel | None] = []
 
-    def admit(self, _task: ModelTask, _model: WantedModel | None = None) -> None:
+    def task(self, _model: WantedModel | None = None) -> ModelTask:
+        return ModelTask.CLASSIFICATION if self.objects is None else ModelTask.DETECTION
+
+    def admit(self, _task: ModelTask | None, _model: WantedModel | None = None) -> None:
         """Never busy before the body is read."""
 
-    def infer(self, image: bytes, _client: Client, asked: Asked[Classification]) -> Answer[Classification]:
+    def infer(self, image: bytes, _client: Client, asked: Asked[Any]) -> Answer[Any]:
         self.asked.append(asked.model)
         if self.trouble is not None:
             raise self.trouble
+        if self.objects is not None:
+            found = Detection("finder", "f" * 64, self.objects, 200, 100, Timings(decode=3.0, infer=20.0))
+            return Answer(self._store.put(image), found, "miss", waited_ms=20.0)
         labels = tuple(Label(label, score) for label, score in zip(LABELS, SCORES, strict=True))
         seen = Classification("resnet50", "d" * 64, labels, Timings(decode=3.0, infer=20.0))
         return Answer(self._store.put(image), seen, "miss", waited_ms=20.0)
@@ -210,6 +220,52 @@ def test_the_pages_own_script_gets_json(client, store):
         ],
         "cache": "miss",
     }
+
+
+OBJECTS = (
+    DetectedObject("traffic_light", 0.91, 9, Box(150.0, 50.0, 190.0, 90.0)),
+    DetectedObject("car", 0.5, 2, Box(0.0, 10.0, 150.0, 90.0)),
+    DetectedObject("car", 0.4999, 2, Box(10.0, 20.0, 30.0, 30.0)),
+)
+
+
+def test_the_pages_own_script_gets_all_objects_that_a_detector_answers_with(client, store, inference, labels):
+    """So that its slider asks nothing anew; the slider goes down to the model's own least score."""
+    inference.objects = OBJECTS
+    labels.known = LabelList(ModelVersion("finder"), "f" * 64, LABELS, ObjectBounds(0.1, 100))
+    body = client.post("/", data=form(picture()), headers=JSON).get_json()
+
+    assert [found["confidence"] for found in body["detections"]] == [0.91, 0.5, 0.4999]
+    assert body["detections"][0]["box"] == {"x": 150.0, "y": 50.0, "width": 40.0, "height": 40.0}
+    assert (body["size"], body["min_score"]) == ({"width": 200, "height": 100}, 0.1)
+    assert (body["image"], body["model"]) == (store.put(picture()), "finder")
+    assert "predictions" not in body
+
+
+def test_without_a_script_the_page_draws_and_lists_the_objects_that_score_half_or_more(client, inference):
+    """Positions are shares of the picture, to fit it in any size; no box is under a larger one."""
+    inference.objects = OBJECTS
+    shown = client.post("/", data=form(picture())).text.split('<ol id="results"')[1].split("</section>")[0]
+
+    assert re.findall(r'class="object-label">([^<]+)<', shown) == ["traffic light", "car"]
+    assert re.findall(r'class="box-line" x="([^"]+)" y="([^"]+)" width="([^"]+)" height="([^"]+)"', shown) == [
+        ("0.000%", "10.000%", "75.000%", "80.000%"),
+        ("75.000%", "50.000%", "20.000%", "40.000%"),
+    ]
+    assert "Showing 2 of 3, from a score of 50% up" in shown
+    assert re.search(r"<h3[^>]*>traffic light, car</h3>", shown)
+
+
+@pytest.mark.parametrize(
+    ("objects", "title"),
+    [((), "No objects found"), (OBJECTS[2:], "Nothing at 50% or above"), (OBJECTS[1:2] * 3, "car × 3")],  # noqa: RUF001
+)
+def test_the_page_says_how_much_of_what_is_in_the_picture(client, inference, objects, title):
+    inference.objects = objects
+    shown = client.post("/", data=form(picture())).text
+
+    assert re.search(rf"<h3[^>]*>{title}</h3>", shown)
+    assert f"<title>{title} · Image classifier</title>" in shown
 
 
 @pytest.mark.parametrize(

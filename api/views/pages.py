@@ -9,36 +9,34 @@ from flask import Blueprint, jsonify, make_response, redirect, render_template, 
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.core.errors import AccessRefused, LinkExpired, LinkNeeded, MissingFile, OverLimit
-from api.core.inference import Asked
+from api.core.inference import Answer, Asked
 from api.core.models import ModelNames
 from api.feedback.log import MAX_CHARACTERS
 from api.http.caller import current_caller, current_client
 from api.http.html import answer_as_page, in_words, prefers_json
-from api.http.parameters import SCORE_DECIMALS, Wanted, model_in_query
-from api.http.picture_address import address_of, good_for, may_delete
+from api.http.parameters import Wanted, model_in_query
+from api.http.picture_address import good_for, may_delete
 from api.http.problems import detail_of
-from api.http.response_headers import describe, elapsed_ms
+from api.http.response_headers import describe
+from api.http.shown_answer import Sight, shown_labels, shown_objects
 from api.http.stored_picture import picture_response
 from api.http.upload import Upload
 from api.services import Services
 from contract.errors import BackendDown, PictureNotFound, ServiceError
 from contract.image_store import NAME, NOT_FOUND
-from contract.messages import ClassifyJob
+from contract.messages import Classification, ClassifyJob, Detection, DetectJob
 from contract.model_task import ModelTask
 from contract.model_version import WantedModel
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
-    from api.core.inference import Answer
-    from api.http.schemas import Shown
-    from contract.messages import Classification
+    from api.http.schemas import Shown, ShownObjects
 
 bp = Blueprint("pages", __name__)
 for refusal in (AccessRefused, LinkNeeded, LinkExpired, OverLimit):
     bp.register_error_handler(refusal, answer_as_page)
 
-LABELS_SHOWN = 5
 NO_CHOICE = ModelNames([], None)
 MESSAGES = {"missing-file": "There was no picture in that form. Choose one, then classify it."}
 """What the page may be asked to show, by the code in its address: no text of a stranger gets onto it."""
@@ -52,20 +50,20 @@ def show() -> ResponseReturnValue:
 
 @bp.post("/")
 def classify() -> ResponseReturnValue:
-    """Classify one uploaded picture: the page again with its labels, or JSON for a script.
+    """Answer one uploaded picture: the page again with its labels or objects, or JSON for a script.
 
     A person who sent no picture is redirected to the page, because reloading a form's answer would send the form again.
 
     Raises:
-        ServiceError: as ``Upload.from_request`` and ``Inference.infer`` do, for a client that prefers JSON; a
-            person gets the page with the error as a sentence and the same status.
+        ServiceError: as ``Upload.from_request``, ``Inference.task`` and ``Inference.infer`` do, for a client that
+            prefers JSON; a person gets the page with the error as a sentence and the same status.
     """
     if prefers_json():
-        answer, animated = _classify()
-        return describe(jsonify(_shown(answer, animated=animated)), answer)
+        answer, shown = _answered()
+        return describe(jsonify(shown), answer)
     try:
-        answer, animated = _classify()
-        return describe(make_response(upload_page(result=_shown(answer, animated=animated))), answer)
+        answer, shown = _answered()
+        return describe(make_response(upload_page(result=shown)), answer)
     except MissingFile as error:
         led = redirect(url_for("pages.show", message="missing-file"), HTTPStatus.SEE_OTHER)
         led.headers["X-Error"] = str(error)  # for a terminal
@@ -121,6 +119,8 @@ def upload_page(**shown: Any) -> str:
         limits=MAX_CHARACTERS,
         known=known,
         models=models.all,
+        detectors=models.detectors,
+        sight=Sight.of(shown.get("result")),
         chosen_model=_chosen(models, shown),
         **shown,
     )
@@ -131,11 +131,11 @@ def _answered_by(shown: dict[str, Any]) -> WantedModel:
 
 
 def _choice(services: Services) -> ModelNames:
-    """The classifiers to choose from, told to whoever may ask /v1/models."""
+    """The models to choose from, told to whoever may ask /v1/models."""
     if services.keyring.shut and current_caller().key is None:
         return NO_CHOICE
     try:
-        return services.models.names(ModelTask.CLASSIFICATION)
+        return services.models.names()
     except BackendDown:
         return NO_CHOICE
 
@@ -146,30 +146,15 @@ def _chosen(models: ModelNames, shown: dict[str, Any]) -> str | None:
     return asked if asked in models.all else models.default
 
 
-def _classify() -> tuple[Answer[Classification], bool]:
-    """The answer, and whether it is that of an animated GIF's first frame."""
+def _answered() -> tuple[Answer[Classification] | Answer[Detection], Shown | ShownObjects]:
+    """The answer, and what the page shows of it."""
     services = Services.current()
-    services.inference.admit(ModelTask.CLASSIFICATION, model_in_query(request))
-    wanted = Wanted.from_request(request, services.settings)
+    named = model_in_query(request)
+    services.inference.admit(services.inference.task(named) if named is not None else None, named)
+    model = Wanted.from_request(request, services.settings).model
     upload = Upload.from_request(request, services.settings)
-    asked = Asked(ClassifyJob, wanted.model)
-    return services.inference.infer(upload.data, current_client(), asked), upload.animated
-
-
-def _shown(answer: Answer[Classification], *, animated: bool) -> Shown:
-    """An answer as the page shows it; ``elapsed_ms`` is counted from the request's first line."""
-    found = answer.found
-    best = found.labels[:LABELS_SHOWN]
-    body: Shown = {
-        "image": answer.picture,
-        "display": address_of(answer.picture),
-        "model": found.model,
-        "version": found.version,
-        "digest": found.digest,
-        "predictions": [{"label": entry.label, "score": round(entry.score, SCORE_DECIMALS)} for entry in best],
-        "cache": answer.cache,
-        "elapsed_ms": round(elapsed_ms(), 1),
-    }
-    if animated:
-        body["first_frame_only"] = True
-    return body
+    if services.inference.task(model) is ModelTask.DETECTION:
+        objects = services.inference.infer(upload.data, current_client(), Asked(DetectJob, model))
+        return objects, shown_objects(objects, services.labels, animated=upload.animated)
+    labels = services.inference.infer(upload.data, current_client(), Asked(ClassifyJob, model))
+    return labels, shown_labels(labels, animated=upload.animated)
