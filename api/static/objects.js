@@ -30,8 +30,8 @@ export class Objects {
     this.#moved = moved;
     this.#slider.addEventListener("input", () => this.#filter());
     for (const part of [this.#boxes, this.#list]) {
-      part.addEventListener("pointerover", (event) => this.#light(indexOf(event.target) ?? this.#kept));
-      part.addEventListener("pointerleave", () => this.#light(this.#kept));
+      part.addEventListener("pointerover", (event) => this.#light(indexOf(event.target) ?? this.#resting));
+      part.addEventListener("pointerleave", () => this.#light(this.#resting));
       part.addEventListener("focusin", (event) => this.#light(indexOf(event.target)));
       part.addEventListener("focusout", () => this.#light(this.#kept));
       part.addEventListener("click", (event) => this.#keep(indexOf(event.target)));
@@ -75,6 +75,12 @@ export class Objects {
     this.#moved(title(inSight, detections.length, least));
   }
 
+  /** What is lit while nothing is pointed at. */
+  get #resting() {
+    const reached = this.#list.querySelector(":focus-visible");
+    return reached ? indexOf(reached) : this.#kept;
+  }
+
   #light(index) {
     for (const part of this.#parts(".box, .object")) {
       part.classList.toggle("lit", part.dataset.index === String(index));
@@ -87,7 +93,7 @@ export class Objects {
       return;
     }
     this.#kept = this.#kept === index ? null : index;
-    this.#light(this.#kept);
+    this.#light(this.#resting);
     for (const button of this.#parts(".object")) {
       button.setAttribute("aria-pressed", button.dataset.index === String(this.#kept));
     }
