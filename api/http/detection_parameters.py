@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from api.core.labels import LabelList, LabelLookup
     from api.http.schemas import Detected, DetectedObject, Sides
+    from contract.async_jobs import JobRequest
     from contract.messages import Box, Detection
     from contract.messages import DetectedObject as Found
     from contract.model_version import WantedModel
@@ -89,7 +90,7 @@ class WantedObjects:
         return Asked(DetectJob, self.model, self.strict)
 
 
-def detected(found: Detection, wanted: WantedObjects, *, animated: bool) -> Detected:
+def detected(found: Detection, wanted: WantedObjects | JobRequest, *, animated: bool) -> Detected:
     """``inference_time_ms`` is a worker's time for the answer, for this request or for an earlier one.
 
     Args:
@@ -108,7 +109,7 @@ def detected(found: Detection, wanted: WantedObjects, *, animated: bool) -> Dete
     return body
 
 
-def _objects_of(found: Detection, wanted: WantedObjects) -> list[DetectedObject]:
+def _objects_of(found: Detection, wanted: WantedObjects | JobRequest) -> list[DetectedObject]:
     """The wanted objects, best first; scores are rounded as shown before they are compared with ``min_score``."""
     shown = [_shown(entry) for entry in found.objects if not wanted.labels or entry.label in wanted.labels]
     return [entry for entry in shown if entry["confidence"] >= wanted.min_score][: wanted.max_detections]
