@@ -40,16 +40,17 @@ from contract.errors import (
 from contract.job_queue import Stage, async_queue_name, bulk_async_queue_name
 from contract.messages import (
     UNKNOWN,
-    Classification,
+    Answer,
     ClassifyJob,
     Copied,
     Deleted,
-    Detection,
+    DetectJob,
     Dropped,
     Failure,
     Lost,
     outcome_from_json,
 )
+from contract.model_task import ModelTask
 from contract.model_version import ModelVersion
 from contract.redis_clients import raise_refusals, redis_errors
 from contract.sender_jobs import OF_A_KEY, Origin, SenderJobs, belongs_to_another, count_no_more
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
 
     from contract.job_queue import JobQueue, Peeked
+    from contract.messages import PictureJob
 
 T = TypeVar("T")
 
@@ -95,6 +97,10 @@ class Fault:
     detail: str
 
 
+_QUEUED: dict[ModelTask, type[PictureJob[Any]]] = {
+    ModelTask.CLASSIFICATION: ClassifyJob,
+    ModelTask.DETECTION: DetectJob,
+}
 ENDED = {JobState.DONE, JobState.FAILED, JobState.CANCELLED}
 GIVEN_UP = Fault(FaultKind.GIVEN_UP, "the workers could not classify this picture; it was given up")
 PICTURE_LOST = Fault(FaultKind.LOST, "the stored picture was lost before its turn came; it has to be sent again")
@@ -107,13 +113,17 @@ class JobRequest:
     """What a sender asks for; an idempotency key always stands for the same request.
 
     Attributes:
-        picture: its name in the image store.
-        top_k, min_score: which labels are shown: the best ``top_k``, of those that score ``min_score`` or more.
+        picture: its name in the image store; "" until it is stored.
+        top_k, min_score: which labels are shown: the best ``top_k``, of those that score ``min_score`` or more. Objects
+            are shown by ``min_score`` too.
         top_k_sent: whether the sender chose ``top_k``; otherwise it is the service's default.
         strict: whether a damaged picture is refused; otherwise what is there of it is classified.
         animated: whether the picture is an animated GIF, of which the first frame is classified.
         model: which the sender has named; "" for the default.
         request_id: of the request that brings it, for logs; it is not kept with the job.
+        task: what the model is for that answers.
+        labels, max_detections: which objects are shown: those with these labels, or all without any, and of these the
+            best ``max_detections``, or all if it is None.
     """
 
     picture: str
@@ -124,21 +134,28 @@ class JobRequest:
     animated: bool = False
     model: str = ""
     request_id: str = field(default="", compare=False)
+    task: ModelTask = ModelTask.CLASSIFICATION
+    labels: tuple[str, ...] = ()
+    max_detections: int | None = None
 
-    def queued_job(self, *, cache: bool) -> ClassifyJob:
+    def queued_job(self, *, cache: bool) -> PictureJob[Any]:
         """The job on the queue that finds its answer; ``cache`` as there."""
-        return ClassifyJob(self.picture, cache, self.strict, self.request_id)
+        return _QUEUED[self.task](self.picture, cache, self.strict, self.request_id)
 
     def same_as(self, earlier: JobRequest) -> bool:
         """Whether it asks for the same as ``earlier``; the service's default may have changed in between."""
         same_top_k = self.top_k == earlier.top_k or not (self.top_k_sent or earlier.top_k_sent)
-        same_answer = (self.picture, self.strict, self.model) == (earlier.picture, earlier.strict, earlier.model)
-        return same_answer and same_top_k and self.min_score == earlier.min_score
+        same_objects = (self.labels, self.max_detections) == (earlier.labels, earlier.max_detections)
+        return same_top_k and same_objects and self.min_score == earlier.min_score and self._asks_as(earlier)
+
+    def _asks_as(self, earlier: JobRequest) -> bool:
+        ours, theirs = ((one.picture, one.strict, one.model, one.task) for one in (self, earlier))
+        return ours == theirs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsyncJob:
-    """A job in its current state; ``outcome`` is set when it is done (Classification) or has failed.
+    """A job in its current state; ``outcome`` is set when it is done (an answer) or has failed.
 
     ``model`` is the version on whose queue it is.
     """
@@ -149,7 +166,7 @@ class AsyncJob:
     created: datetime
     expires: datetime
     state: JobState
-    outcome: Classification | Failure | Fault | None
+    outcome: Answer | Failure | Fault | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +179,7 @@ class _Record:
     created: datetime
     expires: datetime
     queued_id: str
-    answer: Classification | None
+    answer: Answer | None
     cancelled: bool
     renewed: bool
     sender: str
@@ -184,7 +201,7 @@ class _Record:
                 created=datetime.fromisoformat(text["created"]),
                 expires=datetime.fromisoformat(text["expires"]),
                 queued_id=text.get("computation", ""),
-                answer=answer if isinstance(answer, Classification) else None,
+                answer=answer if isinstance(answer, Answer) else None,
                 cancelled="cancelled" in text,
                 renewed="renewed" in text,
                 sender=text.get("sender", ""),
@@ -196,7 +213,7 @@ class _Record:
         except (KeyError, ValueError) as error:
             raise JobNotFound(NOT_FOUND) from error
 
-    def job(self, state: JobState, outcome: Classification | Failure | Fault | None = None) -> AsyncJob:
+    def job(self, state: JobState, outcome: Answer | Failure | Fault | None = None) -> AsyncJob:
         return AsyncJob(
             id=self.id,
             model=ModelVersion.from_key(self.model),
@@ -227,7 +244,7 @@ class AsyncJobs:
 
     def create(
         self, model: str, request: JobRequest, *, sender: str, size_bytes: int, cache: bool,
-        answer: Classification | None = None, key: str | None = None, bulk: bool = False,
+        answer: Answer | None = None, key: str | None = None, bulk: bool = False,
     ) -> AsyncJob:  # fmt: skip
         """Create a job and put it on the queue, in one MULTI; or return the one created with the same ``key`` before.
 
@@ -415,16 +432,13 @@ class AsyncJobs:
 
     def _write(
         self, pipe: Pipeline, job_id: str, model: str, request: JobRequest, *, sender: str, places: int,
-        idempotency: str, cache: bool, answer: Classification | None, bulk: bool,
+        idempotency: str, cache: bool, answer: Answer | None, bulk: bool,
     ) -> str:  # fmt: skip
         """Add a job's hash to a MULTI, and its queued job if it has no answer; returns the latter's ID, or ""."""
         now = datetime.now(UTC).replace(microsecond=0)
         fields: dict[str, str | float] = {
             "model": model,
-            "picture": request.picture,
-            "top_k": request.top_k,
-            "min_score": request.min_score,
-            "top_k_sent": int(request.top_k_sent),
+            **_fields(request),
             "created": now.isoformat(),
             "expires": (now + timedelta(seconds=self._ttl_s)).isoformat(),
             "sender": sender,
@@ -435,12 +449,6 @@ class AsyncJobs:
             fields["idempotency"] = idempotency
         if bulk:
             fields["bulk"] = 1
-        if not request.strict:
-            fields["strict"] = 0
-        if request.animated:
-            fields["animated"] = 1
-        if request.model:
-            fields["asked"] = request.model
         queued_id = ""
         if answer is None:
             fields["computation"] = queued_id = uuid4().hex
@@ -478,7 +486,7 @@ class AsyncJobs:
         pipe: Pipeline,
         model: str,
         queued_id: str,
-        job: ClassifyJob,
+        job: PictureJob[Any],
         *,
         wanted_for_s: float,
         origin: Origin | None,
@@ -506,9 +514,9 @@ class AsyncJobs:
         found = self._progress(record, peeked)
         if isinstance(found, Stage):
             return record.job(JobState(found))
-        return record.job(JobState.DONE if isinstance(found, Classification) else JobState.FAILED, found)
+        return record.job(JobState.DONE if isinstance(found, Answer) else JobState.FAILED, found)
 
-    def _progress(self, record: _Record, peeked: Peeked | None) -> Classification | Failure | Fault | Stage:
+    def _progress(self, record: _Record, peeked: Peeked | None) -> Answer | Failure | Fault | Stage:
         if record.answer is not None:
             return record.answer
         try:
@@ -519,7 +527,7 @@ class AsyncJobs:
                 return PICTURE_LOST
             if isinstance(found, Deleted):
                 return DELETED
-            if isinstance(found, Copied | Detection):
+            if isinstance(found, Copied) or (isinstance(found, Answer) and found.model_task != record.request.task):
                 raise UnknownOutcome(UNKNOWN)  # the outcome of another kind of job
             if not isinstance(found, Dropped):  # otherwise "wanted" was deleted, and not by the sender
                 return found
@@ -562,11 +570,31 @@ def _idempotency_keys(sender: str, key: str) -> list[str]:
     return [keys.idempotency(hashlib.sha256(f"{sender}\n{key}".encode()).hexdigest()), anonymous]
 
 
-def _request(text: dict[str, str]) -> JobRequest:
-    """Version 0.1 did not record whether ``top_k`` was sent: then it counts as the service's default.
+def _fields(request: JobRequest) -> dict[str, str | float]:
+    """What is recorded of it. What says nothing is left out, as older versions have it."""
+    fields: dict[str, str | float] = {
+        "picture": request.picture,
+        "top_k": request.top_k,
+        "min_score": request.min_score,
+        "top_k_sent": int(request.top_k_sent),
+    }
+    if not request.strict:
+        fields["strict"] = 0
+    if request.animated:
+        fields["animated"] = 1
+    if request.model:
+        fields["asked"] = request.model
+    if request.task is not ModelTask.CLASSIFICATION:
+        fields["task"] = request.task
+    if request.labels:
+        fields["labels"] = json.dumps(request.labels, separators=(",", ":"))
+    if request.max_detections is not None:
+        fields["max_detections"] = request.max_detections
+    return fields
 
-    ``strict`` is recorded only where it is not set, ``animated`` and ``asked`` only where they are.
-    """
+
+def _request(text: dict[str, str]) -> JobRequest:
+    """What ``_fields`` recorded. Version 0.1 did not say whether ``top_k`` was sent: it counts as the default."""
     return JobRequest(
         text["picture"],
         int(text["top_k"]),
@@ -575,4 +603,7 @@ def _request(text: dict[str, str]) -> JobRequest:
         strict=text.get("strict", "1") == "1",
         animated="animated" in text,
         model=text.get("asked", ""),
+        task=ModelTask(text.get("task", ModelTask.CLASSIFICATION)),
+        labels=tuple(json.loads(text.get("labels", "[]"))),
+        max_detections=int(text["max_detections"]) if "max_detections" in text else None,
     )

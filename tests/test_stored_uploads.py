@@ -16,6 +16,7 @@ from api.core.errors import Undecodable
 from api.services import Services
 from api.settings import REPORTABLE_FOR_S, Settings, StoreUploads
 from contract import keys
+from contract.async_jobs import JobRequest
 from contract.image_store import ImageStore
 from tests.support.asking import CLASSIFICATION
 from tests.support.scripted_worker import DIGEST, MODEL
@@ -126,9 +127,8 @@ def test_with_none_a_picture_stays_while_another_process_has_it_in_hand(valkey, 
 
 def test_with_none_a_picture_stays_while_a_job_needs_it(valkey, workers):
     with storing("none", valkey.api_url, workers.folder) as services:
-        job = services.async_inference.create(
-            b"slow", CLIENT, model=None, top_k=1, min_score=0.0, top_k_sent=False, strict=True, animated=False, key=None
-        )
+        request = JobRequest("", top_k=1, min_score=0.0, top_k_sent=False)
+        job = services.async_inference.create(b"slow", CLIENT, request, model=None, key=None)
         name = ImageStore(workers.folder / "elsewhere").put(b"slow")
         assert name in services.store
         workers.ended(job)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from contract.async_jobs import JobRequest, JobState
+from api.core.errors import UnknownModel
+from contract.async_jobs import JobState
 from contract.decoding_cost import decoding_cost
 from contract.errors import RETRY_SOON_S, BackendDown
-from contract.messages import Classification
 from contract.model_task import ModelTask
 from contract.worker_registry import ALIVE_FOR_S
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from api.core.live_workers import Destination, LiveWorkers, WorkerPool
     from api.core.uploads import Uploads
     from api.settings import Settings
-    from contract.async_jobs import AsyncJob, AsyncJobs
+    from contract.async_jobs import AsyncJob, AsyncJobs, JobRequest
     from contract.job_queue import JobQueue
     from contract.model_version import WantedModel
 
@@ -56,40 +57,44 @@ class AsyncInference:
             UnknownModel: there is no such model.
             Overloaded, NoWorker, BackendDown: not now; the error says when to try again.
         """
-        destination = self._live_workers.destination(model, ModelTask.CLASSIFICATION)
+        destination = self._live_workers.destination(model)
         self._admission.check_async(destination, self._expected_wait_s(destination.pool), self._settings.job_ttl_s)
 
+    def task_of(self, model: WantedModel | None) -> ModelTask:
+        """What a job for this model, or for the default one, asks for.
+
+        Raises:
+            UnknownModel: no worker has ever served it, or it is for something that this API does not know.
+            NoWorker, BackendDown: as ``admit``.
+        """
+        destination = self._live_workers.destination(model)
+        try:
+            return ModelTask(destination.task)
+        except ValueError as error:
+            raise UnknownModel(f"{destination.version} is for {destination.task}, which is not known here") from error
+
     def create(
-        self,
-        image: bytes,
-        client: Client,
-        *,
-        model: WantedModel | None,
-        top_k: int,
-        min_score: float,
-        top_k_sent: bool,
-        strict: bool,
-        animated: bool,
-        key: str | None,
+        self, image: bytes, client: Client, request: JobRequest, *, model: WantedModel | None, key: str | None
     ) -> AsyncJob:
         """Accept one checked picture, or return the job created with the same idempotency key before.
 
         Args:
-            model: which is to answer; None for the default.
-            top_k, min_score, top_k_sent, strict, animated: as in ``JobRequest``.
+            request: what its sender asks for; it gets the picture's name here.
+            model: which is to answer; None for the default of the task.
 
         Raises:
             UnknownModel: no worker has ever served ``model``.
+            OtherTask: it is for another task.
             KeyReused: ``key`` was used before with another picture or with other parameters.
             OverShare: the sender has too many jobs that are not fetched, or too large ones, or sends too much.
             UnknownOutcome: its job has ended with a result of a kind that this version does not know.
             NoWorker: no worker was ever ready, so the model that will answer is unknown.
             StoreFull, BackendDown: not now; the error says when to try again.
         """
-        destination = self._live_workers.destination(model, ModelTask.CLASSIFICATION)
+        destination = self._live_workers.destination(model, request.task)
         picture = self._uploads.put(image, client.sender, durable=True)
         asked = str(model) if model is not None else ""
-        request = JobRequest(picture, top_k, min_score, top_k_sent, strict, animated, asked, client.request_id)
+        request = replace(request, picture=picture, model=asked, request_id=client.request_id)
         try:
             return self._create(destination, request, image, client, key)
         finally:
@@ -105,7 +110,8 @@ class AsyncInference:
             computation = request.queued_job(cache=cache).computation
             sighting = self._queue.look(destination.model, destination.pool.digest, computation)
             self._admission.saw_depth(destination.model, sighting.depth)
-            answer = sighting.answer if isinstance(sighting.answer, Classification) else None
+            known = sighting.answer
+            answer = known if known is not None and known.model_task == request.task else None
         return self._jobs.create(
             destination.model,
             request,

@@ -233,6 +233,10 @@ class Destination:
     memory: RedisMemory
     pool: WorkerPool | None
 
+    @property
+    def version(self) -> ModelVersion:
+        return ModelVersion.from_key(self.model)
+
 
 class LiveWorkers:
     """The fleet, at most ``HELD_FOR_S`` old (``STALE_FOR_S`` while it is being read again).

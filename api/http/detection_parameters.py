@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from api.core.labels import LabelList, LabelLookup, ObjectBounds
     from api.http.schemas import Detected, DetectedObject, Sides
+    from contract.async_jobs import JobRequest
     from contract.messages import Box, Detection
     from contract.messages import DetectedObject as Found
     from contract.model_version import WantedModel
@@ -84,17 +85,19 @@ class WantedObjects:
     def asked(self) -> Asked[Detection]:
         return Asked(DetectJob, self.model, self.strict)
 
-    def chosen(self, found: Detection) -> Detection:
-        """What was found, with the wanted objects only, best first.
 
-        Scores are rounded as shown before they are compared with ``min_score``.
-        """
-        objects = (
-            entry
-            for entry in found.objects
-            if (not self.labels or entry.label in self.labels) and round(entry.score, SCORE_DECIMALS) >= self.min_score
-        )
-        return replace(found, objects=tuple(islice(objects, self.max_detections)))
+def chosen(found: Detection, wanted: WantedObjects | JobRequest) -> Detection:
+    """What was found, with the wanted objects only, best first.
+
+    Scores are rounded as shown before they are compared with ``min_score``.
+    """
+    objects = (
+        entry
+        for entry in found.objects
+        if (not wanted.labels or entry.label in wanted.labels)
+        and round(entry.score, SCORE_DECIMALS) >= wanted.min_score
+    )
+    return replace(found, objects=tuple(islice(objects, wanted.max_detections)))
 
 
 def bounds_of(known: LabelList) -> ObjectBounds:
@@ -119,7 +122,7 @@ def within_bounds(min_score: float, known: LabelList) -> float:
     return min_score
 
 
-def detected(found: Detection, wanted: WantedObjects, *, animated: bool) -> Detected:
+def detected(found: Detection, wanted: WantedObjects | JobRequest, *, animated: bool) -> Detected:
     """``inference_time_ms`` is a worker's time for the answer, for this request or for an earlier one.
 
     Args:
@@ -127,7 +130,7 @@ def detected(found: Detection, wanted: WantedObjects, *, animated: bool) -> Dete
     """
     timings = found.timings_ms
     body: Detected = {
-        "detections": [shown_object(entry) for entry in wanted.chosen(found).objects],
+        "detections": [shown_object(entry) for entry in chosen(found, wanted).objects],
         "image": {"width": found.width, "height": found.height},
         "inference_time_ms": round(timings.decode + timings.infer, 1),
     }

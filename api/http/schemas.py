@@ -167,14 +167,18 @@ class JobLinks(TypedDict):
     display: str | None
 
 
-class JobResult(TypedDict):
+class AnsweredBy(TypedDict):
     model: str
     version: str
     digest: str
-    predictions: list[LabelConfidence]
-    inference_time_ms: float
-    damaged: NotRequired[bool]
-    first_frame_only: NotRequired[Literal[True]]
+
+
+class JobResult(AnsweredBy, Inferred):
+    pass
+
+
+class JobDetection(AnsweredBy, Detected):
+    pass
 
 
 class JobError(TypedDict):
@@ -189,7 +193,7 @@ class Job(TypedDict):
     created: str
     expires: str
     links: JobLinks
-    result: NotRequired[JobResult]
+    result: NotRequired[JobResult | JobDetection]
     error: NotRequired[JobError]
 
 

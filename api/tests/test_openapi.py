@@ -107,10 +107,12 @@ RAISED_BY: dict[str, list[Exception]] = {
     "labels.of": [api_errors.UnknownModel("-"), api_errors.NoWorker("-"), errors.BackendDown("-")],
     "patterns.of": [api_errors.UnknownPattern("-"), api_errors.PatternMismatch("-")],
     "reported.open": [errors.PictureNotFound("-")],
-    "async_inference.admit": [*NOT_NOW, api_errors.UnknownModel("-"), api_errors.OtherTask("-")],
+    "async_inference.admit": [*NOT_NOW, api_errors.UnknownModel("-")],
+    "async_inference.task_of": [*NOT_NOW[1:], api_errors.UnknownModel("-")],
     "async_inference.create": [
         *NOT_NOW[1:],
         api_errors.UnknownModel("-"),
+        api_errors.OtherTask("-"),
         errors.StoreFull("-"),
         errors.OverShare("-"),
         errors.KeyReused("-"),
@@ -119,7 +121,7 @@ RAISED_BY: dict[str, list[Exception]] = {
     "async_inference.read": JOB,
     "async_inference.cancel": [*JOB, errors.JobEnded("-")],
 }
-NOT_FOR_VIEWS = {"settings", "uploads", "retention", "keyring", "watch"}  # what they raise, inference.classify does
+NOT_FOR_VIEWS = {"settings", "uploads", "retention", "keyring", "watch"}  # what they raise, inference.infer does
 ANSWERED_OTHERWISE = {"queue.depth"}  # /health and /metrics say what they know
 Request = tuple[str, str, str, str]  # method, path, key, Accept
 TROUBLES = [(act, error) for act, raised in RAISED_BY.items() for error in raised]

@@ -36,7 +36,7 @@ def inspect() -> ResponseReturnValue:
     wanted = WantedInspection.from_request(request, services.labels, services.patterns)
     upload = Upload.from_request(request, services.settings)
     answer = services.inference.infer(upload.data, current_client(), wanted.objects.asked)
-    detection = wanted.objects.chosen(answer.found)
+    detection = chosen(answer.found, wanted.objects)
     verdict = check(wanted.patterns, detection)
     Metrics.current().count_inspection(good=verdict.decision)
     return describe(jsonify(inspected(wanted, detection, verdict, animated=upload.animated)), answer)

@@ -1,8 +1,9 @@
-"""``/v1/jobs``: classification whose answer is fetched later; a job outlives restarts of the service."""
+"""``/v1/jobs``: answers of a classifier or a detector, fetched later; a job outlives restarts of the service."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -10,18 +11,23 @@ from flask import Blueprint, jsonify, request, url_for
 
 from api.core.errors import InvalidParameter
 from api.http.caller import current_caller, current_client
-from api.http.parameters import Wanted, inferred, model_in_query, page_number
+from api.http.detection_parameters import WantedObjects, detected
+from api.http.parameters import Wanted, inferred, model_in_query, model_of, page_number
 from api.http.picture_address import address_of
 from api.http.upload import Upload
 from api.services import Services
-from contract.messages import Classification
+from contract.async_jobs import JobRequest
+from contract.messages import Classification, Detection
+from contract.model_task import ModelTask
 
 if TYPE_CHECKING:
     from flask import Response
     from flask.typing import ResponseReturnValue
 
-    from api.http.schemas import Job, JobList
+    from api.http.schemas import AnsweredBy, Job, JobList
     from contract.async_jobs import AsyncJob
+    from contract.messages import Answer
+    from contract.model_version import WantedModel
 
 bp = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
@@ -41,19 +47,11 @@ def submit() -> ResponseReturnValue:
     services = Services.current()
     services.async_inference.admit(model_in_query(request))
     key = idempotency_key()
-    wanted = Wanted.from_request(request, services.settings)
+    model = model_of(request)
+    wanted = _wanted(services, model)
     upload = Upload.from_request(request, services.settings)
-    job = services.async_inference.create(
-        upload.data,
-        current_client(),
-        model=wanted.model,
-        top_k=wanted.top_k,
-        min_score=wanted.min_score,
-        top_k_sent=wanted.top_k_sent,
-        strict=wanted.strict,
-        animated=upload.animated,
-        key=key,
-    )
+    wanted = replace(wanted, animated=upload.animated)
+    job = services.async_inference.create(upload.data, current_client(), wanted, model=model, key=key)
     response = _shown(job)
     response.status_code = HTTPStatus.ACCEPTED
     response.headers["Location"] = _address(job)
@@ -113,6 +111,28 @@ def idempotency_key() -> str | None:
     return key
 
 
+def _wanted(services: Services, model: WantedModel | None) -> JobRequest:
+    """What the current request asks for, by the task of its model: it has no picture yet.
+
+    Raises:
+        ServiceError: as ``task_of``, ``Wanted.from_request`` and ``WantedObjects.from_request`` do.
+    """
+    if services.async_inference.task_of(model) is ModelTask.DETECTION:
+        objects = WantedObjects.from_request(request, services.labels)
+        return JobRequest(
+            "",
+            services.settings.top_k,
+            objects.min_score,
+            top_k_sent=False,
+            strict=objects.strict,
+            task=ModelTask.DETECTION,
+            labels=tuple(sorted(objects.labels)),
+            max_detections=objects.max_detections,
+        )
+    labels = Wanted.from_request(request, services.settings)
+    return JobRequest("", labels.top_k, labels.min_score, labels.top_k_sent, labels.strict)
+
+
 def _head(job: AsyncJob) -> Job:
     return {
         "id": job.id,
@@ -125,23 +145,23 @@ def _head(job: AsyncJob) -> Job:
 
 
 def _shown(job: AsyncJob) -> Response:
-    body = _head(job)
-    if isinstance(job.outcome, Classification):
-        found = job.outcome
-        body["result"] = {
-            "model": found.model,
-            "version": found.version,
-            "digest": found.digest,
-            **inferred(found, job.request, animated=job.request.animated),
-        }
-    elif job.outcome is not None:
-        body["error"] = {"kind": job.outcome.kind, "detail": job.outcome.detail}
+    body, found = _head(job), job.outcome
+    if isinstance(found, Classification):
+        body["result"] = {**_answered_by(found), **inferred(found, job.request, animated=job.request.animated)}
+    elif isinstance(found, Detection):
+        body["result"] = {**_answered_by(found), **detected(found, job.request, animated=job.request.animated)}
+    elif found is not None:
+        body["error"] = {"kind": found.kind, "detail": found.detail}
     response = jsonify(body)
     response.headers["Cache-Control"] = "no-store"
     retry_after_s = Services.current().async_inference.retry_after_s(job)
     if retry_after_s is not None:
         response.headers["Retry-After"] = str(retry_after_s)
     return response
+
+
+def _answered_by(found: Answer) -> AnsweredBy:
+    return {"model": found.model, "version": found.version, "digest": found.digest}
 
 
 def _address(job: AsyncJob) -> str:

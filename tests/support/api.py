@@ -102,10 +102,15 @@ class Api:
         """As a scrape, which is itself in flight, sees it."""
         return self.samples()["classifier_http_requests_in_flight", frozenset()]
 
-    def replace(self, process: psutil.Process) -> None:
-        """Kill a process of the API, and wait until gunicorn has put another in its place, which answers."""
+    def replace(self, process: psutil.Process, *, ready: bool = True) -> None:
+        """Kill a process of the API, and wait until gunicorn has put another in its place, which answers.
+
+        Args:
+            ready: whether it is to have workers, too.
+        """
         process.kill()
-        eventually(lambda: process not in self.processes() and self._ready(), "a successor answers")
+        answers = self._ready if ready else self._alive
+        eventually(lambda: process not in self.processes() and answers(), "a successor answers")
 
     def reload(self) -> None:
         """Let gunicorn put new processes in the place of all."""
@@ -114,9 +119,15 @@ class Api:
         eventually(lambda: not set(old) & set(self.processes()) and self._ready(), "new processes answer")
 
     def _ready(self) -> bool:
+        return self._answers("/readyz")
+
+    def _alive(self) -> bool:
+        return self._answers("/livez")
+
+    def _answers(self, path: str) -> bool:
         assert self._gunicorn.poll() is None
         try:
-            ready = self.get("/readyz").status_code == requests.codes.ok
+            answered = self.get(path).status_code == requests.codes.ok
         except requests.ConnectionError:
             return False
-        return ready and len(self.processes()) == self._expected_processes
+        return answered and len(self.processes()) == self._expected_processes

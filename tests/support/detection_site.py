@@ -42,6 +42,7 @@ class DetectionSite:
 
     Attributes:
         digest: the detector's.
+        redis: for the test, which may look at everything.
     """
 
     def __init__(self, server: Server, folder: Path, **environment: str) -> None:
@@ -54,9 +55,9 @@ class DetectionSite:
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
-            opened.callback(self._end_workers)
-            self._redis = opened.enter_context(connect(self._server.operator_url))
-            self._redis.flushall()
+            opened.callback(self.end_workers)
+            self.redis = opened.enter_context(connect(self._server.operator_url))
+            self.redis.flushall()
             self.start_worker()
             settings = {"REQUEST_TIMEOUT_S": str(WAIT_S), **self._environment}
             self.api = opened.enter_context(Api(self._server.api_url, self.folder, processes=1, **settings))
@@ -67,7 +68,7 @@ class DetectionSite:
         self._opened.close()
 
     def start_worker(self) -> ForkedProgram:
-        before = len(live_workers(self._redis))
+        before = len(live_workers(self.redis))
         settings = {
             "REDIS_URL": self._server.worker_url,
             "UPLOAD_DIR": str(self.folder / "uploads"),
@@ -77,7 +78,7 @@ class DetectionSite:
         with (self.folder / "worker.log").open("ab") as log:
             worker = ForkedProgram("model.worker", environment={**os.environ, **settings}, stdout=log, stderr=log)
         self.running.append(worker)
-        eventually(lambda: len(live_workers(self._redis)) == before + 2, "both models are served")
+        eventually(lambda: len(live_workers(self.redis)) == before + 2, "both models are served")
         return worker
 
     @property
@@ -88,7 +89,7 @@ class DetectionSite:
         """A form with one picture and these fields."""
         return requests.post(f"{self.url}{path}", files={"file": picture}, data=fields, timeout=WAIT_S)
 
-    def _end_workers(self) -> None:
+    def end_workers(self) -> None:
         for worker in self.running:
             if worker.poll() is None:
                 worker.send_signal(signal.SIGTERM)
