@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, jsonify, request
 
 from api.http.caller import current_client
+from api.http.detection_parameters import chosen
 from api.http.inspection_bodies import inspected
 from api.http.inspection_parameters import WantedInspection
 from api.http.parameters import model_in_query
