@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
 
 from contract import keys
-from contract.deadline import Deadline
 from contract.errors import WorkerFault
-from contract.image_store import ImageStore
-from contract.job_queue import JobQueue
 from contract.messages import (
     Box,
     Classification,
@@ -25,64 +20,43 @@ from contract.messages import (
     outcome_from_json,
 )
 from contract.model_description import read_descriptions
-from contract.redis_clients import connect, connect_for_waiting
+from contract.redis_clients import connect
 from contract.worker_registry import live_workers
 from model.bundle import load_bundle
 from model.tests import detectors, networks
 from tests.pictures import odd
-from tests.support.forks import ForkedProgram
-from tests.support.workers import WAIT_S, eventually
+from tests.support.worker_site import WorkerSite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from contract.messages import Outcome, Task
     from tests.support.server import Server
 
 DETECTOR, CLASSIFIER = "reds", "colours"
-MODELS = {DETECTOR, CLASSIFIER}
-
-
-class Site:
-    """A worker that serves both, and the sender's side."""
-
-    def __init__(self, server: Server, folder: Path) -> None:
-        self.bundle = load_bundle(detectors.write_bundle(folder / "reds"))
-        networks.write_bundle(folder / "colours")
-        self.store = ImageStore(folder / "uploads")
-        self.commands = connect(server.api_url)
-        self.queue = JobQueue(self.commands, connect_for_waiting(server.api_url), reconnect_for_s=WAIT_S)
-        settings = {
-            "REDIS_URL": server.worker_url,
-            "UPLOAD_DIR": str(folder / "uploads"),
-            "COPIES_DIR": str(folder / "copies"),
-            "MODELS": f"{folder}/reds,{folder}/colours",
-        }
-        with (folder / "worker.log").open("wb") as log:
-            environment = {**os.environ, **settings}
-            self._worker = ForkedProgram("model.worker", environment=environment, stdout=log, stderr=log)
-        eventually(lambda: {entry.model for entry in live_workers(self.commands)} == MODELS, "both are served")
-
-    def submit(self, model: str, job: Task) -> str:
-        return self.queue.submit(model, job, WAIT_S).job_id
-
-    def outcome(self, job_id: str) -> Outcome:
-        return self.queue.wait(job_id, Deadline(WAIT_S))
-
-    def close(self) -> None:
-        self._worker.send_signal(signal.SIGTERM)
-        self._worker.wait(WAIT_S)
-        self.queue.close()
 
 
 @pytest.fixture(scope="module")
-def site(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("bundles")
+    return {
+        DETECTOR: detectors.write_bundle(folder / DETECTOR),
+        CLASSIFIER: networks.write_bundle(folder / CLASSIFIER),
+    }
+
+
+@pytest.fixture(scope="module")
+def digest(bundles: dict[str, Path]) -> str:
+    return load_bundle(bundles[DETECTOR]).digest
+
+
+@pytest.fixture(scope="module")
+def site(valkey: Server, bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerSite]:
+    """A worker that serves both."""
     with connect(valkey.operator_url) as operator:
         operator.flushall()
-    site = Site(valkey, tmp_path_factory.mktemp("site"))
-    yield site
-    site.close()
+    with WorkerSite(valkey, tmp_path_factory.mktemp("site"), list(bundles.values()), set(bundles)) as site:
+        yield site
 
 
 def red_at(box: tuple[int, int, int, int], *, size: tuple[int, int] = (640, 320)) -> bytes:
@@ -91,21 +65,21 @@ def red_at(box: tuple[int, int, int, int], *, size: tuple[int, int] = (640, 320)
     return odd.encoded(picture, "PNG", compress_level=0)
 
 
-def test_a_job_for_a_detector_is_answered_with_objects(site):
+def test_a_job_for_a_detector_is_answered_with_objects(site, digest):
     picture = site.store.put(red_at((100, 50, 300, 150)))
     outcome = site.outcome(site.submit(DETECTOR, DetectJob(picture, cache=True)))
 
     assert isinstance(outcome, Detection)
-    assert (outcome.model, outcome.digest, outcome.version) == (DETECTOR, site.bundle.digest, "1")
+    assert (outcome.model, outcome.digest, outcome.version) == (DETECTOR, digest, "1")
     assert outcome.objects == (DetectedObject("red", detectors.SCORE, 1, Box(100, 50, 300, 150)),)
     assert (outcome.width, outcome.height, outcome.damaged) == (640, 320, False)
     assert outcome.timings_ms.decode > 0
 
 
-def test_its_answer_is_kept_for_later_requests_of_the_same_picture(site):
+def test_its_answer_is_kept_for_later_requests_of_the_same_picture(site, digest):
     picture = site.store.put(red_at((0, 0, 320, 160)))
     outcome = site.outcome(site.submit(DETECTOR, DetectJob(picture, cache=True)))
-    stored = site.commands.get(keys.answer(DETECTOR, site.bundle.digest, picture))
+    stored = site.commands.get(keys.answer(DETECTOR, digest, picture))
 
     assert outcome_from_json(stored) == outcome
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from contract.limits import DEFAULT_MAX_PIXELS
-from contract.messages import DetectedObject, Detection
+from contract.messages import DetectedObject, Detection, DetectJob
 from model.bundle import load_bundle
 from model.check import main as check
 from model.decode import Decoder
@@ -21,6 +21,7 @@ from model.opening import verified_predictor
 from model.picture import Picture
 from tests.pictures import odd, oriented
 from tests.support.missing import skip_or_fail
+from tests.support.worker_site import WorkerSite
 
 pytestmark = pytest.mark.long
 
@@ -88,6 +89,20 @@ def test_a_second_build_gives_the_same_bytes(built, package, tmp_path):
 
     for file in (built / FOLDER).iterdir():
         assert file.read_bytes() == (tmp_path / FOLDER / file.name).read_bytes()
+
+
+def test_a_worker_answers_jobs_with_it(built, redis, valkey, tmp_path):
+    """It registers once it has found the golden picture's objects."""
+    redis.flushall()
+    name = SSDLITE_MOBILENETV2.name
+    with WorkerSite(valkey, tmp_path, [built / FOLDER], {name}) as site:
+        picture = site.store.put((PICTURES / "coffee.jpg").read_bytes())
+        outcome = site.outcome(site.submit(name, DetectJob(picture, cache=True)))
+
+    assert isinstance(outcome, Detection)
+    assert (outcome.width, outcome.height) == (600, 400)
+    assert (outcome.objects[0].label, outcome.objects[0].index) == ("cup", 41)
+    assert outcome.objects[0].score > 0.9
 
 
 def test_the_bundle_passes_the_check_that_is_advised_for_any(built, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from PIL import Image
 from model.bundle import LABELS, MANIFEST, MODEL, load_bundle
 from model.classifier import Classifier
 from model.detection.spec import EndToEndSpec, SsdSpec, YoloSpec
-from model.manifest import Manifest, PreprocessSpec
+from model.export.ssdlite_mobilenetv2.network import SSDLITE_MOBILENETV2
+from model.manifest import Golden, Manifest, PreprocessSpec
 from model.picture import Picture
 from model.tests import networks
 from tests.pictures import odd
@@ -62,6 +64,13 @@ def test_the_same_network_bare_with_labels_path_gives_the_same_answers(zoo_netwo
 
     assert [outcome.labels for outcome in without] == [outcome.labels for outcome in with_manifest]
     assert {outcome.model for outcome in without} == {"resnet50-v2-7"}
+
+
+def test_the_documented_detection_is_that_of_the_detector_that_the_project_builds():
+    _, detection, golden = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+    assert json.loads(detection) == SSDLITE_MOBILENETV2.answers.described["detection"]
+    assert Golden.model_validate_json(golden).objects[0].label == "cat"
 
 
 def test_every_field_of_the_manifest_is_documented():

@@ -10,7 +10,7 @@ from PIL import Image
 
 from model.bundle import LABELS, MANIFEST, MODEL
 from model.check import main
-from model.tests import networks
+from model.tests import detectors, networks
 from tests.pictures import odd
 
 
@@ -79,6 +79,39 @@ def test_of_a_bare_file_it_is_said_what_its_output_is_taken_for(check, tmp_path,
     (output,) = [line for line in said if line.split()[1] == "output"]
     assert output.startswith("ok ")
     assert output.endswith(said_of_it)
+
+
+def test_of_a_detector_it_is_said_what_it_finds_and_where(check, tmp_path):
+    picture = Image.new("RGB", (640, 320), "white")
+    picture.paste((255, 0, 0), (100, 50, 300, 150))
+    path = detectors.write_bundle(tmp_path / "detector")
+    picture.save(path / "golden.png")
+    golden = {"file": "golden.png", "objects": [{"label": "red", "box": [100, 50, 300, 150]}]}
+    detectors.change_manifest(path, golden=golden)
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "white.png")
+    code, said = check(path, path / "golden.png", tmp_path / "white.png")
+
+    assert code == 0
+    assert [line.split()[1] for line in said] == [
+        "manifest", "files", "labels", "network", "output", "golden", "picture", "picture",
+    ]  # fmt: skip
+    assert said[4] == "ok     output    4 rows with scores from 0 to 0.75, of the form ssd"
+    assert said[5] == "ok     golden    golden.png has red, 0.7500"
+    assert said[6].endswith("golden.png: red 0.7500 at [100, 50, 300, 150]; 1 objects in 640 x 320 pixels")
+    assert said[7].endswith("white.png: nothing; 0 objects in 64 x 64 pixels")
+
+
+def test_a_detector_that_misses_its_golden_objects_is_a_fault(check, tmp_path):
+    path = detectors.write_bundle(tmp_path / "detector")
+    Image.new("RGB", (64, 64), "white").save(path / "golden.png")
+    golden = {"file": "golden.png", "objects": [{"label": "red", "box": [1, 2, 3, 4]}]}
+    detectors.change_manifest(path, golden=golden)
+    code, said = check(path)
+
+    assert code == 1
+    assert said[-1] == (
+        "WRONG  golden    golden.png: the manifest expects red at [1, 2, 3, 4], but the model finds nothing"
+    )
 
 
 def test_a_picture_that_is_none_is_a_fault_and_the_others_are_shown(check, write_bundle, blue, tmp_path):

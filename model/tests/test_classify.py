@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from model.tests import networks
+from model.tests import detectors, networks
 from tests.pictures import odd
 from tests.support import forks
 
@@ -186,6 +186,14 @@ def test_without_a_choice_it_is_the_first_that_a_worker_would_serve(classify, fo
     environment = {"MODEL_PATH": "", "MODELS": "farben@1,colours", "MODELS_DIR": str(several)}
 
     assert classify(folder / "a red, one.png", "--top-k", 1, **environment).stdout.split()[-1] == "rot"
+
+
+def test_a_detector_is_not_asked_for_labels(classify, folder, tmp_path):
+    """Instead of a traceback about labels that there are not."""
+    run = classify(folder, "--model", detectors.write_bundle(tmp_path / "detector"))
+
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == "reds@1 is no classifier: name one with --model\n"
 
 
 def test_a_model_that_is_not_there_is_told_with_those_that_are(classify, folder, several):

@@ -15,9 +15,10 @@ import pytest
 from contract.limits import DEFAULT_MAX_PIXELS
 from model import loader as loader_module
 from model.bundle import LABELS, MANIFEST, MODEL
+from model.detection.detector import Detector
 from model.errors import BundleError, ModelError
 from model.loader import BundleLoader
-from model.tests import networks
+from model.tests import detectors, networks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,13 @@ def test_the_newest_version_is_loaded_if_none_is_named(loader, write_bundle):
     assert loader.load("colours").bundle.version == "10"
     assert loader.load("colours", version="9").bundle.version == "9"
     assert loader.load("colours", path="colours-1").bundle.version == "1"
+
+
+def test_a_detector_is_loaded_as_one(loader, tmp_path):
+    """A new version of it comes beside the work as that of a classifier does."""
+    detectors.write_bundle(tmp_path / "reds")
+
+    assert isinstance(loader.load("reds"), Detector)
 
 
 def test_a_bundle_may_lie_in_a_folder_of_the_folder(loader, write_bundle):
