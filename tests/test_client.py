@@ -14,7 +14,7 @@ from tests.support.stack import Stack
 
 ROOT = Path(__file__).parents[1]
 PICTURES = Path(__file__).parent / "pictures"
-EXAMPLE = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", re.DOTALL)
+EXAMPLE = re.compile(r"(?<!-->\n)```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", re.DOTALL)  # marked: run elsewhere
 
 
 @pytest.fixture

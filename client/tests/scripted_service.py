@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SEEN = {"predictions": [{"label": "Egyptian_cat", "confidence": 0.7587}], "inference_time_ms": 12.5}
+FOUND = {
+    "detections": [
+        {"label": "cat", "class_id": 15, "confidence": 0.93, "box": {"x": 1.5, "y": 2, "width": 220, "height": 275.9}}
+    ],
+    "image": {"width": 451, "height": 300},
+    "inference_time_ms": 16.8,
+}
 JOB_ID = "0123456789abcdef" * 2
 DESCRIPTION = {"X-Model": "resnet50@0123456789ab", "X-Cache": "miss"}
 

@@ -1,4 +1,4 @@
-"""The Python client of the image classifier: pictures in, typed labels out.
+"""The Python client of the image classifier: pictures in, typed labels and objects out.
 
     from classifier_client import Client
 
@@ -13,8 +13,12 @@ service or with a picture is a ``ClassifierError``; a file that can't be read is
 from ._client import Client
 from ._job import Job
 from ._models import (
+    Box,
     ClassifierError,
     DeadlineExceeded,
+    DetectedObject,
+    Detection,
+    DetectionOutcome,
     Forbidden,
     InvalidPicture,
     JobCancelled,
@@ -36,9 +40,13 @@ from ._models import (
 from ._version import __version__
 
 __all__ = [
+    "Box",
     "ClassifierError",
     "Client",
     "DeadlineExceeded",
+    "DetectedObject",
+    "Detection",
+    "DetectionOutcome",
     "Forbidden",
     "InvalidPicture",
     "Job",

@@ -1,4 +1,4 @@
-"""The client itself: classifies one picture, or many at once, or submits one as a job."""
+"""The client itself: one picture, or many at once, or one as a job; for labels or for objects."""
 
 from __future__ import annotations
 
@@ -11,17 +11,30 @@ from collections import deque
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import urllib3
 
-from ._http import Answer, Request, Service, json_object, models_of, result_of, unexpected_answer
+from ._http import Answer, Request, Service, detection_of, json_object, models_of, result_of, unexpected_answer
 from ._job import Job
-from ._models import AnyPicture, ClassifierError, Model, NoSuchModel, Outcome, Picture, Result
+from ._models import (
+    AnyPicture,
+    ClassifierError,
+    Detection,
+    DetectionOutcome,
+    Model,
+    NoSuchModel,
+    Outcome,
+    Picture,
+    Result,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
+    Pause = Callable[[float], None]
+
+AnyOutcome = TypeVar("AnyOutcome")
 BEGUN_PER_THREAD = 2  # pictures begun before the first result is taken, so that a slow one doesn't hold up the others
 
 
@@ -89,7 +102,7 @@ class Client:
             UnexpectedAnswer: something other than this service answered.
             OSError: the file can't be read.
         """
-        return self._classify(picture, _parameters(model, top_k, min_score, strict=strict), time.sleep)
+        return self._classify(picture, _parameters(model, min_score, strict=strict, top_k=top_k), time.sleep)
 
     def classify_many(
         self,
@@ -114,31 +127,69 @@ class Client:
         Raises:
             ValueError: ``at_once`` is less than 1.
         """
-        parameters = _parameters(model, top_k, min_score, strict=strict)
-        abandoned = threading.Event()
+        parameters = _parameters(model, min_score, strict=strict, top_k=top_k)
+        return _each(
+            pictures,
+            at_once,
+            lambda picture, pause: Outcome(picture, self._classify(picture, parameters, pause)),
+            Outcome,
+        )
 
-        def pause(seconds: float) -> None:
-            if abandoned.wait(seconds):
-                raise CancelledError
+    def detect(
+        self,
+        picture: Picture,
+        *,
+        model: str | None = None,
+        min_score: float | None = None,
+        max_detections: int | None = None,
+        labels: Iterable[str] | None = None,
+        strict: bool = True,
+    ) -> Detection:
+        """Send one picture and wait for the objects in it.
 
-        def outcome(picture: AnyPicture) -> Outcome[AnyPicture]:
-            try:
-                return Outcome(picture, self._classify(picture, parameters, pause))
-            except (ClassifierError, OSError) as error:
-                return Outcome(picture, error)
+        Args:
+            picture: as for ``classify``.
+            model: which detector is to answer, as ``name`` or ``name@version``; by default the service's own.
+            min_score: leave out objects with a lower confidence than this; the model sets the least, and the default.
+            max_detections: the most objects to return, 1 or more, the surest ones; the model sets the limit.
+            labels: leave out objects with other labels than these.
+            strict: as for ``classify``.
 
-        threads = ThreadPoolExecutor(at_once, thread_name_prefix="classify")
-        begun: deque[Future[Outcome[AnyPicture]]] = deque()
-        try:
-            for picture in pictures:
-                begun.append(threads.submit(outcome, picture))
-                if len(begun) >= BEGUN_PER_THREAD * at_once:
-                    yield begun.popleft().result()
-            while begun:
-                yield begun.popleft().result()
-        finally:
-            abandoned.set()
-            threads.shutdown(wait=False, cancel_futures=True)
+        Raises:
+            InvalidPicture: the service can't read the picture, or a parameter is not what the model has answers to.
+            ClassifierError, OSError: as for ``classify``.
+        """
+        return self._detect(
+            picture, _detection_parameters(model, min_score, max_detections, labels, strict=strict), time.sleep
+        )
+
+    def detect_many(
+        self,
+        pictures: Iterable[AnyPicture],
+        *,
+        at_once: int = 8,
+        model: str | None = None,
+        min_score: float | None = None,
+        max_detections: int | None = None,
+        labels: Iterable[str] | None = None,
+        strict: bool = True,
+    ) -> Generator[DetectionOutcome[AnyPicture], None, None]:
+        """Look for objects in many pictures, as ``classify_many`` classifies them.
+
+        Args:
+            pictures, at_once: as for ``classify_many``.
+            model, min_score, max_detections, labels, strict: as for ``detect``.
+
+        Raises:
+            ValueError: ``at_once`` is less than 1.
+        """
+        parameters = _detection_parameters(model, min_score, max_detections, labels, strict=strict)
+        return _each(
+            pictures,
+            at_once,
+            lambda picture, pause: DetectionOutcome(picture, self._detect(picture, parameters, pause)),
+            DetectionOutcome,
+        )
 
     def submit(
         self,
@@ -163,9 +214,38 @@ class Client:
             InvalidPicture: as for ``classify``, or ``key`` was used before with another picture or other parameters.
             ClassifierError, OSError: as for ``classify``. No job was created then, unless only the answer got lost.
         """
+        return self._submit(picture, _parameters(model, min_score, strict=strict, top_k=top_k), key)
+
+    def submit_detection(
+        self,
+        picture: Picture,
+        *,
+        model: str,
+        min_score: float | None = None,
+        max_detections: int | None = None,
+        labels: Iterable[str] | None = None,
+        strict: bool = True,
+        key: str | None = None,
+    ) -> Job:
+        """Submit one picture as a job of a detector: its ``detection`` has the objects.
+
+        Args:
+            picture: as for ``classify``.
+            model: the detector; a job that names no model is a classifier's.
+            min_score, max_detections, labels, strict: as for ``detect``.
+            key: as for ``submit``.
+
+        Raises:
+            InvalidPicture: as for ``detect``, or ``key`` was used before with another picture or other parameters.
+            ClassifierError, OSError: as for ``classify``. No job was created then, unless only the answer got lost.
+        """
+        parameters = _detection_parameters(model, min_score, max_detections, labels, strict=strict)
+        return self._submit(picture, parameters, key)
+
+    def _submit(self, picture: Picture, parameters: Mapping[str, str], key: str | None) -> Job:
         headers = {"Idempotency-Key": uuid.uuid4().hex if key is None else key}  # so that a retry creates no second job
-        form = _form("/v1/jobs", picture, _parameters(model, top_k, min_score, strict=strict), headers=headers)
-        match json_object(self._send(form, model)):
+        form = _form("/v1/jobs", picture, parameters, headers=headers)
+        match json_object(self._send(form, parameters.get("model"))):
             case {"id": str(job_id)}:
                 return self.job(job_id)
             case other:
@@ -204,15 +284,23 @@ class Client:
                 case other:
                     raise unexpected_answer(other)
 
-    def _classify(self, picture: Picture, parameters: Mapping[str, str], pause: Callable[[float], None]) -> Result:
-        form = _form("/infer", picture, parameters)
-        response = self._send(form, parameters.get("model"), pause)
+    def _classify(self, picture: Picture, parameters: Mapping[str, str], pause: Pause) -> Result:
+        return result_of(*self._answered("/infer", picture, parameters, pause))
+
+    def _detect(self, picture: Picture, parameters: Mapping[str, str], pause: Pause) -> Detection:
+        return detection_of(*self._answered("/detect", picture, parameters, pause))
+
+    def _answered(
+        self, route: str, picture: Picture, parameters: Mapping[str, str], pause: Pause
+    ) -> tuple[dict[str, Any], str | None]:
+        """What the service says in body and headers of one picture, and whether it knew that already."""
+        response = self._send(_form(route, picture, parameters), parameters.get("model"), pause)
         described = dict(zip(("model", "digest"), response.headers.get("X-Model", "").rsplit("@", 1), strict=False))
         if version := response.headers.get("X-Model-Version"):  # services of version 0.1 have none
             described["version"] = version
-        return result_of({**json_object(response), **described}, response.headers.get("X-Cache"))
+        return {**json_object(response), **described}, response.headers.get("X-Cache")
 
-    def _send(self, request: Request, model: str | None, pause: Callable[[float], None] = time.sleep) -> Answer:
+    def _send(self, request: Request, model: str | None, pause: Pause = time.sleep) -> Answer:
         """As ``Service.send``; where a model was named, 404 means that one."""
         try:
             return self._service.send(request, time.monotonic() + self._timeout_s, pause=pause)
@@ -222,7 +310,42 @@ class Client:
             raise
 
 
-def _parameters(model: str | None, top_k: int | None, min_score: float | None, *, strict: bool) -> dict[str, str]:
+def _each(
+    pictures: Iterable[AnyPicture],
+    at_once: int,
+    answer: Callable[[AnyPicture, Pause], AnyOutcome],
+    failed: Callable[[AnyPicture, ClassifierError | OSError], AnyOutcome],
+) -> Generator[AnyOutcome, None, None]:
+    """The outcome of each picture, in order; see ``Client.classify_many``."""
+    abandoned = threading.Event()
+
+    def pause(seconds: float) -> None:
+        if abandoned.wait(seconds):
+            raise CancelledError
+
+    def outcome(picture: AnyPicture) -> AnyOutcome:
+        try:
+            return answer(picture, pause)
+        except (ClassifierError, OSError) as error:
+            return failed(picture, error)
+
+    threads = ThreadPoolExecutor(at_once, thread_name_prefix="classify")
+    begun: deque[Future[AnyOutcome]] = deque()
+    try:
+        for picture in pictures:
+            begun.append(threads.submit(outcome, picture))
+            if len(begun) >= BEGUN_PER_THREAD * at_once:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        abandoned.set()
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _parameters(
+    model: str | None, min_score: float | None, *, strict: bool, top_k: int | None = None
+) -> dict[str, str]:
     """Those that are not left to the service, as it reads them."""
     sent: dict[str, str] = {}
     if model is not None:
@@ -233,6 +356,17 @@ def _parameters(model: str | None, top_k: int | None, min_score: float | None, *
         sent["min_score"] = str(min_score)
     if not strict:
         sent["strict"] = "false"
+    return sent
+
+
+def _detection_parameters(
+    model: str | None, min_score: float | None, most: int | None, labels: Iterable[str] | None, *, strict: bool
+) -> dict[str, str]:
+    sent = _parameters(model, min_score, strict=strict)
+    if most is not None:
+        sent["max_detections"] = str(most)
+    if labels is not None:
+        sent["labels"] = labels if isinstance(labels, str) else ",".join(labels)
     return sent
 
 

@@ -17,8 +17,11 @@ from urllib3.exceptions import ClosedPoolError, HTTPError, ReadTimeoutError
 
 from ._key import authorization
 from ._models import (
+    Box,
     ClassifierError,
     DeadlineExceeded,
+    DetectedObject,
+    Detection,
     Forbidden,
     InvalidPicture,
     Model,
@@ -239,6 +242,34 @@ def result_of(body: Any, cache: str | None = None) -> Result:
         raise unexpected_answer(body) from error
 
 
+def detection_of(body: Any, cache: str | None = None) -> Detection:
+    """The objects in an answer of ``/detect``, or in that of a finished job.
+
+    Raises:
+        UnexpectedAnswer: ``body`` holds none.
+    """
+    try:
+        return Detection(
+            objects=tuple(_object(entry) for entry in body["detections"]),
+            width=int(body["image"]["width"]),
+            height=int(body["image"]["height"]),
+            inference_time_ms=float(body["inference_time_ms"]),
+            model=str(body["model"]),
+            digest=str(body["digest"])[:DIGEST_DIGITS],
+            cache=cache,
+            damaged=bool(body.get("damaged", False)),
+            first_frame_only=bool(body.get("first_frame_only", False)),
+            version=str(body.get("version", "1")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise unexpected_answer(body) from error
+
+
+def _object(entry: Any) -> DetectedObject:
+    sides = (float(entry["box"][side]) for side in ("x", "y", "width", "height"))
+    return DetectedObject(str(entry["label"]), int(entry["class_id"]), float(entry["confidence"]), Box(*sides))
+
+
 def models_of(body: Any) -> tuple[Model, ...]:
     """Those in an answer of ``/v1/models``.
 
@@ -253,7 +284,7 @@ def models_of(body: Any) -> tuple[Model, ...]:
 
 def _model(entry: Any) -> Model:
     current: Any = next((one for one in entry["versions"] if one["version"] == entry["current"]), {})
-    labels, licence = current.get("labels"), current.get("licence")
+    labels, licence, task = current.get("labels"), current.get("licence"), current.get("task")
     return Model(
         name=str(entry["name"]),
         version=str(entry["current"]),
@@ -262,6 +293,7 @@ def _model(entry: Any) -> Model:
         workers=int(current.get("workers", 0)),
         labels=int(labels) if labels is not None else None,
         licence=str(licence) if licence is not None else None,
+        task=str(task) if task is not None else None,
     )
 
 

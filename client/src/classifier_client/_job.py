@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import chain, repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ._http import (
@@ -14,6 +14,7 @@ from ._http import (
     Answer,
     Request,
     Service,
+    detection_of,
     jittered,
     json_object,
     result_of,
@@ -22,6 +23,7 @@ from ._http import (
 )
 from ._models import (
     DeadlineExceeded,
+    Detection,
     InvalidPicture,
     JobCancelled,
     JobState,
@@ -39,7 +41,7 @@ SHORTEST_TIMEOUT_S = 5.0  # for one request, even if its caller has less time le
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A picture that was submitted to be classified later. Get one from ``Client.submit`` or ``Client.job``.
+    """A picture that was submitted and is answered later. Get one from ``Client.submit...`` or ``Client.job``.
 
     Anyone who knows the ID can ask for the result and cancel the job; of a service that needs keys, only with a key of
     the same name.
@@ -67,7 +69,7 @@ class Job:
                 raise unexpected_answer(other)
 
     def result(self, timeout_s: float | None = None) -> Result:
-        """Wait for the result, even while the service restarts.
+        """Wait for the labels, even while the service restarts.
 
         Args:
             timeout_s: the longest to wait, in seconds; None means the client's ``timeout_s``, and 0 asks only once.
@@ -79,15 +81,29 @@ class Job:
             JobCancelled: the job was cancelled.
             NoSuchJob: there never was such a job, or it has expired.
             DeadlineExceeded: the job is not done yet; you can ask again later.
+            UnexpectedAnswer: the job is a detector's, which has ``detection``.
             ClassifierError: as for ``Client.classify``.
         """
+        return result_of(self._ended(timeout_s))
+
+    def detection(self, timeout_s: float | None = None) -> Detection:
+        """Wait for the objects that a detector finds, as ``result`` waits for labels.
+
+        Raises:
+            UnexpectedAnswer: the job is a classifier's, which has ``result``.
+            ClassifierError: as for ``result``.
+        """
+        return detection_of(self._ended(timeout_s))
+
+    def _ended(self, timeout_s: float | None) -> Any:
+        """Wait for the end, and return what the service says of the result."""
         deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
         while True:
             left_s = max(deadline - time.monotonic(), SHORTEST_TIMEOUT_S)
             answer = self._ask("GET", left_s, chain(RECONNECT_PAUSES_S, repeat(RECONNECT_PAUSES_S[-1])))
             match json_object(answer):
                 case {"state": "done", "result": result}:
-                    return result_of(result)
+                    return result
                 case {"state": "failed", "error": {"kind": "undecodable" | "too_many_pixels", "detail": detail}}:
                     raise InvalidPicture(str(detail))
                 case {"state": "failed", "error": {"detail": detail}}:

@@ -10,6 +10,7 @@ Picture = str | os.PathLike[str] | bytes | IO[bytes]
 """A file's path, the bytes of an encoded picture, or an open binary file."""
 
 AnyPicture = TypeVar("AnyPicture", bound=Picture)
+AnyAnswer = TypeVar("AnyAnswer")
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 """The last three are final."""
@@ -63,6 +64,60 @@ class Result:
         return self.predictions[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Where an object is, in pixels of the picture as a viewer shows it, upright and whole.
+
+    Attributes:
+        x, y: of its upper left corner, from that of the picture.
+        width, height: its sides.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedObject:
+    """One object in a picture.
+
+    Attributes:
+        label: the model's name for its class, such as ``cat``.
+        class_id: the label's place in the model's own list.
+        confidence: how sure the model is, 0 to 1.
+        box: where it is.
+    """
+
+    label: str
+    class_id: int
+    confidence: float
+    box: Box
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """The objects that the service finds in one picture.
+
+    Attributes:
+        objects: the surest first; none if nothing was found, or nothing that was asked for.
+        width, height: of the picture that the boxes lie in, in pixels, as a viewer shows it.
+        inference_time_ms, model, version, digest, cache, damaged, first_frame_only: as in a ``Result``.
+    """
+
+    objects: tuple[DetectedObject, ...]
+    width: int
+    height: int
+    inference_time_ms: float
+    model: str
+    digest: str
+    cache: str | None
+    damaged: bool = False
+    first_frame_only: bool = False
+    version: str = "1"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A model that the service has.
@@ -70,11 +125,12 @@ class Model:
     Attributes:
         name: what ``model`` takes.
         version: which its name means now.
-        default: whether it answers where no model is named.
+        default: whether it answers where no model for its task is named.
         versions: all that the service has of it; ``name@version`` names one.
         workers: how many serve ``version`` now.
         labels: how many it knows; None if the service does not know.
         licence: of its weights; None if nobody has said.
+        task: "classification" or "detection"; None if the service does not say.
     """
 
     name: str
@@ -84,6 +140,7 @@ class Model:
     workers: int
     labels: int | None
     licence: str | None
+    task: str | None = None
 
 
 class ClassifierError(Exception):
@@ -158,7 +215,7 @@ class JobCancelled(ClassifierError):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[AnyPicture]):
+class _Outcome(Generic[AnyPicture, AnyAnswer]):
     """What became of one picture out of many.
 
     Attributes:
@@ -167,20 +224,32 @@ class Outcome(Generic[AnyPicture]):
     """
 
     picture: AnyPicture
-    answer: Result | ClassifierError | OSError
+    answer: AnyAnswer | ClassifierError | OSError
 
     @property
     def error(self) -> ClassifierError | OSError | None:
         """Why there is no result (an OSError if the file could not be read), or None if there is one."""
-        return None if isinstance(self.answer, Result) else self.answer
+        return self.answer if isinstance(self.answer, ClassifierError | OSError) else None
 
     @property
-    def result(self) -> Result:
+    def result(self) -> AnyAnswer:
         """The result.
 
         Raises:
             ClassifierError, OSError: there is no result; this is the error that ``error`` returns.
         """
-        if isinstance(self.answer, Result):
-            return self.answer
-        raise self.answer
+        if isinstance(self.answer, ClassifierError | OSError):
+            raise self.answer
+        return self.answer
+
+
+class Outcome(_Outcome[AnyPicture, Result]):
+    """What became of one picture out of many that were classified."""
+
+    __slots__ = ()
+
+
+class DetectionOutcome(_Outcome[AnyPicture, Detection]):
+    """What became of one picture out of many in which objects were looked for."""
+
+    __slots__ = ()
