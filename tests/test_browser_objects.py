@@ -81,7 +81,7 @@ def move_to(page: Page, percent: int) -> None:
 
 def drawn(page: Page) -> list[float]:
     """Where the only box lies over its picture as it is seen: left, top, width, height as shares of the picture."""
-    shares: list[float] = page.evaluate(
+    sides: list[float] = page.evaluate(
         """() => {
             const [picture, box] = [".thumb img", ".boxes .box-line"].map(
                 (part) => document.querySelector(`#results ${part}`).getBoundingClientRect());
@@ -89,7 +89,7 @@ def drawn(page: Page) -> list[float]:
                     box.width / picture.width, box.height / picture.height];
         }"""
     )
-    return shares
+    return sides
 
 
 def test_a_detector_is_chosen_and_says_what_is_where(page):
