@@ -34,6 +34,8 @@ from api.feedback.corrections import Corrections
 from api.feedback.deletion import Deletion
 from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
+from api.inspection.keeping import Inspections
+from api.inspection.log import InspectionLog
 from api.keys.keyring import Keyring
 from contract.async_jobs import AsyncJobs
 from contract.job_queue import JobQueue
@@ -74,6 +76,8 @@ class Services:
     model_reports: ModelReports
     check_runner: CheckRunner
     patterns: Patterns
+    inspections: Inspections
+    inspected: ReportedPictures
     usage: Usage
     usage_reports: UsageReports
 
@@ -86,6 +90,12 @@ class Services:
             settings.feedback_dir,
             uploads.store,
             most_bytes=settings.feedback_pictures_mb * 1_000_000 if settings.store_uploads != "none" else 0,
+            reserve_bytes=settings.disk_reserve_mb * 1_000_000,
+        )
+        inspected = ReportedPictures(
+            settings.feedback_dir / "inspections",
+            uploads.store,
+            most_bytes=settings.inspection_pictures_mb * 1_000_000 if settings.store_uploads != "none" else 0,
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
         waiting = connect_for_waiting(settings.redis_address)
@@ -136,7 +146,7 @@ class Services:
                 uploads,
                 commands,
                 kept_for_s=settings.pictures_kept_for_s,
-                others=(reported.store,),
+                others=(reported.store, inspected.store),
                 often=settings.store_uploads != "all",
             ),
             queue=queue,
@@ -157,7 +167,7 @@ class Services:
             links=PictureLinks(
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),
-            deletion=Deletion(commands, uploads, reported),
+            deletion=Deletion(commands, uploads, reported, inspected),
             models=models,
             model_changes=ModelChanges(commands, waiting, live_workers, Checks(commands)),
             model_reports=ModelReports(commands, models),
@@ -172,6 +182,16 @@ class Services:
                 )
             ),
             patterns=Patterns(settings.pattern_dir),
+            inspected=inspected,
+            inspections=Inspections(
+                InspectionLog(
+                    settings.feedback_dir / "inspections",
+                    most_bytes=settings.inspections_mb * 1_000_000,
+                    reserve_bytes=settings.disk_reserve_mb * 1_000_000,
+                ),
+                inspected,
+                every=settings.inspection_pictures_every,
+            ),
             usage=usage,
             usage_reports=UsageReports(commands, usage.send_all),
             keyring=Keyring(settings.api_keys_file, settings.admin_api_key.get_secret_value()),

@@ -83,7 +83,9 @@ class Settings(SharedSettings):
     mb_per_day: Annotated[int, NO_LIMIT] = Field(
         0, ge=0, description="MB that are received of one sender in a day, in UTC. 0: as many as come."
     )
-    feedback_dir: Path = Field(Path("data/feedback"), description="Folder of feedback.csv and the reported pictures.")
+    feedback_dir: Path = Field(
+        Path("data/feedback"), description="Folder of feedback.csv, the reported pictures, and inspections."
+    )
     feedback_pictures_mb: int = Field(
         2000,
         ge=0,
@@ -91,6 +93,22 @@ class Settings(SharedSettings):
     )
     feedback_mb: int = Field(
         100, ge=1, description="Largest feedback.csv, in MB: then reports are refused until it is moved away."
+    )
+    inspections_mb: int = Field(
+        100,
+        ge=1,
+        description="Room for inspections without their pictures, in MB, in FEEDBACK_DIR; when it is used up, "
+        "the older half goes.",
+    )
+    inspection_pictures_mb: int = Field(
+        2000,
+        ge=0,
+        description="Room for the pictures of inspections, which outlive RETENTION_HOURS, in MB; 0 keeps none.",
+    )
+    inspection_pictures_every: int = Field(
+        1,
+        ge=0,
+        description="Of good parts every so many-th picture is kept, 0: none; those of bad ones always are.",
     )
     feedback_per_hour: int = Field(
         60, ge=1, description="Reports that one API process takes from one sender in an hour."

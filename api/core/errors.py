@@ -107,6 +107,10 @@ class UnknownPattern(InvalidUpload):
     """The service has no pattern of this key."""
 
 
+class NoInspection(ServiceError):
+    """No inspection is kept, or none that was asked for."""
+
+
 class PatternMismatch(ServiceError):
     """A pattern expects a class that the model does not know."""
 

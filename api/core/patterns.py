@@ -45,14 +45,19 @@ class Patterns:
             InvalidParameter: no key is given, and there are several sets.
             PatternMismatch: the set names a class that the model does not know.
         """
-        found = self._named(key)
+        found = self.named(key)
         try:
             check_classes(found, known.labels)
         except BadPattern as error:
             raise PatternMismatch(f"this pattern does not fit {known.model}: {'; '.join(error.lines[:3])}") from error
         return found
 
-    def _named(self, key: str | None) -> PatternSet:
+    def named(self, key: str | None) -> PatternSet:
+        """As ``of``, whatever the model.
+
+        Raises:
+            UnknownPattern, InvalidParameter: as ``of``.
+        """
         if not self._sets:
             raise UnknownPattern("this service has no patterns")
         if key:

@@ -22,15 +22,15 @@ log = logging.getLogger(__name__)
 class Deletion:
     """One per API process."""
 
-    def __init__(self, redis: Redis, uploads: Uploads, reported: ReportedPictures) -> None:
+    def __init__(self, redis: Redis, uploads: Uploads, *kept: ReportedPictures) -> None:
         self._redis = redis
         self._uploads = uploads
-        self._reported = reported
+        self._kept = kept
 
     def delete(self, picture: str) -> None:
-        """Delete a picture, its copy, what was kept of it with a report, and its stored answers; its jobs end so.
+        """Delete a picture, all copies of it, also those of reports and inspections, and its answers; its jobs end so.
 
-        Doing it again changes nothing. Reports stay, without their picture.
+        Doing it again changes nothing. Reports and inspections stay, without their picture.
 
         Raises:
             BackendDown: Redis or the disk fails; what is left goes when it is asked for again.
@@ -40,7 +40,8 @@ class Deletion:
         answers_too = deleted_pictures.delete(self._redis, picture)
         try:
             self._uploads.delete(picture)
-            self._reported.delete(picture)
+            for pictures in self._kept:
+                pictures.delete(picture)
         except OSError as error:
             raise BackendDown("the picture can't be deleted at the moment", cause=str(error)) from error
         log.info("picture %s was deleted as asked", picture)

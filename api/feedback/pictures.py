@@ -1,4 +1,4 @@
-"""The pictures that reports name, kept beside the reports: the upload folder deletes them after retention."""
+"""The pictures that reports or inspections name, kept beside these: the upload folder deletes them after retention."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class ReportedPictures:
-    """Copies of reported pictures in ``folder/pictures``, up to a number of bytes; nothing here deletes them.
+    """Copies of such pictures in ``folder/pictures``, up to a number of bytes; nothing here deletes them.
 
     Why copies, and why bounded: docs/decisions/0008-reports-keep-their-pictures.md.
     """
@@ -26,18 +26,18 @@ class ReportedPictures:
         self.store = ImageStore.bounded(self.folder, most_bytes=most_bytes, reserve_bytes=reserve_bytes)
 
     def keep(self, name: str) -> None:
-        """Keep the picture that a report names, if there is one and there is room.
+        """Keep the picture of this name, if there is one and there is room.
 
-        Nothing is raised: a report is worth storing without its picture.
+        Nothing is raised: a report or an inspection is worth storing without its picture.
         """
         if name in self.store or name not in self._uploads:
             return
         try:
             self.store.put(self._uploads.read(name))
         except StoreFull:
-            log.warning("FEEDBACK_PICTURES_MB or the disk leaves no room to keep the reported picture %s", name)
+            log.warning("there is no room in %s, or on its disk, to keep the picture %s", self.folder, name)
         except (OSError, BackendDown, PictureNotFound) as error:
-            log.warning("the reported picture %s can't be kept: %s", name, error)
+            log.warning("the picture %s can't be kept: %s", name, error)
 
     def delete(self, name: str) -> None:
         """Delete the kept picture, if it is here.

@@ -21,6 +21,7 @@ OPEN = frozenset[Scope]()  # no key is looked at
 CLASSIFY = frozenset({Scope.CLASSIFY})
 JOBS = frozenset({Scope.JOBS})
 FEEDBACK = frozenset({Scope.FEEDBACK})
+INSPECTIONS = frozenset({Scope.INSPECTIONS})
 ADMIN = frozenset({Scope.ADMIN})
 
 NEEDED = {
@@ -35,7 +36,11 @@ NEEDED = {
     "detect.detect": CLASSIFY,
     "detect.detect_batch": CLASSIFY,
     "inspections.inspect": CLASSIFY,
-    "patterns.list_all": CLASSIFY,
+    "inspections.latest": INSPECTIONS | ADMIN,  # those of all senders, with their pictures
+    "inspections.list_all": INSPECTIONS | ADMIN,
+    "inspections.download_csv": INSPECTIONS | ADMIN,
+    "inspections.picture": INSPECTIONS | ADMIN,
+    "patterns.list_all": CLASSIFY | INSPECTIONS,
     "infer.labels": CLASSIFY | FEEDBACK,  # the page of reports offers them
     "models.list_all": CLASSIFY | JOBS | FEEDBACK | ADMIN,
     "models.show": CLASSIFY | JOBS | FEEDBACK | ADMIN,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from flask import url_for
 
 from api.http.detection_parameters import detected
+from api.services import Services
 from contract.patterns.reasons import reasons
 
 if TYPE_CHECKING:
     from api.http.inspection_parameters import WantedInspection
-    from api.http.schemas import Edges, ExpectedObject, Finding, Inspected, PatternSet
+    from api.http.schemas import Edges, ExpectedObject, Finding, Inspected, Inspection, PatternSet
+    from api.inspection.record import Inspection as Done
     from contract.messages import Detection
     from contract.patterns.check import Finding as Found
     from contract.patterns.check import Verdict
@@ -18,6 +22,10 @@ if TYPE_CHECKING:
     from contract.patterns.pattern import RelativeBox
     from contract.patterns.placement import Offset
 
+CSV_COLUMNS = (
+    *("time", "id", "pattern", "best_pattern", "decision", "reasons"),
+    *("objects", "model", "digest", "picture"),
+)
 DECIMALS = 6  # of fractions of a picture
 
 
@@ -47,6 +55,33 @@ def inspected(wanted: WantedInspection, detection: Detection, verdict: Verdict, 
         "surplus": list(verdict.surplus),
         **detected(detection, wanted.objects, animated=animated),
     }
+
+
+def shown_inspection(done: Done, *, kept: bool = True) -> Inspection:
+    """An inspection with a link to its picture, for those who may see it.
+
+    Args:
+        kept: whether it can be found again; if not, it has no ID.
+    """
+    has_picture = kept and Services.current().inspections.has_picture(done)
+    return {
+        "id": done.id if kept else None,
+        "time": done.time,
+        **cast("Inspected", done.found),
+        "picture": done.picture,
+        "model": done.model,
+        "digest": done.digest,
+        "links": {"picture": url_for("inspections.picture", name=done.picture) if has_picture else None},
+    }
+
+
+def csv_cells(done: Done) -> tuple[str, ...]:
+    """The cells of ``CSV_COLUMNS``."""
+    found = cast("Inspected", done.found)
+    return (
+        *(done.time, done.id, done.pattern, found["best_pattern"], "good" if done.decision else "bad"),
+        *("; ".join(found["reasons"]), str(len(found["detections"])), done.model, done.digest, done.picture),
+    )
 
 
 def _expected(expected: Expected) -> ExpectedObject:

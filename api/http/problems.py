@@ -60,6 +60,7 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     api_errors.UnknownModel: HTTPStatus.NOT_FOUND,
     api_errors.OtherTask: HTTPStatus.BAD_REQUEST,
     api_errors.UnknownPattern: HTTPStatus.NOT_FOUND,
+    api_errors.NoInspection: HTTPStatus.NOT_FOUND,
     api_errors.PatternMismatch: HTTPStatus.CONFLICT,
     api_errors.ModelNotChanged: HTTPStatus.CONFLICT,
     api_errors.CheckNotFound: HTTPStatus.NOT_FOUND,

@@ -135,6 +135,25 @@ class Inspected(TypedDict):
     first_frame_only: NotRequired[Literal[True]]
 
 
+class InspectionLinks(TypedDict):
+    picture: str | None
+
+
+class Inspection(Inspected):
+    id: str | None
+    time: str
+    picture: str
+    model: str
+    digest: str
+    links: InspectionLinks
+
+
+class InspectionList(TypedDict):
+    inspections: list[Inspection]
+    page: int
+    more: bool
+
+
 class BatchResult(TypedDict):
     filename: str
     predictions: list[LabelConfidence]

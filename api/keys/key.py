@@ -22,6 +22,7 @@ class Scope(StrEnum):
     CLASSIFY = "classify"
     JOBS = "jobs"
     FEEDBACK = "feedback"
+    INSPECTIONS = "inspections"
     ADMIN = "admin"
 
 

@@ -14,6 +14,7 @@ from api.core.labels import LabelList, ObjectBounds
 from api.core.patterns import Patterns
 from api.services import Services
 from api.settings import Settings
+from contract.image_store import ImageStore
 from contract.messages import Box, DetectedObject, Detection, Timings
 from contract.model_version import ModelVersion
 from contract.patterns.pattern import BadPattern
@@ -47,24 +48,25 @@ MOVED = replace(BOLT, box=Box(280, 110, 400, 170))
 class Detector:
     """Sees ``objects`` in every picture."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: ImageStore) -> None:
+        self.store = store
         self.objects: tuple[DetectedObject, ...] = (PLATE, BOLT)
         self.labels: tuple[str, ...] = ("plate", "bolt")
 
     def admit(self, _task: ModelTask, _model: WantedModel | None = None) -> None:
         """Never busy."""
 
-    def infer(self, _image: bytes, _client: Client, _asked: Asked[Detection]) -> Answer[Detection]:
+    def infer(self, image: bytes, _client: Client, _asked: Asked[Detection]) -> Answer[Detection]:
         found = Detection("parts", "d" * 64, self.objects, 640, 320, Timings(3.0, 12.0))
-        return Answer("a" * 64, found, "miss", waited_ms=25.0)
+        return Answer(self.store.put(image), found, "miss", waited_ms=25.0)
 
     def of(self, _model: WantedModel | None, _task: ModelTask) -> LabelList:
         return LabelList(ModelVersion("parts"), "d" * 64, self.labels, ObjectBounds(0.1, 100))
 
 
 @pytest.fixture
-def detector() -> Detector:
-    return Detector()
+def detector(tmp_path: Path) -> Detector:
+    return Detector(ImageStore(tmp_path / "uploads"))
 
 
 @pytest.fixture
@@ -77,9 +79,17 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def services(detector: Detector, folder: Path, tmp_path: Path) -> Services:
-    settings = Settings(upload_dir=tmp_path / "uploads", feedback_dir=tmp_path / "feedback", pattern_dir=folder)
+    return services_of(detector, folder, tmp_path)
+
+
+def services_of(detector: Detector, folder: Path, place: Path, **settings: Any) -> Services:
+    places: dict[str, Any] = {
+        "upload_dir": place / "uploads",
+        "feedback_dir": place / "feedback",
+        "pattern_dir": folder,
+    }
     return replace(
-        Services.connect(settings),
+        Services.connect(Settings(**places, **settings)),
         inference=cast("Inference", detector),
         labels=cast("LabelLookup", detector),
     )
@@ -231,3 +241,112 @@ def test_inspections_are_counted_by_decision(client, detector):
     lines = client.get("/metrics").text.splitlines()
     assert 'classifier_inspections_total{decision="good"} 1.0' in lines
     assert 'classifier_inspections_total{decision="bad"} 2.0' in lines
+
+
+# Kept inspections
+
+GOOD, BAD = (PLATE, BOLT), (PLATE,)
+
+
+def inspect_each(client: FlaskClient, detector: Detector, *parts: tuple[DetectedObject, ...]) -> list[str]:
+    """Their IDs; each is of a picture of its own."""
+    ids = []
+    for number, objects in enumerate(parts):
+        detector.objects = objects
+        response = client.post("/v1/inspections", data=PHOTO + bytes([number]))
+        ids.append(response.get_json()["id"])
+    return ids
+
+
+def test_the_latest_inspection_is_what_its_sender_was_answered(client, detector):
+    inspect_each(client, detector, GOOD, BAD)
+    detector.objects = (PLATE, MOVED)
+    sent = answered(client)
+    latest = client.get("/v1/inspections/latest")
+
+    assert latest.get_json() == sent
+    assert latest.headers["Cache-Control"] == "no-store"
+    assert (sent["model"], sent["digest"]) == ("parts@1", "d" * 64)
+    assert client.get(sent["links"]["picture"]).data == PHOTO
+
+
+def test_before_the_first_there_is_no_latest(client):
+    assert client.get("/v1/inspections/latest").status_code == 404
+    assert client.get("/v1/inspections").get_json() == {"inspections": [], "page": 1, "more": False}
+
+
+def test_they_are_listed_newest_first_by_pages_and_filters(client, detector):
+    ids = inspect_each(client, detector, *[GOOD, BAD, GOOD] * 20)
+    first, second = (client.get(f"/v1/inspections?page={page}").get_json() for page in (1, 2))
+
+    assert [entry["id"] for entry in first["inspections"] + second["inspections"]] == ids[::-1]
+    assert (first["more"], second["more"]) == (True, False)
+    bad = client.get("/v1/inspections?decision=false").get_json()["inspections"]
+    assert [entry["id"] for entry in bad] == ids[1::3][::-1]
+    assert client.get("/v1/inspections?pattern=hinge").get_json()["inspections"] == []
+    assert client.get("/v1/inspections/latest?decision=false").get_json()["id"] == ids[-2]
+
+
+def test_they_are_listed_by_time(client, detector):
+    inspect_each(client, detector, GOOD)
+    day = client.get("/v1/inspections/latest").get_json()["time"][:10]
+
+    assert len(client.get(f"/v1/inspections?from={day}").get_json()["inspections"]) == 1
+    assert client.get(f"/v1/inspections?to={day}").get_json()["inspections"] == []
+    assert client.get("/v1/inspections?from=2100-01-01T00:00:00Z").get_json()["inspections"] == []
+
+
+@pytest.mark.parametrize("query", ["decision=perhaps", "from=yesterday", "to=2026-13-01", "page=0"])
+@pytest.mark.parametrize("path", ["/v1/inspections", "/v1/inspections.csv", "/v1/inspections/latest"])
+def test_a_wrong_filter_is_refused(client, path, query):
+    if "page" not in query or path == "/v1/inspections":
+        assert client.get(f"{path}?{query}").status_code == 400
+
+
+def test_they_are_had_as_csv(client, detector):
+    ids = inspect_each(client, detector, GOOD, BAD)
+    header, bad, good = client.get("/v1/inspections.csv").text.splitlines()
+
+    assert header == "time,id,pattern,best_pattern,decision,reasons,objects,model,digest,picture"
+    assert f",{ids[1]},bracket,left-hand,bad,object 2 (bolt) is missing,1,parts@1," in bad
+    assert f",{ids[0]},bracket,left-hand,good,,2,parts@1," in good
+
+
+def kept_pictures(client: FlaskClient) -> list[bool]:
+    """Oldest first."""
+    found = client.get("/v1/inspections").get_json()["inspections"]
+    return [entry["links"]["picture"] is not None for entry in reversed(found)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({}, [True, True, True, True, True]),
+        ({"inspection_pictures_every": 3}, [True, False, True, False, True]),
+        ({"inspection_pictures_every": 0}, [False, False, True, False, False]),
+        ({"inspection_pictures_mb": 0}, [False] * 5),
+        ({"store_uploads": "none"}, [False] * 5),
+    ],
+)
+def test_pictures_are_kept_as_the_settings_say(detector, folder, tmp_path, settings, kept):
+    """Of bad parts always, of good ones every so many-th; none where pictures are not stored."""
+    client = create_app(services_of(detector, folder, tmp_path, **settings)).test_client()
+    inspect_each(client, detector, GOOD, GOOD, BAD, GOOD, GOOD)
+
+    assert kept_pictures(client) == kept
+
+
+def test_a_deleted_picture_leaves_its_inspection(client, detector, services):
+    detector.objects = BAD
+    sent = answered(client)
+    services.inspected.delete(sent["picture"])
+
+    assert client.get(sent["links"]["picture"]).status_code == 404
+    assert client.get("/v1/inspections/latest").get_json() == {**sent, "links": {"picture": None}}
+
+
+def test_what_no_disk_can_keep_is_decided_all_the_same(client, tmp_path):
+    (tmp_path / "feedback").write_text("in the way")
+    body = answered(client)
+
+    assert (body["decision"], body["id"], body["links"]) == (True, None, {"picture": None})

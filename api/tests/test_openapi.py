@@ -106,6 +106,8 @@ RAISED_BY: dict[str, list[Exception]] = {
     "feedback.append": [errors.BackendDown("-"), errors.StoreFull("-")],
     "labels.of": [api_errors.UnknownModel("-"), api_errors.NoWorker("-"), errors.BackendDown("-")],
     "patterns.of": [api_errors.UnknownPattern("-"), api_errors.PatternMismatch("-")],
+    "inspections.newest_first": [errors.BackendDown("-")],
+    "inspections.open_picture": [errors.PictureNotFound("-")],
     "reported.open": [errors.PictureNotFound("-")],
     "async_inference.admit": [*NOT_NOW, api_errors.UnknownModel("-")],
     "async_inference.task_of": [*NOT_NOW[1:], api_errors.UnknownModel("-")],
@@ -121,7 +123,14 @@ RAISED_BY: dict[str, list[Exception]] = {
     "async_inference.read": JOB,
     "async_inference.cancel": [*JOB, errors.JobEnded("-")],
 }
-NOT_FOR_VIEWS = {"settings", "uploads", "retention", "keyring", "watch"}  # what they raise, inference.infer does
+NOT_FOR_VIEWS = {
+    "settings",
+    "uploads",
+    "retention",
+    "keyring",
+    "watch",
+    "inspected",
+}  # what they raise, inference.infer does
 ANSWERED_OTHERWISE = {"queue.depth"}  # /health and /metrics say what they know
 Request = tuple[str, str, str, str]  # method, path, key, Accept
 TROUBLES = [(act, error) for act, raised in RAISED_BY.items() for error in raised]

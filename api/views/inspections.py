@@ -1,43 +1,136 @@
-"""``POST /v1/inspections``: is a part good, by the objects in its picture?"""
+"""``/v1/inspections``: is a part good, by the objects in its picture? And how others were."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 
+from api.core.errors import NoInspection
+from api.feedback.log import csv_row
 from api.http.caller import current_client
 from api.http.detection_parameters import chosen
-from api.http.inspection_bodies import inspected
+from api.http.inspection_bodies import CSV_COLUMNS, csv_cells, inspected, shown_inspection
 from api.http.inspection_parameters import WantedInspection
-from api.http.parameters import model_in_query
+from api.http.parameters import model_in_query, page_number
 from api.http.response_headers import describe
+from api.http.stored_picture import picture_response
 from api.http.upload import Upload
+from api.inspection.filter import InspectionFilter
+from api.inspection.record import Inspection
 from api.metrics.recorder import Metrics
 from api.services import Services
 from contract.model_task import ModelTask
+from contract.model_version import ModelVersion
 from contract.patterns.check import check
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flask.typing import ResponseReturnValue
 
-bp = Blueprint("inspections", __name__, url_prefix="/v1/inspections")
+    from api.http.schemas import InspectionList
+
+bp = Blueprint("inspections", __name__)
+
+PAGE = 50  # inspections
 
 
-@bp.post("")
+@bp.post("/v1/inspections")
 def inspect() -> ResponseReturnValue:
-    """Find the objects in one uploaded picture, and hold them against a set of patterns.
+    """Find the objects in one uploaded picture, hold them against a set of patterns, and keep how that ended.
 
     Raises:
         ServiceError, RequestEntityTooLarge: as ``WantedInspection``, ``Upload.from_request`` and ``Inference.infer``
             do.
     """
-    services = Services.current()
+    services, client = Services.current(), current_client()
     services.inference.admit(ModelTask.DETECTION, model_in_query(request))
     wanted = WantedInspection.from_request(request, services.labels, services.patterns)
     upload = Upload.from_request(request, services.settings)
-    answer = services.inference.infer(upload.data, current_client(), wanted.objects.asked)
-    detection = chosen(answer.found, wanted.objects)
+from api.http.detection_parameters import chosen
+    answer = services.inference.infer(upload.data, client, wanted.objects.asked)
+    detection = wanted.objects.chosen(answer.found)
     verdict = check(wanted.patterns, detection)
     Metrics.current().count_inspection(good=verdict.decision)
-    return describe(jsonify(inspected(wanted, detection, verdict, animated=upload.animated)), answer)
+    done = Inspection.now(
+        picture=answer.picture,
+        model=str(ModelVersion(detection.model, detection.version)),
+        digest=detection.digest,
+        found=dict(inspected(wanted, detection, verdict, animated=upload.animated)),
+    )
+    kept = None if client.private else services.inspections.keep(done)  # others with such a key would see it
+    return describe(jsonify(shown_inspection(kept or done, kept=kept is not None)), answer)
+
+
+@bp.get("/v1/inspections/latest")
+def latest() -> ResponseReturnValue:
+    """The last inspection that the filter matches.
+
+    Raises:
+        InvalidParameter: as ``InspectionFilter.from_query``.
+        NoInspection: there is none.
+        BackendDown: they can't be read.
+    """
+    for found in _wanted():
+        return _uncached(jsonify(shown_inspection(found)))
+    raise NoInspection("no inspection is kept, or none that was asked for")
+
+
+@bp.get("/v1/inspections")
+def list_all() -> ResponseReturnValue:
+    """A page of the inspections that the filter matches, newest first.
+
+    Raises:
+        InvalidParameter: as ``InspectionFilter.from_query``, or ``page`` is not valid.
+        BackendDown: they can't be read.
+    """
+    page = page_number(request)
+    start = (page - 1) * PAGE
+    found = list(islice(_wanted(), start, start + PAGE + 1))
+    body: InspectionList = {
+        "inspections": [shown_inspection(inspection) for inspection in found[:PAGE]],
+        "page": page,
+        "more": len(found) > PAGE,
+    }
+    return _uncached(jsonify(body))
+
+
+@bp.get("/v1/inspections.csv")
+def download_csv() -> ResponseReturnValue:
+    """The inspections that the filter matches, newest first, a row for each.
+
+    Raises:
+        InvalidParameter: as ``InspectionFilter.from_query``.
+    """
+    response = Response(_csv_rows(_wanted()), content_type="text/csv; charset=utf-8")
+    name = f"inspections-{datetime.now(UTC):%Y-%m-%d}.csv"
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return _uncached(response)
+
+
+@bp.get("/v1/inspections/pictures/<name>")
+def picture(name: str) -> ResponseReturnValue:
+    """A picture that is kept with an inspection.
+
+    Raises:
+        PictureNotFound: none of this name is kept.
+    """
+    return _uncached(picture_response(Services.current().inspections.open_picture(name)))
+
+
+def _wanted() -> Iterator[Inspection]:
+    return Services.current().inspections.newest_first(InspectionFilter.from_query(request.args))
+
+
+def _csv_rows(found: Iterator[Inspection]) -> Iterator[bytes]:
+    yield csv_row(CSV_COLUMNS)
+    for inspection in found:
+        yield csv_row(csv_cells(inspection))
+
+
+def _uncached(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
