@@ -50,9 +50,8 @@ def inspect() -> ResponseReturnValue:
     services.inference.admit(ModelTask.DETECTION, model_in_query(request))
     wanted = WantedInspection.from_request(request, services.labels, services.patterns)
     upload = Upload.from_request(request, services.settings)
-from api.http.detection_parameters import chosen
     answer = services.inference.infer(upload.data, client, wanted.objects.asked)
-    detection = wanted.objects.chosen(answer.found)
+    detection = chosen(answer.found, wanted.objects)
     verdict = check(wanted.patterns, detection)
     Metrics.current().count_inspection(good=verdict.decision)
     done = Inspection.now(
