@@ -130,7 +130,7 @@ def opened(browser: Browser, url: str, look: Mapping[str, object]) -> Iterator[P
     page = context.new_page()
     page.goto(url)
     for command in page.locator("footer code").all():
-        documented = re.sub(r"http://\S+/(?=predict)", DOCUMENTED_URL, command.inner_text())
+        documented = re.sub(r"http://\S+/(?=predict|detect)", DOCUMENTED_URL, command.inner_text())
         command.evaluate("(command, text) => {command.textContent = text}", documented)
     yield page
     context.close()

@@ -18,6 +18,7 @@ from api.core.errors import NoWorker, Overloaded, Undecodable
 from api.core.inference import Answer, Inference
 from api.core.labels import LabelList, LabelLookup, ObjectBounds
 from api.core.link_secret import LinkSecret
+from api.core.models import ModelNames
 from api.core.picture_links import PictureLinks
 from api.services import Services
 from api.settings import Settings
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from api.core.client import Client
     from api.core.inference import Asked
+    from api.core.models import Models
 
 
 ADMIN_KEY = "the-admin-key-of-this-test"
@@ -266,6 +268,20 @@ def test_the_page_says_how_much_of_what_is_in_the_picture(client, inference, obj
 
     assert re.search(rf"<h3[^>]*>{title}</h3>", shown)
     assert f"<title>{title} · Image classifier</title>" in shown
+
+
+class FinderNames:
+    """The models of a service that has one detector and nothing else."""
+
+    def names(self) -> ModelNames:
+        return ModelNames(["finder"], "finder", frozenset({"finder"}))
+
+
+def test_the_command_that_the_page_shows_asks_the_route_that_answers(settings):
+    """A service with a detector alone answers no ``/predict``."""
+    services = replace(Services.connect(settings), models=cast("Models", FinderNames()))
+
+    assert "/detect</code>" in create_app(services).test_client().get("/", base_url="http://here.test").text
 
 
 @pytest.mark.parametrize(
