@@ -31,6 +31,7 @@ from api.views import (
     patterns,
     predict,
     reload,
+    replaced,
     stats,
 )
 
@@ -53,6 +54,7 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
         detect,
         inspections,
         patterns,
+        replaced,
         jobs,
         models,
         open_inference,

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.glogging import Logger
 
 from api.core.link_secret import LinkSecret, NoLinkSecret
-from api.core.patterns import Patterns
 from api.keys.key_file import BadKeyFile
 from api.keys.keyring import Keyring
 from api.metrics.shared_numbers import SharedNumbers
 from api.settings import Settings
 from contract.logging import log_with_others, set_up_logging
-from contract.patterns.pattern import BadPattern
 from contract.private_files import UMASK
 from contract.settings import EXIT_BAD_SETTINGS, load_settings
 
@@ -40,11 +38,6 @@ except BadKeyFile as _error:
     _hint = "; python -m api.keys new makes one" if isinstance(_error.__cause__, FileNotFoundError) else ""
     print(f"API_KEYS_FILE={_settings.api_keys_file}: {_error}{_hint}", file=sys.stderr)  # noqa: T201
     raise SystemExit(EXIT_BAD_SETTINGS) from _error
-try:
-    Patterns(_settings.pattern_dir)
-except BadPattern as _error:
-    print(f"PATTERN_DIR={_settings.pattern_dir}: {_error}", file=sys.stderr)  # noqa: T201
-    raise SystemExit(EXIT_BAD_SETTINGS) from _error
 try:  # of all its processes only one has to make it
     _ = LinkSecret(_settings.link_secret.get_secret_value(), _settings.link_secret_path).key
 except NoLinkSecret as _error:
@@ -62,6 +55,16 @@ if _soft < _needed:
     resource.setrlimit(
         resource.RLIMIT_NOFILE, (_needed if _hard == resource.RLIM_INFINITY else min(_hard, _needed), _hard)
     )
+
+if _settings.pattern_dir is not None:
+    from contract.patterns.pattern import BadPattern  # a service without patterns does without their code
+    from contract.patterns.pattern_file import read_pattern_folder
+
+    try:
+        read_pattern_folder(_settings.pattern_dir)
+    except BadPattern as _error:
+        print(f"PATTERN_DIR={_settings.pattern_dir}: {_error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(EXIT_BAD_SETTINGS) from _error
 
 _certificate = None
 if _settings.tls_cert_file and _settings.tls_key_file:

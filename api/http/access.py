@@ -40,6 +40,8 @@ NEEDED = {
     "inspections.list_all": INSPECTIONS | ADMIN,
     "inspections.download_csv": INSPECTIONS | ADMIN,
     "inspections.picture": INSPECTIONS | ADMIN,
+    "replaced.inference": CLASSIFY,
+    "replaced.check_pattern": CLASSIFY,
     "patterns.list_all": CLASSIFY | INSPECTIONS,
     "infer.labels": CLASSIFY | FEEDBACK,  # the page of reports offers them
     "models.list_all": CLASSIFY | JOBS | FEEDBACK | ADMIN,

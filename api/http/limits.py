@@ -34,6 +34,8 @@ LIMITED = {
     "detect.detect",
     "detect.detect_batch",
     "inspections.inspect",
+    "replaced.inference",
+    "replaced.check_pattern",
     "open_inference.infer",
     "jobs.submit",
     "jobs.list_own",

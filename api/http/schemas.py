@@ -154,6 +154,18 @@ class InspectionList(TypedDict):
     more: bool
 
 
+class ReplacedInference(TypedDict):
+    bboxes: list[list[float]]
+    class_ids: list[int]
+    scores: list[float]
+
+
+class CheckedPattern(TypedDict):
+    decision: bool
+    pattern_name: str
+    lg: list[bool]
+
+
 class BatchResult(TypedDict):
     filename: str
     predictions: list[LabelConfidence]

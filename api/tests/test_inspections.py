@@ -350,3 +350,56 @@ def test_what_no_disk_can_keep_is_decided_all_the_same(client, tmp_path):
     body = answered(client)
 
     assert (body["decision"], body["id"], body["links"]) == (True, None, {"picture": None})
+
+
+# The replaced system's routes
+
+
+def test_inference_answers_in_the_replaced_systems_shape(client, detector):
+    detector.objects = (replace(PLATE, box=Box(100.04, 50, 540.06, 270), score=0.91239),)
+    response = client.post("/inference", data={"image": (io.BytesIO(PHOTO), "part.jpg", "image/jpeg")})
+
+    assert response.get_json() == {"bboxes": [[100.0, 50, 540.1, 270]], "class_ids": [0], "scores": [0.912]}
+
+
+def test_inference_refuses_what_calls_itself_no_picture(client):
+    response = client.post("/inference", data={"image": (io.BytesIO(PHOTO), "part.jpg", "text/plain")})
+
+    assert (response.status_code, response.get_json()["detail"]) == (400, "the picture's content type must be image/*")
+
+
+PLATE_AND_BOLT = {"coordinates": [[0.15, 0.15, 0.85, 0.85], [0.35, 0.35, 0.55, 0.55]], "class_ids": [0, 1]}
+ONE = {"own": [{"class_id": 0, "inner": [0.2, 0.2, 0.8, 0.8], "outer": [0.1, 0.1, 0.9, 0.9]}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        ({}, (True, "left-hand", [True, True])),
+        ({"pattern_key": "bracket", "pattern": None}, (True, "left-hand", [True, True])),
+        ({"class_ids": [0, 0]}, (False, "left-hand", [True, False])),
+        ({"class_ids": [7, 7]}, (False, "", [])),
+        ({"pattern": ONE}, (False, "own", [True])),
+    ],
+)
+def test_check_pattern_judges_as_the_replaced_system_does(client, body, answer):
+    """A pattern of one object is never good there."""
+    found = client.post("/check-pattern", json={**PLATE_AND_BOLT, **body}).get_json()
+
+    assert (found["decision"], found["pattern_name"], found["lg"]) == answer
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"coordinates": [[0, 0, 1]]}, 400),
+        ({"class_ids": [0]}, 400),
+        ({"class_ids": ["0", "1"]}, 400),
+        ({"pattern": {}}, 400),
+        ({"pattern_key": 5}, 400),
+        ({"pattern_key": "hinge"}, 404),
+    ],
+)
+def test_check_pattern_says_what_is_wrong(client, body, status):
+    assert client.post("/check-pattern", json={**PLATE_AND_BOLT, **body}).status_code == status
+    assert client.post("/check-pattern", data="[]").status_code == 400

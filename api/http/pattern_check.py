@@ -1,0 +1,95 @@
+"""The body of the replaced system's ``/check-pattern``: boxes, their classes, and a pattern or its key."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from api.core.errors import BrokenForm, InvalidParameter
+from contract.messages import MOST_OBJECTS
+from contract.patterns.fields import WrongFields, pattern_set
+from contract.patterns.pattern import RelativeBox
+from contract.patterns.placement import PlacedObject
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flask import Request
+
+    from api.core.patterns import Patterns
+    from contract.patterns.pattern import PatternSet
+
+FARTHEST = 1e6  # of an edge; a box may reach beyond the picture
+MOST_KB = 256  # as much as a pattern file
+
+
+@dataclass(frozen=True, slots=True)
+class PatternCheck:
+    """``boxes`` are relative to the picture, each of the class of the same place in ``class_ids``."""
+
+    boxes: tuple[RelativeBox, ...]
+    class_ids: tuple[int, ...]
+    patterns: PatternSet
+
+    @classmethod
+    def from_request(cls, request: Request, patterns: Patterns) -> Self:
+        """Read the body.
+
+        Raises:
+            BrokenForm: it is no JSON object.
+            InvalidParameter: a field is missing or wrong; or no pattern is named, and there are several.
+            UnknownPattern: there is no pattern of this key.
+            RequestEntityTooLarge: Werkzeug's; it has more than ``MOST_KB``.
+        """
+        request.max_content_length = MOST_KB * 1024
+        body = _object(request.get_data())
+        boxes, class_ids = body.get("coordinates"), body.get("class_ids")
+        if not isinstance(boxes, list) or not all(map(_is_box, boxes)):
+            raise InvalidParameter("coordinates must be a list of boxes: four numbers each, relative to the picture")
+        if not isinstance(class_ids, list) or not all(type(index) is int for index in class_ids):
+            raise InvalidParameter("class_ids must be a list of whole numbers")
+        if len(boxes) != len(class_ids) or len(boxes) > MOST_OBJECTS:
+            raise InvalidParameter(f"coordinates and class_ids must be of one length, {MOST_OBJECTS} at most")
+        return cls(tuple(RelativeBox(*box) for box in boxes), tuple(class_ids), _patterns(body, patterns))
+
+    def objects(self, labels: Sequence[str]) -> tuple[PlacedObject, ...]:
+        """What lies where.
+
+        Args:
+            labels: of the classes, by index, as far as they are known.
+        """
+        return tuple(
+            PlacedObject(index, labels[index] if 0 <= index < len(labels) else None, box)
+            for index, box in zip(self.class_ids, self.boxes, strict=True)
+        )
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise BrokenForm("the body is no JSON object")
+    return body
+
+
+def _patterns(body: dict[str, Any], patterns: Patterns) -> PatternSet:
+    key, own = body.get("pattern_key"), body.get("pattern")
+    if own is not None:
+        try:
+            return pattern_set("pattern", own)
+        except WrongFields as error:
+            raise InvalidParameter(f"pattern: {error.lines[0]}") from error
+    if key is not None and not isinstance(key, str):
+        raise InvalidParameter("pattern_key must be a text")
+    return patterns.named(key)
+
+
+def _is_box(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == len(RelativeBox._fields) and all(map(_is_number, value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= FARTHEST
