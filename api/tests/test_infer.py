@@ -18,6 +18,7 @@ from api.services import Services
 from api.settings import Settings
 from contract.errors import DeadlineExceeded, ServiceError, WorkerFault
 from contract.messages import Classification, Label, Timings
+from contract.model_task import ModelTask
 from tests.pictures import odd
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from api.core.inference import Asked, Cache, Inference
-    from contract.model_task import ModelTask
     from contract.model_version import WantedModel
 
 LABELS = (Label("Egyptian_cat", 0.63124), Label("tabby", 0.2), Label("tiger_cat", 0.1), Label("lynx", 0.00004))
@@ -44,6 +44,9 @@ class CatInference:
         self.damaged: set[bytes] = set()
         self.cache: Cache = "miss"
         self.asked: list[WantedModel | None] = []
+
+    def task(self, _model: WantedModel | None = None) -> ModelTask:
+        return ModelTask.CLASSIFICATION
 
     def admit(self, _task: ModelTask, _model: WantedModel | None = None) -> None:
         """Never busy before the body is read."""
