@@ -22,6 +22,7 @@ from api.settings import Settings
 from contract.errors import BackendDown
 from contract.job_queue import Depth
 from contract.messages import Classification, Label, Timings
+from contract.model_task import ModelTask
 from contract.model_version import ModelVersion
 from contract.redis_memory import RedisMemory
 from contract.worker_registry import WorkerEntry
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from api.core.inference import Asked, Cache
     from api.core.live_workers import LiveWorkers
     from contract.job_queue import JobQueue
-    from contract.model_task import ModelTask
     from contract.model_version import WantedModel
 
 FIELDS = [
@@ -69,6 +69,9 @@ class Backend:
         self.trouble: Exception | None = None
         self.away: Exception | None = None
         self.live = ["resnet50", "lite@2"]
+
+    def task(self, _model: WantedModel | None = None) -> ModelTask:
+        return ModelTask.CLASSIFICATION
 
     def admit(self, _task: ModelTask, _model: WantedModel | None = None) -> None:
         if self.busy is not None:
