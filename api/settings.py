@@ -155,8 +155,8 @@ class Settings(SharedSettings):
     )
     default_model: Annotated[str, AfterValidator(_model_name)] = Field(
         "",
-        description="The model that requests mean which name none. Without it the one whose worker started last; of "
-        "several in MODELS, the first.",
+        description="The model that requests for its task mean which name none. Without it the one whose worker "
+        "started last; of several in MODELS, the first.",
     )
     fallback_model: Annotated[str, AfterValidator(_model_name)] = Field(
         "",

@@ -2,7 +2,8 @@
 
 The page is its own source. In a ``console`` block each line that begins with ``$`` is run by bash, and what follows it
 is replaced by what was answered; a ``python`` block is run, and the ``text`` block after it becomes what it printed.
-Everything runs in one folder of pictures against a fresh service with the int8 model, in the page's order. The folder
+Everything runs in one folder of pictures against a fresh service with the int8 model and the detector, in the page's
+order. The folder
 is what the page's ``sh`` block makes, in a folder that has the tests' pictures where the project has them.
 """
 
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.detector_bundle import detector_bundle
 from tests.support.stack import Stack
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ VARYING: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(r"dur=\d+\.\d"), "dur=<ms>"),
     (re.compile(r'("\w*(?:_ms|_seconds|_per_second|_rate|_requests)": )[\d.]+'), r"\1<number>"),
     (re.compile(r"^(classifier_.* )\S+$", re.MULTILINE), r"\1<number>"),
+    (re.compile(r'("(?:x|y|width|height)": \d+)\.\d+'), r"\1"),  # pixels of a box
     (re.compile(r"\([\d,]+ bytes\)"), "(<number> bytes)"),
     (re.compile(r"Retry-After: \d+"), "Retry-After: <s>"),
     (re.compile(r"expires=\d+&signature=[\w-]+"), "<signature>"),
@@ -83,8 +86,8 @@ def service() -> Iterator[tuple[str, Path, Path]]:
     """A fresh service, a folder of pictures, and a home for curl with which the service's address is ``URL``."""
     with tempfile.TemporaryDirectory(prefix="reference-") as scratch:
         folder = _folder_of_pictures(Path(scratch), PAGE.read_text())
-        model = str(ROOT / "models" / "resnet50-int8")
-        settings = {"MODEL_PATH": model, "WORKERS": "1", "WEB_CONCURRENCY": "1", "ADMIN_API_KEY": ADMIN_KEY}
+        models = f"{ROOT / 'models' / 'resnet50-int8'},{detector_bundle(Path(scratch) / 'models')}"
+        settings = {"MODELS": models, "WORKERS": "1", "WEB_CONCURRENCY": "1", "ADMIN_API_KEY": ADMIN_KEY}
         with Stack(Path(scratch) / "service", **settings) as stack:
             curlrc = f"silent\nshow-error\ninclude\nconnect-to = {URL.removeprefix('http://')}:127.0.0.1:{stack.port}\n"
             (Path(scratch) / ".curlrc").write_text(curlrc)

@@ -17,7 +17,7 @@ from contract import keys
 from contract.job_queue import JobQueue
 from contract.model_state import ModelState, read_state
 from contract.redis_clients import connect, connect_for_waiting
-from model.tests import test_loader
+from model.tests import detectors, test_loader
 from model.tests.networks import write_bundle
 from tests.support.forks import ForkedProgram
 from tests.support.workers import WAIT_S, eventually
@@ -106,6 +106,18 @@ def test_a_bundle_that_is_refused_moves_nothing_and_the_operator_is_told_by_whom
     assert reason in told
     assert told.endswith("; nothing was changed")
     assert str(second.parents[1]) not in told
+    assert read_state(redis, MODEL) == ModelState("1", None, 1)
+
+
+def test_a_version_that_is_for_another_task_is_no_version_of_the_model(
+    changes: ModelChanges, redis: Redis, folder: Path
+) -> None:
+    """Whoever asks for labels must not be answered with objects."""
+    detector = detectors.write_bundle(folder / "colours-3")
+    detectors.change_manifest(detector, name=MODEL, version="3")
+    told = refusal(changes, "colours-3")
+
+    assert "colours@3 is for detection, and colours@1 for classification: it needs another name" in told
     assert read_state(redis, MODEL) == ModelState("1", None, 1)
 
 

@@ -139,6 +139,17 @@ def test_an_unknown_model_is_told_with_those_there_are(site, workers, route, whe
     assert workers.batches() == []
 
 
+@pytest.mark.parametrize("route", ["/detect", "/detect/batch"])
+def test_where_no_model_detects_a_detection_is_not_found(site, workers, route):
+    response = send(site, route)
+
+    assert response.status_code == HTTPStatus.NOT_FOUND
+    assert response.get_json()["detail"] == (
+        "there is no model for detection; there are other@2026.1, scripted@1, scripted@2"
+    )
+    assert workers.batches() == []
+
+
 @pytest.mark.parametrize("where", ["query", "form"])
 @pytest.mark.parametrize(
     ("asked", "said"),

@@ -40,6 +40,25 @@ def test_what_a_worker_publishes_of_a_version_is_read_of_that_version(redis):
     ]
 
 
+def test_a_detectors_bounds_are_read_and_what_can_be_none_is_left_out(redis):
+    detector = replace(KNOWN, task="detection", min_score=0.1, max_objects=100)
+    publish_description(redis, MODEL, DIGEST, detector)
+    publish_description(redis, "odd", DIGEST, replace(detector, min_score=0.0))
+    publish_description(redis, "odder", DIGEST, replace(detector, max_objects=0))
+    found = read_descriptions(redis, [(MODEL, DIGEST), ("odd", DIGEST), ("odder", DIGEST)])
+
+    assert found == [detector, *[replace(detector, min_score=None, max_objects=None)] * 2]
+
+
+def test_of_a_classifier_the_same_is_published_as_before_there_were_detectors(redis):
+    """Workers of two versions would else overwrite each other's each second."""
+    publish_description(redis, MODEL, DIGEST, KNOWN)
+
+    assert set(json.loads(redis.get(keys.description(MODEL, DIGEST)))) == {
+        "task", "precision", "width", "height", "labels", "licence", "provenance",
+    }  # fmt: skip
+
+
 def test_it_lives_as_labels_do(redis):
     """As long as a worker renews it, and a little longer than the worker's entry."""
     publish_description(redis, MODEL, DIGEST, KNOWN)

@@ -199,8 +199,14 @@ class VersionFollower:
             load.predictor = predictor
 
     def _check(self, predictor: AnyPredictor) -> None:
-        """Raises ModelError: this worker serves something else under the same version."""
+        """Raises ModelError: this worker serves something else under the same version, or for another task."""
         bundle = predictor.bundle
+        others = [one.bundle for one in self._serving.predictors.values() if one.bundle.name == bundle.name]
+        other = next((one for one in others if one.task != bundle.task), None)
+        if other is not None:
+            raise ModelError(
+                f"{bundle.model} is for {bundle.task}, and {other.model} for {other.task}: it needs another name"
+            )
         served = self._serving.predictors.get(bundle.model.key)
         if served is not None and served.bundle.digest != bundle.digest:
             raise ModelError(

@@ -56,6 +56,7 @@ class ScriptedClassifier:
         self.bundle = SimpleNamespace(
             name=model.name,
             model=model,
+            task="classification",
             version=model.version,
             digest=digest_of(ModelVersion(model.name, weights or model.version)),
             labels=("tabby", "lynx"),
