@@ -41,7 +41,8 @@ class WantedInspection:
         min_score = min_score_of(request)
         keys = sent(request, "pattern")
         known = lookup.of(model, ModelTask.DETECTION)
+        found = patterns.of(keys[0] if keys else None, known)
         if min_score is None:
             min_score = max(USUAL_MIN_SCORE, bounds_of(known).min_score)
         objects = WantedObjects(model, within_bounds(min_score, known), None, frozenset(), strict)
-        return cls(objects, patterns.of(keys[0] if keys else None, known))
+        return cls(objects, found)

@@ -105,7 +105,6 @@ RAISED_BY: dict[str, list[Exception]] = {
     "feedback_rate.count": [errors.OverShare("-")],
     "feedback.append": [errors.BackendDown("-"), errors.StoreFull("-")],
     "labels.of": [api_errors.UnknownModel("-"), api_errors.NoWorker("-"), errors.BackendDown("-")],
-    "patterns.named": [api_errors.UnknownPattern("-")],
     "patterns.of": [api_errors.UnknownPattern("-"), api_errors.PatternMismatch("-")],
     "inspections.newest_first": [errors.BackendDown("-")],
     "inspections.open_picture": [errors.PictureNotFound("-")],
