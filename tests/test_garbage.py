@@ -48,17 +48,19 @@ def workers(valkey: Server, redis: Redis, tmp_path: Path) -> Iterator[ScriptedWo
 
 
 def write(redis: Redis, key: str, kind: str, value: bytes) -> None:
-    """Overwrite ``key`` with a value of one of Redis' types."""
-    redis.delete(key)
-    writers: dict[str, Callable[[], Any]] = {
-        "string": lambda: redis.set(key, value),
-        "list": lambda: redis.rpush(key, value),
-        "set": lambda: redis.sadd(key, value),
-        "zset": lambda: redis.zadd(key, {value: 1.0}),
-        "hash": lambda: redis.hset(key, "field", value),
-        "stream": lambda: redis.xadd(key, {"field": value}),
-    }
-    writers[kind]()
+    """Overwrite ``key`` with a value of one of Redis' types, in one step: a worker's heartbeat may come between two."""
+    with redis.pipeline() as pipe:
+        pipe.delete(key)
+        writers: dict[str, Callable[[], Any]] = {
+            "string": lambda: pipe.set(key, value),
+            "list": lambda: pipe.rpush(key, value),
+            "set": lambda: pipe.sadd(key, value),
+            "zset": lambda: pipe.zadd(key, {value: 1.0}),
+            "hash": lambda: pipe.hset(key, "field", value),
+            "stream": lambda: pipe.xadd(key, {"field": value}),
+        }
+        writers[kind]()
+        pipe.execute()
 
 
 KINDS = ("string", "list", "set", "zset", "hash", "stream")

@@ -37,9 +37,9 @@ SENDER = "192.0.2.1"
 BALLAST_BYTES = 32_000_000
 
 
-def eventually(condition: Callable[[], Any], what: str) -> Any:
+def eventually(condition: Callable[[], Any], what: str, within_s: float = WAIT_S) -> Any:
     """Wait until ``condition()`` is true and return it."""
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + within_s
     while not (value := condition()):
         assert time.monotonic() < deadline, f"it never happened: {what}"
         time.sleep(0.02)
