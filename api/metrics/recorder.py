@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, get_args
 
 from flask import Flask, current_app, request
 
-from api.core.errors import NoWorker, OverLimit, Overloaded
+from api.core.errors import CameraOutcome, NoWorker, OverLimit, Overloaded
 from api.metrics.instruments import Counter, Distribution, Gauge, Histogram, Row
 from contract.errors import BackendDown, OverShare, StoreFull, TemporarilyUnavailable
 
@@ -124,6 +124,20 @@ class Metrics:
             (),
             [()],
         )
+        self._snapshots = Counter(
+            row,
+            "classifier_camera_snapshots",
+            "Pictures asked of the camera, by what became of it.",
+            ("outcome",),
+            [(outcome,) for outcome in get_args(CameraOutcome)],
+        )
+        self._snapshot_times = Histogram(
+            row,
+            "classifier_camera_duration_seconds",
+            "What a picture of the camera took once its turn had come, further tries included.",
+            (),
+            [()],
+        )
         row.open()
         self._in_flight.clear()
         self._connections.clear()
@@ -195,6 +209,12 @@ class Metrics:
         """A candidate has lost its share."""
         self._withdrawn.add()
 
+    def count_snapshot(self, outcome: CameraOutcome, seconds: float) -> None:
+        """A picture has been asked of the camera; the times of those that were taken are kept."""
+        self._snapshots.add(outcome)
+        if outcome == "taken":
+            self._snapshot_times.observe(seconds)
+
     @contextmanager
     def connection_open(self) -> Iterator[None]:
         """Count one more connection while the context lasts."""
@@ -240,6 +260,7 @@ class Metrics:
             self._requests, self._in_flight, self._classifying, self._answers, self._stages, self._refusals,
             self._abandoned, self._body_bytes, self._slow_uploads, self._connections, self._refused_connections,
             self._deleted_bytes, self._bulk, self._wrong_keys, self._withdrawn,
+            self._snapshots, self._snapshot_times,
         )  # fmt: skip
         return [instrument.family(sums) for instrument in instruments]
 
