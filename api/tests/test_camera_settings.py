@@ -39,8 +39,8 @@ def printed_at_the_start(monkeypatch, capsys, **variables: object) -> str:
         ("http://camera/a b", "http://camera/a b",
          "must be an address of printable ASCII characters (write all others as %XX)"),
         ("http://ops:hunter2@camera/x", "http://***@camera/x",
-         "must have no user or password: a token belongs in CAMERA_AUTH_TOKEN_FILE, another header in "
-         "CAMERA_HEADERS_FILE"),
+         ("must have no user or password: a token belongs in CAMERA_AUTH_TOKEN_FILE, "
+          "another header in CAMERA_HEADERS_FILE")),
         ("ftp://ops:hunter2@camera/x", "ftp://***@camera/x", "must begin with http:// or https://"),
     ],
 )  # fmt: skip
