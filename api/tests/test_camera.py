@@ -261,8 +261,8 @@ def test_a_body_is_counted_as_it_comes(adapter, open_camera, pieces):
     ids=["interim answers", "trailers", "chunks of a byte"],
 )
 def test_an_answer_that_never_gets_to_an_end_ends_and_keeps_nobody_waiting(adapter, open_camera, beginning, piece):
-    """Whoever sends as fast as it is read would otherwise have the process to himself."""
-    there = adapter(sends_on(lambda: iter_after(beginning, repeat(piece))))
+    """Whoever sends faster than it is read would otherwise have the process to himself."""
+    there = adapter(sends_on(lambda: iter_after(beginning, repeat(piece * 500))))
     turns = []
 
     def take_turns() -> None:

@@ -162,6 +162,17 @@ def test_a_camera_is_asked_by_one_process_at_a_time(open_camera, slow):
     assert slow.most_at_a_time == 1
 
 
+def test_a_process_with_many_who_wait_lets_the_other_go_between(open_camera, slow):
+    here, there = open_camera(), open_camera()
+    many = [asking(here, CameraParameters(quality=quality)) for quality in range(1, 8)]
+    until(lambda: slow.begun == 1)
+    one = asking(there)
+    slow.let_end(8)
+
+    assert result(one) == picture(2)
+    assert {result(asked) for asked in many} == {picture(number) for number in (1, 3, 4, 5, 6, 7, 8)}
+
+
 def test_a_process_that_dies_takes_no_turn_with_it(open_camera, slow, tmp_path):
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDS_THE_LOCK, str(tmp_path / LOCK_FILE)],
