@@ -156,6 +156,9 @@ def test_a_camera_is_asked_by_one_process_at_a_time(open_camera, slow):
     all_of_them = [asking(here)]
     until(lambda: slow.begun == 1)
     all_of_them += [asking(there), asking(here), asking(there, BRIGHT), asking(here, BRIGHT)]
+    gevent.sleep(0.1)
+    assert slow.begun == 1
+
     slow.let_end(5)
 
     assert len({result(one) for one in all_of_them}) == 5
