@@ -76,6 +76,7 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
     services.uploads.count_deleted = metrics.count_deleted
     services.inference.count_bulk = metrics.count_bulk
     services.watch.count_withdrawn = metrics.count_withdrawn
+    services.camera.count_snapshot = metrics.count_snapshot
     Problems(metrics.count_refusal).register(app)
     settings = services.settings
     app.wsgi_app = PublicAddress(app.wsgi_app, settings.trusted_proxies, settings.root_path)  # type: ignore[method-assign]

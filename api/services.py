@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from api.core.admission import Admission
 from api.core.async_jobs import AsyncInference
 from api.core.body_room import BodyRoom
+from api.core.camera.camera import Camera
 from api.core.candidate_watch import CandidateWatch
 from api.core.check_run import Parts
 from api.core.check_runner import CheckRunner
@@ -63,6 +64,7 @@ class Services:
     inference: Inference
     async_inference: AsyncInference
     labels: LabelLookup
+    camera: Camera
     feedback: FeedbackLog
     feedback_rate: SenderRate
     keyring: Keyring
@@ -156,6 +158,7 @@ class Services:
             inference=inference,
             async_inference=async_inference,
             labels=LabelLookup(commands, live_workers),
+            camera=Camera.from_settings(settings),
             feedback=feedback,
             feedback_rate=SenderRate(
                 settings.feedback_per_hour,

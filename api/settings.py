@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
+from api.core.camera.address import checked_address
+from api.core.camera.credentials import read_headers, read_token
 from api.core.host_names import checked_name
 from api.core.root_path import checked_root_path
 from api.core.web_origins import checked_origin
@@ -175,6 +177,23 @@ class Settings(SharedSettings):
     check_slower_ratio: float = Field(
         1.5, ge=1, description="A candidate that takes a worker this many times as long as the current version fails."
     )
+    camera_url: Annotated[str, AfterValidator(checked_address)] = Field(
+        "",
+        description="Address that answers with a picture of the camera, http:// or https://, with a query if need "
+        "be. Empty: there is no camera.",
+    )
+    camera_auth_token_file: Path | None = Field(
+        None, description="File whose first line the camera is sent as a bearer token."
+    )
+    camera_headers_file: Path | None = Field(
+        None, description="File of further headers for the camera, Name: value a line."
+    )
+    camera_timeout_s: float = Field(
+        4, gt=0, le=60, description="A picture's deadline, waiting for others' and further tries included, in seconds."
+    )
+    camera_retries: int = Field(
+        2, ge=0, le=10, description="Further tries when the camera can't be reached, breaks off or has an error (5xx)."
+    )
     request_timeout_s: float = Field(30, gt=0, le=600, description="A request's deadline, in seconds.")
     top_k: int = Field(
         3,
@@ -287,6 +306,20 @@ class Settings(SharedSettings):
                 "set API_KEYS_FILE (docs/keys.md), or ALLOW_ANONYMOUS=on if that is what you want"
             )
         return allowed
+
+    @field_validator("camera_auth_token_file")
+    @classmethod
+    def _with_a_token(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            read_token(path)
+        return path
+
+    @field_validator("camera_headers_file")
+    @classmethod
+    def _with_headers(cls, path: Path | None, others: ValidationInfo) -> Path | None:
+        if path is not None and "authorization" in read_headers(path) and others.data.get("camera_auth_token_file"):
+            raise ValueError("it has an Authorization header, and CAMERA_AUTH_TOKEN_FILE is set: keep one of them")
+        return path
 
     @field_validator("admin_api_key")
     @classmethod

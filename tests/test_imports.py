@@ -50,6 +50,9 @@ def test_gunicorns_main_process_holds_no_code_that_a_reload_is_to_replace():
         *(
             "api",
             "api.core",
+            "api.core.camera",
+            "api.core.camera.address",
+            "api.core.camera.credentials",
             "api.core.host_names",
             "api.core.link_secret",
             "api.core.root_path",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from contract.errors import OverShare, ServiceError, TemporarilyUnavailable
 
@@ -125,6 +125,36 @@ class CheckNotFound(ServiceError):
 
 class NoWorker(TemporarilyUnavailable):
     """No worker is alive."""
+
+
+CameraFault = Literal[
+    "unreachable",  # no connection, or its name is not known
+    "untrusted",  # TLS comes to nothing
+    "broken_off",  # the connection ended before the answer did, or it is not HTTP
+    "server_error",  # 500, 502, 503 or 504
+    "refused",  # 401 or 403: the token
+    "status",  # any other
+    "redirect",  # to another address, or too often
+    "no_picture",
+    "too_large",
+]
+CameraOutcome = Literal["taken", CameraFault, "timeout", "abandoned"]  # the last: nobody waits for it any more
+
+
+class NoCamera(InvalidUpload):
+    """The request has no picture, and the service no camera to take one with."""
+
+
+class CameraFailed(ServiceError):
+    """The camera gives no picture, and the fault is not the sender's."""
+
+    def __init__(self, message: str, fault: CameraFault) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class CameraTimeout(ServiceError):
+    """The camera gave no picture in time."""
 
 
 AnyError = TypeVar("AnyError", bound=ServiceError)

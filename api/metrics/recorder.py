@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from flask import Flask, current_app, request
 
-from api.core.errors import NoWorker, OverLimit, Overloaded
+from api.core.errors import CameraOutcome, NoWorker, OverLimit, Overloaded
 from api.metrics.instruments import Counter, Distribution, Gauge, Histogram, Row
 from contract.errors import BackendDown, OverShare, StoreFull, TemporarilyUnavailable
 
@@ -127,6 +127,20 @@ class Metrics:
         self._inspections = Counter(
             row, "classifier_inspections", "Pictures held against a pattern.", ("decision",), [("good",), ("bad",)]
         )
+        self._snapshots = Counter(
+            row,
+            "classifier_camera_snapshots",
+            "Pictures asked of the camera, by what became of it.",
+            ("outcome",),
+            [(outcome,) for outcome in get_args(CameraOutcome)],
+        )
+        self._snapshot_times = Histogram(
+            row,
+            "classifier_camera_duration_seconds",
+            "What a picture of the camera took once its turn had come, further tries included.",
+            (),
+            [()],
+        )
         row.open()
         self._in_flight.clear()
         self._connections.clear()
@@ -202,6 +216,12 @@ class Metrics:
         """A picture has been held against a pattern."""
         self._inspections.add("good" if good else "bad")
 
+    def count_snapshot(self, outcome: CameraOutcome, seconds: float) -> None:
+        """A picture has been asked of the camera; the times of those that were taken are kept."""
+        self._snapshots.add(outcome)
+        if outcome == "taken":
+            self._snapshot_times.observe(seconds)
+
     @contextmanager
     def connection_open(self) -> Iterator[None]:
         """Count one more connection while the context lasts."""
@@ -248,6 +268,7 @@ class Metrics:
             self._abandoned, self._body_bytes, self._slow_uploads, self._connections, self._refused_connections,
             self._deleted_bytes, self._bulk, self._wrong_keys, self._withdrawn,
             self._inspections,
+            self._snapshots, self._snapshot_times,
         )  # fmt: skip
         return [instrument.family(sums) for instrument in instruments]
 

@@ -289,6 +289,8 @@ def test_every_series_is_ours_and_carries_its_help(client, backend):
         "classifier_wrong_keys": "counter",
         "classifier_candidates_withdrawn": "counter",
         "classifier_inspections": "counter",
+        "classifier_camera_snapshots": "counter",
+        "classifier_camera_duration_seconds": "histogram",
         "classifier_uploads_bytes": "gauge",
         "classifier_disk_free_bytes": "gauge",
         "classifier_start_time_seconds": "gauge",
@@ -459,3 +461,17 @@ def test_a_request_that_is_turned_away_before_its_clock_starts_counts_as_well(ap
     app.before_request_funcs[None].pop(0)
 
     assert stats(client)["failed_requests"] == 1
+
+
+def test_pictures_of_the_camera_are_counted_by_what_became_of_them_and_the_taken_ones_timed(app, client):
+    """A camera that is down, a wrong token and a camera that is too slow call for three different remedies."""
+    count = app.extensions["services"].camera.count_snapshot
+    count("taken", 0.2)
+    count("timeout", 4.0)
+    count("refused", 0.1)
+
+    assert value(client, "classifier_camera_snapshots_total", outcome="taken") == 1
+    assert value(client, "classifier_camera_snapshots_total", outcome="refused") == 1
+    assert value(client, "classifier_camera_snapshots_total", outcome="unreachable") == 0
+    assert value(client, "classifier_camera_duration_seconds_count") == 1
+    assert value(client, "classifier_camera_duration_seconds_sum") == 0.2

@@ -124,13 +124,9 @@ RAISED_BY: dict[str, list[Exception]] = {
     "async_inference.cancel": [*JOB, errors.JobEnded("-")],
 }
 NOT_FOR_VIEWS = {
-    "settings",
-    "uploads",
-    "retention",
-    "keyring",
-    "watch",
-    "inspected",
-}  # what they raise, inference.infer does
+    *("settings", "uploads", "retention", "keyring", "watch", "inspected"),  # what they raise, inference.infer does
+    "camera",  # no route takes a picture yet
+}
 ANSWERED_OTHERWISE = {"queue.depth"}  # /health and /metrics say what they know
 Request = tuple[str, str, str, str]  # method, path, key, Accept
 TROUBLES = [(act, error) for act, raised in RAISED_BY.items() for error in raised]
