@@ -1,4 +1,4 @@
-"""A picture of a part with boxes drawn on it, legible on any background."""
+"""A picture with boxes drawn on it, legible on any background."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ if TYPE_CHECKING:
     from contract.image_header.header import Size
     from contract.patterns.pattern import RelativeBox
     from model.decode import Decoder
-    from model.patterns.learning import Learnt
 
-LONGEST_SIDE_PX, SHORTEST_LONG_SIDE_PX = 1600, 800  # on smaller ones names would hide the part
+LONGEST_SIDE_PX, SHORTEST_LONG_SIDE_PX = 1600, 800  # on smaller ones names would hide what is in the picture
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 # Blue, green, red; told apart by people who see no red or green too (Okabe and Ito).
 COLOURS = ((178, 114, 0), (0, 159, 230), (115, 158, 0), (167, 121, 204), (233, 180, 86), (0, 94, 213))
-LEFT_OUT = (128, 128, 128)
 TEXT_PX, TEXT_WEIGHT = 18, 600  # semibold
 _LARGEST_REDUCTION = 8
 
@@ -32,16 +30,6 @@ class Drawn(NamedTuple):
     colour: tuple[int, int, int]
     width: int
     name: str = ""
-
-
-def boxes_of(learnt: Learnt) -> list[Drawn]:
-    """Of each object where it lay by median, in a thick line, and how far it may reach (``outer``), in a thin one."""
-    drawn = [Drawn(placed.median, LEFT_OUT, 1, f"{placed.name}, left out") for placed in learnt.left_out]
-    pairs = zip(learnt.pattern.objects, learnt.placements, strict=True)
-    for number, (expected, placed) in enumerate(pairs, 1):
-        colour = COLOURS[(number - 1) % len(COLOURS)]
-        drawn += [Drawn(expected.outer, colour, 2), Drawn(placed.median, colour, 4, f"{number} {placed.name}")]
-    return drawn
 
 
 def draw(image: bytes, decoder: Decoder, boxes: Sequence[Drawn]) -> bytes:
