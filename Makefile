@@ -18,7 +18,7 @@ LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-inde
 export IMG
 
 .DEFAULT_GOAL := help
-.PHONY: help run repair model test test-all test-long lint bench stress chaos fuzz soak costly fairness reloads classify pictures docs sbom release screenshots system-packages lock clean purge
+.PHONY: help run repair model test test-all test-long lint bench stress chaos fuzz soak costly fairness tasks reloads classify pictures docs sbom release screenshots system-packages lock clean purge
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ costly: $(VENV)/.test-ready $(BUNDLES)  ## Ordinary requests beside a flood of c
 fairness: $(VENV)/.test-ready $(BUNDLES)  ## One model beside a flood for another (ROUNDS=5); writes stress_test/fairness/report.md; needs wrk, photos
 	@$(PY) -m model.export efficientnet-lite2
 	@$(PY) -m stress_test.fairness
+
+tasks: $(VENV)/.test-ready model  ## Classification and detection alone and at once (ROUNDS=5); writes stress_test/tasks/report.md; needs wrk, photos
+	@$(PY) -m stress_test.tasks
 
 reloads: $(VENV)/.test-ready $(BUNDLES)  ## Versions changed under load (MINUTES=2); writes stress_test/reload/report.md; needs wrk, photos
 	@$(PY) -m stress_test.reload

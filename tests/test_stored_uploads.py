@@ -101,7 +101,8 @@ def test_with_none_the_pictures_of_a_batch_go_together(valkey, workers):
             looks.append(workers.redis.info("stats")["total_reads_processed"] - before)
 
         assert list(_files(services.settings.upload_dir)) == []
-    assert looks[1] == looks[2]  # the first opens the connection
+    # The first opens the connection. Two for each would be four more; one request may be read in two pieces.
+    assert looks[2] - looks[1] <= 1
 
 
 def _files(folder: Path) -> Iterator[Path]:

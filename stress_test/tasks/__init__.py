@@ -1,0 +1,1 @@
+"""Classification and detection under load at once: what is left to each."""
