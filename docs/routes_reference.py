@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.detector_bundle import detector_bundle
 from tests.support.stack import Stack
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def service() -> Iterator[tuple[str, Path, Path]]:
     """A fresh service, a folder of pictures, and a home for curl with which the service's address is ``URL``."""
     with tempfile.TemporaryDirectory(prefix="reference-") as scratch:
         folder = _folder_of_pictures(Path(scratch), PAGE.read_text())
-        models = f"{ROOT / 'models' / 'resnet50-int8'},{detector_bundle(Path(scratch) / 'models')}"
+        models = f"{ROOT / 'models' / 'resnet50-int8'},ssdlite-mobilenetv2"
         settings = {"MODELS": models, "WORKERS": "1", "WEB_CONCURRENCY": "1", "ADMIN_API_KEY": ADMIN_KEY}
         with Stack(Path(scratch) / "service", **settings) as stack:
             curlrc = f"silent\nshow-error\ninclude\nconnect-to = {URL.removeprefix('http://')}:127.0.0.1:{stack.port}\n"

@@ -164,7 +164,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--model",
         metavar="NAME|PATH",
         help="a name in $MODELS_DIR (./models), or a path with a slash: a bundle, a folder of bundles or an .onnx file "
-        "(default: the first of $MODELS, else $MODEL_PATH, else the one in $MODELS_DIR; of several, resnet50)",
+        "(default: the first of $MODELS, else $MODEL_PATH, else the classifier in $MODELS_DIR; of several, resnet50)",
     )
     parsed = parser.parse_args(arguments)
     if parsed.top_k < 1:

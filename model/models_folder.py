@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contract.model_task import ModelTask
 from contract.model_version import FIRST_VERSION, ModelVersion, WantedModel
 from model.bundle import MANIFEST, choose_bundle, read_text_file
 from model.cpu import has_fast_int8
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from model.settings import ModelSettings
 
-DEFAULT_NAME = "resnet50"  # of several models in the folder, if the settings name none
+# Of several models for one task in the folder, if the settings name none: those that `make model` makes.
+DEFAULT_NAMES = ("resnet50", "ssdlite-mobilenetv2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Found:
     path: Path
     model: ModelVersion
     precision: str
+    task: str
 
 
 def find_all(folder: Path) -> list[Found]:
@@ -37,7 +40,8 @@ def find_all(folder: Path) -> list[Found]:
             fields = json.loads(read_text_file(manifest))
             model = ModelVersion(str(fields["name"]), str(fields.get("version", FIRST_VERSION)))
             WantedModel.parse(str(model))  # a ValueError if nobody could name it
-            found.append(Found(manifest.parent, model, str(fields.get("precision", "fp32"))))
+            task = str(fields.get("task", ModelTask.CLASSIFICATION))
+            found.append(Found(manifest.parent, model, str(fields.get("precision", "fp32")), task))
         except (BundleError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
             continue
     return found
@@ -79,13 +83,21 @@ def choose(settings: ModelSettings, currents: Mapping[str, str] | None = None) -
     if settings.model_path is not None:
         return [choose_bundle(settings.model_path)]
     folder = settings.models_dir
-    names = sorted({bundle.model.name for bundle in find_all(folder)})
-    if len(names) > 1 and DEFAULT_NAME not in names:
-        raise BundleError(f"{folder} holds several models ({', '.join(names)}): MODELS must name some")
-    if not names:
+    there = find_all(folder)
+    if not there:
         return [choose_bundle(folder)]  # the folder itself, or it says what lies there instead
-    name = DEFAULT_NAME if DEFAULT_NAME in names else names[0]
-    return [find(folder, WantedModel(name), known.get(name))]
+    tasks = sorted({bundle.task for bundle in there})  # classification first
+    names = [_default(folder, there, task) for task in tasks]
+    return [find(folder, WantedModel(name), known.get(name)) for name in names]
+
+
+def _default(folder: Path, there: Sequence[Found], task: str) -> str:
+    """The only model for a task, or of several the one that ``make model`` makes."""
+    names = sorted({bundle.model.name for bundle in there if bundle.task == task})
+    ours = names if len(names) == 1 else [name for name in names if name in DEFAULT_NAMES]
+    if len(ours) != 1:
+        raise BundleError(f"{folder} holds several models for {task} ({', '.join(names)}): MODELS must name some")
+    return ours[0]
 
 
 def _named(text: str, folder: Path, currents: Mapping[str, str]) -> Path:

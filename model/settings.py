@@ -15,7 +15,8 @@ class ModelSettings(PictureSettings):
     models: Texts = Field(
         (),
         description="Which models are served, separated by commas: names, name@version, or paths (with a slash). "
-        "Without it and without MODEL_PATH: the one in MODELS_DIR; of several, resnet50.",
+        "Without it and without MODEL_PATH: for each task the one in MODELS_DIR; of several, resnet50 and "
+        "ssdlite-mobilenetv2.",
     )
     models_dir: Path = Field(Path("models"), description="A folder of bundles, where models are found by their names.")
     model_path: Path | None = Field(

@@ -104,7 +104,7 @@ def running_site(folder: Path, **settings: str) -> Iterator[Site]:
     may_mount = os.geteuid() == 0 and SmallDisk.possible(folder)
     disk = SmallDisk(data) if may_mount else None
     pictures = SmallDisk(data / "uploads") if may_mount else None
-    stack = Stack(data, WORKERS=str(WORKERS), **settings)
+    stack = Stack(data, WORKERS=str(WORKERS), MODELS="resnet50", **settings)  # which the reports are of
     try:
         for small in (disk, pictures):
             if small is not None:

@@ -40,8 +40,6 @@ UNSCRIPTED = {"java_script_enabled": False}
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A classifier, a real detector, and one that finds the red in a picture."""
     models = tmp_path_factory.mktemp("models")
-    if not BUNDLE.exists():
-        skip_or_fail(f"make model NAME={DETECTOR} builds the detector that these tests need")
     shutil.copytree(BUNDLE, models / BUNDLE.name)
     networks.write_bundle(models / "colours")
     detectors.write_bundle(models / "reds")

@@ -20,6 +20,7 @@ import requests
 
 from local import at_rest
 from model.export.resnet50.network import RESNET50
+from model.export.ssdlite_mobilenetv2.network import SSDLITE_MOBILENETV2
 from tests.support.stack import ROOT, Stack
 from tests.support.workers import eventually
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.long
 
+MADE = {"models/resnet50-int8/model.json": RESNET50, "models/ssdlite-mobilenetv2-fp32/model.json": SSDLITE_MOBILENETV2}
 CHELSEA = (Path(__file__).parent / "pictures" / "chelsea.jpg").read_bytes()
 TIMEOUT_S = 60
 SLOW_COMMANDS = 100_000  # reading these takes seconds, longer than a worker's start
@@ -64,6 +66,14 @@ def predict(stack: Stack, photo: bytes = CHELSEA) -> requests.Response:
     return requests.post(f"{stack.url}/predict", files={"file": ("photo.jpg", photo)}, timeout=TIMEOUT_S)
 
 
+def objects(stack: Stack) -> list[str]:
+    """The labels of those that are found with a score of 0.5 or more."""
+    asked = {"files": {"file": ("photo.jpg", CHELSEA)}, "data": {"min_score": "0.5"}}
+    response = requests.post(f"{stack.url}/detect", **asked, timeout=TIMEOUT_S)  # type: ignore[arg-type]
+    assert response.status_code == 200, response.text
+    return [str(found["label"]) for found in response.json()["detections"]]
+
+
 def label(response: requests.Response) -> str:
     assert response.status_code == 200, response.text
     return str(response.json()["prediction"])
@@ -74,6 +84,15 @@ def test_it_says_where_the_page_is_and_what_to_try_first(one_worker):
     assert f"Open {one_worker.url}" in one_worker.printed
     assert f"curl -F file=@tests/pictures/chelsea.jpg {one_worker.url}/predict" in one_worker.printed
     assert f"open without a key to whoever reaches 127.0.0.1:{one_worker.port}" in one_worker.printed.splitlines()[0]
+
+
+def test_one_worker_names_a_photo_and_finds_the_objects_in_it_without_any_setting(one_worker):
+    """README's first two examples: each task has its model, and what is for any means the classifier."""
+    health = requests.get(f"{one_worker.url}/health", timeout=TIMEOUT_S).json()
+
+    assert label(predict(one_worker)) == "Egyptian_cat"
+    assert objects(one_worker) == ["cat"]
+    assert health["model"] == "resnet50"
 
 
 def test_a_worker_killed_in_the_middle_of_requests_costs_no_answer(one_worker):
@@ -271,12 +290,11 @@ def test_a_setting_that_nobody_reads_is_named_first(tmp_path):
 def project(tmp_path: Path) -> Path:
     """The Makefile with an environment whose Python only records its arguments."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("local/requirements.txt", *(f"model/export/{name}" for name in RESNET50.recipe_files)):
+    recipes = {file for network in MADE.values() for file in network.recipe_files}
+    for name in ("local/requirements.txt", *(f"model/export/{name}" for name in recipes)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    for name in (
-        ".venv/bin/python", ".venv/.run-ready", "models/resnet50-int8/model.json", ".venv/.disk-use-said",
-    ):  # fmt: skip
+    for name in (".venv/bin/python", ".venv/.run-ready", *MADE, ".venv/.disk-use-said"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text('#!/bin/sh\necho "$*"\n')
         (tmp_path / name).chmod(0o700)
@@ -294,22 +312,44 @@ def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("changed", RESNET50.recipe_files)
-def test_a_changed_recipe_rebuilds_the_model_before_the_start_and_only_once(project, changed):
+@pytest.mark.parametrize("changed", sorted(set(RESNET50.recipe_files) | set(SSDLITE_MOBILENETV2.recipe_files)))
+def test_a_changed_recipe_rebuilds_its_models_before_the_start_and_only_once(project, changed):
     """An update must not leave the old model in service, nor make every start wait."""
-    os.utime(project / "models/resnet50-int8/model.json", (0, 0))
-    for name in RESNET50.recipe_files:
-        os.utime(project / "model/export" / name, (0, 0))
+    for name in (*MADE, *(str(file.relative_to(project)) for file in (project / "model/export").rglob("*"))):
+        os.utime(project / name, (0, 0))
     before = make(project, "run").stdout.splitlines()
     os.utime(project / "model/export" / changed)
     after = make(project, "run").stdout.splitlines()
     again = make(project, "run").stdout.splitlines()
 
-    assert (before, after, again) == (
-        ["-m local"],
-        ["-m model.export", "-m local.disk_use", "-m local"],
-        ["-m local"],
+    made = [f"-m model.export {network.name}" for network in MADE.values() if changed in network.recipe_files]
+    assert (before, after, again) == (["-m local"], [*made, "-m local.disk_use", "-m local"], ["-m local"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "made"),
+    [
+        ({}, ["resnet50", "ssdlite-mobilenetv2"]),
+        ({"MODELS": "resnet50"}, ["resnet50"]),
+        ({"MODELS": "mine,ssdlite-mobilenetv2@1"}, ["ssdlite-mobilenetv2"]),
+        ({"MODELS": "mine"}, []),
+        ({"MODEL_PATH": "models/mine"}, []),
+    ],
+)
+def test_a_start_makes_those_models_that_it_serves(project, monkeypatch, settings, made):
+    """Where one of the packages can't be had, the other network is served without it."""
+    shutil.rmtree(project / "models")
+    (project / ".venv/bin/python").write_text(
+        '#!/bin/sh\necho "$*"\ntest "$2" != model.export || { mkdir -p models/$3-int8 models/$3-fp32; '
+        "touch models/$3-int8/model.json models/$3-fp32/model.json; }\n"
     )
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+    said = make(project, "run").stdout.splitlines()
+
+    assert [line for line in said if "export" in line] == [f"-m model.export {name}" for name in made]
+    assert said[-1] == "-m local"
 
 
 def test_make_repair_is_the_command_that_a_refusal_names(project):
@@ -434,6 +474,20 @@ def test_another_network_is_made_by_its_name_and_npm_installed_only_for_one_that
     printed = make(project, "model", *words).stdout.splitlines()
 
     assert [line for line in printed if line.startswith("-m")] == said
+
+
+def test_where_npm_cannot_be_installed_the_export_decides(project, monkeypatch):
+    """Offline, models that are there need none; and what is missing, and what to do then, only the export can say."""
+    (project / ".venv/bin/python").write_text('#!/bin/sh\ncase "$*" in *install*|-c*) exit 1; esac; echo "$*"\n')
+    (project / "tools").mkdir()
+    for tool in ("make", "sh"):
+        (project / "tools" / tool).symlink_to(str(shutil.which(tool)))
+    monkeypatch.setenv("PATH", str(project / "tools"))
+    done = make(project, "model")
+
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "-m model.export"
+    assert done.stderr == "npm can't be installed.\n"
 
 
 def test_an_environment_that_cannot_be_made_does_not_block_the_next_try(project):

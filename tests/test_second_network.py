@@ -111,7 +111,7 @@ def test_a_build_that_is_there_stays(built, package, capsys):
     make(built, EFFICIENTNET_LITE2, package)
 
     assert capsys.readouterr().out == (
-        f"The model is ready in {built}/: efficientnet-lite2-int8, efficientnet-lite2-fp32\n"
+        f"efficientnet-lite2 is ready in {built}/: efficientnet-lite2-int8, efficientnet-lite2-fp32\n"
     )
 
 

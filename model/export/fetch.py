@@ -65,6 +65,14 @@ def obtain(package: Package, cache: Path, given: Path | None = None) -> Path:
     return cached
 
 
+def is_file_of(file: Path, package: Package) -> bool:
+    """Whether ``file`` is the package's, whatever it is called."""
+    try:
+        return _digest(file, package) == package.digest
+    except OSError:
+        return False
+
+
 def _download(package: Package, target: Path) -> None:
     scratch = part_folder(package, target.parent)
     shutil.rmtree(scratch, ignore_errors=True)  # what a killed build left

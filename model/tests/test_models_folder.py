@@ -210,7 +210,7 @@ def test_a_folder_without_a_bundle_says_what_lies_there_instead(tmp_path):
         chosen(tmp_path)
 
 
-def test_of_several_resnet50_is_served(write_bundle, tmp_path):
+def test_of_several_classifiers_resnet50_is_served(write_bundle, tmp_path):
     """What ``make model`` builds; a second network beside it changes nothing until it is named."""
     write_bundle("a", name="another")
     write_bundle("b", name="resnet50", version="1")
@@ -220,11 +220,31 @@ def test_of_several_resnet50_is_served(write_bundle, tmp_path):
     assert chosen(tmp_path, currents={"resnet50": "1"}) == ["b"]
 
 
+def test_a_classifier_and_a_detector_are_served_both_and_the_classifier_is_the_first(write_bundle, tmp_path):
+    """Whatever their names: who has one for each task means both, and no name is needed to tell them apart."""
+    write_bundle("z", name="mine")
+    write_bundle("a", name="bolts", task="detection")
+
+    assert chosen(tmp_path) == ["z", "a"]
+
+
+def test_of_several_for_each_task_those_that_make_model_builds_are_served(write_bundle, tmp_path):
+    write_bundle("a", name="another")
+    write_bundle("b", name="resnet50")
+    write_bundle("c", name="bolts", task="detection")
+    write_bundle("d", name="ssdlite-mobilenetv2", task="detection")
+
+    assert chosen(tmp_path) == ["b", "d"]
+
+
 def test_of_several_others_one_has_to_be_named(write_bundle, tmp_path):
     write_bundle("a", name="first")
     write_bundle("b", name="second")
+    write_bundle("c", name="bolts", task="detection")
 
-    with pytest.raises(BundleError, match=r"holds several models \(first, second\): MODELS must name some"):
+    with pytest.raises(
+        BundleError, match=r"holds several models for classification \(first, second\): MODELS must name some"
+    ):
         chosen(tmp_path)
 
 

