@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model.detect import SIDES
 from model.tests import detectors
 from tests.pictures import odd, oriented
 from tests.support import forks
@@ -96,8 +97,7 @@ def test_spreadsheets_get_a_row_per_object_and_one_for_a_picture_without(detect,
     run = detect(folder, "--labels", "red", "--format", "csv")
 
     assert list(csv.reader(io.StringIO(run.stdout))) == [
-        ["picture", "rank", "label", "class_id", "confidence", "x", "y", "width", "height"]
-        + ["image_width", "image_height"],
+        ["picture", "rank", "label", "class_id", "confidence", *SIDES, "image_width", "image_height"],
         [f"{folder}/a, b.png", "1", "red", "0", "0.7500", "4.0", "4.0", "16.0", "16.0", "64", "64"],
         [f"{folder}/more/grey.png", "", "", "", "", "", "", "", "", "64", "64"],
     ]
