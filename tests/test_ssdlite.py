@@ -125,4 +125,4 @@ def test_the_command_line_shows_what_is_found_and_draws_it(built, tmp_path, capf
     assert "dining table" in table
     assert place.strip() == f"drawn: {drawn}/coffee.jpg.png"
     with Image.open(drawn / "coffee.jpg.png") as picture:
-        assert picture.width * 2 == picture.height * 3
+        assert picture.width / picture.height == pytest.approx(1.5, abs=0.01)
