@@ -16,7 +16,7 @@ SERVED := $(if $(MODEL_PATH),,$(if $(MODELS),$(if $(findstring resnet50,$(MODELS
   $(if $(findstring ssdlite-mobilenetv2,$(MODELS)),$(DETECTOR)),$(BUNDLES)))
 # One network alone. Of the command line alone: some systems have a NAME in every shell, the machine's.
 NETWORK := $(if $(filter command,$(firstword $(origin NAME))),$(NAME))
-# The same of make classify's: make hands it on to the command's shell.
+# The same of make classify's and make detect's: make hands it on to the command's shell.
 CHOSEN := $(if $(filter command,$(firstword $(origin MODEL))),$(MODEL))
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q
@@ -24,7 +24,7 @@ LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-inde
 export IMG
 
 .DEFAULT_GOAL := help
-.PHONY: help run repair model test test-all test-long lint bench stress chaos fuzz soak costly fairness tasks reloads classify pictures docs sbom release screenshots system-packages lock clean purge
+.PHONY: help run repair model test test-all test-long lint bench stress chaos fuzz soak costly fairness tasks reloads classify detect pictures docs sbom release screenshots system-packages lock clean purge
 
 help:  ## List what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -81,8 +81,13 @@ soak: $(VENV)/.test-ready $(BUNDLES)  ## Long load with kills (MINUTES=20): what
 	@$(PY) -m stress_test.soak
 
 # A name may hold spaces, as may a folder with a * behind it; only what is no file as a whole is taken for several.
+NAMED = IFS=; set -- $$IMG; test -e "$$1" || { unset IFS; set -- $$IMG; }
+
 classify: picture-named $(VENV)/.run-ready $(if $(MODEL_PATH)$(filter-out resnet50,$(CHOSEN)),,$(CLASSIFIER))  ## Classify files or folders without a server: make classify IMG="my photo.jpg" (MODEL: a name or a path)
-	@IFS=; set -- $$IMG; test -e "$$1" || { unset IFS; set -- $$IMG; }; exec $(PY) -m model.classify $(if $(CHOSEN),--model="$$MODEL") "$$@"
+	@$(NAMED); exec $(PY) -m model.classify $(if $(CHOSEN),--model="$$MODEL") "$$@"
+
+detect: picture-named $(VENV)/.run-ready $(if $(MODEL_PATH)$(filter-out ssdlite-mobilenetv2,$(CHOSEN)),,$(DETECTOR))  ## Find the objects in files or folders without a server: make detect IMG=photo.jpg (MODEL; DRAW=FOLDER for drawn pictures)
+	@$(NAMED); exec $(PY) -m model.detect $(if $(CHOSEN),--model="$$MODEL") $${DRAW:+--draw="$$DRAW"} "$$@"
 
 pictures: $(VENV)/.test-ready  ## What the decoder makes of every picture that Pillow writes, beside Pillow (or of yours: FOLDER=photos)
 	@$(PY) -m model.evaluation.pictures $(if $(FOLDER),"$(FOLDER)")
@@ -127,7 +132,7 @@ $(DETECTOR): $(RECIPE) $(DETECTOR_RECIPE)
 
 .PHONY: picture-named
 picture-named:  # before the environment and the model are made for nothing
-	@test -n "$$IMG" || { echo "Say which picture or folder: make classify IMG=photo.jpg" >&2; exit 2; }
+	@test -n "$$IMG" || { echo "Say which picture or folder: make $(firstword $(MAKECMDGOALS)) IMG=photo.jpg" >&2; exit 2; }
 
 .PHONY: npm
 npm: $(VENV)/.run-ready

@@ -69,8 +69,12 @@ def wanted(field: FieldInfo) -> str:
 
 def one_of(values: Iterable[object]) -> str:
     """As in: a, b or c."""
-    *most, last = map(str, values)
-    return f"{', '.join(most)} or {last}" if most else last
+    return _joined(values, "or")
+
+
+def all_of(values: Iterable[object]) -> str:
+    """As in: a, b and c."""
+    return _joined(values, "and")
 
 
 def nearest(word: str, known: Iterable[str], *, close: float = CLOSE) -> str | None:
@@ -89,6 +93,11 @@ def in_words(error: ErrorDetails) -> str:
     if kind in _FAULTS:
         return _FAULTS[kind].format(**error.get("ctx", {}))
     return said_by_validator(error) or f"must be {_TYPES.get(kind.split('_')[0], 'something else')}"
+
+
+def _joined(values: Iterable[object], word: str) -> str:
+    *most, last = map(str, values)
+    return f"{', '.join(most)} {word} {last}" if most else last
 
 
 def _range(bounds: Iterable[object]) -> str:

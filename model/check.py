@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from contract.messages import Classification, Failure
 from contract.settings import load_settings
 from model.bundle import LABELS, MANIFEST, choose_bundle, load_bundle
-from model.classify import pictures_in
+from model.command_line.output import take_any_name
+from model.command_line.pictures import pictures_in
 from model.cpu import usable_cpus
 from model.decode import Decoder
 from model.errors import ModelError
@@ -161,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--labels", type=Path, metavar="FILE", help=f"of an .onnx file, as {LABELS} of a bundle")
     wanted = parser.parse_args(arguments)
     settings = load_settings(ModelSettings)
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text stream has it
+    take_any_name()
     labels_path = wanted.labels or settings.labels_path
     return 0 if check(wanted.model, labels_path, pictures_in(wanted.pictures), settings.max_pixels) else 1
 

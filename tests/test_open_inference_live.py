@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
 from model.bundle import LABELS, MANIFEST
+from model.tests import detectors
 from tests.conftest import PICTURES
+from tests.pictures.odd import encoded
 from tests.support.stack import Stack
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ EGYPTIAN, TABBY, TIGER = 285, 281, 282  # classes of ImageNet
 
 @pytest.fixture(scope="module")
 def folder(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ResNet-50, and the same network to which three kinds of cats are but cats."""
+    """ResNet-50, the same network to which three kinds of cats are but cats, and a detector of what is red."""
     folder = tmp_path_factory.mktemp("models")
     shutil.copytree(models / "resnet50-int8", folder / "resnet50@1")
     coarse = shutil.copytree(models / "resnet50-int8", folder / "coarse@7")
@@ -41,12 +44,13 @@ def folder(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     manifest["golden"]["label"] = "cat"
     manifest["files"][LABELS] = sha256((coarse / LABELS).read_bytes()).hexdigest()
     (coarse / MANIFEST).write_text(json.dumps(manifest, indent=2))
+    detectors.write_bundle(folder / "reds")
     return folder
 
 
 @pytest.fixture(scope="module")
 def stack(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    settings = {"MODELS": "resnet50,coarse", "MODELS_DIR": str(folder), "WORKERS": "1"}
+    settings = {"MODELS": "resnet50,coarse,reds", "MODELS_DIR": str(folder), "WORKERS": "1"}
     with Stack(tmp_path_factory.mktemp("stack"), **settings) as stack:
         assert "Ready in" in stack.printed, stack.printed
         yield stack
@@ -125,6 +129,40 @@ def test_classes_are_told_apart_by_their_index_where_their_labels_are_the_same(c
     assert sorted(map(float, values), reverse=True) == list(map(float, values))
 
 
+def red_at(*boxes: tuple[int, int, int, int]) -> list[bytes]:
+    """Pictures of 128 x 64 pixels, grey, with a red box each."""
+    pictures = []
+    for left, top, right, bottom in boxes:
+        picture = Image.new("RGB", (128, 64), "#808080")
+        picture.paste((255, 0, 0), (left, top, right, bottom))
+        pictures.append(encoded(picture, "PNG"))
+    return pictures
+
+
+def test_a_detectors_metadata_say_that_it_gives_objects(client):
+    assert client.get_model_metadata("reds")["outputs"] == [
+        {"name": "boxes", "datatype": "FP32", "shape": [-1, 4]},
+        {"name": "scores", "datatype": "FP32", "shape": [-1]},
+        {"name": "labels", "datatype": "BYTES", "shape": [-1]},
+        {"name": "class_ids", "datatype": "INT64", "shape": [-1]},
+        {"name": "counts", "datatype": "INT64", "shape": [-1]},
+    ]
+
+
+def test_a_detector_answers_with_the_objects_of_each_picture(client):
+    """Of which the second has none."""
+    files = red_at((20, 10, 60, 50), (0, 0, 0, 0), (64, 0, 128, 64))
+    answer = client.infer("reds", pictures(*files), parameters={"min_score": 0.5, "labels": "red"})
+    none = client.infer("reds", pictures(*files), parameters={"min_score": 0.8})
+
+    assert answer.as_numpy("counts").tolist() == [1, 0, 1]
+    assert answer.as_numpy("boxes") == pytest.approx(np.array([[20, 10, 60, 50], [64, 0, 128, 64]]))
+    assert answer.as_numpy("scores").tolist() == [0.75, 0.75]
+    assert answer.as_numpy("labels").tolist() == [b"red", b"red"]
+    assert (answer.as_numpy("class_ids").tolist(), answer.as_numpy("class_ids").dtype) == ([1, 1], np.int64)
+    assert (none.as_numpy("boxes").shape, none.as_numpy("counts").tolist()) == ((0, 4), [0, 0, 0])
+
+
 def test_a_version_may_be_named(client):
     named = client.infer("coarse", pictures(CAT), model_version="7").get_response()
 
@@ -157,6 +195,12 @@ def floats() -> list[Any]:
             "there is no output 'scores'",
         ),
         ("resnet50", {"inputs": pictures(CAT), "model_version": "9"}, "404", "there is no model resnet50@9"),
+        (
+            "reds",
+            {"inputs": pictures(CAT), "parameters": {"labels": "rot"}},
+            "400",
+            "labels: reds@1 has no label 'rot'",
+        ),
         ("nobody", {"inputs": pictures(CAT)}, "404", "there is no model nobody"),
         (
             "resnet50",
@@ -167,7 +211,7 @@ def floats() -> list[Any]:
     ],
     ids=[
         *("floats", "two inputs", "too many", "cut short", "a text"),
-        *("no such output", "no such version", "no such model", "compressed"),
+        *("no such output", "no such version", "no such object", "no such model", "compressed"),
     ],
 )
 def test_what_is_refused_is_an_error_of_the_client_with_the_services_words(client, model, asked, status, words):

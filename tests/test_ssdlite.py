@@ -12,6 +12,7 @@ from contract.messages import DetectedObject, Detection, DetectJob
 from model.bundle import load_bundle
 from model.check import main as check
 from model.decode import Decoder
+from model.detect import main as find
 from model.detection.overlap import iou
 from model.export import fetch
 from model.export.__main__ import make
@@ -112,3 +113,16 @@ def test_the_bundle_passes_the_check_that_is_advised_for_any(built, capsys):
     assert output.startswith("ok     output    7668 rows with scores from ")
     assert golden.startswith("ok     golden    golden.jpg has cup, cat, 0.")
     assert "cup 0.96" in picture
+
+
+def test_the_command_line_shows_what_is_found_and_draws_it(built, tmp_path, capfd):
+    drawn = tmp_path / "drawn"
+    assert find([str(PICTURES / "coffee.jpg"), "--model", str(built / FOLDER), "--draw", str(drawn)]) == 0
+
+    cup, table, place = capfd.readouterr().out.splitlines()
+    assert cup.startswith(f"{PICTURES}/coffee.jpg  0.96")
+    assert cup.split()[2:4] == ["cup", "242"]
+    assert "dining table" in table
+    assert place.strip() == f"drawn: {drawn}/coffee.jpg.png"
+    with Image.open(drawn / "coffee.jpg.png") as picture:
+        assert picture.width / picture.height == pytest.approx(1.5, abs=0.01)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from api.core.errors import InvalidParameter, NoWorker
 from api.core.inference import Asked
-from api.http.parameters import SCORE_DECIMALS, min_score_of, model_of, sent, strict_of, whole_number
+from api.http.parameters import SCORE_DECIMALS, min_score_in, min_score_of, model_of, sent, strict_of, whole_number
 from contract.errors import RETRY_SOON_S
 from contract.messages import DetectJob
 from contract.model_task import ModelTask
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from flask import Request
 
     from api.core.labels import LabelList, LabelLookup, ObjectBounds
@@ -28,6 +30,14 @@ if TYPE_CHECKING:
     from contract.model_version import WantedModel
 
 PIXEL_DECIMALS = 2
+
+
+class _Wishes(NamedTuple):
+    """Parameters that depend on the model; the numbers and labels as they were sent."""
+
+    min_score: float | None
+    max_detections: Sequence[str]
+    labels: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +72,28 @@ class WantedObjects:
             UnknownModel, OtherTask, NoWorker, BackendDown: as ``LabelLookup.of``.
             BrokenForm, RequestEntityTooLarge: as reading the form does.
         """
-        model = model_of(request)
-        min_score = min_score_of(request)
-        most = sent(request, "max_detections")
-        labels = [words for text in sent(request, "labels") for words in text.split(",") if words.strip()]
-        strict = strict_of(request)
+        wishes = _Wishes(min_score_of(request), sent(request, "max_detections"), sent(request, "labels"))
+        return cls._checked(wishes, model_of(request), lookup, strict=strict_of(request))
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any], model: WantedModel, lookup: LabelLookup) -> Self:
+        """As ``from_request``, of JSON: numbers, or texts as a form has them.
+
+        Raises:
+            InvalidParameter, UnknownModel, OtherTask, NoWorker, BackendDown: as ``from_request``.
+        """
+        scores = _texts(parameters, "min_score")
+        wishes = _Wishes(
+            min_score_in(scores[0]) if scores else None,
+            _texts(parameters, "max_detections"),
+            _texts(parameters, "labels"),
+        )
+        return cls._checked(wishes, model, lookup, strict=True)
+
+    @classmethod
+    def _checked(cls, wishes: _Wishes, model: WantedModel | None, lookup: LabelLookup, *, strict: bool) -> Self:
+        min_score, most, texts = wishes
+        labels = [words for text in texts for words in text.split(",") if words.strip()]
         if min_score is None and not most and not labels:
             return cls(model, 0.0, None, frozenset(), strict)
         known = lookup.of(model, ModelTask.DETECTION)
@@ -149,6 +176,16 @@ def shown_object(entry: Found) -> DetectedObject:
         "confidence": round(entry.score, SCORE_DECIMALS),
         "box": _sides(entry.box),
     }
+
+
+def _texts(parameters: Mapping[str, Any], name: str) -> list[str]:
+    """Raises InvalidParameter: it is there, and neither a number nor a text."""
+    value = parameters.get(name)
+    if value is None:
+        return []
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise InvalidParameter(f"{name} must be a number or a text")
+    return [str(value)]
 
 
 def _sides(box: Box) -> Sides:

@@ -10,29 +10,27 @@ import json
 import re
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from api.core.errors import BrokenForm, InvalidParameter, MissingFile, TooManyPictures
 from api.http.json_body import LONGEST_SHORT, JsonBody
-from contract.errors import UnknownOutcome
+from contract.wording import all_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from api.http.schemas import InferAnswer, OutputTensor
-    from contract.messages import Classification, Label
+    from api.http.schemas import Datatype, InferAnswer, OutputTensor
 
 EXTENSIONS = ("binary_tensor_data", "classification")
 PLATFORM = "onnxruntime_onnx"  # Triton's name for what the workers run
 INPUT = "image"  # as it is documented: there is one, so that any name means it
-PROBABILITIES, LABELS = "probabilities", "labels"
-OUTPUTS = (PROBABILITIES, LABELS)
+PROBABILITIES = "probabilities"  # the output that Triton's extension for classification is of
 JSON_BYTES = "Inference-Header-Content-Length"  # the header with the length of the JSON before binary data
 
 LENGTH = struct.Struct("<I")  # before each element of a binary BYTES tensor
+_NUMBERS = {"FP32": "f", "INT64": "q"}
 _OBJECT = re.compile(rb"[ \t\r\n]*+\{")
 SHOWN = 40  # characters of what a sender wrote, in an error
-NO_CLASSES = "the workers are older than this API and name no classes: ask for the labels without the classification"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,38 +49,51 @@ class WantedOutput:
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """What is wanted; ``id`` is the sender's, or None."""
+    """What is wanted.
+
+    Attributes:
+        id: the sender's, or None.
+        parameters: of the request, as they were sent.
+    """
 
     id: str | None
     pictures: list[bytes]
     outputs: tuple[WantedOutput, ...]
+    parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """An output of two dimensions; ``data`` is row by row."""
+    """An output; ``data`` is row by row."""
 
     name: str
-    datatype: Literal["FP32", "BYTES"]
-    shape: tuple[int, int]
+    datatype: Datatype
+    shape: tuple[int, ...]
     data: Sequence[float | str]
 
     def to_bytes(self) -> bytes:
         """Little-endian, without gaps; each text with its length before it."""
-        if self.datatype == "FP32":
-            return struct.pack(f"<{len(self.data)}f", *self.data)
+        if self.datatype in _NUMBERS:
+            return struct.pack(f"<{len(self.data)}{_NUMBERS[self.datatype]}", *self.data)
         texts = [str(text).encode() for text in self.data]
         return b"".join(LENGTH.pack(len(text)) + text for text in texts)
 
 
 def read_request(
-    body: bytes, json_bytes: int | None, take: Callable[[int], None], *, most_pictures: int, most_classes: int
+    body: bytes,
+    json_bytes: int | None,
+    take: Callable[[int], None],
+    *,
+    names: Sequence[str],
+    most_pictures: int,
+    most_classes: int,
 ) -> InferRequest:
     """Read an inference request; nothing is known of its pictures yet.
 
     Args:
         json_bytes: how long the JSON is before binary data; None if there is nothing but JSON.
         take: called with the size of each copy before it is made; what it raises is passed on.
+        names: of the model's outputs.
         most_pictures: that one request may have.
         most_classes: that a classification may ask for.
 
@@ -105,28 +116,24 @@ def read_request(
     name = document.get("id")
     if not isinstance(name, str | None) or (name and read.is_long(name)):
         raise InvalidParameter(f"id must be a text of less than {LONGEST_SHORT} bytes")
-    outputs = _outputs(document, most_classes)  # before pictures are decoded
-    return InferRequest(name, _pictures(_input(document), read, binary, take, most_pictures), outputs)
+    outputs = _outputs(document, names, most_classes)  # before pictures are decoded
+    pictures = _pictures(_input(document), read, binary, take, most_pictures)
+    return InferRequest(name, pictures, outputs, _parameters(document))
 
 
 def write_answer(
-    request: InferRequest, version: tuple[str, str], seen: Iterable[Classification], *, top_k: int
+    request: InferRequest, version: tuple[str, str], tensor_of: Callable[[WantedOutput], Tensor]
 ) -> tuple[bytes, int | None]:
     """The body of an answer, and how long its JSON is before binary data; None if there is nothing but JSON.
 
     Args:
         version: the model's name and version.
-        seen: of each picture, in order; at least one.
-        top_k: how many labels there are of each, where no classification says another number.
-
-    Raises:
-        UnknownOutcome: classes are wanted, and an answer does not name them.
+        tensor_of: makes an output; what it raises is passed on.
     """
-    rows = [found.labels for found in seen]
     outputs: list[OutputTensor] = []
     behind: list[bytes] = []
     for wanted in request.outputs:
-        tensor = _tensor(wanted, rows, top_k)
+        tensor = tensor_of(wanted)
         output: OutputTensor = {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
         if wanted.binary:
             behind.append(tensor.to_bytes())
@@ -231,18 +238,18 @@ def _from_binary(data: memoryview, count: int, take: Callable[[int], None]) -> l
     return pictures
 
 
-def _outputs(document: dict[str, Any], most_classes: int) -> tuple[WantedOutput, ...]:
+def _outputs(document: dict[str, Any], there: Sequence[str], most_classes: int) -> tuple[WantedOutput, ...]:
     """Those that are asked for, or all."""
     binary = _is_true(_parameters(document), "binary_data_output", otherwise=False)
     asked = document.get("outputs")
     if asked is None or asked == []:
-        return tuple(WantedOutput(name, 0, binary) for name in OUTPUTS)
+        return tuple(WantedOutput(name, 0, binary) for name in there)
     if not isinstance(asked, list) or not all(isinstance(output, dict) for output in asked):
         raise InvalidParameter("outputs must be a list of objects")
     names = [output.get("name") for output in asked]
     for name in names:
-        if name not in OUTPUTS:
-            raise InvalidParameter(f"there is no output {_shown(name)}: there are {' and '.join(OUTPUTS)}")
+        if name not in there:
+            raise InvalidParameter(f"there is no output {_shown(name)}: there are {all_of(there)}")
         if names.count(name) > 1:
             raise InvalidParameter(f"the output {name} is asked for more than once")
     return tuple(
@@ -276,24 +283,6 @@ def _is_true(parameters: dict[str, Any], name: str, *, otherwise: bool) -> bool:
     if not isinstance(value, bool):
         raise InvalidParameter(f"{name} must be true or false")
     return value
-
-
-def _tensor(wanted: WantedOutput, rows: Sequence[tuple[Label, ...]], top_k: int) -> Tensor:
-    width = min(wanted.classes or top_k, *map(len, rows))
-    entries = [entry for row in rows for entry in row[:width]]
-    shape = len(rows), width
-    if wanted.classes:
-        return Tensor(wanted.name, "BYTES", shape, [_classified(entry) for entry in entries])
-    if wanted.name == PROBABILITIES:
-        return Tensor(wanted.name, "FP32", shape, [entry.score for entry in entries])
-    return Tensor(wanted.name, "BYTES", shape, [entry.label for entry in entries])
-
-
-def _classified(entry: Label) -> str:
-    """As Triton writes it: six decimals."""
-    if entry.index is None:
-        raise UnknownOutcome(NO_CLASSES)
-    return f"{entry.score:.6f}:{entry.index}:{entry.label}"
 
 
 def _shown(value: Any) -> str:

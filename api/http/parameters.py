@@ -137,7 +137,7 @@ def model_of(request: Request) -> WantedModel | None:
 
 def min_score_of(request: Request) -> float | None:
     """Raises InvalidParameter: ``min_score`` is not from 0 to 1."""
-    return next(iter([_min_score(raw) for raw in sent(request, "min_score")]), None)
+    return next(iter([min_score_in(raw) for raw in sent(request, "min_score")]), None)
 
 
 def strict_of(request: Request) -> bool:
@@ -162,7 +162,8 @@ def _model(raw: str) -> WantedModel | None:
         raise InvalidParameter("model must be a model's name, or name@version, of letters, digits and . _ -") from error
 
 
-def _min_score(raw: str) -> float:
+def min_score_in(raw: str) -> float:
+    """Raises InvalidParameter: it is not from 0 to 1."""
     if not _DECIMAL.fullmatch(raw) or not 0 <= float(raw) <= 1:
         raise InvalidParameter("min_score must be a number from 0 to 1")
     return float(raw)

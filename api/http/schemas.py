@@ -440,9 +440,12 @@ class ModelReady(TypedDict):
     ready: Literal[True]
 
 
+Datatype = Literal["BYTES", "FP32", "INT64"]
+
+
 class TensorMetadata(TypedDict):
     name: str
-    datatype: Literal["BYTES", "FP32"]
+    datatype: Datatype
     shape: list[int]
     parameters: NotRequired[dict[str, str]]
 
@@ -457,7 +460,7 @@ class ModelMetadata(TypedDict):
 
 class OutputTensor(TypedDict):
     name: str
-    datatype: Literal["BYTES", "FP32"]
+    datatype: Datatype
     shape: list[int]
     parameters: NotRequired[dict[str, int]]
     data: NotRequired[list[float | str]]

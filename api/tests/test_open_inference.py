@@ -14,11 +14,13 @@ import pytest
 
 from api.app import create_app
 from api.core.errors import NoWorker, Overloaded, Undecodable, UnknownModel
+from api.core.labels import LabelList, ObjectBounds
 from api.services import Services
 from api.settings import Settings
 from api.tests.test_infer import OTHER, PHOTO, CatInference
 from contract.errors import DeadlineExceeded
-from contract.messages import Classification, Label, Timings
+from contract.messages import Box, Classification, DetectedObject, Detection, DetectJob, Label, Timings
+from contract.model_task import ModelTask
 from contract.model_version import ModelVersion, WantedModel
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
     from werkzeug.test import TestResponse
 
+    from api.core.client import Client
     from api.core.inference import Answer
-    from contract.model_task import ModelTask
 
 INFER = "/v2/models/cats/infer"
 LABELS = (Label("Egyptian_cat", 0.75, 285), Label("tabby", 0.125, 281), Label("lynx", 0.0625, 287))
@@ -170,6 +172,123 @@ def test_one_version_answers_all_pictures_of_a_request(client, inference):
     post_json(client, PHOTO, OTHER)
 
     assert inference.asked == [WantedModel("cats", "7")] * 2
+
+
+# Objects
+
+
+class Shapes(CatInference):
+    """A detector: two objects in every picture but ``OTHER``, which has one."""
+
+    def task(self, _model: WantedModel | None = None) -> ModelTask:
+        return ModelTask.DETECTION
+
+    def infer(self, image: bytes, client: Client, asked: Any) -> Any:
+        answer: Answer[Any] = super().infer(image, client, asked)
+        assert asked.job is DetectJob
+        objects = SHAPES[:1] if image == OTHER else SHAPES
+        return replace(answer, found=Detection("shapes", "d" * 64, objects, 64, 32, Timings(1.0, 2.0)))
+
+
+SHAPES = (
+    DetectedObject("red ball", 0.75, 1, Box(1.5, 2.0, 3.5, 4.0)),
+    DetectedObject("cube", 0.25, 0, Box(0.0, 0.0, 64.0, 32.0)),
+)
+KNOWN = LabelList(ModelVersion("shapes"), "d" * 64, ("cube", "red ball"), ObjectBounds(0.1, 100))
+
+
+@pytest.fixture
+def shapes(services: Services) -> FlaskClient:
+    parts: dict[str, Any] = {"inference": Shapes(), "labels": SimpleNamespace(of=lambda *_: KNOWN)}
+    return create_app(replace(services, **parts)).test_client()
+
+
+def tensors(response: TestResponse) -> dict[str, Any]:
+    assert response.status_code == 200, response.text
+    return {output["name"]: output["data"] for output in response.get_json()["outputs"]}
+
+
+def test_a_detector_answers_with_the_objects_of_all_pictures_and_how_many_each_has(shapes):
+    response = post_json(shapes, PHOTO, OTHER, path="/v2/models/shapes/infer", id="42")
+
+    assert response.get_json() == {
+        "model_name": "shapes",
+        "model_version": "1",
+        "id": "42",
+        "outputs": [
+            {
+                "name": "boxes",
+                "datatype": "FP32",
+                "shape": [3, 4],
+                "data": [1.5, 2.0, 3.5, 4.0, 0.0, 0.0, 64.0, 32.0, 1.5, 2.0, 3.5, 4.0],
+            },
+            {"name": "scores", "datatype": "FP32", "shape": [3], "data": [0.75, 0.25, 0.75]},
+            {"name": "labels", "datatype": "BYTES", "shape": [3], "data": ["red ball", "cube", "red ball"]},
+            {"name": "class_ids", "datatype": "INT64", "shape": [3], "data": [1, 0, 1]},
+            {"name": "counts", "datatype": "INT64", "shape": [2], "data": [2, 1]},
+        ],
+    }
+
+
+def test_objects_come_in_binary_too(shapes):
+    response = post_binary(shapes, OTHER, parameters={"binary_data_output": True})
+    behind = response.data[int(response.headers[LENGTH]) :]
+
+    assert behind == struct.pack("<4ff", 1.5, 2.0, 3.5, 4.0, 0.75) + b"\x08\0\0\0red ball" + struct.pack("<qq", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "labels"),
+    [
+        ({}, ["red ball", "cube"]),
+        ({"min_score": 0.5}, ["red ball"]),
+        ({"min_score": "0.75"}, ["red ball"]),
+        ({"min_score": 1}, []),
+        ({"labels": "Red_Ball,"}, ["red ball"]),
+        ({"labels": "cube,red ball", "max_detections": 1}, ["red ball"]),
+        ({"min_score": None, "priority": 7}, ["red ball", "cube"]),
+    ],
+)
+def test_parameters_of_the_request_choose_objects_as_those_of_detect_do(shapes, parameters, labels):
+    answer = tensors(post_json(shapes, PHOTO, parameters=parameters))
+
+    assert answer["labels"] == labels
+    assert answer["counts"] == [len(labels)]
+    assert len(answer["boxes"]) == 4 * len(labels)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"parameters": {"min_score": 0.05}}, "min_score must be a number from 0.1 to 1: below that shapes@1 has no"),
+        ({"parameters": {"min_score": 2}}, "min_score must be a number from 0 to 1"),
+        ({"parameters": {"min_score": True}}, "min_score must be a number or a text"),
+        ({"parameters": {"labels": ["cube"]}}, "labels must be a number or a text"),
+        ({"parameters": {"labels": "cubes"}}, "labels: shapes@1 has no label 'cubes'"),
+        ({"parameters": {"max_detections": 0}}, "max_detections must be a whole number from 1 to 100"),
+        ({"parameters": {"max_detections": 1.5}}, "max_detections must be a whole number from 1 to 100"),
+        (
+            {"outputs": [{"name": "probabilities"}]},
+            "there is no output 'probabilities': there are boxes, scores, ",
+        ),
+        (
+            {"outputs": [{"name": "scores", "parameters": {"classification": 2}}]},
+            "classification is of the output probabilities",
+        ),
+    ],
+)
+def test_what_a_detector_has_no_answer_to_is_refused_before_it_is_asked(shapes, fields, words):
+    response = post_json(shapes, PHOTO, **fields)
+
+    assert response.status_code == 400
+    assert response.get_json()["error"].startswith(words)
+
+
+def test_objects_are_no_outputs_of_a_classifier(client):
+    response = post_json(client, PHOTO, outputs=[{"name": "boxes"}])
+
+    assert response.status_code == 400
+    assert response.get_json() == {"error": "there is no output 'boxes': there are probabilities and labels"}
 
 
 # Errors

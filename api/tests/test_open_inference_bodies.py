@@ -16,16 +16,17 @@ from hypothesis import strategies as st
 from api.core.errors import InvalidUpload
 from api.http.json_body import LONGEST_REST
 from api.http.open_inference import InferRequest, WantedOutput, read_request, write_answer
+from api.http.open_inference_outputs import LABEL_OUTPUTS, label_tensor
 from contract.messages import Classification, Label, Timings
 
-MOST, MOST_CLASSES = 4, 10
+BOUNDS: dict[str, Any] = {"names": LABEL_OUTPUTS, "most_pictures": 4, "most_classes": 10}
 PICTURES = [b"first", b"", bytes(range(256)) * 8]
 CRANES = Classification("birds", "d" * 64, (Label("crane", 0.75, 517), Label("crane", 0.25, 134)), Timings(1.0, 2.0))
 FIELDS = ["inputs", "outputs", "name", "datatype", "shape", "data", "parameters", "binary_data_size", "id"]
 
 
 def read(body: bytes, json_bytes: int | None = None) -> InferRequest:
-    return read_request(body, json_bytes, lambda _size: None, most_pictures=MOST, most_classes=MOST_CLASSES)
+    return read_request(body, json_bytes, lambda _size: None, **BOUNDS)
 
 
 def in_json(data: Any = ("Zmlyc3Q=",), shape: Any = (1,), **fields: Any) -> bytes:
@@ -211,7 +212,7 @@ def test_of_a_picture_there_is_one_copy_beside_the_body_and_it_is_counted(how):
     body, json_bytes = binary(elements(picture)) if how == "binary" else (in_json([b64encode(picture).decode()]), None)
     taken: list[int] = []
     tracemalloc.start()
-    asked = read_request(body, json_bytes, taken.append, most_pictures=MOST, most_classes=MOST_CLASSES)
+    asked = read_request(body, json_bytes, taken.append, **BOUNDS)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -222,7 +223,8 @@ def test_of_a_picture_there_is_one_copy_beside_the_body_and_it_is_counted(how):
 
 def test_classes_of_one_label_have_their_own_indices():
     """ImageNet's cranes are a bird and a machine."""
-    body, json_bytes = write_answer(read(output("probabilities", classification=5)), ("birds", "1"), [CRANES], top_k=3)
+    asked = read(output("probabilities", classification=5))
+    body, json_bytes = write_answer(asked, ("birds", "1"), lambda wanted: label_tensor(wanted, [CRANES], top_k=3))
 
     assert json_bytes is None
     assert json.loads(body) == {
@@ -241,7 +243,7 @@ def test_classes_of_one_label_have_their_own_indices():
 
 def test_binary_outputs_come_behind_the_json_in_their_order():
     asked = read(in_json(id="7", parameters={"binary_data_output": True}))
-    body, json_bytes = write_answer(asked, ("birds", "2"), [CRANES, CRANES], top_k=1)
+    body, json_bytes = write_answer(asked, ("birds", "2"), lambda wanted: label_tensor(wanted, [CRANES] * 2, top_k=1))
 
     assert json.loads(body[:json_bytes]) == {
         "model_name": "birds",

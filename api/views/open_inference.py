@@ -14,27 +14,36 @@ from api.core.errors import EmptyFile, InvalidParameter, InvalidUpload, UnknownM
 from api.core.inference import Answer, Asked
 from api.core.readiness import ready_pool
 from api.http.caller import current_client
+from api.http.detection_parameters import WantedObjects, chosen
 from api.http.open_inference import (
     EXTENSIONS,
     INPUT,
     JSON_BYTES,
-    LABELS,
     PLATFORM,
-    PROBABILITIES,
     InferRequest,
+    Tensor,
+    WantedOutput,
     read_request,
     write_answer,
+)
+from api.http.open_inference_outputs import (
+    LABEL_OUTPUTS,
+    OBJECT_OUTPUTS,
+    label_metadata,
+    label_tensor,
+    object_metadata,
+    object_tensor,
 )
 from api.http.receiving import receiving, whole
 from api.http.response_headers import describe
 from api.services import Services
 from contract.errors import ServiceError
-from contract.messages import ClassifyJob, Found
+from contract.messages import ClassifyJob, DetectJob, Found, PictureJob
 from contract.model_task import ModelTask
 from contract.model_version import WantedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from flask.typing import ResponseReturnValue
 
@@ -79,13 +88,14 @@ def model(name: str, version: str | None = None) -> ResponseReturnValue:
     """A model's inputs and outputs, and those of its versions that have workers.
 
     Raises:
-        UnknownModel, NoWorker, BackendDown: as ``LabelLookup.of``.
+        UnknownModel, OtherTask, NoWorker, BackendDown: as ``LabelLookup.of`` and ``Inference.task``.
     """
     services = Services.current()
     wanted = _wanted(name, version)
     known = services.labels.of(wanted)
     fleet = services.live_workers.fleet()
     served = [each.version for each in fleet.versions if each.name == known.model.name and each.key in fleet.pools]
+    detects = services.inference.task(wanted) is ModelTask.DETECTION
     shown = min(services.settings.top_k, len(known.labels))
     body: ModelMetadata = {
         "name": known.model.name,
@@ -94,10 +104,7 @@ def model(name: str, version: str | None = None) -> ResponseReturnValue:
         "inputs": [
             {"name": INPUT, "datatype": "BYTES", "shape": [-1], "parameters": {"content_type": "base64"}},
         ],
-        "outputs": [
-            {"name": PROBABILITIES, "datatype": "FP32", "shape": [-1, shown]},
-            {"name": LABELS, "datatype": "BYTES", "shape": [-1, shown]},
-        ],
+        "outputs": object_metadata() if detects else label_metadata(shown),
     }
     return jsonify(body)
 
@@ -118,32 +125,49 @@ def model_ready(name: str, version: str | None = None) -> ResponseReturnValue:
 @bp.post("/models/<name>/infer")
 @bp.post("/models/<name>/versions/<version>/infer")
 def infer(name: str, version: str | None = None) -> ResponseReturnValue:
-    """Classify the pictures of one input tensor; a tensor has no place for an error, so one fails all.
+    """The labels of the pictures of one input tensor, or the objects in them.
+
+    A tensor has no place for an error, so one fails all.
 
     An answer names one version. So several pictures go to one, and none of them to a candidate or to the fallback.
 
     Raises:
         UnsupportedMediaType: the body is compressed.
-        ServiceError, RequestEntityTooLarge: as ``read_request``, ``check`` and ``Inference.infer``; of several
-            pictures' errors, one that sending again does not help against.
+        ServiceError, RequestEntityTooLarge: as ``read_request``, ``WantedObjects.from_parameters``, ``check`` and
+            ``Inference.infer``; of several pictures' errors, one that sending again does not help against.
     """
     services = Services.current()
     wanted = _wanted(name, version)
-    services.inference.admit(ModelTask.CLASSIFICATION, wanted)
-    asked = _received(services.settings)
+    task = services.inference.task(wanted)
+    services.inference.admit(task, wanted)
+    if task is ModelTask.DETECTION:
+        asked = _received(services.settings, OBJECT_OUTPUTS)
+        objects = WantedObjects.from_parameters(asked.parameters, wanted, services.labels)
+        detections = _answered(asked, DetectJob, wanted, services)
+        found = [chosen(answer.found, objects) for answer in detections]
+        return _response(asked, detections, lambda output: object_tensor(output, found))
+    asked = _received(services.settings, LABEL_OUTPUTS)
+    classifications = _answered(asked, ClassifyJob, wanted, services)
+    seen = [answer.found for answer in classifications]
+    return _response(asked, classifications, lambda output: label_tensor(output, seen, services.settings.top_k))
+
+
+def _answered(
+    asked: InferRequest, job: type[PictureJob[Found]], wanted: WantedModel, services: Services
+) -> list[Answer[Found]]:
+    """Those to all pictures, in order. Raises ServiceError: as ``infer``."""
     _check(asked.pictures, services.settings)
     if len(asked.pictures) > 1:
-        current = services.live_workers.pool(wanted, ModelTask.CLASSIFICATION).version
+        current = services.live_workers.pool(wanted, job.model_task).version
         wanted = WantedModel(current.name, current.version)
-    outcomes = services.inference.infer_all(_each_once(asked.pictures), current_client(), Asked(ClassifyJob, wanted))
-    answers = _answers(outcomes)
+    return _answers(services.inference.infer_all(_each_once(asked.pictures), current_client(), Asked(job, wanted)))
+
+
+def _response(
+    asked: InferRequest, answers: Sequence[Answer[Found]], tensor_of: Callable[[WantedOutput], Tensor]
+) -> Response:
     first = answers[0].found
-    body, json_bytes = write_answer(
-        asked,
-        (first.model, first.version),
-        (answer.found for answer in answers),
-        top_k=services.settings.top_k,
-    )
+    body, json_bytes = write_answer(asked, (first.model, first.version), tensor_of)
     response = Response(body, content_type="application/json" if json_bytes is None else "application/octet-stream")
     if json_bytes is not None:
         response.headers[JSON_BYTES] = str(json_bytes)
@@ -158,7 +182,7 @@ def _wanted(name: str, version: str | None) -> WantedModel:
         raise UnknownModel("there is no model or version of this name") from error
 
 
-def _received(settings: Settings) -> InferRequest:
+def _received(settings: Settings, outputs: Sequence[str]) -> InferRequest:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("the body is compressed, which is not taken: send it without Content-Encoding")
     length = request.headers.get(JSON_BYTES)
@@ -169,6 +193,7 @@ def _received(settings: Settings) -> InferRequest:
             whole(stream),
             None if length is None else int(length),
             take,
+            names=outputs,
             most_pictures=settings.max_batch_files,
             most_classes=settings.top_k_max,
         )

@@ -16,29 +16,23 @@ from typing import TYPE_CHECKING
 from contract.patterns.pattern import BadPattern
 from contract.patterns.pattern_file import read_pattern_file
 from contract.settings import listed, load_settings
-from model.classify import EXIT_NOTHING_DONE, pictures_in, run_politely
+from model.command_line.models import open_model
+from model.command_line.options import add_format_option, add_model_option, share
+from model.command_line.output import take_any_name
+from model.command_line.pictures import pictures_in
+from model.command_line.program import nothing_done, run_politely
+from model.detection.detector import Detector
+from model.detection.wanted import USUAL_MIN_SCORE, WantedObjects
 from model.errors import ModelError
 from model.patterns import evaluate, learn
 from model.patterns.errors import Unclear
 from model.patterns.learning import LearningRules
-from model.patterns.pictures import Wanted, open_detector
 from model.settings import ModelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MIN_SCORE = 0.5
 RULES = LearningRules()
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1:
-        raise ValueError
-    return value
-
-
-_share.__name__ = "number above 0 and at most 1"  # argparse's messages name the type so
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,14 +41,13 @@ def _parser() -> argparse.ArgumentParser:
     both = argparse.ArgumentParser(add_help=False)
     both.add_argument("folder", type=Path, metavar="FOLDER", help="pictures, at any depth, each of one part")
     both.add_argument(
-        "--min-score", type=_share, default=MIN_SCORE, metavar="S", help="objects below do not count (default: 0.5)"
+        "--min-score",
+        type=share,
+        default=USUAL_MIN_SCORE,
+        metavar="S",
+        help="objects below do not count (default: 0.5)",
     )
-    both.add_argument(
-        "--model",
-        metavar="NAME|PATH",
-        help="a detector, by its name in $MODELS_DIR (./models) or a path with a slash (default: the first of those "
-        "that are served)",
-    )
+    add_model_option(both, "detector")
     learning = commands.add_parser("learn", parents=[both], help="a pattern from pictures of good parts")
     learning.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the pattern file, .yaml")
     learning.add_argument("--name", help="of the pattern (default: the folder's)")
@@ -70,21 +63,21 @@ def _parser() -> argparse.ArgumentParser:
     learning.add_argument("--labels", type=listed, default=[], metavar="A,B", help="only objects of these labels")
     learning.add_argument(
         "--spread",
-        type=_share,
+        type=share,
         default=RULES.spread,
         metavar="D",
         help="how far apart an edge of one object may lie over the pictures, relative to the picture (default: 0.1)",
     )
     learning.add_argument(
         "--least-share",
-        type=_share,
+        type=share,
         default=RULES.least_share,
         metavar="P",
         help="of the pictures, in which an object must be to be expected (default: 0.9)",
     )
     evaluation = commands.add_parser("evaluate", parents=[both], help="which pictures pass, and why others do not")
     evaluation.add_argument("pattern", type=Path, metavar="FILE", help="a pattern file")
-    evaluation.add_argument("--format", choices=["table", "json", "csv"], default="table", help="default: table")
+    add_format_option(evaluation)
     return parser
 
 
@@ -96,20 +89,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     wanted = _parser().parse_args(arguments)
     settings = load_settings(ModelSettings)
-    # A file name may hold what the terminal's encoding can't show; that must not end the run.
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text stream has it
-    sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    take_any_name()
     pictures = pictures_in([wanted.folder])
     if not pictures:
-        return _nothing_done("no pictures found")
+        return nothing_done("no pictures found")
     try:
         return (
             _learn(wanted, settings, pictures) if wanted.command == "learn" else _evaluate(wanted, settings, pictures)
         )
     except (BadPattern, ModelError, Unclear) as error:
-        return _nothing_done(str(error))
+        return nothing_done(str(error))
     except OSError as error:
-        return _nothing_done(f"{error.filename}: {error.strerror or error}")
+        return nothing_done(f"{error.filename}: {error.strerror or error}")
 
 
 def _learn(wanted: argparse.Namespace, settings: ModelSettings, pictures: Sequence[Path]) -> int:
@@ -121,24 +112,19 @@ def _learn(wanted: argparse.Namespace, settings: ModelSettings, pictures: Sequen
         add=wanted.add,
     )
     goal.check()  # before the work
-    counting = Wanted(wanted.min_score, tuple(wanted.labels))
+    counting = WantedObjects(wanted.min_score, tuple(wanted.labels))
     rules = LearningRules(wanted.spread, wanted.least_share)
-    with open_detector(settings, wanted.model) as detector:
+    with open_model(Detector, settings, wanted.model) as detector:
         counting.check(detector)
         return learn.run(detector, pictures, counting, rules, goal)
 
 
 def _evaluate(wanted: argparse.Namespace, settings: ModelSettings, pictures: Sequence[Path]) -> int:
     patterns = read_pattern_file(wanted.pattern)
-    counting = Wanted(wanted.min_score)
-    with open_detector(settings, wanted.model) as detector:
+    counting = WantedObjects(wanted.min_score)
+    with open_model(Detector, settings, wanted.model) as detector:
         counting.check(detector)
         return evaluate.run(detector, pictures, counting, patterns, wanted.format)
-
-
-def _nothing_done(why: str) -> int:
-    print(why, file=sys.stderr)
-    return EXIT_NOTHING_DONE
 
 
 if __name__ == "__main__":

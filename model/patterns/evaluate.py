@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,8 +10,9 @@ from contract.patterns.check import check
 from contract.patterns.pattern import check_classes
 from contract.patterns.placement import placed_objects
 from contract.patterns.reasons import reasons
-from model.classify import EXIT_SOME_FAILED, printable
-from model.patterns.pictures import Looking
+from model.command_line.output import name_width, print_json_array, printable
+from model.command_line.pictures import Answers
+from model.command_line.program import EXIT_SOME_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from contract.patterns.check import Finding, Verdict
     from contract.patterns.pattern import PatternSet
     from contract.patterns.placement import PlacedObject
+    from model.command_line.pictures import Answered
     from model.detection.detector import Detector
-    from model.patterns.pictures import Wanted
+    from model.detection.wanted import WantedObjects
 
 
 class Judged(NamedTuple):
@@ -35,20 +36,22 @@ class Judged(NamedTuple):
 class Evaluation:
     """Judges pictures, and counts those that are good."""
 
-    def __init__(self, patterns: PatternSet, looking: Looking) -> None:
+    def __init__(self, patterns: PatternSet, answers: Iterable[Answered[Detection]], wanted: WantedObjects) -> None:
         self._patterns = patterns
-        self._looking = looking
+        self._answers = answers
+        self._wanted = wanted
         self.judged = self.good = 0
 
     def pictures(self) -> Iterator[Judged]:
-        for path, detection in self._looking.seen():
+        for path, answer in self._answers:
+            detection = self._wanted.of(answer)
             verdict = check(self._patterns, detection)
             self.judged += 1
             self.good += verdict.decision
             yield Judged(path, detection, verdict)
 
 
-def run(detector: Detector, pictures: Sequence[Path], wanted: Wanted, patterns: PatternSet, form: str) -> int:
+def run(detector: Detector, pictures: Sequence[Path], wanted: WantedObjects, patterns: PatternSet, form: str) -> int:
     """Print a line or more for each picture, as ``form`` says, and how many pass.
 
     The count is in a table's last line; of the other forms, which programs read, it goes to standard error.
@@ -60,23 +63,23 @@ def run(detector: Detector, pictures: Sequence[Path], wanted: Wanted, patterns: 
         BadPattern: the patterns name a class that the detector does not know.
     """
     check_classes(patterns, detector.bundle.labels)
-    looking = Looking(detector, pictures, wanted)
-    evaluation = Evaluation(patterns, looking)
+    answers = Answers(detector, pictures)
+    evaluation = Evaluation(patterns, answers, wanted)
     match form:
         case "json":
-            print_json(evaluation.pictures())
+            print_json_array(map(_shown, evaluation.pictures()))
         case "csv":
             print_csv(evaluation.pictures())
         case _:
             print_table(evaluation.pictures(), pictures)
     count = f"{evaluation.good} of {evaluation.judged} pictures pass"
     print(count, file=sys.stdout if form == "table" else sys.stderr)
-    return EXIT_SOME_FAILED if looking.failed or evaluation.good < evaluation.judged else 0
+    return EXIT_SOME_FAILED if answers.failed or evaluation.good < evaluation.judged else 0
 
 
 def print_table(judged: Iterable[Judged], pictures: Sequence[Path]) -> None:
     """A line for each picture: name, good or bad, the pattern, how many of its objects were found, and reasons."""
-    width = max(len(printable(picture)) for picture in pictures)
+    width = name_width(pictures)
     for each in judged:
         verdict = each.verdict
         count = f"{verdict.count('found')}/{len(verdict.findings)}"
@@ -93,20 +96,12 @@ def print_csv(judged: Iterable[Judged]) -> None:
         rows.writerow([path, _word(verdict), verdict.pattern, *counts, "; ".join(reasons(verdict))])
 
 
-def print_json(judged: Iterable[Judged]) -> None:
-    """An array of an object for each picture, written as they come.
-
-    ``decision`` is true or false. ``objects`` are the pattern's, in its order: ``box``, relative to the picture, is of
-    the object that was found, or lies elsewhere, and ``offset`` how far it does. ``surplus`` are objects beside them.
-    """
-    separator = "["
-    for each in judged:
-        print(separator, json.dumps(_shown(each)), sep="\n", end="")
-        separator = ","
-    print("[]" if separator == "[" else "\n]")
-
-
 def _shown(judged: Judged) -> dict[str, Any]:
+    """A picture's JSON. ``decision`` is true or false.
+
+    ``objects`` are the pattern's, in its order: ``box``, relative to the picture, is of the object that was found, or
+    lies elsewhere, and ``offset`` how far it does. ``surplus`` are objects beside them.
+    """
     verdict, placed = judged.verdict, placed_objects(judged.detection)
     surplus = [
         {"label": placed[index].label, "score": round(judged.detection.objects[index].score, 6)} | _box(placed[index])

@@ -9,21 +9,24 @@ from contract.patterns.check import check
 from contract.patterns.fields import is_name
 from contract.patterns.pattern import BadPattern, Pattern, PatternSet
 from contract.patterns.pattern_file import key_of, parse_patterns, read_pattern_file
-from model.classify import EXIT_SOME_FAILED, printable
+from model.command_line.output import printable
+from model.command_line.pictures import Answers
+from model.command_line.program import EXIT_SOME_FAILED
 from model.drawing import draw
 from model.patterns.boxes import boxes_of
 from model.patterns.learning import learn
-from model.patterns.pictures import Looking
 from model.patterns.writing import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from contract.messages import Detection
     from contract.patterns.pattern import ExpectedObject
+    from model.command_line.pictures import Answered
     from model.detection.detector import Detector
+    from model.detection.wanted import WantedObjects
     from model.patterns.learning import LearningRules, Learnt, Placement
-    from model.patterns.pictures import SeenPicture, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Goal:
         return read_pattern_file(self.file)
 
 
-def run(detector: Detector, pictures: Sequence[Path], wanted: Wanted, rules: LearningRules, goal: Goal) -> int:
+def run(detector: Detector, pictures: Sequence[Path], wanted: WantedObjects, rules: LearningRules, goal: Goal) -> int:
     """Learn from the pictures, write, and print a report.
 
     Returns:
@@ -74,9 +77,9 @@ def run(detector: Detector, pictures: Sequence[Path], wanted: Wanted, rules: Lea
         OSError: a file can't be written.
     """
     there = goal.check()
-    looking = Looking(detector, pictures, wanted)
-    seen = list(looking.seen())
-    learnt = learn(goal.name, [each.detection for each in seen], detector.bundle.labels, rules)
+    answers = Answers(detector, pictures)
+    seen = [each._replace(answer=wanted.of(each.answer)) for each in answers]
+    learnt = learn(goal.name, [each.answer for each in seen], detector.bundle.labels, rules)
     typical = seen[learnt.typical].path
     drawn = draw(typical.read_bytes(), detector.decoder, boxes_of(learnt))
     _write(
@@ -86,7 +89,7 @@ def run(detector: Detector, pictures: Sequence[Path], wanted: Wanted, rules: Lea
     goal.picture.write_bytes(drawn)
     _report(seen, learnt, goal)
     print(f"written: {printable(goal.file)}, and {printable(goal.picture)}, drawn on {printable(typical)}")
-    return EXIT_SOME_FAILED if looking.failed else 0
+    return EXIT_SOME_FAILED if answers.failed else 0
 
 
 def _text(goal: Goal, there: PatternSet | None, pattern: Pattern, remark: str) -> str:
@@ -106,7 +109,7 @@ def _write(path: Path, text: str) -> None:
     new.replace(path)
 
 
-def _report(seen: Sequence[SeenPicture], learnt: Learnt, goal: Goal) -> None:
+def _report(seen: Sequence[Answered[Detection]], learnt: Learnt, goal: Goal) -> None:
     names, count = [printable(each.path) for each in seen], len(seen)
     pattern = PatternSet(key_of(goal.file), (learnt.pattern,))
     print(f"{pattern.key}, pattern {goal.name}: {len(learnt.placements)} objects, learnt from {count} pictures")
@@ -118,7 +121,7 @@ def _report(seen: Sequence[SeenPicture], learnt: Learnt, goal: Goal) -> None:
         print(
             f"   - {placed.name}: left out, only in {len(placed.pictures)}, as {names[placed.pictures[0]]}: [{place}]"
         )
-    bad = [each.path for each in seen if not check(pattern, each.detection).decision]
+    bad = [each.path for each in seen if not check(pattern, each.answer).decision]
     print(
         f"{count - len(bad)} of these {count} pictures pass"
         + (f"; not {', '.join(map(printable, bad))}" if bad else "")

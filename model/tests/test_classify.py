@@ -193,7 +193,10 @@ def test_a_detector_is_not_asked_for_labels(classify, folder, tmp_path):
     run = classify(folder, "--model", detectors.write_bundle(tmp_path / "detector"))
 
     assert (run.returncode, run.stdout) == (2, "")
-    assert run.stderr == "reds@1 is no classifier: name one with --model\n"
+    assert run.stderr == (
+        "reds@1 is for detection, and not for classification: "
+        "name another model with --model, or see python -m model.detect --help\n"
+    )
 
 
 def test_a_model_that_is_not_there_is_told_with_those_that_are(classify, folder, several):

@@ -257,7 +257,9 @@ def test_the_first_detector_of_those_that_are_served_is_taken(patterns, write_bu
 
     assert several.returncode == 0
     assert none.returncode == 2
-    assert none.stderr.endswith("no detector is among the models that are served; name one with --model\n")
+    assert none.stderr.startswith(
+        "colours@1 is for classification, and not for detection: name another model with --model"
+    )
 
 
 @pytest.mark.parametrize(
