@@ -52,16 +52,26 @@ class Detector:
         self.store = store
         self.objects: tuple[DetectedObject, ...] = (PLATE, BOLT)
         self.labels: tuple[str, ...] = ("plate", "bolt")
+        self.answering: LabelList | None = None  # another bundle than that of "d" * 64
+        self.fallback = False
 
     def admit(self, _task: ModelTask, _model: WantedModel | None = None) -> None:
         """Never busy."""
 
     def infer(self, image: bytes, _client: Client, _asked: Asked[Detection]) -> Answer[Detection]:
         found = Detection("parts", "d" * 64, self.objects, 640, 320, Timings(3.0, 12.0))
-        return Answer(self.store.put(image), found, "miss", waited_ms=25.0)
+        if self.answering is not None:
+            by = self.answering
+            found = replace(found, model=by.model.name, version=by.model.version, digest=by.digest)
+        return Answer(self.store.put(image), found, "miss", waited_ms=25.0, fallback=self.fallback)
 
     def of(self, _model: WantedModel | None, _task: ModelTask) -> LabelList:
         return LabelList(ModelVersion("parts"), "d" * 64, self.labels, ObjectBounds(0.1, 100))
+
+    def of_answer(self, model: ModelVersion, digest: str) -> LabelList:
+        assert self.answering is not None
+        assert (model, digest) == (self.answering.model, self.answering.digest)
+        return self.answering
 
 
 @pytest.fixture
@@ -229,6 +239,56 @@ def test_a_pattern_that_the_model_does_not_know_the_classes_of_is_refused(client
     assert response.get_json()["detail"] == (
         "this pattern does not fit parts@1: bracket: left-hand, object 2: the model has no label 'bolt'; "
         "'bolts' may be meant"
+    )
+
+
+NEXT_VERSION = LabelList(ModelVersion("parts", "2"), "e" * 64, ("plate", "bolt", "nut"), ObjectBounds(0.1, 100))
+NO_BOLT = "left-hand, object 2: the model has no label 'bolt'; "
+
+
+@pytest.mark.parametrize(
+    ("answering", "detail"),
+    [
+        (
+            replace(NEXT_VERSION, labels=("plate", "bolts")),
+            f"this pattern does not fit parts@2: bracket: {NO_BOLT}'bolts' may be meant",
+        ),
+        (
+            replace(NEXT_VERSION, labels=("bolt", "plate")),
+            "this pattern does not fit parts@2: its class 1 is 'plate', and not 'bolt' as that of parts@1",
+        ),
+        (
+            replace(NEXT_VERSION, objects=ObjectBounds(0.6, 100)),
+            "parts@2 has no answers below 0.6, and objects count from 0.5 on",
+        ),
+    ],
+)
+def test_no_decision_is_made_of_what_a_version_with_other_classes_has_found(client, detector, answering, detail):
+    """As a candidate, or a version that has become current since the request was checked."""
+    detector.answering = answering
+    response = inspect(client)
+
+    assert (response.status_code, response.get_json()["detail"]) == (409, detail)
+    assert client.get("/v1/inspections").get_json()["inspections"] == []
+
+
+def test_another_version_that_knows_the_same_classes_decides(client, detector):
+    detector.answering = NEXT_VERSION
+    body = answered(client)
+
+    assert (body["decision"], body["model"], body["digest"]) == (True, "parts@2", "e" * 64)
+
+
+def test_a_fallback_of_other_classes_decides_nothing_and_the_sender_may_try_again(client, detector):
+    """The model that was asked for knows them, and is only busy."""
+    detector.answering = LabelList(ModelVersion("quick"), "e" * 64, ("plate",), ObjectBounds(0.1, 100))
+    detector.fallback = True
+    response = inspect(client)
+
+    assert response.status_code == 503
+    assert response.headers["Retry-After"]
+    assert response.get_json()["detail"].startswith(
+        "parts@1 has too much to do at the moment, and this pattern does not fit quick@1: "
     )
 
 
