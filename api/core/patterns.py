@@ -35,8 +35,8 @@ def demand_same_objects(patterns: PatternSet, min_score: float, known: LabelList
         ours, theirs = known.labels[index], answered.labels[index]
         if ours != theirs:
             raise PatternMismatch(
-                f"this pattern does not fit {answered.model}: its class {index} is {theirs!r}, and not {ours!r} as that "
-                f"of {known.model}"
+                f"this pattern does not fit {answered.model}: its class {index} is {theirs!r}, and not {ours!r} as "
+                f"that of {known.model}"
             )
     if answered.objects is not None and answered.objects.min_score > min_score:
         raise PatternMismatch(
