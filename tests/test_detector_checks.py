@@ -83,7 +83,7 @@ def test_a_candidate_that_calls_things_otherwise_is_refused_by_what_it_finds(sit
     assert "1 alone red swapped alone blue" in shown
 
 
-def test_a_candidate_that_finds_the_same_passes_and_is_promoted(site, operator):
+def test_a_candidate_that_finds_the_same_passes_and_is_promoted(operator):
     operator.name("2")
     unchecked = operator.send("POST", "promote")
     operator.begin()

@@ -138,8 +138,8 @@ class ModelChanges:
         current = ModelVersion(name, state.current)
         if shadow and self._live_workers.fleet().task(current) != ModelTask.CLASSIFICATION:
             raise ModelNotChanged(
-                f"{current} is no classifier: what a candidate of it finds beside can't be compared, so its shadow must "
-                "be 0; check the candidate, or give it a share"
+                f"{current} is no classifier: what a candidate of it finds beside can't be compared, so its shadow "
+                "must be 0; check the candidate, or give it a share"
             )
         if version is None and path is None:
             version = state.candidate

@@ -1,4 +1,4 @@
-"""The pictures of inspections: the newest are there, however many there were, and their room is what it is said to be."""
+"""The pictures of inspections: the newest are there, however many there were, and their room is counted truly."""
 
 from __future__ import annotations
 
