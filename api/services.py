@@ -37,6 +37,7 @@ from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
 from api.inspection.keeping import Inspections
 from api.inspection.log import InspectionLog
+from api.inspection.pictures import InspectedPictures
 from api.keys.keyring import Keyring
 from contract.async_jobs import AsyncJobs
 from contract.job_queue import JobQueue
@@ -79,7 +80,7 @@ class Services:
     check_runner: CheckRunner
     patterns: Patterns
     inspections: Inspections
-    inspected: ReportedPictures
+    inspected: InspectedPictures
     usage: Usage
     usage_reports: UsageReports
 
@@ -94,7 +95,7 @@ class Services:
             most_bytes=settings.feedback_pictures_mb * 1_000_000 if settings.store_uploads != "none" else 0,
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
-        inspected = ReportedPictures(
+        inspected = InspectedPictures(
             settings.feedback_dir / "inspections",
             uploads.store,
             most_bytes=settings.inspection_pictures_mb * 1_000_000 if settings.store_uploads != "none" else 0,

@@ -102,7 +102,7 @@ _QUEUED: dict[ModelTask, type[PictureJob[Any]]] = {
     ModelTask.DETECTION: DetectJob,
 }
 ENDED = {JobState.DONE, JobState.FAILED, JobState.CANCELLED}
-GIVEN_UP = Fault(FaultKind.GIVEN_UP, "the workers could not classify this picture; it was given up")
+GIVEN_UP = Fault(FaultKind.GIVEN_UP, "the workers could not compute this picture; it was given up")
 PICTURE_LOST = Fault(FaultKind.LOST, "the stored picture was lost before its turn came; it has to be sent again")
 LOST = Fault(FaultKind.LOST, "the job was removed from the queue")
 DELETED = Fault(FaultKind.DELETED, "the picture was deleted before the job had ended")

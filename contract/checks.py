@@ -32,7 +32,8 @@ class Disagreed:
     Attributes:
         picture: its name in the image store.
         expected: the label that it has; "" if nobody has said.
-        current, candidate: the best labels of the two versions; "" of one whose workers gave the picture up.
+        current, candidate: the best labels of the two versions; "" of one whose workers gave the picture up. Of
+            detectors: what each of them alone has found; "" for nothing.
     """
 
     picture: str
@@ -50,9 +51,11 @@ class Compared:
         left_out: how many others there were: no version could read them, they were counted already, or were deleted.
         right_current, right_candidate: of these, how many got their label; None for pictures without labels.
         only_current, only_candidate: how many got it from one of the two alone.
-        agreed: how many got the same label from both.
+        agreed: how many got the same label, or the same objects, from both.
         difference, low, high: accuracy of the candidate less that of the current version, -1 to 1, and its 95%
             interval.
+        objects_current, objects_candidate: of detectors, how many objects each has found; otherwise None.
+        matched: how many of these are the same objects.
     """
 
     pictures: int
@@ -65,6 +68,9 @@ class Compared:
     low: float | None = None
     high: float | None = None
     left_out: int = 0
+    objects_current: int | None = None
+    objects_candidate: int | None = None
+    matched: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +79,7 @@ class Report:
 
     Attributes:
         passed: whether the candidate may be promoted; ``verdict`` says why, in a sentence with figures.
-        labelled: of the operator's folder of labelled pictures.
+        labelled: of the operator's folder of pictures; a detector's need no labels.
         feedback: of reports with a correct label, which never decide; None if there are none.
         stored: of pictures that were sent lately; None if there are none.
         mean_ms_current, mean_ms_candidate, p99_ms_current, p99_ms_candidate: time of a worker a picture.

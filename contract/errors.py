@@ -46,7 +46,7 @@ class JobLost(BackendDown):
 
 
 class PictureLost(BackendDown):
-    """The stored picture was deleted or damaged before it was classified."""
+    """The stored picture was deleted or damaged before its turn came."""
 
 
 class DeadlineExceeded(ServiceError):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
 
     from contract.deadline import Deadline
-    from contract.messages import ClassifyJob, Task
+    from contract.messages import ClassifyJob, PictureJob, Task
     from contract.send_too import SendToo
     from contract.shadow import Answered
 
@@ -54,7 +54,7 @@ RECONNECT_PAUSE_S = 0.2
 SHADOW_WITHIN_S = 600  # a candidate that is further behind computes fewer pictures
 WAKES_KEPT = 64  # that no idle worker has taken: more workers than that don't sleep on one list
 WAKES_KEPT_FOR_S = 60
-GIVEN_UP = "the workers could not classify this picture; it was given up"
+GIVEN_UP = "the workers could not compute this picture; it was given up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +294,7 @@ class JobQueue:
         return int(waiting)
 
     def submit_patient(
-        self, model: str, job: ClassifyJob, wanted_for_s: float, *, bulk: bool = False, wake: Collection[str] = ()
+        self, model: str, job: PictureJob[Any], wanted_for_s: float, *, bulk: bool = False, wake: Collection[str] = ()
     ) -> str:
         """Queue a job behind all requests, as async jobs are, although somebody waits for it; nobody joins it.
 

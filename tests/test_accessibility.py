@@ -213,11 +213,11 @@ def test_a_screen_reader_announces_every_result_and_the_end(page, notes):
     choose(page, CAT, notes, CUP)
     log = page.get_by_role("log")
 
-    expect(log).to_contain_text("Classifying 3 pictures")
+    expect(log).to_contain_text("Looking at 3 pictures")
     expect(log).to_contain_text(re.compile(r"chelsea\.jpg: .*cat, \d+\.\d%"))
     expect(log).to_contain_text(re.compile(r"coffee\.jpg: espresso, \d+\.\d%"))
     expect(log).to_contain_text("notes.jpg: the file is not a picture")
-    expect(log).to_contain_text(re.compile(r"2 classified, 1 failed in (\d+ ms|\d+\.\d s)"))
+    expect(log).to_contain_text(re.compile(r"2 answered, 1 failed in (\d+ ms|\d+\.\d s)"))
 
 
 def test_a_screen_reader_announces_which_label_is_chosen_and_how_many_are_left(page):

@@ -231,7 +231,7 @@ def test_several_pictures_at_once_each_go_their_own_way(page, tmp_path):
     expect_cards(page, "done", 3)
     expect_cards(page, "failed", 1)
     expect(page.locator("#results .card")).to_contain_text(["chelsea.jpg", "notes.jpg", "coffee.jpg", "rocket.jpg"])
-    expect(page.get_by_text(re.compile(r"^3 classified, 1 failed in (\d+ ms|\d+\.\d s)$")).first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^3 answered, 1 failed in (\d+ ms|\d+\.\d s)$")).first).to_be_visible()
 
 
 def test_uploads_show_their_progress_and_can_be_cancelled(page):

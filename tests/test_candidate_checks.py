@@ -23,6 +23,7 @@ from contract.checks import BROKEN_OFF, RUNS_FOR_S, Check
 from contract.errors import JobLost
 from contract.model_changes import Change, latest
 from contract.model_state import change, read_state
+from contract.model_task import ModelTask
 from contract.model_version import ModelVersion
 from contract.worker_registry import live_workers_of
 from tests.support.api import Api
@@ -339,8 +340,9 @@ def test_answers_of_another_bundle_than_was_there_at_the_begin_end_it(gate, repl
     gate.show(BOTH_RIGHT)
     runner = gate.services.check_runner
     labels = LabelList(CURRENT, "-", ("tabby", "lynx"))
-    files = runner._files(MODEL, labels, ExpectedLabels(labels, labels))
+    files = runner._files(MODEL, labels, ExpectedLabels(labels, labels), ModelTask.CLASSIFICATION)
     comparing = Comparing(
+        task=ModelTask.CLASSIFICATION,
         current=CURRENT,
         candidate=CANDIDATE,
         current_digests=("another",) if replaced is CURRENT else served(gate, CURRENT),

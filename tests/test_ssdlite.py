@@ -9,11 +9,11 @@ from PIL import Image
 
 from contract.limits import DEFAULT_MAX_PIXELS
 from contract.messages import DetectedObject, Detection, DetectJob
+from contract.overlap import iou
 from model.bundle import load_bundle
 from model.check import main as check
 from model.decode import Decoder
 from model.detect import main as find
-from model.detection.overlap import iou
 from model.export import fetch
 from model.export.__main__ import make
 from model.export.errors import ExportError

@@ -15,7 +15,7 @@ from contract.errors import OverShare, PictureNotFound, StoreFull
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from api.core.check_report import PictureSet
+    from api.core.check_report import AnswerSet
     from api.core.expected_labels import Expected
     from api.core.labelled_folder import LabelledFile
     from api.core.uploads import Uploads
@@ -65,7 +65,7 @@ class CheckPictures:
         self._put: list[str] = []
         self.asked: set[str] = set()
 
-    def labelled(self, files: Iterable[tuple[LabelledFile, Expected]], into: PictureSet) -> Iterator[Question]:
+    def labelled(self, files: Iterable[tuple[LabelledFile, Expected | None]], into: AnswerSet) -> Iterator[Question]:
         """Of each picture once, in however many files it is.
 
         Raises:
@@ -85,7 +85,7 @@ class CheckPictures:
                 continue
             yield self._question(name, data, expected)
 
-    def reported(self, labels: Iterable[tuple[str, Expected]], into: PictureSet) -> Iterator[Question]:
+    def reported(self, labels: Iterable[tuple[str, Expected]], into: AnswerSet) -> Iterator[Question]:
         """As ``labelled``, of pictures that were reported."""
         for name, expected in labels:
             if name in self.asked:
@@ -98,7 +98,7 @@ class CheckPictures:
                 continue
             yield self._question(name if name in self._uploads.store else self._stored(data), data, expected)
 
-    def stored(self, names: Iterable[str], into: PictureSet) -> Iterator[Question]:
+    def stored(self, names: Iterable[str], into: AnswerSet) -> Iterator[Question]:
         """Of pictures that are stored anyway; they do not become younger by it."""
         for name in names:
             try:

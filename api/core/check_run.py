@@ -8,19 +8,22 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import WatchError
 
 from api.core.check_pictures import CheckPictures
-from api.core.check_report import Findings, PictureSet, ServiceTimes
+from api.core.check_report import AnswerSet, Findings, LabelFindings, PictureSet, ServiceTimes
 from api.core.errors import ModelNotChanged
 from api.core.labelled_folder import LEAST_PICTURES
+from api.core.object_agreement import LEAST_OBJECTS, ObjectFindings, ObjectSet
 from api.core.recent_pictures import recent_pictures
 from api.core.replay import BEAT_EVERY_S, Replay
 from contract import checks
 from contract.checks import RUNS_FOR_S
 from contract.errors import BackendDown, ServiceError
+from contract.messages import ClassifyJob, DetectJob, PictureJob
+from contract.model_task import ModelTask
 from contract.redis_clients import redis_errors
 
 if TYPE_CHECKING:
@@ -49,22 +52,39 @@ class Superseded(Exception):
     """The check counts as broken off already, and may have been begun again."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """How models for a task are asked, and what becomes of their answers."""
+
+    job: type[PictureJob[Any]]
+    new_set: type[AnswerSet]
+    findings: type[Findings[Any]]
+
+
+MEANS = {
+    ModelTask.CLASSIFICATION: _Means(ClassifyJob, PictureSet, LabelFindings),
+    ModelTask.DETECTION: _Means(DetectJob, ObjectSet, ObjectFindings),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparing:
     """What is compared.
 
     Attributes:
+        task: what both versions are for.
         current_digests, digests: of the current version's bundles and the candidate's, none but which may answer.
         labels: of both versions.
-        files: the operator's labelled pictures.
+        files: the operator's pictures, with their labels; None for those of a detector.
     """
 
+    task: ModelTask
     current: ModelVersion
     candidate: ModelVersion
     current_digests: tuple[str, ...]
     digests: tuple[str, ...]
     labels: ExpectedLabels
-    files: Sequence[tuple[LabelledFile, Expected]]
+    files: Sequence[tuple[LabelledFile, Expected | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +118,8 @@ class CheckRun:
             max_pixels=parts.settings.max_pixels,
             beat=self._beat,
         )
-        self._labelled, self._feedback = PictureSet(labelled=True), PictureSet(labelled=True)
-        self._stored = PictureSet(labelled=False)
+        self._means = MEANS[comparing.task]
+        self._labelled, self._feedback, self._stored = (self._means.new_set() for _ in range(3))
         self._times = ServiceTimes()
 
     def start(self) -> None:
@@ -133,19 +153,28 @@ class CheckRun:
         self._replay(self._pictures.reported(reported, self._feedback), self._feedback)
         unasked = [name for name in recent if name not in self._pictures.asked][:MOST_STORED]
         self._replay(self._pictures.stored(unasked, self._stored), self._stored)
-        return Findings(
+        return self._means.findings(
             current=comparing.current,
             labelled=self._labelled,
             feedback=self._feedback,
             stored=self._stored,
             times=self._times,
             missing=labels.missing(),
-            used={expected.current for _, expected in comparing.files},
+            used=self._used(),
             slower_ratio=self._parts.settings.check_slower_ratio,
         ).report()
 
+    def _used(self) -> set[str]:
+        """The labels of the current version that the operator's pictures have or, of a detector, that it has found."""
+        if isinstance(self._labelled, ObjectSet):
+            return self._labelled.labels
+        return {expected.current for _, expected in self._comparing.files if expected is not None}
+
     def _reported(self) -> list[tuple[str, Expected]]:
+        """Of a classifier: what a report says is one label."""
         labels = self._comparing.labels
+        if self._comparing.task is not ModelTask.CLASSIFICATION:
+            return []
         said = self._parts.corrections.of(self._comparing.current.name)
         known = ((name, expected) for name, words in said if (expected := labels.of(words)).known)
         return list(islice(known, MOST_REPORTS))
@@ -157,12 +186,13 @@ class CheckRun:
             return []
         return recent_pictures(uploads.store, most, idle_s=uploads.idle_s, beat=self._beat)
 
-    def _replay(self, questions: Iterable[Question], into: PictureSet) -> None:
+    def _replay(self, questions: Iterable[Question], into: AnswerSet) -> None:
         parts, comparing = self._parts, self._comparing
         replay = Replay(
             parts.queue,
             parts.live_workers,
             (comparing.current, comparing.candidate),
+            self._means.job,
             costly_ms=parts.settings.costly_picture_ms,
             beat=self._beat,
         )
@@ -187,9 +217,19 @@ class CheckRun:
     def _demand_enough(self) -> None:
         if self._labelled.pictures < LEAST_PICTURES or not self._times.current:
             raise ModelNotChanged(
-                f"of {len(self._comparing.files)} labelled pictures only {len(self._times.current)} were answered by "
-                f"both versions, and {LEAST_PICTURES} are needed"
+                f"of {len(self._comparing.files)} {self._told_pictures} only {len(self._times.current)} were answered "
+                f"by both versions, and {LEAST_PICTURES} are needed"
             )
+        if isinstance(self._labelled, ObjectSet) and self._labelled.objects_current < LEAST_OBJECTS:
+            raise ModelNotChanged(
+                f"{self._comparing.current} finds {self._labelled.objects_current} objects in "
+                f"{self._labelled.pictures} pictures, and at least {LEAST_OBJECTS} are needed to compare: CHECK_DIR "
+                "should have pictures as the service gets them"
+            )
+
+    @property
+    def _told_pictures(self) -> str:
+        return "labelled pictures" if self._comparing.task is ModelTask.CLASSIFICATION else "pictures"
 
     def _beat(self) -> None:
         """Tell how far it is, if that was not told lately.

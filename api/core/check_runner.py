@@ -1,4 +1,4 @@
-"""Checking a candidate with the operator's labelled pictures: begun when asked for, and looked at. No HTTP here."""
+"""Checking a candidate with the operator's pictures: begun when asked for, and looked at. No HTTP here."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from uuid import uuid4
 from api.core.check_run import CheckRun, Comparing
 from api.core.errors import CheckNotFound, ModelNotChanged, NoWorker
 from api.core.expected_labels import ExpectedLabels
-from api.core.labelled_folder import folder_for, labelled_files
+from api.core.labelled_folder import folder_for, labelled_files, pictures_of_any
 from api.core.labels import LabelList
 from contract import checks
 from contract.checks import Check
 from contract.errors import RETRY_SOON_S
 from contract.model_state import read_state
+from contract.model_task import ModelTask
 from contract.model_version import ModelVersion
 from contract.redis_clients import redis_errors
 from contract.worker_registry import ALIVE_FOR_S, live_workers_of, read_labels
@@ -113,14 +114,25 @@ class CheckRunner:
     def _comparing(self, current: ModelVersion, candidate: ModelVersion) -> Comparing:
         now, then = self._served(current), self._served(candidate)
         labels = ExpectedLabels(now.labels, then.labels)
+        task = self._task(current)
         return Comparing(
+            task=task,
             current=current,
             candidate=candidate,
             current_digests=now.digests,
             digests=then.digests,
             labels=labels,
-            files=self._files(current.name, now.labels, labels),
+            files=self._files(current.name, now.labels, labels, task),
         )
+
+    def _task(self, version: ModelVersion) -> ModelTask:
+        told = self._parts.live_workers.fleet().task(version)
+        try:
+            return ModelTask(told)
+        except ValueError as error:
+            raise ModelNotChanged(
+                f"{version} is for {told}, and candidates for that can't be checked: promote with a reason (force)"
+            ) from error
 
     def _served(self, version: ModelVersion) -> _Served:
         with redis_errors():
@@ -131,10 +143,15 @@ class CheckRunner:
             raise NoWorker(f"no worker of {version} is ready", ALIVE_FOR_S if not digests else RETRY_SOON_S)
         return _Served(digests, LabelList(version, digests[-1], labels))
 
-    def _files(self, name: str, current: LabelList, labels: ExpectedLabels) -> list[tuple[LabelledFile, Expected]]:
+    def _files(
+        self, name: str, current: LabelList, labels: ExpectedLabels, task: ModelTask
+    ) -> list[tuple[LabelledFile, Expected | None]]:
         folder = self._parts.settings.check_dir
         if folder is None:
-            raise ModelNotChanged("a candidate is checked with labelled pictures: set CHECK_DIR to a folder of them")
+            what = "labelled pictures" if task is ModelTask.CLASSIFICATION else "pictures"
+            raise ModelNotChanged(f"a candidate is checked with {what}: set CHECK_DIR to a folder of them")
+        if task is not ModelTask.CLASSIFICATION:
+            return [(file, None) for file in pictures_of_any(folder_for(folder, name))]
         files = labelled_files(folder_for(folder, name), current.labels)
         unknown = sorted({file.label for file in files if not labels.of(file.label).known})
         if unknown:

@@ -1,4 +1,4 @@
-"""The operator's folder of labelled pictures: which files it has, and what each of them shows.
+"""The operator's folder of pictures for checks: which files it has, and what each of them shows, if that matters.
 
 Either each label has a folder with its pictures, or ``labels.csv`` names them: its columns are ``file`` and ``label``,
 or ``file`` and ``class_index``, which counts from 0.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ LONGEST_TABLE_BYTES = 16_000_000
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """``label`` is what a person has called it."""
+    """``label`` is what a person has called it; "" if nobody has."""
 
     path: Path
     label: str
@@ -52,13 +52,30 @@ def labelled_files(folder: Path, labels: Sequence[str]) -> list[LabelledFile]:
         found = list(_of_table(folder, labels)) if (folder / TABLE).is_file() else _of_folders(folder)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ModelNotChanged(f"the labelled pictures can't be read: {_in_words(error)}") from error
+    return _enough(found, "labelled pictures", f"in a folder for each label, or as {TABLE} names them")
+
+
+def pictures_of_any(folder: Path) -> list[LabelledFile]:
+    """All pictures in the folder and in folders in it, by path, without a label: for models that answer no labels.
+
+    Raises:
+        ModelNotChanged: they are too few or too many.
+    """
+    try:
+        found = [LabelledFile(path, "") for path in _files(folder) if path.name != TABLE]
+        found += [replace(file, label="") for file in _of_folders(folder)]
+    except OSError as error:
+        raise ModelNotChanged(f"the pictures can't be read: {_in_words(error)}") from error
+    return _enough(found, "pictures", "in the folder itself, or in folders in it")
+
+
+def _enough(found: list[LabelledFile], what: str, where: str) -> list[LabelledFile]:
     if len(found) < LEAST_PICTURES:
         raise ModelNotChanged(
-            f"a check needs at least {LEAST_PICTURES} labelled pictures, and CHECK_DIR has {len(found)}: "
-            f"in a folder for each label, or as {TABLE} names them"
+            f"a check needs at least {LEAST_PICTURES} {what}, and CHECK_DIR has {len(found)}: {where}"
         )
     if len(found) > MOST_PICTURES:
-        raise ModelNotChanged(f"CHECK_DIR has {len(found)} labelled pictures, and at most {MOST_PICTURES} are replayed")
+        raise ModelNotChanged(f"CHECK_DIR has {len(found)} {what}, and at most {MOST_PICTURES} are replayed")
     return sorted(found, key=lambda file: file.path)
 
 
@@ -85,9 +102,12 @@ def _of_folders(folder: Path) -> list[LabelledFile]:
     return [
         LabelledFile(path, os.fsencode(label.name).decode(errors="replace"))
         for label in labels
-        for path in label.iterdir()
-        if path.is_file() and not _is_hidden(path)
+        for path in _files(label)
     ]
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_file() and not _is_hidden(path)]
 
 
 def _of_table(folder: Path, labels: Sequence[str]) -> Iterator[LabelledFile]:

@@ -66,6 +66,7 @@ class LabelLookup:
         self._redis = redis
         self._live_workers = live_workers
         self._known: OrderedDict[tuple[WantedModel | None, ModelTask | None], LabelList] = OrderedDict()
+        self._answered: OrderedDict[tuple[ModelVersion, str], LabelList] = OrderedDict()
 
     def of(self, model: WantedModel | None = None, task: ModelTask | None = None) -> LabelList:
         """The labels of a model, or of the default one; while no worker serves it, the last that were read of it.
@@ -97,16 +98,34 @@ class LabelLookup:
         except (TemporarilyUnavailable, UnknownModel):
             return None
 
+    def of_answer(self, model: ModelVersion, digest: str) -> LabelList:
+        """The labels of the bundle that has answered, whichever was asked for.
+
+        Raises:
+            NoWorker: this process has read no labels of it yet, and no worker of it is alive any more.
+            BackendDown: this process has read no labels of it yet, and Redis does not answer.
+        """
+        answered = (model, digest)
+        if answered not in self._answered:
+            self._answered[answered] = self._read(model, digest)
+        self._answered.move_to_end(answered)
+        if len(self._answered) > MOST_KEPT:
+            self._answered.popitem(last=False)
+        return self._answered[answered]
+
     def _look(self, model: WantedModel | None, task: ModelTask | None) -> LabelList:
         pool, known = self._live_workers.pool(model, task), self._known.get((model, task))
         if known is not None and known.digest == pool.digest:
             return known
+        return self._read(pool.version, pool.digest)
+
+    def _read(self, model: ModelVersion, digest: str) -> LabelList:
         with redis_errors("the labels can't be read"):
-            published = read_labels(self._redis, pool.model, pool.digest)
-            (description,) = read_descriptions(self._redis, [(pool.model, pool.digest)])
+            published = read_labels(self._redis, model.key, digest)
+            (description,) = read_descriptions(self._redis, [(model.key, digest)])
         if published is None:
             raise NoWorker("no worker has published its labels yet", RETRY_SOON_S)
-        return LabelList(pool.version, pool.digest, published, _bounds(description))
+        return LabelList(model, digest, published, _bounds(description))
 
 
 def _bounds(description: ModelDescription | None) -> ObjectBounds | None:

@@ -20,6 +20,7 @@ from contract.errors import BackendDown
 from contract.loading import LOADED_WITHIN_S, LoadReply, LoadRequest
 from contract.model_changes import Change, RecordedChange, latest
 from contract.model_state import ModelState, read_state
+from contract.model_task import ModelTask
 from contract.model_version import ModelVersion
 from contract.redis_clients import redis_errors
 from contract.worker_registry import ALIVE_FOR_S, known_models, live_workers_of
@@ -130,9 +131,16 @@ class ModelChanges:
 
         Raises:
             UnknownModel, NoWorker, BackendDown: as ``reload``.
-            ModelNotChanged: also if that is the current version, or there is no candidate yet.
+            ModelNotChanged: also if that is the current version, or there is no candidate yet, or a detector is to have
+                a shadow, whose answers can't be compared by their best label.
         """
         state = self._unchanged(name, seen)
+        current = ModelVersion(name, state.current)
+        if shadow and self._live_workers.fleet().task(current) != ModelTask.CLASSIFICATION:
+            raise ModelNotChanged(
+                f"{current} is no classifier: what a candidate of it finds beside can't be compared, so its shadow "
+                "must be 0; check the candidate, or give it a share"
+            )
         if version is None and path is None:
             version = state.candidate
         if version is None and path is None:
@@ -143,7 +151,7 @@ class ModelChanges:
             wanted = state.with_candidate(loaded.model.version, share, shadow)
             if wanted.candidate == state.current:
                 raise ModelNotChanged(f"{loaded.model} is the current version, and can't be its own candidate")
-            self._forget(loaded.model, ModelVersion(name, state.current), compared=wanted.candidate != state.candidate)
+            self._forget(loaded.model, current, compared=wanted.candidate != state.candidate)
             words = f"{loaded.model} is candidate: {share}% of the pictures, {shadow}% beside"
             return self._change(name, state, wanted, Change(action="candidate", by=by, words=words))
 

@@ -17,6 +17,41 @@ if TYPE_CHECKING:
 MOST_NAMED = 10  # keys in a message
 
 
+def demand_same_objects(patterns: PatternSet, min_score: float, known: LabelList, answered: LabelList) -> None:
+    """See that another bundle than the one that a request was checked against has found what the request is about.
+
+    Such is a candidate's, a version's that has become current meanwhile, or a fallback's.
+
+    Args:
+        min_score: of objects that count.
+        known, answered: of the model that was asked for, and of what has answered.
+
+    Raises:
+        PatternMismatch: it does not know a class, means another by the same index, or leaves out objects that count.
+    """
+    _demand_classes(patterns, answered)
+    indices = {expected.class_id for pattern in patterns.patterns for expected in pattern.objects}
+    for index in sorted(index for index in indices if index is not None):
+        ours, theirs = known.labels[index], answered.labels[index]
+        if ours != theirs:
+            raise PatternMismatch(
+                f"this pattern does not fit {answered.model}: its class {index} is {theirs!r}, and not {ours!r} as "
+                f"that of {known.model}"
+            )
+    if answered.objects is not None and answered.objects.min_score > min_score:
+        raise PatternMismatch(
+            f"{answered.model} has no answers below {answered.objects.min_score:g}, and objects count from "
+            f"{min_score:g} on"
+        )
+
+
+def _demand_classes(patterns: PatternSet, known: LabelList) -> None:
+    try:
+        check_classes(patterns, known.labels)
+    except BadPattern as error:
+        raise PatternMismatch(f"this pattern does not fit {known.model}: {'; '.join(error.lines[:3])}") from error
+
+
 class Patterns:
     """Those of a folder; a change there counts from the next start on.
 
@@ -46,10 +81,7 @@ class Patterns:
             PatternMismatch: the set names a class that the model does not know.
         """
         found = self.named(key)
-        try:
-            check_classes(found, known.labels)
-        except BadPattern as error:
-            raise PatternMismatch(f"this pattern does not fit {known.model}: {'; '.join(error.lines[:3])}") from error
+        _demand_classes(found, known)
         return found
 
     def named(self, key: str | None) -> PatternSet:

@@ -6,12 +6,12 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from api.core.errors import NoWorker
 from contract.deadline import Deadline
 from contract.errors import BackendDown, DeadlineExceeded, JobLost, WorkerFault
-from contract.messages import Classification, ClassifyJob, Dropped, Lost
+from contract.messages import Classification, Detection, Dropped, Lost
 from contract.worker_registry import ALIVE_FOR_S
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from api.core.live_workers import LiveWorkers
     from contract.decoding_cost import DecodingCost
     from contract.job_queue import JobQueue
-    from contract.messages import Outcome
+    from contract.messages import Answer, Outcome, PictureJob
     from contract.model_version import ModelVersion
 
 MOST_AT_A_TIME = 16  # pictures on the queues
@@ -49,7 +49,7 @@ class Replayed:
     """
 
     question: Question
-    answers: tuple[Classification | None, Classification | None] | None
+    answers: tuple[Answer | None, Answer | None] | None
 
 
 @dataclass(slots=True)
@@ -66,6 +66,7 @@ class Replay:
 
     Args:
         versions: the current one and the candidate.
+        job: a ``ClassifyJob`` or a ``DetectJob``, by what they are for.
         costly_ms: a picture expected to take longer to decode goes on the bulk queue.
         beat: called at least every ``BEAT_EVERY_S`` while this waits.
     """
@@ -75,6 +76,7 @@ class Replay:
         queue: JobQueue,
         live_workers: LiveWorkers,
         versions: tuple[ModelVersion, ModelVersion],
+        job: type[PictureJob[Any]],
         *,
         costly_ms: float,
         beat: Callable[[], None],
@@ -82,6 +84,7 @@ class Replay:
         self._queue = queue
         self._live_workers = live_workers
         self._versions = versions
+        self._job = job
         self._costly_ms = costly_ms
         self._beat = beat
         self._seen_at = dict.fromkeys(versions, time.monotonic())
@@ -120,15 +123,15 @@ class Replay:
     def _submit(self, version: ModelVersion, question: Question) -> str:
         pool = self._live_workers.fleet().pools.get(version.key)
         bulk = pool is not None and pool.bulk_workers > 0 and pool.decoding_s(question.cost) * 1000 > self._costly_ms
-        job = ClassifyJob(question.picture, cache=False)
+        job = self._job(question.picture, cache=False)
         return self._queue.submit_patient(
             version.key, job, PATIENCE_S, bulk=bulk, wake=pool.wake if pool is not None else ()
         )
 
     def _ended(self, asked: _Pending) -> Replayed:
         current, candidate = (self._outcome(asked, place) for place in range(len(self._versions)))
-        answers = (_answer(current), _answer(candidate))
-        unreadable = any(outcome is not None and _answer(outcome) is None for outcome in (current, candidate))
+        answers = (self._answer(current), self._answer(candidate))
+        unreadable = any(outcome is not None and self._answer(outcome) is None for outcome in (current, candidate))
         return Replayed(asked.question, None if unreadable or answers == (None, None) else answers)
 
     def _outcome(self, asked: _Pending, place: int) -> Outcome | None:
@@ -166,6 +169,7 @@ class Replay:
         elif now - self._seen_at[version] > ABSENT_FOR_S:
             raise NoWorker(f"no worker of {version} is ready any more", ALIVE_FOR_S)
 
-
-def _answer(outcome: Outcome | None) -> Classification | None:
-    return outcome if isinstance(outcome, Classification) else None
+    def _answer(self, outcome: Outcome | None) -> Answer | None:
+        if isinstance(outcome, Classification | Detection) and outcome.model_task == self._job.model_task:
+            return outcome
+        return None

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class ReportedPictures:
-    """Copies of such pictures in ``folder/pictures``, up to a number of bytes; nothing here deletes them.
+    """Copies of such pictures in ``folder/pictures``, up to a number of bytes; none goes unless somebody wants that.
 
     Why copies, and why bounded: docs/decisions/0008-reports-keep-their-pictures.md.
     """
@@ -26,14 +26,14 @@ class ReportedPictures:
         self.store = ImageStore.bounded(self.folder, most_bytes=most_bytes, reserve_bytes=reserve_bytes)
 
     def keep(self, name: str) -> None:
-        """Keep the picture of this name, if there is one and there is room.
+        """Keep the picture of this name, if there is one and there is room; one that is kept becomes young again.
 
         Nothing is raised: a report or an inspection is worth storing without its picture.
         """
-        if name in self.store or name not in self._uploads:
+        if name not in self._uploads:
             return
         try:
-            self.store.put(self._uploads.read(name))
+            self._put(self._uploads.read(name))
         except StoreFull:
             log.warning("there is no room in %s, or on its disk, to keep the picture %s", self.folder, name)
         except (OSError, BackendDown, PictureNotFound) as error:
@@ -66,6 +66,10 @@ class ReportedPictures:
         """
         with self.open(name) as file:
             return file.read()
+
+    def _put(self, data: bytes) -> None:
+        """Raises StoreFull: there is no room. BackendDown: the folder can't be written."""
+        self.store.put(data)
 
     def __contains__(self, name: object) -> bool:
         """Whether the picture is kept here; it may be among the uploads as well, or only there."""

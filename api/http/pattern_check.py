@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from api.core.errors import BrokenForm, InvalidParameter
 from contract.messages import MOST_OBJECTS
-from contract.patterns.fields import WrongFields, pattern_set
+from contract.patterns.fields import LARGEST_CLASS_ID, WrongFields, is_class_id, pattern_set
 from contract.patterns.pattern import RelativeBox
 from contract.patterns.placement import PlacedObject
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from api.core.patterns import Patterns
     from contract.patterns.pattern import PatternSet
 
-FARTHEST = 1e6  # of an edge; a box may reach beyond the picture
+LEAST_EDGE, LARGEST_EDGE = -1, 2  # a box may reach beyond the picture; pixels, which would never fit, are refused
 MOST_KB = 256  # as much as a pattern file
+MOST_PAIRS = 100_000  # of a box and an expected object: they are compared while nobody else is served
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,22 @@ class PatternCheck:
         body = _object(request.get_data())
         boxes, class_ids = body.get("coordinates"), body.get("class_ids")
         if not isinstance(boxes, list) or not all(map(_is_box, boxes)):
-            raise InvalidParameter("coordinates must be a list of boxes: four numbers each, relative to the picture")
-        if not isinstance(class_ids, list) or not all(type(index) is int for index in class_ids):
-            raise InvalidParameter("class_ids must be a list of whole numbers")
+            raise InvalidParameter(
+                "coordinates must be a list of boxes: left, top, right and bottom, as fractions of the picture's width "
+                f"and height, {LEAST_EDGE} to {LARGEST_EDGE}"
+            )
+        if not isinstance(class_ids, list) or not all(map(is_class_id, class_ids)):
+            raise InvalidParameter(f"class_ids must be a list of whole numbers from 0 to {LARGEST_CLASS_ID}")
         if len(boxes) != len(class_ids) or len(boxes) > MOST_OBJECTS:
             raise InvalidParameter(f"coordinates and class_ids must be of one length, {MOST_OBJECTS} at most")
-        return cls(tuple(RelativeBox(*box) for box in boxes), tuple(class_ids), _patterns(body, patterns))
+        found = _patterns(body, patterns)
+        expected = sum(len(pattern.objects) for pattern in found.patterns)
+        if len(boxes) * expected > MOST_PAIRS:
+            raise InvalidParameter(
+                f"{len(boxes)} boxes and patterns with {expected} objects are too many to compare: their product may be "
+                f"{MOST_PAIRS}"
+            )
+        return cls(tuple(RelativeBox(*box) for box in boxes), tuple(class_ids), found)
 
     def objects(self, labels: Sequence[str]) -> tuple[PlacedObject, ...]:
         """What lies where.
@@ -60,7 +71,7 @@ class PatternCheck:
             labels: of the classes, by index, as far as they are known.
         """
         return tuple(
-            PlacedObject(index, labels[index] if 0 <= index < len(labels) else None, box)
+            PlacedObject(index, labels[index] if index < len(labels) else None, box)
             for index, box in zip(self.class_ids, self.boxes, strict=True)
         )
 
@@ -92,4 +103,4 @@ def _is_box(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= FARTHEST
+    return isinstance(value, int | float) and not isinstance(value, bool) and LEAST_EDGE <= value <= LARGEST_EDGE

@@ -339,6 +339,9 @@ class ComparedPictures(TypedDict):
     only_candidate: NotRequired[int]
     difference: NotRequired[float]
     interval: NotRequired[list[float]]
+    objects_current: NotRequired[int]
+    objects_candidate: NotRequired[int]
+    matched: NotRequired[int]
 
 
 class PictureTimes(TypedDict):

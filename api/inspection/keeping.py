@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
 
-    from api.feedback.pictures import ReportedPictures
     from api.inspection.filter import InspectionFilter
     from api.inspection.log import InspectionLog
+    from api.inspection.pictures import InspectedPictures
     from api.inspection.record import Inspection
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Inspections:
         every: of good parts every so many-th picture of this process is kept; 0 for none. Those of bad ones always are.
     """
 
-    def __init__(self, log: InspectionLog, pictures: ReportedPictures, *, every: int) -> None:
+    def __init__(self, log: InspectionLog, pictures: InspectedPictures, *, every: int) -> None:
         self._log = log
         self._pictures = pictures
         self._every = every

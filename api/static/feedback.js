@@ -45,7 +45,7 @@ async function take(file) {
   upload.abort();
   const { signal } = (upload = new AbortController());
   allowAsking();
-  tell(`Classifying ${file.name}`);
+  tell(`Looking at ${file.name}`);
   try {
     if (file.size > limits.maxUploadMb * 1e6) {
       throw new Refused(`This file is too large: at most ${limits.maxUploadMb} MB are taken.`);

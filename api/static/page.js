@@ -52,7 +52,7 @@ function take(files) {
   const model = chosenModel();
   taken.forEach(({ card, file }) => work.add(card, file, model));
   if (taken.length > 0) {
-    say(taken.length === 1 ? `Classifying ${taken[0].card.name}` : `Classifying ${taken.length} pictures`);
+    say(taken.length === 1 ? `Looking at ${taken[0].card.name}` : `Looking at ${taken.length} pictures`);
     section.scrollIntoView({ block: "nearest" });
   }
 }
@@ -96,7 +96,7 @@ function count({ total: all, done, failed, over, share, elapsedS }) {
 }
 
 function summary(done, failed, elapsedS) {
-  const parts = [done && `${done} classified`, failed && `${failed} failed`];
+  const parts = [done && `${done} answered`, failed && `${failed} failed`];
   return `${parts.filter(Boolean).join(", ")} in ${duration(elapsedS)}`;
 }
 

@@ -134,7 +134,7 @@ export class Work {
     if (share < 1) {
       card.wait("uploading", `Uploading, ${Math.round(share * 100)}%`, share);
     } else {
-      card.wait("classifying", "Classifying", 1);
+      card.wait("classifying", "Looking at it", 1);
     }
   }
 

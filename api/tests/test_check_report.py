@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.core.check_report import Findings, PictureSet, ServiceTimes
+from api.core.check_report import LabelFindings, PictureSet, ServiceTimes
 from api.core.expected_labels import Expected, ExpectedLabels
 from api.core.labels import LabelList
 from api.core.replay import Question, Replayed
@@ -26,16 +26,16 @@ def replayed(current: str, candidate: str, words: str) -> Replayed:
     return Replayed(question, (answered(current), answered(candidate)))
 
 
-def findings(*all_replayed: Replayed, missing: tuple[str, ...] = (), used: tuple[str, ...] = ()) -> Findings:
-    labelled, times = PictureSet(labelled=True), ServiceTimes()
+def findings(*all_replayed: Replayed, missing: tuple[str, ...] = (), used: tuple[str, ...] = ()) -> LabelFindings:
+    labelled, times = PictureSet(), ServiceTimes()
     for one in all_replayed:
         labelled.add(one)
         times.add(one)
-    return Findings(
+    return LabelFindings(
         current=OLD.model,
         labelled=labelled,
-        feedback=PictureSet(labelled=True),
-        stored=PictureSet(labelled=False),
+        feedback=PictureSet(),
+        stored=PictureSet(),
         times=times,
         missing=missing,
         used=used,
@@ -84,7 +84,7 @@ def test_a_label_that_is_lacking_fails_if_a_labelled_picture_has_it():
     failed = findings(*same, missing=("lynx", "wolf"), used=("tabby", "wolf")).report()
     passed = findings(*same, missing=("lynx", "wolf"), used=("tabby",)).report()
 
-    assert (failed.passed, failed.verdict) == (False, "it lacks labels that labelled pictures have: wolf")
+    assert (failed.passed, failed.verdict) == (False, "it lacks labels that are needed: wolf")
     assert passed.passed
     assert passed.missing_labels == ("lynx", "wolf")
 
@@ -96,7 +96,7 @@ def test_every_reason_is_told():
     assert report.verdict == (
         "it is worse: 0 of 100 labelled pictures right, pets@1 100, which is -100.0 points (95% interval -100.0 to "
         "-100.0); it is slower: 16.0 ms a picture, pets@1 10.0 ms, of which it may take 1.5 times; "
-        "it lacks labels that labelled pictures have: a, b, c, d, e and 2 more"
+        "it lacks labels that are needed: a, b, c, d, e and 2 more"
     )
 
 

@@ -52,16 +52,26 @@ class Detector:
         self.store = store
         self.objects: tuple[DetectedObject, ...] = (PLATE, BOLT)
         self.labels: tuple[str, ...] = ("plate", "bolt")
+        self.answering: LabelList | None = None  # another bundle than that of "d" * 64
+        self.fallback = False
 
     def admit(self, _task: ModelTask, _model: WantedModel | None = None) -> None:
         """Never busy."""
 
     def infer(self, image: bytes, _client: Client, _asked: Asked[Detection]) -> Answer[Detection]:
         found = Detection("parts", "d" * 64, self.objects, 640, 320, Timings(3.0, 12.0))
-        return Answer(self.store.put(image), found, "miss", waited_ms=25.0)
+        if self.answering is not None:
+            by = self.answering
+            found = replace(found, model=by.model.name, version=by.model.version, digest=by.digest)
+        return Answer(self.store.put(image), found, "miss", waited_ms=25.0, fallback=self.fallback)
 
     def of(self, _model: WantedModel | None, _task: ModelTask) -> LabelList:
         return LabelList(ModelVersion("parts"), "d" * 64, self.labels, ObjectBounds(0.1, 100))
+
+    def of_answer(self, model: ModelVersion, digest: str) -> LabelList:
+        assert self.answering is not None
+        assert (model, digest) == (self.answering.model, self.answering.digest)
+        return self.answering
 
 
 @pytest.fixture
@@ -232,6 +242,56 @@ def test_a_pattern_that_the_model_does_not_know_the_classes_of_is_refused(client
     )
 
 
+NEXT_VERSION = LabelList(ModelVersion("parts", "2"), "e" * 64, ("plate", "bolt", "nut"), ObjectBounds(0.1, 100))
+NO_BOLT = "left-hand, object 2: the model has no label 'bolt'; "
+
+
+@pytest.mark.parametrize(
+    ("answering", "detail"),
+    [
+        (
+            replace(NEXT_VERSION, labels=("plate", "bolts")),
+            f"this pattern does not fit parts@2: bracket: {NO_BOLT}'bolts' may be meant",
+        ),
+        (
+            replace(NEXT_VERSION, labels=("bolt", "plate")),
+            "this pattern does not fit parts@2: its class 1 is 'plate', and not 'bolt' as that of parts@1",
+        ),
+        (
+            replace(NEXT_VERSION, objects=ObjectBounds(0.6, 100)),
+            "parts@2 has no answers below 0.6, and objects count from 0.5 on",
+        ),
+    ],
+)
+def test_no_decision_is_made_of_what_a_version_with_other_classes_has_found(client, detector, answering, detail):
+    """As a candidate, or a version that has become current since the request was checked."""
+    detector.answering = answering
+    response = inspect(client)
+
+    assert (response.status_code, response.get_json()["detail"]) == (409, detail)
+    assert client.get("/v1/inspections").get_json()["inspections"] == []
+
+
+def test_another_version_that_knows_the_same_classes_decides(client, detector):
+    detector.answering = NEXT_VERSION
+    body = answered(client)
+
+    assert (body["decision"], body["model"], body["digest"]) == (True, "parts@2", "e" * 64)
+
+
+def test_a_fallback_of_other_classes_decides_nothing_and_the_sender_may_try_again(client, detector):
+    """The model that was asked for knows them, and is only busy."""
+    detector.answering = LabelList(ModelVersion("quick"), "e" * 64, ("plate",), ObjectBounds(0.1, 100))
+    detector.fallback = True
+    response = inspect(client)
+
+    assert response.status_code == 503
+    assert response.headers["Retry-After"]
+    assert response.get_json()["detail"].startswith(
+        "parts@1 has too much to do at the moment, and this pattern does not fit quick@1: "
+    )
+
+
 def test_inspections_are_counted_by_decision(client, detector):
     answered(client)
     detector.objects = ()
@@ -389,17 +449,90 @@ def test_check_pattern_judges_as_the_replaced_system_does(client, body, answer):
     assert (found["decision"], found["pattern_name"], found["lg"]) == answer
 
 
+BOXES = (
+    "coordinates must be a list of boxes: left, top, right and bottom, as fractions of the picture's width and height, "
+    "-1 to 2"
+)
+CLASSES = "class_ids must be a list of whole numbers from 0 to 99999"
+LENGTHS = "coordinates and class_ids must be of one length, 1000 at most"
+NESTED: dict[str, Any] = {"own": []}
+for _ in range(50):
+    NESTED = {"own": [NESTED]}
+
+
+def many(count: int) -> dict[str, Any]:
+    return {"coordinates": [[0, 0, 1, 1]] * count, "class_ids": [0] * count}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "detail"),
+    [
+        ({"coordinates": None}, 400, BOXES),
+        ({"coordinates": {"0": [0, 0, 1, 1]}}, 400, BOXES),
+        ({"coordinates": [[0, 0, 1]]}, 400, BOXES),
+        ({"coordinates": [[0, 0, 1, 1, 1]] * 2}, 400, BOXES),
+        ({"coordinates": [[0, 0, 1, [1]]] * 2}, 400, BOXES),
+        ({"coordinates": [[0, 0, 1, "1"]] * 2}, 400, BOXES),
+        ({"coordinates": [[0, 0, 1, True]] * 2}, 400, BOXES),
+        ({"coordinates": [[0, 0, 1, float("nan")]] * 2}, 400, BOXES),
+        ({"coordinates": [[0, 0, 1, float("inf")]] * 2}, 400, BOXES),
+        ({"coordinates": [[0, 0, 1, 10**400]] * 2}, 400, BOXES),
+        ({"coordinates": [[100, 50, 540, 270]] * 2}, 400, BOXES),
+        ({"class_ids": [0]}, 400, LENGTHS),
+        (many(1001), 400, LENGTHS),
+        ({"class_ids": ["0", "1"]}, 400, CLASSES),
+        ({"class_ids": [0, 1.5]}, 400, CLASSES),
+        ({"class_ids": [0, True]}, 400, CLASSES),
+        ({"class_ids": [0, -1]}, 400, CLASSES),
+        ({"class_ids": [0, 10**30]}, 400, CLASSES),
+        ({"class_ids": [[0], [1]]}, 400, CLASSES),
+        ({"pattern": {}}, 400, "pattern: it must name patterns, each with a list of objects"),
+        ({"pattern": [[[]]]}, 400, "pattern: it must name patterns, each with a list of objects"),
+        ({"pattern": False}, 400, "pattern: it must name patterns, each with a list of objects"),
+        (
+            {"pattern": NESTED},
+            400,
+            "pattern: own, object 1, own: nobody knows this field",
+        ),
+        (
+            {"pattern": {f"{n}": ONE["own"] * 100 for n in range(2)}, **many(501)},
+            400,
+            "501 boxes and patterns with 200 objects are too many to compare: their product may be 100000",
+        ),
+        ({"pattern_key": 5}, 400, "pattern_key must be a text"),
+        ({"pattern_key": ["bracket"]}, 400, "pattern_key must be a text"),
+        ({"pattern_key": "hinge"}, 404, "there is no pattern 'hinge'; there are bracket"),
+    ],
+)
+def test_check_pattern_says_what_is_wrong(client, body, status, detail):
+    """Rather than to decide on what can't be meant: a box in pixels would be out of place, and its part bad."""
+    response = client.post("/check-pattern", json={**PLATE_AND_BOLT, **body})
+
+    assert (response.status_code, response.get_json()["detail"]) == (status, detail)
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        ({"coordinates": [[0, 0, 1]]}, 400),
-        ({"class_ids": [0]}, 400),
-        ({"class_ids": ["0", "1"]}, 400),
-        ({"pattern": {}}, 400),
-        ({"pattern_key": 5}, 400),
-        ({"pattern_key": "hinge"}, 404),
+        (b"[]", 400),
+        (b"", 400),
+        (b"null", 400),
+        (b"{" * 100_000, 400),
+        (b"[" * 100_000, 400),
+        (b'{"coordinates": [' + b"[0,0,1,1]," * 500_000, 413),
+        (b'{"coordinates": [[0,0,1,' + b"9" * 5000 + b"]]}", 400),
+        (b"\xff\xfe", 400),
     ],
 )
-def test_check_pattern_says_what_is_wrong(client, body, status):
-    assert client.post("/check-pattern", json={**PLATE_AND_BOLT, **body}).status_code == status
-    assert client.post("/check-pattern", data="[]").status_code == 400
+def test_check_pattern_takes_no_other_body(client, body, status):
+    assert client.post("/check-pattern", data=body).status_code == status
+
+
+def test_check_pattern_spends_no_time_on_words_for_thousands_of_faults(client, monkeypatch):
+    """Each would be held against all names of fields, while nobody else is served."""
+    asked: list[str] = []
+    monkeypatch.setattr("contract.patterns.fields.nearest", lambda word, _known: asked.append(word))
+    wrong = {"own": [{f"field {number}": 0 for number in range(5000)}]}
+
+    assert client.post("/check-pattern", json={**PLATE_AND_BOLT, "pattern": wrong}).status_code == 400
+    assert len(asked) <= 20

@@ -101,6 +101,11 @@ def _compared(compared: Compared) -> ComparedPictures:
             shown["only_candidate"] = compared.only_candidate
             shown["difference"] = difference
             shown["interval"] = [low, high]
+    match compared.objects_current, compared.objects_candidate, compared.matched:
+        case int(objects_current), int(objects_candidate), int(matched):
+            shown["objects_current"] = objects_current
+            shown["objects_candidate"] = objects_candidate
+            shown["matched"] = matched
     return shown
 
 

@@ -51,6 +51,7 @@ def inspect() -> ResponseReturnValue:
     wanted = WantedInspection.from_request(request, services.labels, services.patterns)
     upload = Upload.from_request(request, services.settings)
     answer = services.inference.infer(upload.data, client, wanted.objects.asked)
+    wanted.demand_same_objects(answer, services.labels)
     detection = chosen(answer.found, wanted.objects)
     verdict = check(wanted.patterns, detection)
     Metrics.current().count_inspection(good=verdict.decision)

@@ -38,7 +38,7 @@ for refusal in (AccessRefused, LinkNeeded, LinkExpired, OverLimit):
     bp.register_error_handler(refusal, answer_as_page)
 
 NO_CHOICE = ModelNames([], None)
-MESSAGES = {"missing-file": "There was no picture in that form. Choose one, then classify it."}
+MESSAGES = {"missing-file": "There was no picture in that form. Choose one, then send it."}
 """What the page may be asked to show, by the code in its address: no text of a stranger gets onto it."""
 
 

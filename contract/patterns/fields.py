@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from contract.patterns.pattern import BadPattern, ExpectedObject, Pattern, PatternSet, RelativeBox
+from contract.patterns.pattern import MOST_TOLD, BadPattern, ExpectedObject, Pattern, PatternSet, RelativeBox
 from contract.wording import nearest
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class _Reader:
             return None
         for field in entry:
             if field not in _FIELDS:
-                meant = nearest(field, _FIELDS)
+                meant = nearest(field, _FIELDS) if len(self._faults) < MOST_TOLD else None  # others are not shown
                 hint = f"; {meant} may be meant" if meant else ""
                 self._fault((*place, field), f"nobody knows this field{hint}")
         self._class(entry, place)
@@ -107,7 +107,7 @@ class _Reader:
             return
         if "label" in entry and not is_name(entry["label"]):
             self._fault((*place, "label"), f"must be text of 1 to {LONGEST_NAME} printable characters")
-        if "class_id" in entry and not _is_class_id(entry["class_id"]):
+        if "class_id" in entry and not is_class_id(entry["class_id"]):
             self._fault((*place, "class_id"), f"must be a whole number from 0 to {LARGEST_CLASS_ID}")
 
     def _box(self, entry: dict[str, Any], place: Place, name: str) -> RelativeBox | None:
@@ -144,7 +144,8 @@ def is_name(value: Any) -> bool:
     return isinstance(value, str) and 1 <= len(value) <= LONGEST_NAME and value.isprintable() and not value.isspace()
 
 
-def _is_class_id(value: Any) -> bool:
+def is_class_id(value: Any) -> bool:
+    """Whether it may be the index of a model's class."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_CLASS_ID
 
 

@@ -6,8 +6,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from contract.messages import Detection, DetectJob
+from contract.overlap import iou
 from model.detection.objects import objects_in
-from model.detection.overlap import iou
 from model.detection.session import DetectionSession
 from model.detection.spec import EndToEndSpec
 from model.detection.suppression import suppress

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
+from contract.overlap import iou
 from model.bundle import load_bundle
 from model.detection.candidates import choose, read_rows
-from model.detection.overlap import iou
 from model.detection.spec import SsdSpec
 from model.detection.suppression import suppress
 from model.evaluation.speed import compare

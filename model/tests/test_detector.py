@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from contract.messages import Box, DetectedObject, Detection, Failure, FailureKind
+from contract.overlap import iou
 from model.bundle import LABELS, MANIFEST, load_bundle
 from model.classifier import Classifier
 from model.detection.detector import Detector
-from model.detection.overlap import iou
 from model.errors import BundleError
 from model.orientation import turned
 from model.picture import Picture

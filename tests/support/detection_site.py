@@ -73,6 +73,7 @@ class DetectionSite:
             "REDIS_URL": self._server.worker_url,
             "UPLOAD_DIR": str(self.folder / "uploads"),
             "COPIES_DIR": str(self.folder / "copies"),
+            "MODELS_DIR": str(self.folder),
             "MODELS": f"{self.folder}/{DETECTOR},{self.folder}/{CLASSIFIER}",
         }
         with (self.folder / "worker.log").open("ab") as log:

@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
 
 def iou(one: Corners, other: Corners) -> float:
-    """Intersection over union: 0 where they do not touch, 1 where they are equal. Both have an area."""
+    """Intersection over union: 0 where they do not touch, or have no area, and 1 where they are equal."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     common = max(width, 0.0) * max(height, 0.0)
-    return common / (_area(one) + _area(other) - common)
+    union = _area(one) + _area(other) - common
+    return common / union if union > 0 else 0.0
 
 
 def _area(box: Corners) -> float:
