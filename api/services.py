@@ -15,6 +15,8 @@ from api.core.candidate_watch import CandidateWatch
 from api.core.check_run import Parts
 from api.core.check_runner import CheckRunner
 from api.core.checks import Checks
+from api.core.copy_making import CopyMaking
+from api.core.drawn_pictures import DrawnPictures
 from api.core.inference import Inference
 from api.core.labels import LabelLookup
 from api.core.link_secret import LinkSecret
@@ -35,6 +37,7 @@ from api.feedback.corrections import Corrections
 from api.feedback.deletion import Deletion
 from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
+from api.inspection.drawing import DrawnInspections
 from api.inspection.keeping import Inspections
 from api.inspection.log import InspectionLog
 from api.inspection.pictures import InspectedPictures
@@ -72,6 +75,7 @@ class Services:
     wrong_key_rate: SenderRate
     reported: ReportedPictures
     shown: ShownPictures
+    drawn: DrawnPictures
     links: PictureLinks
     deletion: Deletion
     models: Models
@@ -81,6 +85,7 @@ class Services:
     patterns: Patterns
     inspections: Inspections
     inspected: InspectedPictures
+    drawn_inspections: DrawnInspections
     usage: Usage
     usage_reports: UsageReports
 
@@ -141,6 +146,8 @@ class Services:
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
         models = Models(commands, queue, live_workers)
+        copy_making = CopyMaking(uploads, queue, admission, wait_s=settings.request_timeout_s)
+        drawn = DrawnPictures(uploads, live_workers, copy_making, shared=settings.result_cache)
         return cls(
             settings=settings,
             uploads=uploads,
@@ -167,7 +174,8 @@ class Services:
                 f"too many reports from this address: at most {settings.feedback_per_hour} an hour",
             ),
             reported=reported,
-            shown=ShownPictures(uploads, queue, live_workers, admission, wait_s=settings.request_timeout_s),
+            shown=ShownPictures(uploads, live_workers, copy_making),
+            drawn=drawn,
             links=PictureLinks(
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),
@@ -187,6 +195,7 @@ class Services:
             ),
             patterns=Patterns(settings.pattern_dir),
             inspected=inspected,
+            drawn_inspections=DrawnInspections(uploads, inspected, drawn),
             inspections=Inspections(
                 InspectionLog(
                     settings.feedback_dir / "inspections",

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from model.command_line.output import printable, reason_of
 from model.command_line.program import CannotBegin
 from model.detection.drawn import boxes_of
-from model.drawing import draw
+from model.drawing import draw_on
+from model.encoding import encoded_png
+from model.shown_pixels import shown_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,15 +65,16 @@ class DrawnFiles:
             Its place.
 
         Raises:
-            PictureError: as ``draw``.
+            PictureError: as ``shown_pixels``.
             OSError: it can't be read any more, or not be written.
         """
         place = self.place(picture)
         if place in self._done:
             return place
-        drawn = draw(picture.read_bytes(), decoder, boxes_of(detection))
+        pixels = shown_pixels(picture.read_bytes(), decoder)
+        draw_on(pixels, boxes_of(detection))
         place.parent.mkdir(parents=True, exist_ok=True)
-        _write_new(place, drawn)
+        _write_new(place, encoded_png(pixels))
         self._done.add(place)
         return place
 

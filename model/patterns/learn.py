@@ -12,8 +12,8 @@ from contract.patterns.pattern_file import key_of, parse_patterns, read_pattern_
 from model.command_line.output import printable
 from model.command_line.pictures import Answers
 from model.command_line.program import EXIT_SOME_FAILED
-from model.drawing import draw
 from model.patterns.boxes import boxes_of
+from model.patterns.drawing import draw
 from model.patterns.learning import learn
 from model.patterns.writing import text_of
 
