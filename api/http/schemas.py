@@ -121,6 +121,9 @@ class Finding(TypedDict):
     offset: Edges | None
 
 
+PictureSource = Literal["upload", "camera"]
+
+
 class Inspected(TypedDict):
     decision: bool
     pattern: str
@@ -133,6 +136,7 @@ class Inspected(TypedDict):
     inference_time_ms: float
     damaged: NotRequired[bool]
     first_frame_only: NotRequired[Literal[True]]
+    source: PictureSource
 
 
 class InspectionLinks(TypedDict):
