@@ -15,6 +15,8 @@ from api.core.candidate_watch import CandidateWatch
 from api.core.check_run import Parts
 from api.core.check_runner import CheckRunner
 from api.core.checks import Checks
+from api.core.copy_making import CopyMaking
+from api.core.drawn_pictures import DrawnPictures
 from api.core.inference import Inference
 from api.core.labels import LabelLookup
 from api.core.link_secret import LinkSecret
@@ -71,6 +73,7 @@ class Services:
     wrong_key_rate: SenderRate
     reported: ReportedPictures
     shown: ShownPictures
+    drawn: DrawnPictures
     links: PictureLinks
     deletion: Deletion
     models: Models
@@ -140,6 +143,7 @@ class Services:
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
         models = Models(commands, queue, live_workers)
+        copy_making = CopyMaking(uploads, queue, admission, wait_s=settings.request_timeout_s)
         return cls(
             settings=settings,
             uploads=uploads,
@@ -166,7 +170,8 @@ class Services:
                 f"too many reports from this address: at most {settings.feedback_per_hour} an hour",
             ),
             reported=reported,
-            shown=ShownPictures(uploads, queue, live_workers, admission, wait_s=settings.request_timeout_s),
+            shown=ShownPictures(uploads, live_workers, copy_making),
+            drawn=DrawnPictures(uploads, live_workers, copy_making, shared=settings.result_cache),
             links=PictureLinks(
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),

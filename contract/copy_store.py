@@ -1,4 +1,6 @@
-"""Clean copies of pictures, made by workers to be shown: named as the pictures that they are copies of.
+"""Clean copies of pictures, made by workers to be shown, and such with objects drawn on them.
+
+A picture's clean copy has the picture's name; a drawn picture's begins with that, so that all go with their picture.
 
 Only workers write here, and they read strangers' pictures: whoever reads must not be led out of the folder by a link.
 So every name is opened below a folder that is open already, and no link is followed. And what a worker that was taken
@@ -8,6 +10,7 @@ over has put in the place of a folder or of a copy is no copy: it must not keep 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 import time
@@ -17,7 +20,7 @@ from uuid import uuid4
 
 from contract.errors import PictureNotFound
 from contract.image_header import media_type
-from contract.image_store import NAME, UNFINISHED
+from contract.image_store import UNFINISHED
 from contract.private_files import FILE_MODE, make_folder
 from contract.store_room import room_for
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+PICTURE_DIGITS = 64
+NAME = re.compile(r"[0-9a-f]{64}(-[0-9a-f]{64})?")  # ``CopyJob.copy_name`` and ``DrawJob.copy_name``
 UNFINISHED_FOR_S = 60.0  # at most; then whoever wrote it is dead
 MEDIA_TYPES = {"image/jpeg", "image/png"}
 HEADER_BYTES = 4096  # enough to tell one of these
@@ -40,7 +45,7 @@ class CopyStore:
         self._folder = folder
 
     def put(self, name: str, copy: bytes) -> None:
-        """Store the copy of the picture ``name``; the complete file appears by a rename.
+        """Store a copy; the complete file appears by a rename.
 
         Raises:
             OSError: the folder can't be written.
@@ -60,7 +65,7 @@ class CopyStore:
                 raise
 
     def open(self, name: str) -> IO[bytes]:
-        """The copy of the picture ``name`` as a file.
+        """A copy as a file.
 
         Raises:
             PictureNotFound: there is none, or something that is no copy.
@@ -100,11 +105,24 @@ class CopyStore:
             return 0
         return freed
 
-    def names(self, shard: int) -> list[str]:
-        """The pictures of which there are copies in one subfolder, 0 to 255."""
-        with suppress(*NO_FOLDER), _open_folder(self._folder / f"{shard:02x}") as folder:
+    def pictures(self, shard: int) -> set[str]:
+        """Of which there are copies in one subfolder, 0 to 255."""
+        return {name[:PICTURE_DIGITS] for name in self._names(f"{shard:02x}")}
+
+    def names(self, picture: str) -> list[str]:
+        """Those of all copies of a picture, drawn ones too, the oldest first."""
+        found = [name for name in self._names(picture[:2]) if name.startswith(picture)]
+        return sorted(found, key=self._stored_at_ns)
+
+    def _names(self, subfolder: str) -> list[str]:
+        with suppress(*NO_FOLDER), _open_folder(self._folder / subfolder) as folder:
             return [name for name in os.listdir(folder) if NAME.fullmatch(name)]  # noqa: PTH208  a descriptor
         return []
+
+    def _stored_at_ns(self, name: str) -> int:
+        with suppress(*NO_FOLDER), _open_folder(self._folder / name[:2]) as folder:
+            return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime_ns
+        return 0
 
     def tidy(self, shard: int) -> None:
         """Clear one subfolder of what died workers have left.

@@ -21,7 +21,7 @@ from rq.serializers import JSONSerializer
 from contract import keys, picture_holders
 from contract.deadline import SHORTEST_WAIT_S
 from contract.errors import JobLost, ServiceError, UnknownOutcome, WorkerFault
-from contract.messages import UNKNOWN, Answer, CopyJob, Deleted, DetectJob, Outcome, outcome_from_json
+from contract.messages import UNKNOWN, Answer, CopyJob, Deleted, DetectJob, DrawJob, Outcome, outcome_from_json
 from contract.model_name import QUEUED_AS
 from contract.redis_clients import LONGEST_BLOCK_S, raise_refusals, redis_errors
 from contract.send_too import nothing
@@ -42,6 +42,7 @@ SERIALIZER = JSONSerializer()  # RQ checks it for every object; an instance take
 TASK = "model.classify"
 DETECT_TASK = "model.detect"
 COPY_TASK = "model.copy"
+DRAW_TASK = "model.draw"
 RESULT_TTL_S = 60  # at least: the time that a waiting request may take to read it
 FAILURE_TTL_S = 7 * 86400  # a dead letter is kept for a week, for an operator to look at
 JOB_TIMEOUT_S = 60  # for RQ's tools to show; a worker whose batch hangs ends itself sooner (model/serving/lease.py)
@@ -202,7 +203,7 @@ class JobQueue:
         Args:
             wanted_for_s: the job is dropped without being run if its turn comes later than this, in seconds.
             bulk: whether it goes on the bulk queue, of which ``Submission.depth`` then is the length. Jobs for copies
-                have a queue of their own.
+                and for drawn pictures have a queue of their own.
             wake: of the workers that wait on another list than the queue (``WorkerEntry.wake``).
 
         Raises:
@@ -210,7 +211,7 @@ class JobQueue:
         """
         job_id = uuid4().hex
         outlives_s = int(wanted_for_s) + INFLIGHT_GRACE_S
-        queue = copies_queue_name(model) if isinstance(job, CopyJob) else _requests_queue_name(model, bulk=bulk)
+        queue = _queue_name(model, job, bulk=bulk)
         with redis_errors("Redis does not take the job"), self._commands.pipeline() as pipe:
             pipe.multi()  # otherwise RQ would begin its own in the middle of ours
             if job.cache:
@@ -516,13 +517,17 @@ def _task_name(job: Task) -> str:
     match job:
         case CopyJob():
             return COPY_TASK
+        case DrawJob():
+            return DRAW_TASK
         case DetectJob():
             return DETECT_TASK
         case _:
             return TASK
 
 
-def _requests_queue_name(model: str, *, bulk: bool) -> str:
+def _queue_name(model: str, job: Task, *, bulk: bool) -> str:
+    if isinstance(job, CopyJob | DrawJob):
+        return copies_queue_name(model)
     return bulk_queue_name(model) if bulk else queue_name(model)
 
 

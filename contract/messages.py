@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,7 @@ MOST_OBJECTS = 1000  # of a picture: as many as a model's manifest may ask for
 LARGEST_COPY_BYTES = 10**9  # far above what a copy may have: a worker that was taken over says what it likes
 UNKNOWN = "the worker's answer has a form that this version of the API does not know; the API has to be upgraded"
 LONGEST_REQUEST_ID = 128  # characters
+DRAWN_TYPES = ("image/jpeg", "image/png")  # media types of drawn pictures
 
 Found = TypeVar("Found", "Classification", "Detection")
 
@@ -115,6 +117,11 @@ class CopyJob:
         """As of a ``ClassifyJob``."""
         return f"{self.picture}:copy"
 
+    @property
+    def copy_name(self) -> str:
+        """In the store of copies."""
+        return self.picture
+
     def to_args(self) -> list[Any]:
         return [self.picture]
 
@@ -132,9 +139,6 @@ class CopyJob:
             case [str(picture)]:
                 return cls(picture)
         raise ValueError(f"not a job for a copy: {args!r:.100}")
-
-
-Task = PictureJob[Any] | CopyJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +227,68 @@ class DetectedObject:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawJob:
+    """Draw objects on a clean copy of a picture.
+
+    Attributes:
+        picture: its name in the image store.
+        media_type: of the drawn picture, one of ``DRAWN_TYPES``.
+        width, height: of the picture that the objects' boxes lie in.
+        objects: best first.
+        apart: sets it apart from jobs that would draw the same, for a sender who shares nothing; "" for all others.
+    """
+
+    picture: str
+    media_type: str
+    width: int
+    height: int
+    objects: tuple[DetectedObject, ...]
+    apart: str = ""
+
+    @property
+    def cache(self) -> bool:
+        """Whoever asks for the same meanwhile waits for it, unless it is nobody else's."""
+        return not self.apart
+
+    @property
+    def computation(self) -> str:
+        """As of a ``ClassifyJob``. What is drawn names it, whatever has found that."""
+        return f"{self.picture}:{self._drawing}"
+
+    @property
+    def copy_name(self) -> str:
+        """In the store of copies, where it goes with its picture."""
+        return f"{self.picture}-{self._drawing}"
+
+    @property
+    def _drawing(self) -> str:
+        return hashlib.sha256(json.dumps(self.to_args()[1:]).encode()).hexdigest()
+
+    def to_args(self) -> list[Any]:
+        return [self.picture, self.media_type, self.width, self.height, _objects_to_wire(self.objects), self.apart]
+
+    def to_meta(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_wire(cls, args: Any) -> Self:
+        """Read what ``to_args`` wrote.
+
+        Raises:
+            ValueError: it is not that of such a job.
+        """
+        match args:
+            case [str(picture), str(media_type), int(width), int(height), [*objects], str(apart)] if (
+                media_type in DRAWN_TYPES and width > 0 and height > 0 and len(objects) <= MOST_OBJECTS
+            ):
+                return cls(picture, media_type, width, height, tuple(map(_detected_object, objects)), apart)
+        raise ValueError(f"not a job for a drawn picture: {args!r:.100}")
+
+
+Task = PictureJob[Any] | CopyJob | DrawJob
+
+
+@dataclass(frozen=True, slots=True)
 class Detection:
     """The objects in one picture, best first, by the version of a model that ``digest`` identifies; perhaps none.
 
@@ -250,10 +316,7 @@ class Detection:
             "outcome": "detected",
             "model": self.model,
             "digest": self.digest,
-            "objects": [
-                [found.label, round(found.score, 6), found.index, [round(side, 2) for side in found.box]]
-                for found in self.objects
-            ],
+            "objects": _objects_to_wire(self.objects),
             "width": self.width,
             "height": self.height,
             "timings_ms": asdict(self.timings_ms),
@@ -302,7 +365,7 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """There is a copy now, of so many bytes."""
+    """There is a copy, or a drawn picture, now, of so many bytes."""
 
     size_bytes: int
 
@@ -386,6 +449,12 @@ def _timings(wire: Any) -> Timings:
         case {"decode": decode, "infer": infer}:
             return Timings(_finite(decode), _finite(infer))
     raise ValueError(f"not timings: {wire!r:.100}")
+
+
+def _objects_to_wire(objects: tuple[DetectedObject, ...]) -> list[list[Any]]:
+    return [
+        [found.label, round(found.score, 6), found.index, [round(side, 2) for side in found.box]] for found in objects
+    ]
 
 
 def _detected_object(entry: Any) -> DetectedObject:

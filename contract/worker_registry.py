@@ -47,6 +47,7 @@ class WorkerEntry:
         bulk_ms: mean time of the latest jobs of the bulk queues, in milliseconds; 0 until it has served one, None for a
             worker that does not know these queues.
         makes_copies: whether it makes clean copies of pictures; older workers do not.
+        draws: whether it draws on pictures too; some that make copies are older than that.
         wake: the list that it waits on while idle, if that is not the queue itself (``keys.wake``); "" if it is.
         cost_factors: by kind of picture, what decoding took of what was expected (contract/decoding_cost.py).
     """
@@ -60,6 +61,7 @@ class WorkerEntry:
     bulk_ms: float | None = None
     cost_factors: Mapping[str, float] = field(default_factory=dict)
     makes_copies: bool = False
+    draws: bool = False
     wake: str = ""
 
 
@@ -114,6 +116,8 @@ def heartbeat(
         fields["cost_factors"] = json.dumps({kind: round(factor, 3) for kind, factor in entry.cost_factors.items()})
     if entry.makes_copies:
         fields["copies"] = 1
+    if entry.draws:
+        fields["draws"] = 1
     if entry.wake:
         fields["wake"] = entry.wake
     with redis.pipeline() as pipe:
@@ -260,6 +264,7 @@ def _entry(model: str, worker_id: str, fields: dict[bytes, bytes] | Exception) -
             bulk_ms=_bulk_ms(fields.get(b"bulk_ms")),
             cost_factors=_cost_factors(fields.get(b"cost_factors")),
             makes_copies=fields.get(b"copies") == b"1",
+            draws=fields.get(b"draws") == b"1",
             wake=fields.get(b"wake", b"").decode()[:LONGEST_WAKE],
         )
     except (KeyError, ValueError):

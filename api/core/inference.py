@@ -6,7 +6,7 @@ A batch takes these steps for several pictures side by side: all are submitted b
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
@@ -44,7 +44,7 @@ from contract.messages import (
 from contract.model_task import ModelTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from api.core.admission import Admission
     from api.core.candidate_watch import CandidateWatch
@@ -198,6 +198,18 @@ class Inference:
         """Answer one checked picture, from a stored answer or by a worker.
 
         Raises:
+            ServiceError: as ``answered``.
+        """
+        answering = self.answered(image, client, asked)
+        del image  # its bytes need no memory while the request waits
+        with answering as answer:
+            return answer
+
+    @contextmanager
+    def answered(self, image: bytes, client: Client, asked: Asked[Found]) -> Iterator[Answer[Found]]:
+        """Answer one checked picture, which is in the store within the context, also if none is kept after requests.
+
+        Raises:
             UnknownModel: no worker has ever served the model.
             OtherTask: it answers something else.
             Undecodable, TooLarge: the worker could not read the picture, or not within the deadline.
@@ -210,15 +222,15 @@ class Inference:
         """
         deadline = self._deadline()
         self._live_workers.pool(asked.model, asked.task)  # before anything is stored
-        with self._admission.place(client.sender):
-            picture = self._store(image, client)
-            del image  # its bytes need no memory while the request waits
-            try:
+        with ExitStack() as answering:
+            with self._admission.place(client.sender):
+                picture = self._store(image, client)
+                answering.callback(self._uploads.finished, picture.name)
+                del image
                 with self._backlog.of(client.sender) as add:
                     found = self._begin(picture, client, deadline, add, asked)
-                    return self._finish(found, client, deadline)
-            finally:
-                self._uploads.finished(picture.name)
+                    answer = self._finish(found, client, deadline)
+            yield answer
 
     def infer_all(
         self, images: Iterable[bytes | ServiceError], client: Client, asked: Asked[Found]

@@ -99,6 +99,14 @@ class WorkerPool:
         return any(worker.makes_copies for worker in self.workers)
 
     @property
+    def draws(self) -> bool:
+        """Whether drawn pictures can be asked for.
+
+        Jobs for them are on the queue of those for copies, and a worker that knows these only would refuse them.
+        """
+        return self.makes_copies and all(worker.draws for worker in self.workers if worker.makes_copies)
+
+    @property
     def mean_bulk_s(self) -> float:
         """A worker's time per job of the bulk queue, in seconds; 0 before any has served one."""
         measured = [worker.bulk_ms for worker in self.workers if worker.bulk_ms]

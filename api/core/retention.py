@@ -79,7 +79,7 @@ class Retention:
             OSError: the folder can't be read or written.
         """
         self._uploads.copies.tidy(shard)
-        self._uploads.remove_copies(self._uploads.copies.names(shard))
+        self._uploads.remove_copies(list(self._uploads.copies.pictures(shard)))
         for store in self._stores:
             store.tidy(shard)
         oldest = time.time() - self._kept_for_s

@@ -35,7 +35,8 @@ class Uploads:
 
     Attributes:
         store: for reading.
-        copies: clean copies of the stored pictures, which workers make; they count as the pictures do.
+        copies: clean copies of the stored pictures, also with objects drawn on them, which workers make; they count as
+            the pictures do.
         idle_s: a picture sent less than so many seconds ago may have a request that has not submitted its job yet.
         count_deleted: called with the reason and the number of bytes whenever pictures are deleted.
     """
@@ -105,7 +106,7 @@ class Uploads:
                 self.remove(list(ages_s), idle_s=min(ages_s.values()) / 2, reason="done")
 
     def delete(self, name: str) -> None:
-        """Delete a picture and its copy because its sender, or an operator, wants that, whoever else needs it.
+        """Delete a picture and its copies because its sender, or an operator, wants that, whoever else needs it.
 
         Raises:
             OSError: a file can't be moved or deleted.
@@ -144,11 +145,20 @@ class Uploads:
         """
         total = 0
         for name in names:
-            freed = self.copies.remove(name) if name not in self.store else 0
-            if freed:
-                self.room.give_back(_shard(name), freed)
-            total += freed
+            if name not in self.store:
+                total += sum(self.remove_copy(copy) for copy in self.copies.names(name))
         return total
+
+    def remove_copy(self, name: str) -> int:
+        """Delete one copy, whether its picture is stored or not; returns the disk space that it took.
+
+        Raises:
+            OSError: it can't be deleted.
+        """
+        freed = self.copies.remove(name)
+        if freed:
+            self.room.give_back(_shard(name), freed)
+        return freed
 
     def remove(self, names: Sequence[str], *, idle_s: float, reason: Reason) -> int:
         """Delete those of the pictures that no job needs and that were last sent over ``idle_s`` seconds ago.

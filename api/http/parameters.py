@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SCORE_DECIMALS = 4
 LAST_PAGE = 1_000_000
 
-_STRICT = {"true": True, "false": False}
+_TRUE_OR_FALSE = {"true": True, "false": False}
 _WHOLE = re.compile(r"[0-9]{1,4}")
 _DECIMAL = re.compile(r"(?=.{1,32}\Z)([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
 
@@ -142,7 +142,16 @@ def min_score_of(request: Request) -> float | None:
 
 def strict_of(request: Request) -> bool:
     """Raises InvalidParameter: ``strict`` is neither ``true`` nor ``false``."""
-    return next(iter([_strict(raw) for raw in sent(request, "strict")]), True)
+    return true_or_false(request, "strict") is not False
+
+
+def true_or_false(request: Request, name: str) -> bool | None:
+    """What the parameter ``name`` says; None without it.
+
+    Raises:
+        InvalidParameter: it is neither ``true`` nor ``false``.
+    """
+    return next(iter([_true_or_false(name, raw) for raw in sent(request, name)]), None)
 
 
 def whole_number(name: str, raw: str, most: int) -> int:
@@ -168,7 +177,7 @@ def _min_score(raw: str) -> float:
     return float(raw)
 
 
-def _strict(raw: str) -> bool:
-    if raw.lower() not in _STRICT:
-        raise InvalidParameter("strict must be true or false")
-    return _STRICT[raw.lower()]
+def _true_or_false(name: str, raw: str) -> bool:
+    if raw.lower() not in _TRUE_OR_FALSE:
+        raise InvalidParameter(f"{name} must be true or false")
+    return _TRUE_OR_FALSE[raw.lower()]

@@ -1,4 +1,7 @@
-"""``POST /detect`` and ``POST /detect/batch``: the objects in one picture, or in each of several, for programs."""
+"""``POST /detect`` and ``POST /detect/batch``: the objects in one picture, or in each of several, for programs.
+
+Those in one picture can also be had drawn on it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, jsonify, request
 
 from api.http.caller import current_client
-from api.http.detection_parameters import WantedObjects, detected
+from api.http.detection_parameters import WantedObjects, chosen, detected
+from api.http.drawn_answer import drawn_response, refuse_drawing, wanted_drawing
 from api.http.parameters import model_in_query
 from api.http.response_headers import describe
 from api.http.several_pictures import answer_batch
@@ -29,17 +33,22 @@ bp = Blueprint("detect", __name__, url_prefix="/detect")
 
 @bp.post("")
 def detect() -> ResponseReturnValue:
-    """Find the objects in one uploaded picture.
+    """Find the objects in one uploaded picture, and answer with a list of them or with the picture and them on it.
 
     Raises:
-        ServiceError, RequestEntityTooLarge: as ``WantedObjects``, ``Upload.from_request`` and ``Inference.infer`` do.
+        ServiceError, RequestEntityTooLarge: as ``WantedObjects``, ``wanted_drawing``, ``Upload.from_request``,
+            ``Inference.answered`` and ``DrawnPictures.open`` do.
     """
-    services = Services.current()
+    services, client = Services.current(), current_client()
     services.inference.admit(ModelTask.DETECTION, model_in_query(request))
     wanted = WantedObjects.from_request(request, services.labels)
+    media_type = wanted_drawing(request)
     upload = Upload.from_request(request, services.settings)
-    answer = services.inference.infer(upload.data, current_client(), wanted.asked)
-    return describe(jsonify(detected(answer.found, wanted, animated=upload.animated)), answer)
+    with services.inference.answered(upload.data, client, wanted.asked) as answer:
+        if media_type is None:
+            return describe(jsonify(detected(answer.found, wanted, animated=upload.animated)), answer)
+        shown = chosen(answer.found, wanted)
+        return describe(drawn_response(services.drawn.open(answer.picture, shown, client, media_type), shown), answer)
 
 
 @bp.post("/batch")
@@ -47,11 +56,12 @@ def detect_batch() -> ResponseReturnValue:
     """Find the objects in several uploaded pictures; a picture without an answer says why in its ``error``.
 
     Raises:
-        ServiceError, RequestEntityTooLarge: as ``WantedObjects`` and ``answer_batch`` do.
+        ServiceError, RequestEntityTooLarge: as ``WantedObjects``, ``refuse_drawing`` and ``answer_batch`` do.
     """
     services = Services.current()
     services.inference.admit(ModelTask.DETECTION, model_in_query(request))
     wanted = WantedObjects.from_request(request, services.labels)
+    refuse_drawing(request)
     return answer_batch(wanted.asked, partial(_result, wanted))
 
 

@@ -41,5 +41,5 @@ def test_what_is_no_copy_is_not_shown_and_keeps_nobody_from_counting_and_deletin
     store.tidy(SHARD)
     store.shard_bytes(SHARD)
 
-    assert [store.remove(name) for name in {NAME, *store.names(SHARD)}] == [0]
+    assert [store.remove(name) for name in {NAME, *store.names(NAME)}] == [0]
     assert open_files() == before

@@ -10,8 +10,8 @@ from contract.patterns.fields import is_name
 from contract.patterns.pattern import BadPattern, Pattern, PatternSet
 from contract.patterns.pattern_file import key_of, parse_patterns, read_pattern_file
 from model.classify import EXIT_SOME_FAILED, printable
-from model.drawing import draw
 from model.patterns.boxes import boxes_of
+from model.patterns.drawing import draw
 from model.patterns.learning import learn
 from model.patterns.pictures import Looking
 from model.patterns.writing import text_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from contract.decoding_cost import decoding_cost
 from contract.errors import PictureNotFound
-from contract.messages import Answer, CopyJob, Dropped, Failure, Lost, PictureJob
+from contract.messages import Answer, CopyJob, DrawJob, Dropped, Failure, Lost, PictureJob
 from model.picture import Picture
 from model.serving.settlement import GivenUp
 
@@ -119,17 +119,17 @@ class BatchProcessor:
 
     def _copy(self, jobs: Sequence[ClaimedJob]) -> dict[str, Copied | Failure | Lost]:
         """Outcomes by the jobs' sharing keys."""
-        pictures = {job.sharing_key: job.task.picture for job in jobs if isinstance(job.task, CopyJob)}
+        tasks = {job.sharing_key: job.task for job in jobs if isinstance(job.task, CopyJob | DrawJob)}
         outcomes: dict[str, Copied | Failure | Lost] = {}
-        for key, picture in pictures.items():
+        for key, task in tasks.items():
             if self._copier is None:
                 raise RuntimeError("this worker makes no copies")
-            outcomes[key] = self._copier.copy(picture, self._lease.progress)
+            outcomes[key] = self._copier.make(task, self._lease.progress)
         return outcomes
 
 
 def _asks_for_its_answers(job: ClaimedJob, predictor: AnyPredictor) -> bool:
-    return isinstance(job.task, CopyJob | predictor.job)
+    return isinstance(job.task, CopyJob | DrawJob | predictor.job)
 
 
 def _try_again(jobs: Sequence[ClaimedJob], settlement: Settlement, reason: str) -> None:

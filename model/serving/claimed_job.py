@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rq.job import Job, JobStatus
 
-from contract.job_queue import COPY_TASK, DETECT_TASK, SERIALIZER, TASK
-from contract.messages import ClassifyJob, CopyJob, DetectJob, PictureJob, Task
+from contract.job_queue import COPY_TASK, DETECT_TASK, DRAW_TASK, SERIALIZER, TASK
+from contract.messages import ClassifyJob, CopyJob, DetectJob, DrawJob, PictureJob, Task
 from contract.sender_jobs import Origin
 from contract.shadow import Answered
 
@@ -116,6 +116,8 @@ def _task(name: Any, args: Any, meta: dict[str, Any]) -> Task | None:
             return DetectJob.from_wire(args, meta)
         case str() if name == COPY_TASK:
             return CopyJob.from_wire(args)
+        case str() if name == DRAW_TASK:
+            return DrawJob.from_wire(args)
     return None
 
 

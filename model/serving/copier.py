@@ -1,4 +1,4 @@
-"""Making clean copies of stored pictures, for the API to show: it decodes nothing itself."""
+"""Making clean copies of stored pictures, plain or with objects drawn on them, for the API to show."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from contract.errors import PictureNotFound
-from contract.messages import Copied, Failure, Lost
+from contract.messages import Copied, CopyJob, Failure, Lost
 from model.clean_copy import clean_copy
+from model.detection.drawn import drawn_picture
 from model.errors import PictureError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from contract.copy_store import CopyStore
     from contract.image_store import ImageStore
+    from contract.messages import DrawJob
     from model.decode import Decoder
 
 log = logging.getLogger(__name__)
@@ -32,22 +34,26 @@ class Copier:
         self._copies = copies
         self._decoder = decoder
 
-    def copy(self, picture: str, on_progress: Callable[[], None]) -> Copied | Failure | Lost:
+    def make(self, job: CopyJob | DrawJob, on_progress: Callable[[], None]) -> Copied | Failure | Lost:
         """Make one copy; ``Lost`` if the picture is gone, or its copy can't be stored.
 
         ``on_progress`` is called between two tries to decode it.
         """
         try:
-            copy = clean_copy(self._pictures.read(picture), self._decoder, on_progress)
-            self._copies.put(picture, copy)
+            image = self._pictures.read(job.picture)
+            if isinstance(job, CopyJob):
+                copy = clean_copy(image, self._decoder, on_progress)
+            else:
+                copy = drawn_picture(image, job, self._decoder, on_progress)
+            self._copies.put(job.copy_name, copy)
         except PictureNotFound:
             return Lost()
         except PictureError as error:
             return Failure(error.kind, str(error))
         except OSError as error:
-            log.error("a copy of picture %s can't be stored: %s", picture, error)  # noqa: TRY400  the disk is full
+            log.error("a copy of picture %s can't be stored: %s", job.picture, error)  # noqa: TRY400  the disk is full
             return Lost()
-        if picture not in self._pictures:  # deleted meanwhile, and whoever did that has seen no copy
-            self._copies.remove(picture)
+        if job.picture not in self._pictures:  # deleted meanwhile, and whoever did that has seen no copy
+            self._copies.remove(job.copy_name)
             return Lost()
         return Copied(len(copy))

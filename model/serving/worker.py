@@ -114,6 +114,7 @@ class Worker:
             service_ms=0.0,
             bulk_ms=0.0,
             makes_copies=copier is not None,
+            draws=copier is not None,
         )
         self.predictors: dict[str, AnyPredictor] = {}
         self._decoder = predictors[0].decoder

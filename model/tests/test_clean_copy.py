@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.clean_copy import LONGEST_SIDE_PX, clean_copy
+from model.clean_copy import clean_copy
 from model.decode import Decoder
 from model.errors import UnsupportedImage
+from model.shown_pixels import LONGEST_SIDE_PX
 from tests.pictures import odd, oriented
 
 if TYPE_CHECKING:
