@@ -38,6 +38,7 @@ from api.feedback.deletion import Deletion
 from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
 from api.inspection.keeping import Inspections
+from api.inspection.latest import LatestPicture
 from api.inspection.log import InspectionLog
 from api.keys.keyring import Keyring
 from contract.async_jobs import AsyncJobs
@@ -83,6 +84,7 @@ class Services:
     patterns: Patterns
     inspections: Inspections
     inspected: ReportedPictures
+    latest: LatestPicture
     usage: Usage
     usage_reports: UsageReports
 
@@ -101,6 +103,12 @@ class Services:
             settings.feedback_dir / "inspections",
             uploads.store,
             most_bytes=settings.inspection_pictures_mb * 1_000_000 if settings.store_uploads != "none" else 0,
+            reserve_bytes=settings.disk_reserve_mb * 1_000_000,
+        )
+        latest = LatestPicture(
+            settings.feedback_dir / "inspections",
+            uploads.store,
+            kept=settings.store_uploads != "none" and settings.inspection_pictures_mb > 0,
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
         waiting = connect_for_waiting(settings.redis_address)
@@ -175,7 +183,7 @@ class Services:
             links=PictureLinks(
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),
-            deletion=Deletion(commands, uploads, reported, inspected),
+            deletion=Deletion(commands, uploads, reported, inspected, latest),
             models=models,
             model_changes=ModelChanges(commands, waiting, live_workers, Checks(commands)),
             model_reports=ModelReports(commands, models),
@@ -191,6 +199,7 @@ class Services:
             ),
             patterns=Patterns(settings.pattern_dir),
             inspected=inspected,
+            latest=latest,
             inspections=Inspections(
                 InspectionLog(
                     settings.feedback_dir / "inspections",

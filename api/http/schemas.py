@@ -164,6 +164,25 @@ class ReplacedInference(TypedDict):
     scores: list[float]
 
 
+class ReplacedPictures(TypedDict):
+    img: NotRequired[str]
+    img_drawn: NotRequired[str]
+
+
+class ReplacedResults(TypedDict):
+    bboxes: NotRequired[list[list[float]]]
+    class_ids: NotRequired[list[int]]
+    scores: NotRequired[list[float]]
+
+
+class ReplacedMain(TypedDict):
+    decision: NotRequired[bool | None]
+    pattern_name: NotRequired[str | None]
+    pattern_lg: NotRequired[list[bool] | None]
+    images: NotRequired[ReplacedPictures]
+    results: NotRequired[ReplacedResults]
+
+
 class CheckedPattern(TypedDict):
     decision: bool
     pattern_name: str

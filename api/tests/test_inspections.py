@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +22,7 @@ from contract.patterns.pattern import BadPattern
 from tests.pictures import odd
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from flask.testing import FlaskClient
@@ -59,6 +61,10 @@ class Detector:
     def infer(self, image: bytes, _client: Client, _asked: Asked[Detection]) -> Answer[Detection]:
         found = Detection("parts", "d" * 64, self.objects, 640, 320, Timings(3.0, 12.0))
         return Answer(self.store.put(image), found, "miss", waited_ms=25.0)
+
+    @contextmanager
+    def answered(self, image: bytes, client: Client, asked: Asked[Detection]) -> Iterator[Answer[Detection]]:
+        yield self.infer(image, client, asked)
 
     def of(self, _model: WantedModel | None, _task: ModelTask) -> LabelList:
         return LabelList(ModelVersion("parts"), "d" * 64, self.labels, ObjectBounds(0.1, 100))

@@ -113,6 +113,7 @@ RAISED_BY: dict[str, list[Exception]] = {
         api_errors.CameraTimeout("-"),
         errors.BackendDown("-"),
     ],
+    "latest.open": [errors.BackendDown("-")],
     "inspections.newest_first": [errors.BackendDown("-")],
     "inspections.open_picture": [errors.PictureNotFound("-")],
     "reported.open": [errors.PictureNotFound("-")],
