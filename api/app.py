@@ -32,6 +32,7 @@ from api.views import (
     predict,
     reload,
     replaced,
+    replaced_main,
     stats,
 )
 
@@ -55,6 +56,7 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
         inspections,
         patterns,
         replaced,
+        replaced_main,
         jobs,
         models,
         open_inference,

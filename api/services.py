@@ -39,6 +39,7 @@ from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
 from api.inspection.drawing import DrawnInspections
 from api.inspection.keeping import Inspections
+from api.inspection.latest import LatestPicture
 from api.inspection.log import InspectionLog
 from api.inspection.pictures import InspectedPictures
 from api.keys.keyring import Keyring
@@ -86,6 +87,7 @@ class Services:
     inspections: Inspections
     inspected: InspectedPictures
     drawn_inspections: DrawnInspections
+    latest: LatestPicture
     usage: Usage
     usage_reports: UsageReports
 
@@ -104,6 +106,12 @@ class Services:
             settings.feedback_dir / "inspections",
             uploads.store,
             most_bytes=settings.inspection_pictures_mb * 1_000_000 if settings.store_uploads != "none" else 0,
+            reserve_bytes=settings.disk_reserve_mb * 1_000_000,
+        )
+        latest = LatestPicture(
+            settings.feedback_dir / "inspections",
+            uploads.store,
+            kept=settings.store_uploads != "none" and settings.inspection_pictures_mb > 0,
             reserve_bytes=settings.disk_reserve_mb * 1_000_000,
         )
         waiting = connect_for_waiting(settings.redis_address)
@@ -179,7 +187,7 @@ class Services:
             links=PictureLinks(
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),
-            deletion=Deletion(commands, uploads, reported, inspected),
+            deletion=Deletion(commands, uploads, reported, inspected, latest),
             models=models,
             model_changes=ModelChanges(commands, waiting, live_workers, Checks(commands)),
             model_reports=ModelReports(commands, models),
@@ -196,6 +204,7 @@ class Services:
             patterns=Patterns(settings.pattern_dir),
             inspected=inspected,
             drawn_inspections=DrawnInspections(uploads, inspected, drawn),
+            latest=latest,
             inspections=Inspections(
                 InspectionLog(
                     settings.feedback_dir / "inspections",

@@ -157,6 +157,10 @@ class CameraTimeout(ServiceError):
     """The camera gave no picture in time."""
 
 
+class NotAnswering(ServiceError):
+    """The camera or the workers do not answer, as the replaced system tells it."""
+
+
 AnyError = TypeVar("AnyError", bound=ServiceError)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from api.core.errors import NoWorker
 from contract import deleted_pictures
@@ -14,15 +14,25 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from api.core.uploads import Uploads
-    from api.feedback.pictures import ReportedPictures
 
 log = logging.getLogger(__name__)
+
+
+class KeptPictures(Protocol):
+    """Where pictures are kept beside the uploads."""
+
+    def delete(self, name: str, /) -> None:
+        """Delete the picture of this name, if it is here.
+
+        Raises:
+            OSError: it can't be deleted.
+        """
 
 
 class Deletion:
     """One per API process."""
 
-    def __init__(self, redis: Redis, uploads: Uploads, *kept: ReportedPictures) -> None:
+    def __init__(self, redis: Redis, uploads: Uploads, *kept: KeptPictures) -> None:
         self._redis = redis
         self._uploads = uploads
         self._kept = kept

@@ -43,6 +43,10 @@ NEEDED = {
     "inspections.drawn": INSPECTIONS | ADMIN,
     "replaced.inference": CLASSIFY,
     "replaced.check_pattern": CLASSIFY,
+    "replaced_main.main": CLASSIFY,
+    "replaced_main.with_camera": CLASSIFY,
+    "replaced_main.image_raw": INSPECTIONS | ADMIN,
+    "replaced_main.image_draw": INSPECTIONS | ADMIN,
     "patterns.list_all": CLASSIFY | INSPECTIONS,
     "infer.labels": CLASSIFY | FEEDBACK,  # the page of reports offers them
     "models.list_all": CLASSIFY | JOBS | FEEDBACK | INSPECTIONS | ADMIN,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from contract.messages import Detection
     from contract.patterns.pattern import PatternSet
 
+NAMES = frozenset({"model", "pattern", "min_score", "strict"})
 USUAL_MIN_SCORE = 0.5  # of an object that counts; of a model whose least is higher, that
 
 

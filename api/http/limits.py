@@ -36,6 +36,8 @@ LIMITED = {
     "inspections.inspect",
     "replaced.inference",
     "replaced.check_pattern",
+    "replaced_main.main",
+    "replaced_main.with_camera",
     "open_inference.infer",
     "jobs.submit",
     "jobs.list_own",

@@ -26,6 +26,9 @@ NOT_LINKED_TO = (
     "/admin",
     "/v1",
     "/v2",
+    "/main",
+    "/image-raw",
+    "/image-draw",
 )  # what nobody needs a link to from elsewhere; /admin also begins costly downloads
 SHOWN_CHARACTERS = 100  # of an origin, in a log
 REFUSAL = "this was sent by a page of another origin; open the address itself, or allow the origin in CORS_ORIGINS"

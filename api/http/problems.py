@@ -68,6 +68,7 @@ STATUS: dict[type[errors.ServiceError], HTTPStatus] = {
     api_errors.NoCamera: HTTPStatus.BAD_REQUEST,
     api_errors.CameraFailed: HTTPStatus.BAD_GATEWAY,
     api_errors.CameraTimeout: HTTPStatus.GATEWAY_TIMEOUT,
+    api_errors.NotAnswering: HTTPStatus.REQUEST_TIMEOUT,
     errors.BackendDown: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.PictureLost: HTTPStatus.SERVICE_UNAVAILABLE,

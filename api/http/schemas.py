@@ -121,6 +121,9 @@ class Finding(TypedDict):
     offset: Edges | None
 
 
+PictureSource = Literal["upload", "camera"]
+
+
 class Inspected(TypedDict):
     decision: bool
     pattern: str
@@ -133,6 +136,7 @@ class Inspected(TypedDict):
     inference_time_ms: float
     damaged: NotRequired[bool]
     first_frame_only: NotRequired[Literal[True]]
+    source: PictureSource
 
 
 class InspectionLinks(TypedDict):
@@ -159,6 +163,25 @@ class ReplacedInference(TypedDict):
     bboxes: list[list[float]]
     class_ids: list[int]
     scores: list[float]
+
+
+class ReplacedPictures(TypedDict):
+    img: NotRequired[str]
+    img_drawn: NotRequired[str]
+
+
+class ReplacedResults(TypedDict):
+    bboxes: NotRequired[list[list[float]]]
+    class_ids: NotRequired[list[int]]
+    scores: NotRequired[list[float]]
+
+
+class ReplacedMain(TypedDict):
+    decision: NotRequired[bool | None]
+    pattern_name: NotRequired[str | None]
+    pattern_lg: NotRequired[list[bool] | None]
+    images: NotRequired[ReplacedPictures]
+    results: NotRequired[ReplacedResults]
 
 
 class CheckedPattern(TypedDict):

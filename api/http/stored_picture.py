@@ -18,14 +18,15 @@ PIECE_BYTES = 64 * 1024
 
 
 def picture_response(file: IO[bytes], *, name: str = "") -> Response:
-    """The picture in ``file``, which is closed after the answer.
+    """The picture in ``file``, from where that is on; it is closed after the answer.
 
     Args:
         name: an ETag. To a client that has the picture of this name already the answer is a 304.
     """
+    start = file.tell()
     first = file.read(PIECE_BYTES)
     response = Response(_pieces(first, file), content_type=media_type(first) or "application/octet-stream")
-    response.content_length = os.fstat(file.fileno()).st_size
+    response.content_length = os.fstat(file.fileno()).st_size - start
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"  # never run as a page
     if name:
         response.set_etag(name)

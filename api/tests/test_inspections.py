@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +22,7 @@ from contract.patterns.pattern import BadPattern
 from tests.pictures import odd
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from flask.testing import FlaskClient
@@ -64,6 +66,10 @@ class Detector:
             by = self.answering
             found = replace(found, model=by.model.name, version=by.model.version, digest=by.digest)
         return Answer(self.store.put(image), found, "miss", waited_ms=25.0, fallback=self.fallback)
+
+    @contextmanager
+    def answered(self, image: bytes, client: Client, asked: Asked[Detection]) -> Iterator[Answer[Detection]]:
+        yield self.infer(image, client, asked)
 
     def of(self, _model: WantedModel | None, _task: ModelTask) -> LabelList:
         return LabelList(ModelVersion("parts"), "d" * 64, self.labels, ObjectBounds(0.1, 100))

@@ -1,0 +1,165 @@
+"""``/main`` of the inspection system that this one replaces, and the picture that it was about, in its own shapes."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, jsonify, request
+
+from api.core.errors import CameraFailed, CameraTimeout, NotAnswering, NoWorker
+from api.http.caller import current_client
+from api.http.camera_picture import NAMES as CAMERA_NAMES
+from api.http.camera_picture import take_picture
+from api.http.detection_parameters import chosen
+from api.http.inspection_keeping import keep_inspection, keep_latest
+from api.http.main_bodies import kept_of, main_body
+from api.http.main_parameters import WantedMain
+from api.http.response_headers import describe
+from api.http.stored_picture import picture_response
+from api.http.upload import Upload
+from api.services import Services
+from contract.errors import DeadlineExceeded
+from contract.image_header import media_type
+from contract.model_task import ModelTask
+from contract.patterns.placement import placed_objects
+from contract.patterns.replaced_check import check_as_replaced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask import Response
+    from flask.typing import ResponseReturnValue
+
+    from api.core.errors import CameraFault
+    from api.http.schemas import PictureSource
+    from contract.messages import Detection
+
+bp = Blueprint("replaced_main", __name__)
+
+JPEG = "image/jpeg"
+NO_ANSWER: frozenset[CameraFault] = frozenset({"unreachable", "broken_off"})
+NONE_YET = ("No image captured yet", {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"})
+
+
+@bp.route("/main", methods=["GET", "POST"])
+def main() -> ResponseReturnValue:
+    """Find the objects in one picture, and hold them against a set of patterns.
+
+    Raises:
+        NotAnswering: no worker does.
+        ServiceError, RequestEntityTooLarge: as ``WantedMain.from_request``, ``Upload.from_request`` and ``_judged``
+            do.
+    """
+    services = Services.current()
+    with _as_replaced():
+        services.inference.admit(ModelTask.DETECTION)
+        wanted = WantedMain.from_request(request, services)
+        return _judged(Upload.from_request(request, services.settings), wanted, source="upload")
+
+
+@bp.route("/main/with-camera", methods=["GET", "POST"])
+def with_camera() -> ResponseReturnValue:
+    """As ``main``, of a picture that the camera takes after the request has come.
+
+    Raises:
+        NotAnswering: the camera does not, or no worker does.
+        ServiceError, RequestEntityTooLarge: as ``WantedMain.from_request``, ``take_picture`` and ``_judged`` do.
+    """
+    services = Services.current()
+    with _as_replaced():
+        services.inference.admit(ModelTask.DETECTION)
+        wanted = WantedMain.from_request(request, services, CAMERA_NAMES)
+        return _judged(take_picture(services.camera, request.args, current_client()), wanted, source="camera")
+
+
+@bp.get("/image-raw")
+def image_raw() -> ResponseReturnValue:
+    """The picture that was inspected last, as it came.
+
+    Raises:
+        BackendDown: it can't be read.
+    """
+    latest = Services.current().latest.open()
+    return NONE_YET if latest is None else _uncached(picture_response(latest.file))
+
+
+@bp.get("/image-draw")
+def image_draw() -> ResponseReturnValue:
+    """The picture that was inspected last, with the objects drawn that were found in it.
+
+    Raises:
+        BackendDown: it can't be read.
+        ServiceError: as ``Uploads.put`` and ``DrawnPictures.open`` do.
+    """
+    services, client = Services.current(), current_client()
+    latest = services.latest.open()
+    if latest is None:
+        return NONE_YET
+    with latest.file:
+        picture = services.uploads.put(latest.file.read(), client.sender)  # it may be there no longer
+    try:
+        return _uncached(picture_response(services.drawn.open(picture, latest.found, client, JPEG)))
+    finally:
+        services.uploads.finished(picture)
+
+
+@contextmanager
+def _as_replaced() -> Iterator[None]:
+    """Tell as the replaced system does what the camera, or the workers, leave without an answer.
+
+    Raises:
+        NotAnswering: in the place of that.
+    """
+    try:
+        yield
+    except (CameraTimeout, DeadlineExceeded, NoWorker) as error:
+        raise NotAnswering(str(error)) from error
+    except CameraFailed as error:
+        if error.fault in NO_ANSWER:
+            raise NotAnswering(str(error)) from error
+        raise
+
+
+def _judged(upload: Upload, wanted: WantedMain, *, source: PictureSource) -> ResponseReturnValue:
+    """The answer, which is kept as every inspection's.
+
+    Raises:
+        ServiceError: as ``Inference.answered``, ``WantedInspection.demand_same_objects`` and ``DrawnPictures.open`` do.
+    """
+    services, client, inspection = Services.current(), current_client(), wanted.inspection
+    with services.inference.answered(upload.data, client, wanted.objects.asked) as answer:
+        if inspection is not None:
+            inspection.demand_same_objects(answer, services.labels)
+        detection = chosen(answer.found, wanted.objects)
+        verdict = None
+        if inspection is not None and detection.objects:
+            verdict = check_as_replaced(inspection.patterns, placed_objects(detection))
+        keep_latest(answer.picture, detection, client)
+        if inspection is not None:
+            found = kept_of(inspection, detection, verdict, source=source, animated=upload.animated)
+            keep_inspection(answer.picture, detection, found, client)
+        body = main_body(
+            detection,
+            verdict,
+            wanted.options,
+            picture=lambda: _as_jpeg(upload.data, answer.picture, detection),
+            drawn_picture=lambda: _drawn(answer.picture, detection),
+        )
+    return _uncached(describe(jsonify(body), answer))
+
+
+def _as_jpeg(data: bytes, picture: str, detection: Detection) -> bytes:
+    """A picture as it came if it is a JPEG; of any other kind, one with nothing drawn on it."""
+    return data if media_type(data) == JPEG else _drawn(picture, replace(detection, objects=()))
+
+
+def _drawn(picture: str, detection: Detection) -> bytes:
+    with Services.current().drawn.open(picture, detection, current_client(), JPEG) as file:
+        return file.read()
+
+
+def _uncached(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
