@@ -40,6 +40,9 @@ NEEDED = {
     "inspections.list_all": INSPECTIONS | ADMIN,
     "inspections.download_csv": INSPECTIONS | ADMIN,
     "inspections.picture": INSPECTIONS | ADMIN,
+    "inspect_page.show": OPEN,  # its script asks for a key
+    "inspect_page.history": INSPECTIONS | ADMIN,
+    "inspect_page.inspect": CLASSIFY,
     "replaced.inference": CLASSIFY,
     "replaced.check_pattern": CLASSIFY,
     "patterns.list_all": CLASSIFY | INSPECTIONS,

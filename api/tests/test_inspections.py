@@ -174,6 +174,7 @@ def test_what_is_out_of_place_is_told_by_how_much(client, detector):
         "state": "out of place",
         "detection": 1,
         "offset": {"left": 0.0375, "top": 0.0, "right": 0.025, "bottom": 0.0},
+        "outer": {"left": 0.3, "top": 0.3, "right": 0.6, "bottom": 0.6},
     }
     assert "object 2 (bolt) is out of place" in body["reasons"][0]
 

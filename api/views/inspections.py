@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
     from flask.typing import ResponseReturnValue
 
+    from api.core.inference import Answer
+    from api.http.schemas import Inspection as InspectionBody
     from api.http.schemas import InspectionList
+    from contract.messages import Detection
 
 bp = Blueprint("inspections", __name__)
 
@@ -40,6 +43,16 @@ PAGE = 50  # inspections
 
 @bp.post("/v1/inspections")
 def inspect() -> ResponseReturnValue:
+    """Inspect one picture.
+
+    Raises:
+        ServiceError, RequestEntityTooLarge: as ``inspected_now`` does.
+    """
+    shown, answer = inspected_now()
+    return describe(jsonify(shown), answer)
+
+
+def inspected_now() -> tuple[InspectionBody, Answer[Detection]]:
     """Find the objects in one uploaded picture, hold them against a set of patterns, and keep how that ended.
 
     Raises:
@@ -61,7 +74,7 @@ def inspect() -> ResponseReturnValue:
         found=dict(inspected(wanted, detection, verdict, animated=upload.animated)),
     )
     kept = None if client.private else services.inspections.keep(done)  # others with such a key would see it
-    return describe(jsonify(shown_inspection(kept or done, kept=kept is not None)), answer)
+    return shown_inspection(kept or done, kept=kept is not None), answer
 
 
 @bp.get("/v1/inspections/latest")
@@ -74,7 +87,9 @@ def latest() -> ResponseReturnValue:
         BackendDown: they can't be read.
     """
     for found in _wanted():
-        return _uncached(jsonify(shown_inspection(found)))
+        response = _uncached(jsonify(shown_inspection(found)))
+        response.add_etag()
+        return response.make_conditional(request)  # a screen asks each second
     raise NoInspection("no inspection is kept, or none that was asked for")
 
 
