@@ -33,6 +33,11 @@ def missing_picture() -> str:
     return f"the request has no picture: {_came()}; this works: {line_that_works()}"
 
 
+def has_body() -> bool:
+    """Whether the current request has one, of any length but 0."""
+    return bool(request.content_length) or (request.content_length is None and _is_chunked())
+
+
 def _came() -> str:
     files, texts = request.files, request.form
     if any(name in files for name in FIELDS):
@@ -40,7 +45,7 @@ def _came() -> str:
     forgotten = next((name for name in FIELDS if name in texts), None)
     if forgotten is not None and request.mimetype == "multipart/form-data":
         return f"its field '{forgotten}' is a text and no file, which in curl's -F has an @ before its name"
-    if request.content_length == 0 or (request.content_length is None and not _is_chunked()):
+    if not has_body():
         return "it came without a body"
     kind = f"it came as {ascii(request.mimetype[:LONGEST_SHOWN])[1:-1] or 'no type'}"
     names = [*files, *texts]

@@ -12,7 +12,7 @@ from contract.patterns.reasons import reasons
 
 if TYPE_CHECKING:
     from api.http.inspection_parameters import WantedInspection
-    from api.http.schemas import Edges, ExpectedObject, Finding, Inspected, Inspection, PatternSet
+    from api.http.schemas import Edges, ExpectedObject, Finding, Inspected, Inspection, PatternSet, PictureSource
     from api.inspection.record import Inspection as Done
     from contract.messages import Detection
     from contract.patterns.check import Finding as Found
@@ -39,7 +39,9 @@ def shown_patterns(patterns: Patterns) -> PatternSet:
     }
 
 
-def inspected(wanted: WantedInspection, detection: Detection, verdict: Verdict, *, animated: bool) -> Inspected:
+def inspected(
+    wanted: WantedInspection, detection: Detection, verdict: Verdict, *, source: PictureSource, animated: bool
+) -> Inspected:
     """``surplus``, and the ``detection`` of what was expected, are places in the list ``detections``.
 
     Args:
@@ -54,6 +56,7 @@ def inspected(wanted: WantedInspection, detection: Detection, verdict: Verdict, 
         "expected": [_finding(finding) for finding in verdict.findings],
         "surplus": list(verdict.surplus),
         **detected(detection, wanted.objects, animated=animated),
+        "source": source,
     }
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from api.core.patterns import Patterns
     from contract.patterns.pattern import PatternSet
 
+NAMES = frozenset({"model", "pattern", "min_score", "strict"})
 USUAL_MIN_SCORE = 0.5  # of an object that counts; of a model whose least is higher, that
 
 

@@ -122,6 +122,9 @@ class Finding(TypedDict):
     outer: Edges
 
 
+PictureSource = Literal["upload", "camera"]
+
+
 class Inspected(TypedDict):
     decision: bool
     pattern: str
@@ -134,6 +137,7 @@ class Inspected(TypedDict):
     inference_time_ms: float
     damaged: NotRequired[bool]
     first_frame_only: NotRequired[Literal[True]]
+    source: PictureSource
 
 
 class InspectionLinks(TypedDict):

@@ -19,6 +19,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from api import VERSION
 from api.app import create_app
 from api.core import errors as api_errors
+from api.core.labels import ObjectBounds
 from api.http.problems import STATUS
 from api.keys.key import Key, Scope, digest_of
 from api.keys.key_file import line_of, replace_line
@@ -106,6 +107,12 @@ RAISED_BY: dict[str, list[Exception]] = {
     "feedback.append": [errors.BackendDown("-"), errors.StoreFull("-")],
     "labels.of": [api_errors.UnknownModel("-"), api_errors.NoWorker("-"), errors.BackendDown("-")],
     "patterns.of": [api_errors.UnknownPattern("-"), api_errors.PatternMismatch("-")],
+    "camera.snapshot": [
+        api_errors.NoCamera("-"),
+        api_errors.CameraFailed("-", "unreachable"),
+        api_errors.CameraTimeout("-"),
+        errors.BackendDown("-"),
+    ],
     "inspections.newest_first": [errors.BackendDown("-")],
     "inspections.open_picture": [errors.PictureNotFound("-")],
     "reported.open": [errors.PictureNotFound("-")],
@@ -123,12 +130,10 @@ RAISED_BY: dict[str, list[Exception]] = {
     "async_inference.read": JOB,
     "async_inference.cancel": [*JOB, errors.JobEnded("-")],
 }
-NOT_FOR_VIEWS = {
-    *("settings", "uploads", "retention", "keyring", "watch", "inspected"),  # what they raise, inference.infer does
-    "camera",  # no route takes a picture yet
-}
+# What these raise, inference.infer does.
+NOT_FOR_VIEWS = {"settings", "uploads", "retention", "keyring", "watch", "inspected"}
 ANSWERED_OTHERWISE = {"queue.depth"}  # /health and /metrics say what they know
-Request = tuple[str, str, str, str]  # method, path, key, Accept
+Request = tuple[str, str, str, str, bool]  # method, path, key, Accept, whether it has a picture
 TROUBLES = [(act, error) for act, raised in RAISED_BY.items() for error in raised]
 
 
@@ -213,26 +218,31 @@ class Troubled:
 
     def __init__(self, settings: Settings) -> None:
         self.parts = MagicMock()
+        self.parts.labels.of.return_value.objects = ObjectBounds(0.1, 100)  # numbers that others are compared with
         self._app = application(settings, self.parts)
         self.concerned = self._concerned()
 
     def send(self, request: Request) -> int:
         """The answer's status; conftest compares the whole with the document."""
-        method, path, key, accept = request
-        data = {"file": (BytesIO(PICTURE), "cat.jpg"), "comment": "wrong"} if method == "POST" else None
+        method, path, key, accept, has_picture = request
+        data = {"file": (BytesIO(PICTURE), "cat.jpg"), "comment": "wrong"} if has_picture else None
         with self._app.test_client() as client:
             headers = {"Authorization": f"Bearer {key}", "Accept": accept}
             return client.open(path, method=method, data=data, headers=headers).status_code
 
     def _concerned(self) -> dict[str, list[Request]]:
-        """Of every route, asked by a program and by a person, with a key and with a wrong one: what calls a part."""
+        """Of every route, asked by a program and by a person, with a key and with a wrong one: what calls a part.
+
+        POST is tried with a picture, and without one, which a camera may take.
+        """
         concerned: dict[str, list[Request]] = {act: [] for act in RAISED_BY}
         for rule, method in routes(self._app):
             path = self._app.url_map.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "0" * 64))
             path += "?expires=1&signature=x" if rule.endpoint == "pages.display" else ""
-            for key, accept in product((KEY, "wrong"), ("application/json", "text/html")):
+            ways = product((KEY, "wrong"), ("application/json", "text/html"), {method == "POST", False})
+            for key, accept, has_picture in ways:
                 self.parts.reset_mock()
-                self.send(request := (method, path, key, accept))
+                self.send(request := (method, path, key, accept, has_picture))
                 called = {name.replace("()", ".return_value") for name, _, _ in self.parts.mock_calls}
                 for act in concerned.keys() & called:
                     concerned[act].append(request)

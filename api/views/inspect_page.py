@@ -103,7 +103,7 @@ def _page(**shown: Any) -> str:
     return render_template(
         "inspect.html",
         settings=services.settings,
-        has_camera=bool(services.settings.camera_url),
+        has_camera=services.camera.is_there,
         pattern_keys=[patterns.key for patterns in sets] if known else [],
         known=known,
         may_read=_may_read(),

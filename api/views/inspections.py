@@ -11,9 +11,10 @@ from flask import Blueprint, Response, jsonify, request
 from api.core.errors import NoInspection
 from api.feedback.log import csv_row
 from api.http.caller import current_client
+from api.http.camera_picture import asks_camera, take_picture
 from api.http.detection_parameters import chosen
 from api.http.inspection_bodies import CSV_COLUMNS, csv_cells, inspected, shown_inspection
-from api.http.inspection_parameters import WantedInspection
+from api.http.inspection_parameters import NAMES, WantedInspection
 from api.http.parameters import model_in_query, page_number
 from api.http.response_headers import describe
 from api.http.stored_picture import picture_response
@@ -53,16 +54,24 @@ def inspect() -> ResponseReturnValue:
 
 
 def inspected_now() -> tuple[InspectionBody, Answer[Detection]]:
-    """Find the objects in one uploaded picture, hold them against a set of patterns, and keep how that ended.
+    """Find the objects in one picture, hold them against a set of patterns, and keep how that ended.
+
+    The camera takes the picture if the request has none; not before the request has been admitted and its parameters
+    are known to be right.
 
     Raises:
-        ServiceError, RequestEntityTooLarge: as ``WantedInspection``, ``Upload.from_request`` and ``Inference.infer``
-            do.
+        ServiceError, RequestEntityTooLarge: as ``WantedInspection``, ``Upload.from_request``, ``asks_camera``,
+            ``take_picture`` and ``Inference.infer`` do.
     """
     services, client = Services.current(), current_client()
     services.inference.admit(ModelTask.DETECTION, model_in_query(request))
     wanted = WantedInspection.from_request(request, services.labels, services.patterns)
-    upload = Upload.from_request(request, services.settings)
+    by_camera = asks_camera(request, services.camera, NAMES)
+    upload = (
+        take_picture(services.camera, request.values, client)
+        if by_camera
+        else Upload.from_request(request, services.settings)
+    )
     answer = services.inference.infer(upload.data, client, wanted.objects.asked)
     detection = chosen(answer.found, wanted.objects)
     verdict = check(wanted.patterns, detection)
@@ -71,7 +80,15 @@ def inspected_now() -> tuple[InspectionBody, Answer[Detection]]:
         picture=answer.picture,
         model=str(ModelVersion(detection.model, detection.version)),
         digest=detection.digest,
-        found=dict(inspected(wanted, detection, verdict, animated=upload.animated)),
+        found=dict(
+            inspected(
+                wanted,
+                detection,
+                verdict,
+                source="camera" if by_camera else "upload",
+                animated=upload.animated,
+            )
+        ),
     )
     kept = None if client.private else services.inspections.keep(done)  # others with such a key would see it
     return shown_inspection(kept or done, kept=kept is not None), answer

@@ -61,6 +61,11 @@ class Camera:
         )
         return cls(source, turn, settings.camera_timeout_s)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the service has one, which may be out of reach."""
+        return self._source is not None
+
     def snapshot(self, parameters: CameraParameters = AS_THE_CAMERA_LIKES) -> bytes:
         """A picture's file that the camera was asked for after this call; checked as an upload is.
 
