@@ -36,15 +36,20 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class InspectedPicture:
-    """An inspection as the page shows it."""
+    """An inspection as the page shows it.
+
+    Attributes:
+        faults: why the part is bad, in few words each: how far what is out of place has to move, the lines say.
+    """
 
     inspection: Inspection
     marks: tuple[Mark, ...]
     lines: tuple[Line, ...]
+    faults: tuple[str, ...]
 
     @classmethod
     def of(cls, inspection: Inspection) -> Self:
-        return cls(inspection, tuple(_marks(inspection)), tuple(_lines(inspection)))
+        return cls(inspection, tuple(_marks(inspection)), tuple(_lines(inspection)), faults_of(inspection))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +62,27 @@ class Headline:
 
     @classmethod
     def of(cls, inspection: Inspection | None) -> Self:
-        """Raises nothing: without an inspection it says so."""
+        """Of the latest, if there is one."""
         if inspection is None:
             return cls("none", "Nothing yet", "No inspection is kept.")
         if inspection["decision"]:
             return cls("good", "Good", "")
-        first, *others = inspection["reasons"]
+        first, *others = faults_of(inspection)
         return cls("bad", "Bad", f"{first}, and {len(others)} more" if others else first)
 
     @classmethod
     def failed(cls, why: str) -> Self:
         """An inspection that came to nothing, which is no decision."""
         return cls("failed", "No decision", why)
+
+
+def faults_of(inspection: Inspection) -> tuple[str, ...]:
+    """As: 2 bolt is missing."""
+    return tuple(
+        f"{_name(number, finding)} is {finding['state']}"
+        for number, finding in enumerate(inspection["expected"], 1)
+        if finding["state"] != "found"
+    )
 
 
 def _marks(inspection: Inspection) -> Iterator[Mark]:

@@ -1,6 +1,6 @@
 // The inspections before: a page of them, bad ones first, each with its picture when it is opened.
 
-import { inspected, timeOf } from "./inspected.js";
+import { faults, inspected, timeOf } from "./inspected.js";
 import { fileAt, page } from "./inspections.js";
 import { hasKey } from "./key.js";
 
@@ -89,7 +89,7 @@ function rowOf(inspection) {
   row.querySelector(".past-time").textContent = timeOf(inspection);
   row.querySelector(".past-time").dateTime = inspection.time;
   row.querySelector(".past-pattern").textContent = `${inspection.pattern} · ${inspection.best_pattern}`;
-  row.querySelector(".past-why").textContent = inspection.reasons.join("; ");
+  row.querySelector(".past-why").textContent = faults(inspection).join("; ");
   const details = row.querySelector("details");
   details.addEventListener("toggle", () => {
     if (details.open && !details.querySelector(".inspected")) {

@@ -2,7 +2,7 @@
 // an inspection of its own that came to nothing, or that it has lost the service. An old decision never looks like one.
 
 import { load, refreshSoon } from "./history.js";
-import { inspected, timeOf, why } from "./inspected.js";
+import { faults, inspected, timeOf } from "./inspected.js";
 import { inspect, patternKeys } from "./inspections.js";
 import { allowAsking, whenKeyIsGiven } from "./key.js";
 import { Refused } from "./service.js";
@@ -106,7 +106,9 @@ function headline() {
     return ["none", "Looking", "for the latest inspection"];
   }
   if (shown) {
-    return shown.decision ? ["good", "Good", ""] : ["bad", "Bad", why(shown)];
+    const [first, ...others] = faults(shown);
+    const more = others.length > 0 ? `, and ${others.length} more` : "";
+    return shown.decision ? ["good", "Good", ""] : ["bad", "Bad", `${first}${more}`];
   }
   return connection.state === "refused" ? ["none", "Not shown", connection.message] : ["none", "Nothing yet", "No inspection is kept."];
 }

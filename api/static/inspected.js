@@ -18,9 +18,10 @@ export function timeOf({ time }) {
   return (then.toDateString() === new Date().toDateString() ? clock : clockAndDay).format(then);
 }
 
-/** Why a part is bad: a phrase. */
-export function why({ reasons: [first, ...others] }) {
-  return others.length > 0 ? `${first}, and ${others.length} more` : (first ?? "");
+/** Why a part is bad, in few words each: how far what is out of place has to move, its line says. */
+export function faults({ expected }) {
+  const named = expected.map((finding, index) => ({ state: finding.state, name: nameOf(finding, index) }));
+  return named.filter(({ state }) => state !== "found").map(({ state, name }) => `${name} is ${state}`);
 }
 
 /**

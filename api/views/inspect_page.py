@@ -1,4 +1,4 @@
-"""``/inspect``: the page at an inspection line: the trigger, the latest decision and those before. It needs no script."""
+"""``/inspect``: the page at an inspection line: the trigger, the latest decision, and those before."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ READING = frozenset({Scope.INSPECTIONS, Scope.ADMIN})
 @bp.get("")
 def show() -> ResponseReturnValue:
     """The page; where keys are in force it is empty, and its script asks for one."""
-    return _with_those_kept()
+    return _newest()
 
 
 @bp.get("/history")
 def history() -> ResponseReturnValue:
     """The same for who has a key and no script: the browser itself asks for it."""
-    return _with_those_kept()
+    return _newest()
 
 
 @bp.post("")
@@ -62,32 +62,40 @@ def inspect() -> ResponseReturnValue:
     return describe(make_response(page), answer)
 
 
-def _with_those_kept() -> ResponseReturnValue:
-    """Raises nothing of its own: what goes wrong is told on the page."""
+def _newest() -> ResponseReturnValue:
+    """The page with what is kept; if that can't be read, the page says so in the place of the decision."""
     if not _may_read():
         return _page()
     try:
-        number = page_number(request)
-        wanted = InspectionFilter.from_query({"decision": request.args.get("decision", "")})
-        newest_first = Services.current().inspections.newest_first
-        latest = next((shown_inspection(done) for done in newest_first(InspectionFilter())), None)
-        start = (number - 1) * PAGE
-        found = [shown_inspection(done) for done in islice(newest_first(wanted), start, start + PAGE + 1)]
+        latest = next(map(shown_inspection, Services.current().inspections.newest_first(InspectionFilter())), None)
+        history = _history()
     except ServiceError as error:
         return in_words(error, _page(headline=Headline.failed(str(error))))
-    pictures = [InspectedPicture.of(one) for one in found[:PAGE]]
-    page = _page(
-        headline=Headline.of(latest),
-        latest=InspectedPicture.of(latest) if latest is not None else None,
-        bad=[one for one in pictures if not one.inspection["decision"]],
-        good=[one for one in pictures if one.inspection["decision"]],
-        number=number,
-        more=len(found) > PAGE,
-        only_bad=wanted.decision is False,
-    )
-    response = make_response(page)
-    response.headers["Cache-Control"] = "no-store"  # the latest is the latest
+    picture = InspectedPicture.of(latest) if latest is not None else None
+    response = make_response(_page(headline=Headline.of(latest), latest=picture, **history))
+    response.headers["Cache-Control"] = "no-store"  # a browser that goes back must not show an old one as the latest
     return response
+
+
+def _history() -> dict[str, Any]:
+    """What the template shows of a page of inspections, bad ones first.
+
+    Raises:
+        InvalidParameter: the query's ``page`` or ``decision`` is not valid.
+        BackendDown: they can't be read.
+    """
+    number = page_number(request)
+    wanted = InspectionFilter.from_query({"decision": request.args.get("decision", "")})
+    start = (number - 1) * PAGE
+    found = list(islice(Services.current().inspections.newest_first(wanted), start, start + PAGE + 1))
+    pictures = [InspectedPicture.of(shown_inspection(done)) for done in found[:PAGE]]
+    return {
+        "bad": [one for one in pictures if not one.inspection["decision"]],
+        "good": [one for one in pictures if one.inspection["decision"]],
+        "number": number,
+        "more": len(found) > PAGE,
+        "only_bad": wanted.decision is False,
+    }
 
 
 def _may_read() -> bool:
