@@ -88,7 +88,7 @@ def faults_of(inspection: Inspection) -> tuple[str, ...]:
 def _marks(inspection: Inspection) -> Iterator[Mark]:
     found, size = inspection["detections"], inspection["image"]
     for index in inspection["surplus"]:
-        yield Mark("surplus", f"? {in_words(found[index]['label'])}: not expected", found[index]["box"])
+        yield Mark("surplus", f"? {in_words(found[index]['label'])}", found[index]["box"])
     for number, finding in enumerate(inspection["expected"], 1):
         name = _name(number, finding)
         if finding["detection"] is None:

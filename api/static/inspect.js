@@ -228,3 +228,6 @@ setInterval(tellAge, 1_000);
 tell();
 watch.look();
 offerPatterns();
+if (!document.getElementById("history").hidden) {
+  load(); // in this machine's times, and with their pictures when they are opened
+}

@@ -88,7 +88,7 @@ function marks({ expected, surplus, detections, image }) {
   };
   const unexpected = surplus.map((index) => detections[index]);
   return [
-    ...unexpected.map(({ label, box }) => ({ kind: "surplus", text: `? ${words(label)}: not expected`, box })),
+    ...unexpected.map(({ label, box }) => ({ kind: "surplus", text: `? ${words(label)}`, box })),
     ...expected.flatMap(drawnFor),
   ];
 }

@@ -68,11 +68,11 @@ def _newest() -> ResponseReturnValue:
         return _page()
     try:
         latest = next(map(shown_inspection, Services.current().inspections.newest_first(InspectionFilter())), None)
-        history = _history()
+        past = _history()
     except ServiceError as error:
         return in_words(error, _page(headline=Headline.failed(str(error))))
     picture = InspectedPicture.of(latest) if latest is not None else None
-    response = make_response(_page(headline=Headline.of(latest), latest=picture, **history))
+    response = make_response(_page(headline=Headline.of(latest), latest=picture, **past))
     response.headers["Cache-Control"] = "no-store"  # a browser that goes back must not show an old one as the latest
     return response
 
