@@ -23,6 +23,7 @@ from api.views import (
     feedback,
     health,
     infer,
+    inspect_page,
     inspections,
     jobs,
     models,
@@ -54,6 +55,7 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
         infer,
         detect,
         inspections,
+        inspect_page,
         patterns,
         replaced,
         replaced_main,
@@ -70,7 +72,9 @@ def create_app(services: Services, shared_numbers: SharedNumbers | None = None) 
         app.register_blueprint(view.bp)
     app.before_request(require_key)
     app.before_request(count_request)
-    app.context_processor(lambda: {"keys_needed": services.keyring.shut})  # every page's footer says so
+    app.context_processor(  # every page's header and footer
+        lambda: {"keys_needed": services.keyring.shut, "has_patterns": bool(services.patterns.all())}
+    )
     app.after_request(add_limits)
     app.after_request(discard_after)
     app.after_request(add_request_id)

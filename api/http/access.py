@@ -41,6 +41,9 @@ NEEDED = {
     "inspections.download_csv": INSPECTIONS | ADMIN,
     "inspections.picture": INSPECTIONS | ADMIN,
     "inspections.drawn": INSPECTIONS | ADMIN,
+    "inspect_page.show": OPEN,  # its script asks for a key
+    "inspect_page.history": INSPECTIONS | ADMIN,
+    "inspect_page.inspect": CLASSIFY,
     "replaced.inference": CLASSIFY,
     "replaced.check_pattern": CLASSIFY,
     "replaced_main.main": CLASSIFY,

@@ -106,6 +106,7 @@ def _finding(finding: Found) -> Finding:
         "state": finding.state,
         "detection": finding.index,
         "offset": _edges(finding.offset) if finding.offset is not None else None,
+        "outer": _edges(finding.expected.outer),
     }
 
 

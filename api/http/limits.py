@@ -34,6 +34,7 @@ LIMITED = {
     "detect.detect",
     "detect.detect_batch",
     "inspections.inspect",
+    "inspect_page.inspect",
     "replaced.inference",
     "replaced.check_pattern",
     "replaced_main.main",

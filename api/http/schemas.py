@@ -119,6 +119,7 @@ class Finding(TypedDict):
     state: State
     detection: int | None
     offset: Edges | None
+    outer: Edges
 
 
 PictureSource = Literal["upload", "camera"]

@@ -119,22 +119,26 @@ function title(inSight, all, least) {
   return Array.from(counted, ([label, count]) => (count > 1 ? `${words(label)} × ${count}` : words(label))).join(", ");
 }
 
-function box(found, size, index) {
-  const { x, y, width, height } = found.box;
-  const drawn = document.getElementById("box").content.querySelector(".box").cloneNode(true);
-  drawn.dataset.index = index;
-  drawn.dataset.hue = found.class_id % HUES;
+/** Put a box where it belongs, and its name beside it: a `g` with rectangles and a text. */
+export function place(drawn, { x, y, width, height }, size) {
   const sides = [["x", x, size.width], ["y", y, size.height], ["width", width, size.width], ["height", height, size.height]];
   for (const rectangle of drawn.querySelectorAll("rect")) {
     sides.forEach(([name, part, whole]) => rectangle.setAttribute(name, share(part, whole)));
   }
   const right = 2 * x + width > size.width;
   const placed = { x: share(right ? x + width : x, size.width), y: share(y, size.height), dx: right ? -4 : 4 };
-  const name = drawn.querySelector(".box-name");
   const above = y > ABOVE * size.height;
   const attributes = { ...placed, dy: above ? -7 : 20, "text-anchor": right ? "end" : "start" };
+  const name = drawn.querySelector("text");
   Object.entries(attributes).forEach(([attribute, value]) => name.setAttribute(attribute, value));
-  name.textContent = `${words(found.label)} ${percent(found.confidence)}`;
+}
+
+function box(found, size, index) {
+  const drawn = document.getElementById("box").content.querySelector(".box").cloneNode(true);
+  drawn.dataset.index = index;
+  drawn.dataset.hue = found.class_id % HUES;
+  place(drawn, found.box, size);
+  drawn.querySelector(".box-name").textContent = `${words(found.label)} ${percent(found.confidence)}`;
   return drawn;
 }
 

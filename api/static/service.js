@@ -11,13 +11,13 @@ export class Refused extends Error {
    * @param {string} message
    * @param {boolean} lasting whether the same file would be refused again
    * @param {number} retryAfterS when the service says that trying again will help; NaN when it does not
-   * @param {boolean} overLimit whether the reason is what this visitor has sent, not what others have
+   * @param {number} status of the answer, if there was one; 429 is for what this visitor has sent, not others
    */
-  constructor(message, lasting = false, retryAfterS = NaN, overLimit = false) {
+  constructor(message, lasting = false, retryAfterS = NaN, status = 0) {
     super(message);
     this.lasting = lasting;
     this.retryAfterS = retryAfterS;
-    this.overLimit = overLimit;
+    this.status = status;
   }
 }
 
@@ -51,7 +51,7 @@ function sent(file, model, headers, deadlineMs, signal, onProgress) {
     request.timeout = UPLOAD_TIME_MS + deadlineMs;
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     request.upload.onload = () => onProgress(1);
-    request.ontimeout = () => reject(new Refused("The service did not answer in time. Please try again."));
+    request.ontimeout = () => reject(late());
     request.onerror = () => reject(unreachable());
     request.onabort = () => reject(signal.reason);
     request.onload = () => resolve(request);
@@ -100,17 +100,33 @@ export async function models() {
 }
 
 async function json(route, request = {}) {
-  const response = await withKey((headers) =>
-    fetch(new URL(route, SERVICE), { ...request, headers: { Accept: "application/json", ...headers } }).catch(() => {
-      throw unreachable();
-    }),
-  );
-  if (!response.ok) {
-    throw refusal(response.status, await response.text(), response.headers.get("Retry-After"));
-  }
-  return response.json();
+  const headers = { Accept: "application/json", ...request.headers };
+  return (await answered(route, { ...request, headers })).json();
 }
 
+/**
+ * Send a request, with the key if there is one.
+ *
+ * @param {string} route below the service's address, or a path that an answer has given
+ * @param {RequestInit & {deadlineMs?: number}} request as of `fetch`
+ * @param {number[]} expected statuses that are no failure, beside those of 200 to 299
+ * @returns {Promise<Response>}
+ */
+export async function answered(route, { deadlineMs = 0, signal = null, ...request } = {}, expected = []) {
+  const response = await withKey((headers) => {
+    const ends = [signal, deadlineMs > 0 ? AbortSignal.timeout(deadlineMs) : null].filter(Boolean);
+    const asked = { ...request, headers: { ...request.headers, ...headers }, signal: AbortSignal.any(ends) };
+    return fetch(new URL(route, SERVICE), asked).catch((error) => {
+      throw error.name === "TimeoutError" ? late() : unreachable();
+    });
+  });
+  if (!response.ok && !expected.includes(response.status)) {
+    throw refusal(response.status, await response.text(), response.headers.get("Retry-After"));
+  }
+  return response;
+}
+
+const late = () => new Refused("The service did not answer in time. Please try again.");
 const unreachable = () => new Refused("The service can't be reached. Check the connection and try again.");
 
 function refusal(status, body, retryAfter) {
@@ -122,7 +138,7 @@ function refusal(status, body, retryAfter) {
   }
   const retryAfterS = Number.parseInt(retryAfter, 10);
   const said = problem.detail || problem.title || `The service answered with error ${status}.`;
-  return new Refused(forPeople(status, said, retryAfterS), isLasting(status), retryAfterS, status === 429);
+  return new Refused(forPeople(status, said, retryAfterS), isLasting(status), retryAfterS, status);
 }
 
 /** What the service said; in other words where that is for programs, with more where it leaves out the time. */

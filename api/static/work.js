@@ -121,7 +121,7 @@ export class Work {
           throw error;
         }
         const pauseS = Math.max(error.retryAfterS, 1);
-        const why = error.overLimit ? "That was much at once" : "The service is busy";
+        const why = error.status === 429 ? "That was much at once" : "The service is busy";
         card.wait("waiting", `${why}; trying again ${when(pauseS)}`);
         this.#move(card, 0);
         await pause(pauseS);

@@ -190,6 +190,7 @@ def test_what_is_out_of_place_is_told_by_how_much(client, detector):
         "state": "out of place",
         "detection": 1,
         "offset": {"left": 0.0375, "top": 0.0, "right": 0.025, "bottom": 0.0},
+        "outer": {"left": 0.3, "top": 0.3, "right": 0.6, "bottom": 0.6},
     }
     assert "object 2 (bolt) is out of place" in body["reasons"][0]
 
@@ -408,7 +409,7 @@ def test_a_deleted_picture_leaves_its_inspection(client, detector, services):
     services.inspected.delete(sent["picture"])
 
     assert client.get(sent["links"]["picture"]).status_code == 404
-    assert client.get("/v1/inspections/latest").get_json() == {**sent, "links": {"picture": None}}
+    assert client.get("/v1/inspections/latest").get_json() == {**sent, "links": {"picture": None, "drawn": None}}
 
 
 def test_what_no_disk_can_keep_is_decided_all_the_same(client, tmp_path):

@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 
     from flask.typing import ResponseReturnValue
 
+    from api.core.inference import Answer
+    from api.http.schemas import Inspection as InspectionBody
     from api.http.schemas import InspectionList
     from api.inspection.record import Inspection
+    from contract.messages import Detection
 
 bp = Blueprint("inspections", __name__)
 
@@ -41,6 +44,16 @@ PAGE = 50  # inspections
 
 @bp.post("/v1/inspections")
 def inspect() -> ResponseReturnValue:
+    """Inspect one picture.
+
+    Raises:
+        ServiceError, RequestEntityTooLarge: as ``inspected_now`` does.
+    """
+    shown, answer = inspected_now()
+    return describe(jsonify(shown), answer)
+
+
+def inspected_now() -> tuple[InspectionBody, Answer[Detection]]:
     """Find the objects in one picture, hold them against a set of patterns, and keep how that ended.
 
     The camera takes the picture if the request has none; not before the request has been admitted and its parameters
@@ -70,7 +83,7 @@ def inspect() -> ResponseReturnValue:
         animated=upload.animated,
     )
     keep_latest(answer.picture, detection, client)
-    return describe(jsonify(keep_inspection(answer.picture, detection, found, client)), answer)
+    return keep_inspection(answer.picture, detection, found, client), answer
 
 
 @bp.get("/v1/inspections/latest")
@@ -83,7 +96,9 @@ def latest() -> ResponseReturnValue:
         BackendDown: they can't be read.
     """
     for found in _wanted():
-        return _uncached(jsonify(shown_inspection(found)))
+        response = _uncached(jsonify(shown_inspection(found)))
+        response.add_etag()
+        return response.make_conditional(request)  # a screen asks each second
     raise NoInspection("no inspection is kept, or none that was asked for")
 
 
