@@ -20,6 +20,7 @@ import requests
 
 from local import at_rest
 from model.export.resnet50.network import RESNET50
+from model.export.ssdlite_mobilenetv2.network import SSDLITE_MOBILENETV2
 from tests.support.stack import ROOT, Stack
 from tests.support.workers import eventually
 
@@ -271,7 +272,8 @@ def test_a_setting_that_nobody_reads_is_named_first(tmp_path):
 def project(tmp_path: Path) -> Path:
     """The Makefile with an environment whose Python only records its arguments."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in ("local/requirements.txt", *(f"model/export/{name}" for name in RESNET50.recipe_files)):
+    recipes = {*RESNET50.recipe_files, *SSDLITE_MOBILENETV2.recipe_files}
+    for name in ("local/requirements.txt", *(f"model/export/{name}" for name in recipes)):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     for name in (
@@ -356,6 +358,26 @@ def test_classify_by_another_model_needs_no_resnet50(project):
     assert make(project, "classify", "IMG=cat.jpg", "MODEL=lite2").stdout.splitlines() == [
         "-m model.classify --model=lite2 cat.jpg"
     ]
+
+
+def test_detect_takes_a_picture_a_model_and_a_folder_for_drawn_ones(project):
+    (project / ".venv/bin/python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (project / "my cat.jpg").touch()
+    words = make(project, "detect", "IMG=my cat.jpg", "MODEL=my models/reds", "DRAW=drawn here").stdout.splitlines()
+
+    assert words == ["-m", "model.detect", "--model=my models/reds", "--draw=drawn here", "my cat.jpg"]
+
+
+@pytest.mark.parametrize("named", [(), ("MODEL=ssdlite-mobilenetv2",)])
+def test_detect_makes_its_model_where_it_is_missing(project, named):
+    """And no other: who looks for objects does not wait for ResNet-50."""
+    shutil.rmtree(project / "models")
+    (project / "models/ssdlite-mobilenetv2-fp32").mkdir(parents=True)
+    (project / "cat.jpg").touch()
+    export, found = make(project, "detect", "IMG=cat.jpg", *named, "MODEL_PACKAGE=given.tgz").stdout.splitlines()
+
+    assert export == "-m model.export ssdlite-mobilenetv2"
+    assert found == " ".join(["-m model.detect", *(f"--model={word[6:]}" for word in named), "cat.jpg"])
 
 
 def test_classify_without_a_picture_makes_nothing(project):
