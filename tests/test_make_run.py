@@ -398,6 +398,26 @@ def test_classify_by_another_model_needs_no_resnet50(project):
     ]
 
 
+def test_detect_takes_a_picture_a_model_and_a_folder_for_drawn_ones(project):
+    (project / ".venv/bin/python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (project / "my cat.jpg").touch()
+    words = make(project, "detect", "IMG=my cat.jpg", "MODEL=my models/reds", "DRAW=drawn here").stdout.splitlines()
+
+    assert words == ["-m", "model.detect", "--model=my models/reds", "--draw=drawn here", "my cat.jpg"]
+
+
+@pytest.mark.parametrize("named", [(), ("MODEL=ssdlite-mobilenetv2",)])
+def test_detect_makes_its_model_where_it_is_missing(project, named):
+    """And no other: who looks for objects does not wait for ResNet-50."""
+    shutil.rmtree(project / "models")
+    (project / "models/ssdlite-mobilenetv2-fp32").mkdir(parents=True)
+    (project / "cat.jpg").touch()
+    export, found = make(project, "detect", "IMG=cat.jpg", *named, "MODEL_PACKAGE=given.tgz").stdout.splitlines()
+
+    assert export == "-m model.export ssdlite-mobilenetv2"
+    assert found == " ".join(["-m model.detect", *(f"--model={word[6:]}" for word in named), "cat.jpg"])
+
+
 def test_classify_without_a_picture_makes_nothing(project):
     """In a fresh clone it fetched 95 MB, and then asked which picture was meant."""
     shutil.rmtree(project / ".venv")
