@@ -67,7 +67,7 @@ def test_the_right_label_is_found_by_any_part_of_its_name(page, feedback_csv):
     choose(page, CAT)
     expect_a_cat(page)
     open_report(page)
-    options = page.get_by_role("option")
+    options = page.get_by_role("listbox").get_by_role("option")
     expect(options.first).to_have_text("tiger cat")  # the other guesses first, whole words before parts of one
     page.get_by_label("What is it?").fill("coon BLACK")
     expect(options).to_have_text(["black-and-tan coonhound"])
