@@ -105,7 +105,8 @@ class Settings(SharedSettings):
     inspection_pictures_mb: int = Field(
         2000,
         ge=0,
-        description="Room for the pictures of inspections, which outlive RETENTION_HOURS, in MB; 0 keeps none.",
+        description="Room for the pictures of inspections, which outlive RETENTION_HOURS, in MB; beyond it the oldest "
+        "go, and 0 keeps none.",
     )
     inspection_pictures_every: int = Field(
         1,
@@ -172,7 +173,7 @@ class Settings(SharedSettings):
     check_dir: Path | None = Field(
         None,
         description="Folder of labelled pictures, at least 100, that candidates are checked with: a folder for each "
-        "label, or labels.csv. Empty: none is checked.",
+        "label, or labels.csv; a detector's need no labels. Empty: none is checked.",
     )
     check_slower_ratio: float = Field(
         1.5, ge=1, description="A candidate that takes a worker this many times as long as the current version fails."

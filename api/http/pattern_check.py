@@ -59,8 +59,8 @@ class PatternCheck:
         expected = sum(len(pattern.objects) for pattern in found.patterns)
         if len(boxes) * expected > MOST_PAIRS:
             raise InvalidParameter(
-                f"{len(boxes)} boxes and patterns with {expected} objects are too many to compare: their product may "
-                f"be {MOST_PAIRS}"
+                f"{len(boxes)} boxes and patterns with {expected} objects are too many to compare: their product "
+                f"may be {MOST_PAIRS}"
             )
         return cls(tuple(RelativeBox(*box) for box in boxes), tuple(class_ids), found)
 

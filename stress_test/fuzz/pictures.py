@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     Way = Callable[[bytes, bool], tuple[str, bytes]]  # a picture, and whether several may come: the type and the body
 
-ROUTES = ("/predict", "/infer", "/infer?strict=false", "/v1/jobs", "/infer/batch")
+ROUTES = (
+    *("/predict", "/infer", "/infer?strict=false", "/v1/jobs", "/infer/batch"),
+    *("/detect?strict=false", "/v1/inspections"),
+)
 # Of so many pictures most are damaged, and the first ones are as named. No multiple of the number of routes: every kind
 # goes to each of them.
 TURN = 24

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from stress_test.fuzz import open_inference
+from stress_test.fuzz import open_inference, pattern_checks
 from stress_test.fuzz.documents import DOCUMENTS
 from stress_test.fuzz.framing import ORDINARY_TYPE, PHOTO, framed, request
 from stress_test.fuzz.shape import Shape
@@ -17,11 +17,17 @@ from stress_test.fuzz.shape import Shape
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
+UPLOAD_PATHS = (
+    *("/predict", "/infer", "/infer/batch", "/v1/jobs"),
+    *("/detect", "/detect/batch", "/v1/inspections", "/inference"),
+)
 PATHS = (
-    "/predict",
-    "/infer",
-    "/infer/batch",
-    "/v1/jobs",
+    *UPLOAD_PATHS,
+    pattern_checks.PATH,
+    "/v1/patterns",
+    "/v1/inspections/latest",
+    "/v1/inspections.csv",
+    "/v1/inspections/pictures/0123456789abcdef",
     "/v1/jobs/0123456789abcdef0123456789abcdef",
     "/feedback",
     "/health",
@@ -32,7 +38,6 @@ PATHS = (
     "/docs",
     *open_inference.PATHS,
 )
-UPLOAD_PATHS = PATHS[:4]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 DISPOSITION = b"Content-Disposition: form-data; "
 ORDINARY_PART = DISPOSITION + b'name="file"; filename="photo.jpg"'
@@ -51,6 +56,9 @@ PART_HEADERS = st.one_of(
             DISPOSITION + b'name="image"; filename="a"',
             DISPOSITION + b'name="top_k"',
             DISPOSITION + b'name="strict"',
+            DISPOSITION + b'name="min_score"',
+            DISPOSITION + b'name="labels"',
+            DISPOSITION + b'name="pattern"',
             DISPOSITION,
             b"Content-Disposition: form-data",
             b"Content-Disposition: attachment; filename=a",
@@ -166,6 +174,13 @@ LINES = st.one_of(
                 b"/predict?top_k=%ff",
                 b"/predict?" + b"a&" * 2_000,
                 b"/infer?min_score=nan",
+                b"/detect?min_score=nan&max_detections=" + b"9" * 5_000,
+                b"/detect?labels=" + b"%2c" * 3_000,
+                b"/v1/inspections?pattern=%ff&min_score=-0",
+                b"/v1/inspections?page=" + b"9" * 5_000,
+                b"/v1/inspections?from=9999-12-31T23:59:59-14:00",
+                b"/v1/inspections.csv?decision=%00",
+                b"/v1/inspections/pictures/%00",
                 b"http://other/predict",
                 b"http://[::1/predict",
                 b"predict",
@@ -328,7 +343,9 @@ def _json_pictures(draw: DrawFn) -> Shape:
          f"data:image/jpeg;base64,{text}", text.replace("/", "_"), "\n".join(text), "\ud800", "\0" + text]
     )  # fmt: skip
     value = st.one_of(odd, st.lists(odd, max_size=3), DOCUMENTS)
-    names = st.sampled_from(["image", "file", "images", "files", "top_k", "strict", "#0", "x" * 3_000])
+    names = st.sampled_from(
+        ["image", "file", "images", "files", "top_k", "strict", "labels", "pattern", "#0", "x" * 3_000]
+    )
     written = json.dumps(draw(st.dictionaries(names, value, max_size=4)))
     body = draw(
         st.sampled_from(
@@ -348,7 +365,10 @@ def _json_pictures(draw: DrawFn) -> Shape:
 @st.composite
 def _forms(draw: DrawFn) -> Shape:
     pairs = draw(
-        st.lists(st.tuples(st.sampled_from([b"file", b"top_k", b"strict", b"label", b"\xff"]), ODD_BYTES), max_size=5)
+        st.lists(
+            st.tuples(st.sampled_from([b"file", b"top_k", b"strict", b"label", b"pattern", b"\xff"]), ODD_BYTES),
+            max_size=5,
+        )
     )
     body = b"&".join(name + b"=" + value for name, value in pairs)
     path = draw(st.sampled_from([*UPLOAD_PATHS, "/feedback"]))
@@ -368,6 +388,7 @@ REQUESTS: SearchStrategy[Shape] = st.one_of(
     _json_pictures(),
     open_inference.tensors_in_json(),
     open_inference.binary_tensors(),
+    pattern_checks.pattern_checks(),
 )
 
 

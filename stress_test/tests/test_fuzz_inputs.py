@@ -54,7 +54,7 @@ def test_requests_are_of_every_kind(some_requests):
 
     assert kinds == {
         *("multipart", "length", "chunks", "headers", "request line", "method", "JSON", "form"),
-        *("picture as body", "base64 in JSON", "tensor in JSON", "binary tensor"),
+        *("picture as body", "base64 in JSON", "tensor in JSON", "binary tensor", "pattern check"),
     }
 
 
