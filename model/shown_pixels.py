@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from model.errors import DamagedImage
 from model.opencv import cv2
 
@@ -21,9 +23,10 @@ _LARGEST_REDUCTION = 8
 
 
 def shown_pixels(image: bytes, decoder: Decoder, on_progress: Callable[[], None] = lambda: None) -> MatLike:
-    """Of uint8, shape (height, width, 3), channels blue, green, red; no side is longer than ``LONGEST_SIDE_PX``.
+    """The pixels, to be drawn on; no side is longer than ``LONGEST_SIDE_PX``.
 
-    What is there of a damaged picture is shown. ``on_progress`` is called between two tries to decode it.
+    They are uint8 of shape (height, width, 3), channels blue, green, red. What is there of a damaged picture is
+    shown. ``on_progress`` is called between two tries to decode it.
 
     Raises:
         DamagedImage, UnsupportedImage, TooManyPixels: as ``Decoder.decode`` does.
@@ -34,7 +37,7 @@ def shown_pixels(image: bytes, decoder: Decoder, on_progress: Callable[[], None]
     except DamagedImage:
         on_progress()
         decoded = decode(strict=False)
-    return _within_bounds(decoded.pixels)
+    return np.require(_within_bounds(decoded.pixels), requirements=["C", "W"])  # what the sandbox sends is read-only
 
 
 def _reduction(size: Size) -> int:

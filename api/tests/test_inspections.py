@@ -416,7 +416,7 @@ def test_what_no_disk_can_keep_is_decided_all_the_same(client, tmp_path):
     (tmp_path / "feedback").write_text("in the way")
     body = answered(client)
 
-    assert (body["decision"], body["id"], body["links"]) == (True, None, {"picture": None})
+    assert (body["decision"], body["id"], body["links"]) == (True, None, {"picture": None, "drawn": None})
 
 
 # The replaced system's routes

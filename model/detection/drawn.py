@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from contract.messages import Detection, DrawJob
     from model.decode import Decoder
 
-LINE_PX = 3
+LINE_PX = 2
 _ENCODED = {"image/jpeg": encoded_jpeg, "image/png": encoded_png}
 
 
