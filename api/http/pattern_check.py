@@ -6,7 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from werkzeug.exceptions import RequestEntityTooLarge
+
 from api.core.errors import BrokenForm, InvalidParameter
+from api.http.receiving import receiving, whole
 from contract.messages import MOST_OBJECTS
 from contract.patterns.fields import WrongFields, pattern_set
 from contract.patterns.pattern import RelativeBox
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 FARTHEST = 1e6  # of an edge; a box may reach beyond the picture
 MOST_KB = 256  # as much as a pattern file
+MOST_COMPARISONS = 100_000  # of a box with an expected object: nobody else has his turn meanwhile, some 60 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,13 @@ class PatternCheck:
         """Read the body.
 
         Raises:
-            BrokenForm: it is no JSON object.
+            BrokenForm: it is no JSON object, or did not come as it should.
             InvalidParameter: a field is missing or wrong; or no pattern is named, and there are several.
             UnknownPattern: there is no pattern of this key.
             RequestEntityTooLarge: Werkzeug's; it has more than ``MOST_KB``.
+            Overloaded, OverLimit: as ``receiving``.
         """
-        request.max_content_length = MOST_KB * 1024
-        body = _object(request.get_data())
+        body = _object(_received(request))
         boxes, class_ids = body.get("coordinates"), body.get("class_ids")
         if not isinstance(boxes, list) or not all(map(_is_box, boxes)):
             raise InvalidParameter("coordinates must be a list of boxes: four numbers each, relative to the picture")
@@ -51,7 +55,14 @@ class PatternCheck:
             raise InvalidParameter("class_ids must be a list of whole numbers")
         if len(boxes) != len(class_ids) or len(boxes) > MOST_OBJECTS:
             raise InvalidParameter(f"coordinates and class_ids must be of one length, {MOST_OBJECTS} at most")
-        return cls(tuple(RelativeBox(*box) for box in boxes), tuple(class_ids), _patterns(body, patterns))
+        found = _patterns(body, patterns)
+        expected = sum(len(pattern.objects) for pattern in found.patterns)
+        if len(boxes) * expected > MOST_COMPARISONS:
+            raise InvalidParameter(
+                f"{len(boxes)} boxes and {expected} expected objects are too many: "
+                f"at most {MOST_COMPARISONS} of them are compared"
+            )
+        return cls(tuple(RelativeBox(*box) for box in boxes), tuple(class_ids), found)
 
     def objects(self, labels: Sequence[str]) -> tuple[PlacedObject, ...]:
         """What lies where.
@@ -63,6 +74,15 @@ class PatternCheck:
             PlacedObject(index, labels[index] if 0 <= index < len(labels) else None, box)
             for index, box in zip(self.class_ids, self.boxes, strict=True)
         )
+
+
+def _received(request: Request) -> bytes:
+    request.max_content_length = MOST_KB * 1024
+    try:
+        with receiving(request.stream, request.environ, request.content_length) as (stream, _):
+            return whole(stream)
+    except RequestEntityTooLarge as error:
+        raise RequestEntityTooLarge(f"the request is too large: at most {MOST_KB} kB are taken here") from error
 
 
 def _object(data: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -399,13 +400,31 @@ def test_check_pattern_judges_as_the_replaced_system_does(client, body, answer):
     ("body", "status"),
     [
         ({"coordinates": [[0, 0, 1]]}, 400),
+        ({"coordinates": [[0, 0, 1, float("nan")], [0, 0, 1, 1]]}, 400),
+        ({"coordinates": [[0, 0, 1, float("inf")], [0, 0, 1, 1]]}, 400),
+        ({"coordinates": [[0, 0, 1, 10**400], [0, 0, 1, 1]]}, 400),
+        ({"coordinates": [[0, 0, 1, True], [0, 0, 1, 1]]}, 400),
+        ({"coordinates": "0, 0, 1, 1"}, 400),
+        ({"coordinates": [[0, 0, 1, 1]] * 1001, "class_ids": [0] * 1001}, 400),
+        ({"coordinates": [[0, 0, 1, 1]] * 1000, "class_ids": [0] * 1000, "pattern": {"own": ONE["own"] * 100}}, 200),
+        (
+            {
+                "coordinates": [[0, 0, 1, 1]] * 1000,
+                "class_ids": [0] * 1000,
+                "pattern": {"own": ONE["own"] * 100, "other": ONE["own"]},
+            },
+            400,
+        ),
         ({"class_ids": [0]}, 400),
         ({"class_ids": ["0", "1"]}, 400),
+        ({"pattern": "x" * 256 * 1024}, 413),
         ({"pattern": {}}, 400),
         ({"pattern_key": 5}, 400),
         ({"pattern_key": "hinge"}, 404),
     ],
 )
 def test_check_pattern_says_what_is_wrong(client, body, status):
-    assert client.post("/check-pattern", json={**PLATE_AND_BOLT, **body}).status_code == status
+    response = client.post("/check-pattern", data=json.dumps({**PLATE_AND_BOLT, **body}))
+
+    assert response.status_code == status
     assert client.post("/check-pattern", data="[]").status_code == 400
