@@ -10,25 +10,20 @@ import pytest
 import requests
 from PIL import Image
 
-from model.export.errors import ExportError
 from tests.pictures import odd
-from tests.support.detector_bundle import detector_bundle
-from tests.support.missing import skip_or_fail
 from tests.support.stack import Stack
 from tests.support.workers import WAIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    try:
-        detector = detector_bundle(tmp_path_factory.mktemp("models"))
-    except ExportError as error:
-        skip_or_fail(str(error))
+def stack(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    detector = models / "ssdlite-mobilenetv2-fp32"
     with Stack(tmp_path_factory.mktemp("stack"), MODELS=str(detector), WORKERS="1") as stack:
         assert "Ready in" in stack.printed, stack.printed
         yield stack

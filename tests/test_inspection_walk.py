@@ -10,6 +10,7 @@ import pytest
 import requests
 from PIL import Image
 
+from tests.support.camera import AdaptedCamera, answer, sends
 from tests.support.detection_site import DetectionSite, red_at
 from tests.support.stack import ROOT
 from tests.support.terminal import Terminal, blocks
@@ -27,12 +28,16 @@ PARTS = {"good": red_at((100, 50, 300, 150)), "moved": red_at((140, 50, 340, 150
 
 @pytest.fixture(scope="module")
 def site(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DetectionSite]:
-    """With the page's own pattern."""
+    """With the page's own pattern, and a camera that sees a good part."""
     patterns = tmp_path_factory.mktemp("patterns")
     found = re.search(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert found
     (patterns / "plate.yaml").write_text(found[1])
-    with DetectionSite(valkey, tmp_path_factory.mktemp("site"), PATTERN_DIR=str(patterns)) as site:
+    settings = {"PATTERN_DIR": str(patterns), "CAMERA_TIMEOUT_S": str(WAIT_S)}
+    with (
+        AdaptedCamera(sends(answer(PARTS["good"], "Content-Type: image/png"))) as camera,
+        DetectionSite(valkey, tmp_path_factory.mktemp("site"), CAMERA_URL=camera.url, **settings) as site,
+    ):
         yield site
 
 
@@ -49,7 +54,7 @@ def test_every_command_of_the_walk_answers_what_the_page_says(site, tmp_path):
                 assert found.status == 0, f"{command}\n{found.text}"
                 pattern = re.escape(shown).replace(re.escape("..."), ".*")
                 assert re.fullmatch(pattern, found.text, re.DOTALL), f"{command}\n{found.text}"
-    assert ran == 6
+    assert ran == 7
 
 
 def test_an_inspection_and_detect_share_one_computation(site):

@@ -6,7 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from werkzeug.exceptions import RequestEntityTooLarge
+
 from api.core.errors import BrokenForm, InvalidParameter
+from api.http.receiving import receiving, whole
 from contract.messages import MOST_OBJECTS
 from contract.patterns.fields import LARGEST_CLASS_ID, WrongFields, is_class_id, pattern_set
 from contract.patterns.pattern import RelativeBox
@@ -38,13 +41,13 @@ class PatternCheck:
         """Read the body.
 
         Raises:
-            BrokenForm: it is no JSON object.
+            BrokenForm: it is no JSON object, or did not come as it should.
             InvalidParameter: a field is missing or wrong; or no pattern is named, and there are several.
             UnknownPattern: there is no pattern of this key.
             RequestEntityTooLarge: Werkzeug's; it has more than ``MOST_KB``.
+            Overloaded, OverLimit: as ``receiving``.
         """
-        request.max_content_length = MOST_KB * 1024
-        body = _object(request.get_data())
+        body = _object(_received(request))
         boxes, class_ids = body.get("coordinates"), body.get("class_ids")
         if not isinstance(boxes, list) or not all(map(_is_box, boxes)):
             raise InvalidParameter(
@@ -74,6 +77,15 @@ class PatternCheck:
             PlacedObject(index, labels[index] if index < len(labels) else None, box)
             for index, box in zip(self.class_ids, self.boxes, strict=True)
         )
+
+
+def _received(request: Request) -> bytes:
+    request.max_content_length = MOST_KB * 1024
+    try:
+        with receiving(request.stream, request.environ, request.content_length) as (stream, _):
+            return whole(stream)
+    except RequestEntityTooLarge as error:
+        raise RequestEntityTooLarge(f"the request is too large: at most {MOST_KB} kB are taken here") from error
 
 
 def _object(data: bytes) -> dict[str, Any]:

@@ -111,9 +111,9 @@ def test_a_name_that_is_longer_than_the_picture_is_cut_off():
 # A detection
 
 
-def job(width: int, height: int, media_type: str = "image/png", *boxes: Box) -> DrawJob:
+def job(size: tuple[int, int], *boxes: Box, media_type: str = "image/png") -> DrawJob:
     objects = tuple(DetectedObject("cat", 0.9 - number / 10, number, box) for number, box in enumerate(boxes))
-    return DrawJob("0" * 64, media_type, width, height, objects)
+    return DrawJob("0" * 64, media_type, *size, objects)
 
 
 def drawn(image: bytes, job: DrawJob) -> Image.Image:
@@ -123,16 +123,16 @@ def drawn(image: bytes, job: DrawJob) -> Image.Image:
 
 @pytest.mark.parametrize(("media_type", "kind"), [("image/png", "PNG"), ("image/jpeg", "JPEG")])
 def test_the_picture_keeps_its_size_and_has_the_wanted_kind(media_type, kind):
-    shown = drawn(odd.CHELSEA.read_bytes(), job(451, 300, media_type, Box(10, 10, 400, 290)))
+    shown = drawn(odd.CHELSEA.read_bytes(), job((451, 300), Box(10, 10, 400, 290), media_type=media_type))
 
     assert (shown.size, shown.format) == ((451, 300), kind)
 
 
 def test_boxes_are_drawn_on_the_upright_picture():
     picture = oriented.jpeg(exif_data=oriented.exif(6))
-    upright = drawn(picture, job(1, 1)).size
+    upright = drawn(picture, job((1, 1))).size
     width, height = upright
-    pixels = np.asarray(drawn(picture, job(width, height, "image/png", Box(0, 0, width, height / 2))).convert("RGB"))
+    pixels = np.asarray(drawn(picture, job(upright, Box(0, 0, width, height / 2))).convert("RGB"))
     colour = COLOURS[0][::-1]
 
     assert (pixels[height // 2 - 2 : height // 2 + 2, width // 2] == colour).all(axis=1).any()
@@ -142,6 +142,6 @@ def test_boxes_are_drawn_on_the_upright_picture():
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (20_000, 1), (1, 20_000)])
 def test_a_picture_of_any_shape_can_be_drawn_on(size):
     picture = odd.encoded(Image.new("RGB", size, "red"), "PNG")
-    shown = drawn(picture, job(*size, "image/png", Box(0, 0, *size), Box(0, 0, 1, 1)))
+    shown = drawn(picture, job(size, Box(0, 0, *size), Box(0, 0, 1, 1)))
 
     assert shown.size == tuple(min(side, 4096) for side in size)

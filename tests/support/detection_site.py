@@ -45,11 +45,12 @@ class DetectionSite:
         redis: for the test, which may look at everything.
     """
 
-    def __init__(self, server: Server, folder: Path, **environment: str) -> None:
+    def __init__(self, server: Server, folder: Path, processes: int = 1, /, **environment: str) -> None:
         self._server = server
         self.folder = folder
         self.digest = load_bundle(detectors.write_bundle(folder / DETECTOR)).digest
         networks.write_bundle(folder / CLASSIFIER)
+        self._processes = processes
         self._environment = environment
         self.running: list[ForkedProgram] = []
 
@@ -60,7 +61,9 @@ class DetectionSite:
             self.redis.flushall()
             self.start_worker()
             settings = {"REQUEST_TIMEOUT_S": str(WAIT_S), **self._environment}
-            self.api = opened.enter_context(Api(self._server.api_url, self.folder, processes=1, **settings))
+            self.api = opened.enter_context(
+                Api(self._server.api_url, self.folder, processes=self._processes, **settings)
+            )
             self._opened = opened.pop_all()
         return self
 
