@@ -12,7 +12,14 @@ FIELDS = ("file", "image", "files", "images")  # names that clients use; every r
 
 PICTURE_ROUTES = {
     *("pages.classify", "predict.predict", "infer.infer", "infer.infer_batch"),
-    *("detect.detect", "detect.detect_batch", "inspections.inspect", "replaced.inference", "jobs.submit"),
+    *(
+        "detect.detect",
+        "detect.detect_batch",
+        "inspections.inspect",
+        "inspect_page.inspect",
+        "replaced.inference",
+        "jobs.submit",
+    ),
 }
 """The endpoints that take pictures, and so other bodies than forms."""
 
