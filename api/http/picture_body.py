@@ -12,8 +12,8 @@ FIELDS = ("file", "image", "files", "images")  # names that clients use; every r
 
 PICTURE_ROUTES = {
     *("pages.classify", "predict.predict", "infer.infer", "infer.infer_batch"),
-    *("detect.detect", "detect.detect_batch", "inspections.inspect", "replaced.inference", "replaced_main.main"),
-    "jobs.submit",
+    *("detect.detect", "detect.detect_batch", "jobs.submit", "replaced.inference", "replaced_main.main"),
+    *("inspections.inspect", "inspect_page.inspect"),
 }
 """The endpoints that take pictures, and so other bodies than forms."""
 

@@ -29,7 +29,17 @@ if TYPE_CHECKING:
 
 # The routes whose POST has a model answer while its sender waits. /v1/jobs answers before any model does.
 CLASSIFYING = {
-    *("/", "/predict", "/infer", "/infer/batch", "/detect", "/detect/batch", "/v1/inspections", "/inference"),
+    *(
+        "/",
+        "/predict",
+        "/infer",
+        "/infer/batch",
+        "/detect",
+        "/detect/batch",
+        "/v1/inspections",
+        "/inspect",
+        "/inference",
+    ),
     *("/v2/models/<name>/infer", "/v2/models/<name>/versions/<version>/infer"),
 }
 STATUSES = {2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}

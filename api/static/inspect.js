@@ -225,6 +225,7 @@ whenKeyIsGiven(() => {
 });
 
 setInterval(tellAge, 1_000);
+show(null, false); // what the server has filled in may be old by now
 tell();
 watch.look();
 offerPatterns();

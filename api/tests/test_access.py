@@ -71,7 +71,7 @@ def test_only_what_shows_nothing_of_others_is_open(service):
                 let_in.add(f"{method} {rule.rule}")
 
     assert let_in == {
-        *("GET /", "GET /feedback", "GET /livez", "GET /readyz", "GET /health"),
+        *("GET /", "GET /feedback", "GET /inspect", "GET /livez", "GET /readyz", "GET /health"),
         *("GET /v2/health/live", "GET /v2/health/ready"),
         *("GET /docs", "GET /docs/<name>", "GET /redoc", "GET /openapi.json", "GET /static/<path:filename>"),
     }
