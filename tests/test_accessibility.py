@@ -226,7 +226,7 @@ def test_a_screen_reader_announces_which_label_is_chosen_and_how_many_are_left(p
     open_report(page)
     field = page.get_by_role("combobox", name="What is it?")
     page.keyboard.press("ArrowDown")
-    chosen = page.get_by_role("option", selected=True)
+    chosen = page.get_by_role("listbox").get_by_role("option", selected=True)
 
     expect(field).to_have_attribute("aria-expanded", "true")
     expect(chosen).to_have_count(1)
