@@ -48,8 +48,8 @@ NEEDED = {
     "replaced_main.image_draw": INSPECTIONS | ADMIN,
     "patterns.list_all": CLASSIFY | INSPECTIONS,
     "infer.labels": CLASSIFY | FEEDBACK,  # the page of reports offers them
-    "models.list_all": CLASSIFY | JOBS | FEEDBACK | ADMIN,
-    "models.show": CLASSIFY | JOBS | FEEDBACK | ADMIN,
+    "models.list_all": CLASSIFY | JOBS | FEEDBACK | INSPECTIONS | ADMIN,
+    "models.show": CLASSIFY | JOBS | FEEDBACK | INSPECTIONS | ADMIN,
     "open_inference.server": CLASSIFY | FEEDBACK,
     "open_inference.live": OPEN,
     "open_inference.ready": OPEN,
