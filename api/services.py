@@ -37,6 +37,7 @@ from api.feedback.corrections import Corrections
 from api.feedback.deletion import Deletion
 from api.feedback.log import FeedbackLog
 from api.feedback.pictures import ReportedPictures
+from api.inspection.drawing import DrawnInspections
 from api.inspection.keeping import Inspections
 from api.inspection.latest import LatestPicture
 from api.inspection.log import InspectionLog
@@ -85,6 +86,7 @@ class Services:
     inspections: Inspections
     inspected: ReportedPictures
     latest: LatestPicture
+    drawn_inspections: DrawnInspections
     usage: Usage
     usage_reports: UsageReports
 
@@ -152,6 +154,7 @@ class Services:
         )
         models = Models(commands, queue, live_workers)
         copy_making = CopyMaking(uploads, queue, admission, wait_s=settings.request_timeout_s)
+        drawn = DrawnPictures(uploads, live_workers, copy_making, shared=settings.result_cache)
         return cls(
             settings=settings,
             uploads=uploads,
@@ -179,7 +182,7 @@ class Services:
             ),
             reported=reported,
             shown=ShownPictures(uploads, live_workers, copy_making),
-            drawn=DrawnPictures(uploads, live_workers, copy_making, shared=settings.result_cache),
+            drawn=drawn,
             links=PictureLinks(
                 LinkSecret(settings.link_secret.get_secret_value(), settings.link_secret_path), settings.link_ttl_s
             ),
@@ -200,6 +203,7 @@ class Services:
             patterns=Patterns(settings.pattern_dir),
             inspected=inspected,
             latest=latest,
+            drawn_inspections=DrawnInspections(uploads, inspected, drawn),
             inspections=Inspections(
                 InspectionLog(
                     settings.feedback_dir / "inspections",

@@ -78,11 +78,13 @@ def draw_on(pixels: MatLike, boxes: Sequence[Drawn]) -> None:
 
 
 def _draw_box(pixels: MatLike, drawn: Drawn, scale: float) -> None:
-    """With an edge of the colour's contrary, so that it is seen on a background of the same colour."""
+    """With a black and a white edge, of which one is seen on any background, and the other keeps the colour apart."""
     most = max(1, int(min(pixels.shape[:2]) * THINNEST_SHARE))
     width, edge = min(round(drawn.width * scale), most), min(max(1, round(scale)), most)
     first, last = _corners(pixels, drawn.box)
-    cv2.rectangle(pixels, first, last, _contrary(drawn.colour), width + 2 * edge)
+    contrary = _contrary(drawn.colour)
+    cv2.rectangle(pixels, first, last, BLACK if contrary == WHITE else WHITE, width + 4 * edge)
+    cv2.rectangle(pixels, first, last, contrary, width + 2 * edge)
     cv2.rectangle(pixels, first, last, drawn.colour, width)
 
 

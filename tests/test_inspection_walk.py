@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
+from PIL import Image
 
 from tests.support.camera import AdaptedCamera, answer, sends
 from tests.support.detection_site import DetectionSite, red_at
@@ -15,6 +18,7 @@ from tests.support.workers import WAIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.server import Server
 
@@ -63,3 +67,55 @@ def test_an_inspection_and_detect_share_one_computation(site):
     caches = [site.post(path, picture).headers["X-Cache"] for path in ("/detect", "/v1/inspections", "/inference")]
 
     assert caches == ["miss", "hit", "hit"]
+
+
+# What was found, drawn on the picture
+
+
+def inspected(site: DetectionSite, picture: bytes) -> dict[str, Any]:
+    answer = site.post("/v1/inspections", picture)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def drawn(site: DetectionSite, inspection: dict[str, Any]) -> requests.Response:
+    address = f"{site.url}/v1/inspections/{inspection['id']}/drawn"
+    return requests.get(address, headers={"Accept": "image/png"}, timeout=WAIT_S)
+
+
+def upload_of(site: DetectionSite, inspection: dict[str, Any]) -> Path:
+    name = str(inspection["picture"])
+    return site.folder / "uploads" / name[:2] / name
+
+
+def test_an_inspection_has_a_picture_of_what_was_found_also_when_the_upload_is_long_gone(site):
+    done = inspected(site, red_at((140, 50, 340, 150), noise=8))
+    upload_of(site, done).unlink()
+    answer = drawn(site, done)
+    shown = Image.open(BytesIO(answer.content)).convert("RGB")
+
+    assert done["links"]["drawn"] == f"/v1/inspections/{done['id']}/drawn"
+    assert (answer.status_code, answer.headers["X-Detections"]) == (200, "1")
+    assert answer.headers["Content-Disposition"] == f"inline; filename=inspection-{done['id']}.png"
+    assert shown.size == (640, 320)
+    assert any(shown.getpixel((240, 150 + offset)) not in {(255, 0, 0), (255, 255, 255)} for offset in (-1, 0, 1))
+    assert requests.get(site.url + done["links"]["drawn"], timeout=WAIT_S).headers["Content-Type"] == "image/jpeg"
+
+
+def test_nothing_is_drawn_of_a_picture_that_was_deleted(site):
+    picture = red_at((140, 50, 340, 150), noise=9)
+    done = inspected(site, picture)
+    assert drawn(site, done).status_code == 200
+    page = requests.post(
+        f"{site.url}/", files={"file": picture}, headers={"Accept": "application/json"}, timeout=WAIT_S
+    )
+    assert requests.delete(site.url + page.json()["display"], timeout=WAIT_S).status_code == 204
+
+    assert drawn(site, done).status_code == 404
+    assert not upload_of(site, done).exists()
+    assert list((site.folder / "copies").rglob(f"{done['picture']}*")) == []
+
+
+def test_an_inspection_that_nobody_knows_is_not_drawn(site):
+    assert drawn(site, {"id": "0" * 16}).status_code == 404
+    assert drawn(site, {"id": "pictures"}).status_code == 404

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -20,7 +20,7 @@ from contract.image_store import ImageStore
 from contract.store_room import room_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from redis import Redis
 
@@ -90,6 +90,19 @@ class Uploads:
         if self._in_hand is not None:
             self._in_hand.take(name)
         return name
+
+    @contextmanager
+    def holding(self, image: bytes, sender: str) -> Iterator[str]:
+        """As ``put``, and ``finished`` at the end of the context.
+
+        Raises:
+            OverShare, StoreFull, BackendDown: as ``put``.
+        """
+        name = self.put(image, sender)
+        try:
+            yield name
+        finally:
+            self.finished(name)
 
     def finished(self, *names: str) -> None:
         """Say that a request is over for which each of the pictures was ``put``; to be called once for each.

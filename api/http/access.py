@@ -40,6 +40,7 @@ NEEDED = {
     "inspections.list_all": INSPECTIONS | ADMIN,
     "inspections.download_csv": INSPECTIONS | ADMIN,
     "inspections.picture": INSPECTIONS | ADMIN,
+    "inspections.drawn": INSPECTIONS | ADMIN,
     "replaced.inference": CLASSIFY,
     "replaced.check_pattern": CLASSIFY,
     "replaced_main.main": CLASSIFY,

@@ -28,10 +28,15 @@ def wanted_drawing(request: Request) -> str | None:
         InvalidParameter: ``draw`` is neither ``true`` nor ``false``.
     """
     draw, accepted = true_or_false(request, "draw"), request.accept_mimetypes
-    jpeg, png = accepted.quality(JPEG), accepted.quality(PNG)
     if draw is None:
-        draw = max(jpeg, png) > accepted.quality("application/json")
-    return (PNG if png > jpeg else JPEG) if draw else None
+        draw = max(accepted.quality(JPEG), accepted.quality(PNG)) > accepted.quality("application/json")
+    return drawn_type(request) if draw else None
+
+
+def drawn_type(request: Request) -> str:
+    """A PNG's for who prefers that, and a JPEG's for all others."""
+    accepted = request.accept_mimetypes
+    return PNG if accepted.quality(PNG) > accepted.quality(JPEG) else JPEG
 
 
 def refuse_drawing(request: Request) -> None:

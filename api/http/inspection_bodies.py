@@ -61,7 +61,7 @@ def inspected(
 
 
 def shown_inspection(done: Done, *, kept: bool = True) -> Inspection:
-    """An inspection with a link to its picture, for those who may see it.
+    """An inspection with links to its picture, plain and with what was found, for those who may see it.
 
     Args:
         kept: whether it can be found again; if not, it has no ID.
@@ -74,7 +74,10 @@ def shown_inspection(done: Done, *, kept: bool = True) -> Inspection:
         "picture": done.picture,
         "model": done.model,
         "digest": done.digest,
-        "links": {"picture": url_for("inspections.picture", name=done.picture) if has_picture else None},
+        "links": {
+            "picture": url_for("inspections.picture", name=done.picture) if has_picture else None,
+            "drawn": url_for("inspections.drawn", inspection_id=done.id) if has_picture else None,
+        },
     }
 
 

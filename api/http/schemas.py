@@ -141,6 +141,7 @@ class Inspected(TypedDict):
 
 class InspectionLinks(TypedDict):
     picture: str | None
+    drawn: str | None
 
 
 class Inspection(Inspected):

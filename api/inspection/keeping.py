@@ -59,6 +59,10 @@ class Inspections:
         """
         return (inspection for inspection in self._log.newest_first() if wanted.matches(inspection))
 
+    def find(self, inspection_id: str) -> Inspection | None:
+        """Raises BackendDown: they can't be read."""
+        return next((found for found in self._log.newest_first() if found.id == inspection_id), None)
+
     def has_picture(self, inspection: Inspection) -> bool:
         """Whether its picture is still kept: somebody may have deleted it."""
         return inspection.kept and inspection.picture in self._pictures

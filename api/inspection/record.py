@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from contract.messages import Box, DetectedObject, Detection, Timings
+from contract.model_version import FIRST_VERSION, WantedModel
+
 ID_BYTES = 8
 
 
@@ -46,6 +49,22 @@ class Inspection:
     def decision(self) -> bool:
         return bool(self.found["decision"])
 
+    @property
+    def detection(self) -> Detection:
+        """What was found, by its record: how long it took is told with it, and not kept apart."""
+        model = WantedModel.parse(self.model)
+        size = self.found["image"]
+        objects = tuple(_object(entry) for entry in self.found["detections"])
+        return Detection(
+            model=model.name,
+            digest=self.digest,
+            objects=objects,
+            width=size["width"],
+            height=size["height"],
+            timings_ms=Timings(0, 0),
+            version=model.version or FIRST_VERSION,
+        )
+
     def to_line(self) -> bytes:
         told = {"id": self.id, "time": self.time, "picture": self.picture, "kept": self.kept}
         line = told | {"model": self.model, "digest": self.digest, "found": self.found}
@@ -65,3 +84,11 @@ class Inspection:
             }:  # fmt: skip
                 return cls(name, time, picture, kept, model, digest, found)
         raise ValueError("not an inspection")
+
+
+def _object(entry: dict[str, Any]) -> DetectedObject:
+    """Of how answers have it (``api/http/detection_parameters.py``)."""
+    sides = entry["box"]
+    left, top = sides["x"], sides["y"]
+    box = Box(left, top, left + sides["width"], top + sides["height"])
+    return DetectedObject(entry["label"], entry["confidence"], entry["class_id"], box)

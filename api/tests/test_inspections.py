@@ -349,14 +349,14 @@ def test_a_deleted_picture_leaves_its_inspection(client, detector, services):
     services.inspected.delete(sent["picture"])
 
     assert client.get(sent["links"]["picture"]).status_code == 404
-    assert client.get("/v1/inspections/latest").get_json() == {**sent, "links": {"picture": None}}
+    assert client.get("/v1/inspections/latest").get_json() == {**sent, "links": {"picture": None, "drawn": None}}
 
 
 def test_what_no_disk_can_keep_is_decided_all_the_same(client, tmp_path):
     (tmp_path / "feedback").write_text("in the way")
     body = answered(client)
 
-    assert (body["decision"], body["id"], body["links"]) == (True, None, {"picture": None})
+    assert (body["decision"], body["id"], body["links"]) == (True, None, {"picture": None, "drawn": None})
 
 
 # The replaced system's routes

@@ -19,6 +19,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from api import VERSION
 from api.app import create_app
 from api.core import errors as api_errors
+from api.core.inference import Answer
 from api.core.labels import ObjectBounds
 from api.http.problems import STATUS
 from api.keys.key import Key, Scope, digest_of
@@ -28,6 +29,7 @@ from api.openapi.document import load
 from api.services import Services
 from api.settings import Settings
 from contract import errors
+from contract.messages import Detection, Timings
 from tests.support.conformance import Conformance
 
 if TYPE_CHECKING:
@@ -45,6 +47,34 @@ PICTURE = (ROOT / "tests" / "pictures" / "chelsea.jpg").read_bytes()
 NOT_NOW: list[Exception] = [api_errors.Overloaded("-"), api_errors.NoWorker("-"), errors.BackendDown("-")]
 JOB: list[Exception] = [errors.JobNotFound("-"), errors.UnknownOutcome("-"), errors.BackendDown("-")]
 CHANGE: list[Exception] = [*NOT_NOW[1:], api_errors.UnknownModel("-"), api_errors.ModelNotChanged("-")]
+NOTHING = Detection("parts", "d" * 64, (), 451, 300, Timings(3.0, 12.0))
+ANSWERED = [
+    *NOT_NOW,
+    api_errors.UnknownModel("-"),
+    api_errors.OtherTask("-"),
+    errors.OverShare("-"),
+    errors.StoreFull("-"),
+    api_errors.Undecodable("-"),
+    api_errors.TooLarge("-"),
+    errors.JobLost("-"),
+    errors.PictureLost("-"),
+    errors.DeadlineExceeded("-"),
+    errors.WorkerFault("-"),
+    errors.UnknownOutcome("-"),
+    api_errors.ClientGone("-"),
+    errors.PictureDeleted("-"),
+]
+SHOWN = [
+    *NOT_NOW,
+    errors.PictureNotFound("-"),
+    errors.PictureDeleted("-"),
+    errors.OverShare("-"),
+    errors.StoreFull("-"),
+    errors.JobLost("-"),
+    errors.UnknownOutcome("-"),
+    api_errors.Undecodable("-"),
+    api_errors.ClientGone("-"),
+]
 RAISED_BY: dict[str, list[Exception]] = {
     "store.check_writable": [errors.BackendDown("-")],
     "queue.ping": [errors.BackendDown("-")],
@@ -52,39 +82,17 @@ RAISED_BY: dict[str, list[Exception]] = {
     "live_workers.pool": [errors.BackendDown("-"), api_errors.NoWorker("-")],
     "body_room.body": [api_errors.Overloaded("-")],
     "inference.admit": [*NOT_NOW, api_errors.UnknownModel("-"), api_errors.OtherTask("-")],
-    "inference.infer": [
-        *NOT_NOW,
-        api_errors.UnknownModel("-"),
-        api_errors.OtherTask("-"),
-        errors.OverShare("-"),
-        errors.StoreFull("-"),
-        api_errors.Undecodable("-"),
-        api_errors.TooLarge("-"),
-        errors.JobLost("-"),
-        errors.PictureLost("-"),
-        errors.DeadlineExceeded("-"),
-        errors.WorkerFault("-"),
-        errors.UnknownOutcome("-"),
-        api_errors.ClientGone("-"),
-        errors.PictureDeleted("-"),
-    ],
+    "inference.infer": ANSWERED,
+    "inference.answered": ANSWERED,
     "inference.infer_all": [
         *NOT_NOW,
         api_errors.UnknownModel("-"),
         api_errors.OtherTask("-"),
         errors.OverShare("-"),
     ],
-    "shown.open": [
-        *NOT_NOW,
-        errors.PictureNotFound("-"),
-        errors.PictureDeleted("-"),
-        errors.OverShare("-"),
-        errors.StoreFull("-"),
-        errors.JobLost("-"),
-        errors.UnknownOutcome("-"),
-        api_errors.Undecodable("-"),
-        api_errors.ClientGone("-"),
-    ],
+    "shown.open": SHOWN,
+    "drawn.open": SHOWN,
+    "drawn_inspections.open": SHOWN,
     "links.left_s": [api_errors.LinkNeeded("-"), api_errors.LinkExpired("-"), errors.BackendDown("-")],
     "links.sign": [errors.BackendDown("-")],
     "deletion.delete": [errors.BackendDown("-"), api_errors.NoWorker("-")],
@@ -115,6 +123,7 @@ RAISED_BY: dict[str, list[Exception]] = {
     ],
     "latest.open": [errors.BackendDown("-")],
     "inspections.newest_first": [errors.BackendDown("-")],
+    "inspections.find": [errors.BackendDown("-")],
     "inspections.open_picture": [errors.PictureNotFound("-")],
     "reported.open": [errors.PictureNotFound("-")],
     "async_inference.admit": [*NOT_NOW, api_errors.UnknownModel("-")],
@@ -220,6 +229,8 @@ class Troubled:
     def __init__(self, settings: Settings) -> None:
         self.parts = MagicMock()
         self.parts.labels.of.return_value.objects = ObjectBounds(0.1, 100)  # numbers that others are compared with
+        answering = self.parts.inference.answered.return_value  # with what can be drawn
+        answering.__enter__.return_value = Answer("0" * 64, NOTHING, "miss", waited_ms=25.0)
         self._app = application(settings, self.parts)
         self.concerned = self._concerned()
 
@@ -240,8 +251,8 @@ class Troubled:
         for rule, method in routes(self._app):
             path = self._app.url_map.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "0" * 64))
             path += "?expires=1&signature=x" if rule.endpoint == "pages.display" else ""
-            ways = product((KEY, "wrong"), ("application/json", "text/html"), {method == "POST", False})
-            for key, accept, has_picture in ways:
+            accepts = ("application/json", "text/html", "image/png")
+            for key, accept, has_picture in product((KEY, "wrong"), accepts, {method == "POST", False}):
                 self.parts.reset_mock()
                 self.send(request := (method, path, key, accept, has_picture))
                 called = {name.replace("()", ".return_value") for name, _, _ in self.parts.mock_calls}

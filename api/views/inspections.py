@@ -13,6 +13,7 @@ from api.feedback.log import csv_row
 from api.http.caller import current_client
 from api.http.camera_picture import asks_camera, take_picture
 from api.http.detection_parameters import chosen
+from api.http.drawn_answer import drawn_response, drawn_type
 from api.http.inspection_bodies import CSV_COLUMNS, csv_cells, inspected, shown_inspection
 from api.http.inspection_keeping import keep_inspection, keep_latest
 from api.http.inspection_parameters import NAMES, WantedInspection
@@ -125,6 +126,22 @@ def picture(name: str) -> ResponseReturnValue:
         PictureNotFound: none of this name is kept.
     """
     return _uncached(picture_response(Services.current().inspections.open_picture(name)))
+
+
+@bp.get("/v1/inspections/<inspection_id>/drawn")
+def drawn(inspection_id: str) -> ResponseReturnValue:
+    """The picture of an inspection with what was found drawn on it.
+
+    Raises:
+        NoInspection: none has this ID (any more).
+        ServiceError: as ``DrawnInspections.open`` does.
+    """
+    services = Services.current()
+    inspection = services.inspections.find(inspection_id)
+    if inspection is None:
+        raise NoInspection("no inspection is kept, or none that was asked for")
+    file = services.drawn_inspections.open(inspection, current_client(), drawn_type(request))
+    return drawn_response(file, inspection.detection, name=f"inspection-{inspection.id}")
 
 
 def _wanted() -> Iterator[Inspection]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from contract.patterns.pattern import RelativeBox
 from model.drawing import COLOURS, Drawn, draw_on
 from model.encoding import encoded_jpeg, encoded_png
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from contract.messages import DetectedObject, DrawJob
     from model.decode import Decoder
 
-LINE_PX = 3
+LINE_PX = 2
 _ENCODED = {"image/jpeg": encoded_jpeg, "image/png": encoded_png}
 
 
@@ -25,7 +27,7 @@ def drawn_picture(image: bytes, job: DrawJob, decoder: Decoder, on_progress: Cal
     Raises:
         DamagedImage, UnsupportedImage, TooManyPixels: as ``shown_pixels`` does.
     """
-    pixels = shown_pixels(image, decoder, on_progress)
+    pixels = np.require(shown_pixels(image, decoder, on_progress), requirements=["C", "W"])  # not all can be written to
     draw_on(pixels, [_box(found, job.width, job.height) for found in reversed(job.objects)])
     return _ENCODED[job.media_type](pixels)
 
