@@ -33,10 +33,15 @@ def site(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
     found = re.search(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert found
     (patterns / "plate.yaml").write_text(found[1])
-    settings = {"PATTERN_DIR": str(patterns), "CAMERA_TIMEOUT_S": str(WAIT_S)}
     with (
         AdaptedCamera(sends(answer(PARTS["good"], "Content-Type: image/png"))) as camera,
-        DetectionSite(valkey, tmp_path_factory.mktemp("site"), CAMERA_URL=camera.url, **settings) as site,
+        DetectionSite(
+            valkey,
+            tmp_path_factory.mktemp("site"),
+            PATTERN_DIR=str(patterns),
+            CAMERA_URL=camera.url,
+            CAMERA_TIMEOUT_S=str(WAIT_S),
+        ) as site,
     ):
         yield site
 

@@ -85,10 +85,8 @@ def test_a_request_over_a_limit_is_refused_before_its_body_is_read(client_with):
     client = client_with(Limits(), requests_per_minute=1)
     client.post("/feedback", headers=AS_KEY, **form())
     rules = client.application.url_map
-    limited = [rule for rule in rules.iter_rules() if rule.endpoint in LIMITED]
-    for rule, method in [
-        (rule, method) for rule in limited for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-    ]:
+    for rule in [rule for rule in rules.iter_rules() if rule.endpoint in LIMITED]:
+        method = "POST" if "POST" in (rule.methods or set()) else "GET"
         path = rules.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "0" * 32))
         refused = client.open(path, method=method, headers=AS_KEY, input_stream=Unread(), content_length=10**7)
 

@@ -228,9 +228,9 @@ class Troubled:
 
     def __init__(self, settings: Settings) -> None:
         self.parts = MagicMock()
+        self.parts.labels.of.return_value.objects = ObjectBounds(0.1, 100)  # numbers that others are compared with
         answering = self.parts.inference.answered.return_value  # with what can be drawn
         answering.__enter__.return_value = Answer("0" * 64, NOTHING, "miss", waited_ms=25.0)
-        self.parts.labels.of.return_value.objects = ObjectBounds(0.1, 100)  # numbers that others are compared with
         self._app = application(settings, self.parts)
         self.concerned = self._concerned()
 
@@ -251,8 +251,8 @@ class Troubled:
         for rule, method in routes(self._app):
             path = self._app.url_map.bind("here").build(rule.endpoint, dict.fromkeys(rule.arguments, "0" * 64))
             path += "?expires=1&signature=x" if rule.endpoint == "pages.display" else ""
-            ways = product((KEY, "wrong"), ("application/json", "text/html", "image/png"), {method == "POST", False})
-            for key, accept, has_picture in ways:
+            accepts = ("application/json", "text/html", "image/png")
+            for key, accept, has_picture in product((KEY, "wrong"), accepts, {method == "POST", False}):
                 self.parts.reset_mock()
                 self.send(request := (method, path, key, accept, has_picture))
                 called = {name.replace("()", ".return_value") for name, _, _ in self.parts.mock_calls}
