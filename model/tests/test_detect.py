@@ -146,7 +146,7 @@ def test_every_form_of_answer_says_where_a_picture_is_drawn(detect, folder, tmp_
     table = detect(folder, "--labels", "red", "--draw", tmp_path / "1").stdout.splitlines()
     rows = list(csv.DictReader(io.StringIO(detect(folder, "--draw", tmp_path / "2", "--format", "csv").stdout)))
 
-    assert [line.split("  ")[-1] for line in table[1::2]] == [
+    assert [line.split("  ")[-1].strip() for line in table[1::2]] == [
         f"drawn: {tmp_path}/1/a, b.png.png",
         f"drawn: {tmp_path}/1/more/grey.png.png",
     ]
