@@ -40,17 +40,10 @@ def package():
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory, package):
-    folder = tmp_path_factory.mktemp("models")
-    make(folder, SSDLITE_MOBILENETV2, package)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def detect(built):
+def detect(models):
     """The objects in encoded pictures with a score of 0.5 or more."""
     with Decoder(DEFAULT_MAX_PIXELS) as decoder:
-        detector = verified_predictor(load_bundle(built / FOLDER), decoder, num_threads=1, top_k=1)
+        detector = verified_predictor(load_bundle(models / FOLDER), decoder, num_threads=1, top_k=1)
 
         def detect(*images: bytes) -> list[list[DetectedObject]]:
             outcomes = detector.predict([Picture(image) for image in images])
@@ -85,18 +78,18 @@ def test_a_photo_from_a_turned_camera_has_its_box_where_the_upright_one_has_it(d
     assert all(iou(one.box, other.box) > 0.95 for one, other in zip(upright, turned, strict=True))
 
 
-def test_a_second_build_gives_the_same_bytes(built, package, tmp_path):
+def test_another_build_gives_the_same_bytes(models, package, tmp_path):
     make(tmp_path, SSDLITE_MOBILENETV2, package)
 
-    for file in (built / FOLDER).iterdir():
+    for file in (models / FOLDER).iterdir():
         assert file.read_bytes() == (tmp_path / FOLDER / file.name).read_bytes()
 
 
-def test_a_worker_answers_jobs_with_it(built, redis, valkey, tmp_path):
+def test_a_worker_answers_jobs_with_it(models, redis, valkey, tmp_path):
     """It registers once it has found the golden picture's objects."""
     redis.flushall()
     name = SSDLITE_MOBILENETV2.name
-    with WorkerSite(valkey, tmp_path, [built / FOLDER], {name}) as site:
+    with WorkerSite(valkey, tmp_path, [models / FOLDER], {name}) as site:
         picture = site.store.put((PICTURES / "coffee.jpg").read_bytes())
         outcome = site.outcome(site.submit(name, DetectJob(picture, cache=True)))
 
@@ -106,8 +99,8 @@ def test_a_worker_answers_jobs_with_it(built, redis, valkey, tmp_path):
     assert outcome.objects[0].score > 0.9
 
 
-def test_the_bundle_passes_the_check_that_is_advised_for_any(built, capsys):
-    assert check([str(built / FOLDER), str(PICTURES / "coffee.jpg")]) == 0
+def test_the_bundle_passes_the_check_that_is_advised_for_any(models, capsys):
+    assert check([str(models / FOLDER), str(PICTURES / "coffee.jpg")]) == 0
 
     *_, output, golden, picture = capsys.readouterr().out.splitlines()
     assert output.startswith("ok     output    7668 rows with scores from ")
