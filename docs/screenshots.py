@@ -21,6 +21,8 @@ import requests
 from PIL import Image
 
 from tests.support.browser import chromium
+from tests.support.inspection_line import CAT as NO_CUP
+from tests.support.inspection_line import DETECTOR, TABLE, PartCamera, moved
 from tests.support.operator import ADMIN_KEY, Operator
 from tests.support.stack import Stack
 from tests.support.upload_page import PICTURES, choose, expect_cards, open_report
@@ -77,6 +79,7 @@ def main() -> None:
             save(page, "phone")
         if len(sys.argv) == 1:
             picture_of_objects(browser, url)
+            picture_of_inspections(browser)
         if len(sys.argv) == 1 and (PHOTOS / "labels.csv").exists():
             picture_of_models(browser)
 
@@ -92,6 +95,23 @@ def picture_of_objects(browser: Browser, url: str) -> None:
             expect_cards(page, "done", 2)
             page.get_by_role("button", name="cat").focus()
             save(page, "objects")
+
+
+def picture_of_inspections(browser: Browser) -> None:
+    """The page at an inspection line, with a part that lies elsewhere, after others."""
+    with tempfile.TemporaryDirectory() as folder, PartCamera() as camera:
+        (Path(folder) / "table.yaml").write_text(TABLE)
+        settings = {"MODELS": DETECTOR, "PATTERN_DIR": folder, "CAMERA_URL": camera.url}
+        with (
+            Stack(Path(folder) / "data", **settings) as stack,
+            opened(browser, f"{stack.url}/inspect", DESKTOP) as page,
+        ):
+            for picture, state in ((CUP.read_bytes(), "good"), (NO_CUP.read_bytes(), "bad"), (moved(), "bad")):
+                camera.sees(picture)
+                page.get_by_role("button", name="Inspect", exact=True).click()
+                page.locator(f"#verdict[data-state={state}]").wait_for()
+            page.get_by_text("Bad: 2").wait_for()
+            save(page, "inspect")
 
 
 def picture_of_models(browser: Browser) -> None:
@@ -132,7 +152,7 @@ def opened(browser: Browser, url: str, look: Mapping[str, object]) -> Iterator[P
     page = context.new_page()
     page.goto(url)
     for command in page.locator("footer code").all():
-        documented = re.sub(r"http://\S+/(?=predict|detect)", DOCUMENTED_URL, command.inner_text())
+        documented = re.sub(r"http://\S+/(?=predict|detect|v1)", DOCUMENTED_URL, command.inner_text())
         command.evaluate("(command, text) => {command.textContent = text}", documented)
     yield page
     context.close()

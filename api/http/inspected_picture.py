@@ -77,20 +77,15 @@ class Headline:
 
 
 def faults_of(inspection: Inspection) -> tuple[str, ...]:
-    """As: 2 bolt is missing."""
-    return tuple(
-        f"{_name(number, finding)} is {finding['state']}"
-        for number, finding in enumerate(inspection["expected"], 1)
-        if finding["state"] != "found"
-    )
+    """As: bolt 2 is missing."""
+    return tuple(f"{name} is {finding['state']}" for name, finding in _named(inspection) if finding["state"] != "found")
 
 
 def _marks(inspection: Inspection) -> Iterator[Mark]:
     found, size = inspection["detections"], inspection["image"]
     for index in inspection["surplus"]:
         yield Mark("surplus", f"? {in_words(found[index]['label'])}", found[index]["box"])
-    for number, finding in enumerate(inspection["expected"], 1):
-        name = _name(number, finding)
+    for name, finding in _named(inspection):
         if finding["detection"] is None:
             yield Mark("missing", f"✕ {name}: missing", _in_pixels(finding["outer"], size))
         elif finding["offset"] is None:
@@ -102,8 +97,7 @@ def _marks(inspection: Inspection) -> Iterator[Mark]:
 
 def _lines(inspection: Inspection) -> Iterator[Line]:
     found = inspection["detections"]
-    for number, finding in enumerate(inspection["expected"], 1):
-        name = _name(number, finding)
+    for name, finding in _named(inspection):
         if finding["detection"] is None:
             yield Line("missing", name, "missing")
         elif finding["offset"] is None:
@@ -114,10 +108,16 @@ def _lines(inspection: Inspection) -> Iterator[Line]:
         yield Line("surplus", in_words(found[index]["label"]), "not expected, which changes nothing")
 
 
-def _name(number: int, finding: Finding) -> str:
-    """As: 2 bolt. Objects are numbered because there may be several of a class."""
+def _named(inspection: Inspection) -> Iterator[tuple[str, Finding]]:
+    """What was expected, each by its class, and by a number where several are of it."""
+    classes = [_class_name(finding) for finding in inspection["expected"]]
+    for index, (name, finding) in enumerate(zip(classes, inspection["expected"], strict=True)):
+        yield f"{name} {classes[: index + 1].count(name)}" if classes.count(name) > 1 else name, finding
+
+
+def _class_name(finding: Finding) -> str:
     label = finding["label"]
-    return f"{number} {in_words(label) if label is not None else 'class ' + str(finding['class_id'])}"
+    return in_words(label) if label is not None else f"class {finding['class_id']}"
 
 
 def _how_far(offset: Edges) -> str:

@@ -20,8 +20,8 @@ export function timeOf({ time }) {
 
 /** Why a part is bad, in few words each: how far what is out of place has to move, its line says. */
 export function faults({ expected }) {
-  const named = expected.map((finding, index) => ({ state: finding.state, name: nameOf(finding, index) }));
-  return named.filter(({ state }) => state !== "found").map(({ state, name }) => `${name} is ${state}`);
+  const bad = named(expected).filter(({ finding }) => finding.state !== "found");
+  return bad.map(({ finding, name }) => `${name} is ${finding.state}`);
 }
 
 /**
@@ -72,8 +72,7 @@ async function showPicture(image, { image: size, links, first_frame_only: animat
 
 /** What is drawn over the picture, in pixels. */
 function marks({ expected, surplus, detections, image }) {
-  const drawnFor = (finding, index) => {
-    const name = nameOf(finding, index);
+  const drawnFor = ({ finding, name }) => {
     if (finding.detection === null) {
       return [{ kind: "missing", text: `✕ ${name}: missing`, box: inPixels(finding.outer, image) }];
     }
@@ -89,14 +88,13 @@ function marks({ expected, surplus, detections, image }) {
   const unexpected = surplus.map((index) => detections[index]);
   return [
     ...unexpected.map(({ label, box }) => ({ kind: "surplus", text: `? ${words(label)}`, box })),
-    ...expected.flatMap(drawnFor),
+    ...named(expected).flatMap(drawnFor),
   ];
 }
 
 /** What became of each object, expected or not. */
 function findings({ expected, surplus, detections }) {
-  const told = (finding, index) => {
-    const name = nameOf(finding, index);
+  const told = ({ finding, name }) => {
     if (finding.detection === null) {
       return { kind: "missing", name, text: "missing" };
     }
@@ -107,13 +105,20 @@ function findings({ expected, surplus, detections }) {
   };
   const text = "not expected, which changes nothing";
   return [
-    ...expected.map(told),
+    ...named(expected).map(told),
     ...surplus.map((index) => ({ kind: "surplus", name: words(detections[index].label), text })),
   ];
 }
 
-/** Objects are numbered because there may be several of a class. */
-const nameOf = ({ label, class_id }, index) => `${index + 1} ${label === null ? `class ${class_id}` : words(label)}`;
+/** What was expected, each by its class, and by a number where several are of it. */
+function named(expected) {
+  const classes = expected.map(({ label, class_id }) => (label === null ? `class ${class_id}` : words(label)));
+  const count = (list, name) => list.filter((one) => one === name).length;
+  return expected.map((finding, index) => {
+    const name = classes[index];
+    return { finding, name: count(classes, name) > 1 ? `${name} ${count(classes.slice(0, index + 1), name)}` : name };
+  });
+}
 
 /** In per cent of the picture's width, or of its height. */
 function howFar(offset) {
