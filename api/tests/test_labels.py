@@ -96,3 +96,16 @@ def test_a_person_reads_each_name_once_and_in_order():
 def test_words_mean_the_label_that_they_name_or_otherwise_themselves(words, label):
     """Retraining sorts by label: "Egyptian cat" and "Egyptian_cat" are one class, a dog and a jacket are two."""
     assert PETS.meant_by(words) == label
+
+
+def test_the_labels_of_what_has_answered_are_read_whichever_was_asked_for(redis, lookup):
+    """Once: they belong to its digest, whatever becomes of its workers."""
+    other = LabelList(ModelVersion("pets", "2"), "e" * 64, ("lynx",))
+    be_at_work(redis)
+    publish_labels(redis, other.model.key, other.digest, other.labels)
+
+    assert lookup.of_answer(other.model, other.digest) == other
+    redis.flushall()
+    assert lookup.of_answer(other.model, other.digest) == other
+    with pytest.raises(NoWorker):
+        lookup.of_answer(other.model, "f" * 64)
