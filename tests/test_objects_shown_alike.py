@@ -1,4 +1,4 @@
-"""The command line and the route show an object alike: neither side may import the other, so both have it written down."""
+"""The command line and the route show an object alike, though neither side may import the other."""
 
 from __future__ import annotations
 
