@@ -110,16 +110,6 @@ def test_those_who_ask_for_the_same_share_one_drawing(site):
     assert len(kept(site)) == before + 1
 
 
-def test_of_one_picture_a_few_drawings_are_kept(site):
-    """However many wishes somebody has, they do not push other people's pictures out."""
-    picture, before = red_at(BOX, noise=4), len(kept(site))
-    for number in range(12):
-        assert drawn(site, picture, "image/png", min_score=str(0.1 + number / 20), max_detections="1").ok
-        assert drawn(site, picture, "image/jpeg", min_score=str(0.1 + number / 20), max_detections="1").ok
-
-    assert len(kept(site)) <= before + 8
-
-
 def test_who_deletes_a_picture_deletes_what_was_drawn_on_it(site):
     picture, before = red_at(BOX, noise=5), set(kept(site))
     assert drawn(site, picture, "image/png").ok

@@ -14,7 +14,7 @@ from api.http.caller import current_client
 from api.http.detection_parameters import WantedObjects, chosen, detected
 from api.http.drawn_answer import drawn_response, refuse_drawing, wanted_drawing
 from api.http.parameters import model_in_query
-from api.http.response_headers import describe
+from api.http.response_headers import describe, elapsed_ms
 from api.http.several_pictures import answer_batch
 from api.http.upload import Upload
 from api.services import Services
@@ -47,8 +47,9 @@ def detect() -> ResponseReturnValue:
     with services.inference.answered(upload.data, client, wanted.asked) as answer:
         if media_type is None:
             return describe(jsonify(detected(answer.found, wanted, animated=upload.animated)), answer)
-        shown = chosen(answer.found, wanted)
-        return describe(drawn_response(services.drawn.open(answer.picture, shown, client, media_type), shown), answer)
+        shown, before_ms = chosen(answer.found, wanted), elapsed_ms()
+        file = services.drawn.open(answer.picture, shown, client, media_type)
+        return describe(drawn_response(file, shown), answer, drawing_ms=elapsed_ms() - before_ms)
 
 
 @bp.post("/batch")

@@ -14,6 +14,7 @@ from contract.messages import (
     DetectedObject,
     Detection,
     DetectJob,
+    DrawJob,
     Dropped,
     Failure,
     FailureKind,
@@ -85,6 +86,39 @@ def test_boxes_travel_to_a_hundredth_of_a_pixel():
 def test_what_are_no_objects_is_no_answer(changes):
     with pytest.raises(UnknownOutcome):
         outcome_from_wire(CUPS.to_wire() | changes)
+
+
+CUP = DetectedObject("Tasse", 0.75, 41, Box(10.25, 0, 99.5, 50))
+DRAWING = DrawJob("0" * 64, "image/png", 100, 50, (CUP,))
+
+
+def test_a_job_to_draw_survives_the_wire():
+    assert DrawJob.from_wire(json.loads(json.dumps(DRAWING.to_args()))) == DRAWING
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        None, [], ["0" * 64], [*DRAWING.to_args(), 1], ["0" * 64, "image/gif", 100, 50, [], ""],
+        ["0" * 64, "image/png", 0, 50, [], ""], ["0" * 64, "image/png", 100, -1, [], ""],
+        ["0" * 64, "image/png", 100, 50, [["cup"]], ""], ["0" * 64, "image/png", 100, 50, [], None],
+        ["0" * 64, "image/png", 100, 50, DRAWING.to_args()[4] * (MOST_OBJECTS + 1), ""],
+    ],
+)  # fmt: skip
+def test_what_is_no_job_to_draw_is_refused(args):
+    with pytest.raises(ValueError, match="not a"):
+        DrawJob.from_wire(args)
+
+
+def test_jobs_that_draw_the_same_are_one_and_all_others_are_not():
+    others = [
+        replace(DRAWING, picture="1" * 64), replace(DRAWING, media_type="image/jpeg"), replace(DRAWING, width=101),
+        replace(DRAWING, objects=()), replace(DRAWING, objects=(replace(CUP, score=0.5),)), replace(DRAWING, apart="x"),
+    ]  # fmt: skip
+    jobs = [DRAWING, replace(DRAWING, objects=(replace(CUP, score=0.75),)), *others]
+
+    assert len({job.computation for job in jobs}) == len({job.copy_name for job in jobs}) == 1 + len(others)
+    assert [job.cache for job in jobs] == [True] * (len(jobs) - 1) + [False]
 
 
 @pytest.mark.parametrize("kind", [ClassifyJob, DetectJob])

@@ -141,7 +141,8 @@ def test_boxes_are_drawn_on_the_upright_picture():
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (20_000, 1), (1, 20_000)])
 def test_a_picture_of_any_shape_can_be_drawn_on(size):
+    width, height = size
     picture = odd.encoded(Image.new("RGB", size, "red"), "PNG")
-    shown = drawn(picture, job(*size, "image/png", Box(0, 0, *size), Box(0, 0, 1, 1)))
+    shown = drawn(picture, job(width, height, "image/png", Box(0, 0, width, height), Box(0, 0, 1, 1)))
 
     assert shown.size == tuple(min(side, 4096) for side in size)
