@@ -62,7 +62,7 @@ def test_a_deleted_picture_is_gone_from_its_inspection_too_which_stays(site):
     assert (before.status_code, deleted.status_code) == (200, 204)
     assert before.content == red_at(BAD, noise=1)
     assert (after.status_code, after.headers["Content-Type"]) == (404, "application/problem+json")
-    assert left == {**sent, "links": {"picture": None}}
+    assert left == {**sent, "links": {"picture": None, "drawn": None}}
     assert list(site.folder.rglob(f"*{sent['picture']}*")) == []
 
 

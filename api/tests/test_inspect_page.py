@@ -117,7 +117,8 @@ def test_several_faults_are_counted_beside_the_first(client, detector):
 
 def test_several_objects_of_a_class_are_numbered(client, folder):
     bolts = "\n".join(
-        f"  - {{label: bolt, inner: [0.{n}5, 0.4, 0.{n}6, 0.5], outer: [0.{n}, 0.3, 0.{n}9, 0.6]}}" for n in (1, 3)
+        f"  - {{label: bolt, inner: [0.{n + 1}, 0.4, 0.{n + 1}5, 0.5], outer: [0.{n}, 0.3, 0.{n + 2}5, 0.6]}}"
+        for n in (1, 3)
     )
     (folder / "bracket.yaml").write_text(f"two:\n{bolts}\n")
     client = create_app(replace(client.application.extensions["services"], patterns=Patterns(folder))).test_client()
@@ -342,4 +343,4 @@ def test_a_picture_that_was_deleted_makes_another_answer_of_the_latest(client):
     known = {"If-None-Match": client.get("/v1/inspections/latest").headers["ETag"]}
     client.application.extensions["services"].inspected.delete(picture)
 
-    assert client.get("/v1/inspections/latest", headers=known).get_json()["links"] == {"picture": None}
+    assert client.get("/v1/inspections/latest", headers=known).get_json()["links"] == {"picture": None, "drawn": None}
