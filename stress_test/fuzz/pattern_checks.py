@@ -43,7 +43,7 @@ OBJECTS = _seldom(
 )
 SOUND = {"class_id": 1, "inner": [0.2, 0.2, 0.5, 0.5], "outer": [0.1, 0.1, 0.6, 0.6]}
 SETS = st.dictionaries(
-    _seldom(st.sampled_from(["left", "right"]), ODD_NAMES),
+    st.sampled_from(["left", "right"] * 9) | ODD_NAMES,
     _seldom(st.lists(st.just(SOUND) | OBJECTS, max_size=3), st.just([SOUND] * 101)),
     max_size=3,
 )

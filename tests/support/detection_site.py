@@ -82,7 +82,8 @@ class DetectionSite:
         with (self.folder / "worker.log").open("ab") as log:
             worker = ForkedProgram("model.worker", environment={**os.environ, **settings}, stdout=log, stderr=log)
         self.running.append(worker)
-        eventually(lambda: len(live_workers(self.redis)) == before + 2, "both models are served")
+        # At least: on a busy machine another's entries run out and come back.
+        eventually(lambda: len(live_workers(self.redis)) >= before + 2, "both models are served")
         return worker
 
     @property
