@@ -1,4 +1,4 @@
-"""The pictures of inspections with what was found drawn on them."""
+"""The pictures of inspections, and the latest one, with what was found drawn on them."""
 
 from __future__ import annotations
 
@@ -8,29 +8,37 @@ from contract.errors import PictureNotFound
 from contract.image_store import NOT_FOUND
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from api.core.client import Client
     from api.core.drawn_pictures import DrawnPictures
     from api.core.uploads import Uploads
+    from api.inspection.latest import LatestPicture
     from api.inspection.pictures import InspectedPictures
     from api.inspection.record import Inspection
+    from contract.messages import Detection
 
 
 class DrawnInspections:
     """One per API process.
 
+    For a worker to see it, a picture is among the uploads once more, as if it had been sent again.
+
     Args:
         pictures: where inspections keep theirs, which workers do not see.
+        latest: which they do not see either.
     """
 
-    def __init__(self, uploads: Uploads, pictures: InspectedPictures, drawn: DrawnPictures) -> None:
+    def __init__(
+        self, uploads: Uploads, pictures: InspectedPictures, latest: LatestPicture, drawn: DrawnPictures
+    ) -> None:
         self._uploads = uploads
         self._pictures = pictures
+        self._latest = latest
         self._drawn = drawn
 
     def open(self, inspection: Inspection, client: Client, media_type: str) -> IO[bytes]:
         """The picture of an inspection with all its objects, as a file.
-
-        For that the picture is among the uploads once more, as if it had been sent again.
 
         Raises:
             PictureNotFound: it is not kept (any more).
@@ -38,8 +46,22 @@ class DrawnInspections:
             ServiceError: as ``DrawnPictures.open``.
         """
         image = self._pictures.store.read(inspection.picture)
+        return self._open(image, inspection.detection, client, media_type, self._pictures.__contains__)
+
+    def open_latest(self, client: Client, media_type: str) -> IO[bytes] | None:
+        """As ``open``, the picture that was inspected last with the objects that counted; None if there is none."""
+        latest = self._latest.open()
+        if latest is None:
+            return None
+        with latest.file as file:
+            image = file.read()
+        return self._open(image, latest.found, client, media_type, lambda _: self._latest.is_there())
+
+    def _open(
+        self, image: bytes, found: Detection, client: Client, media_type: str, kept: Callable[[str], bool]
+    ) -> IO[bytes]:
         with self._uploads.holding(image, client.sender) as picture:
-            if picture not in self._pictures:  # deleted meanwhile, and whoever did that has not seen this one
+            if not kept(picture):  # deleted meanwhile, and whoever did that has not seen this one
                 self._uploads.delete(picture)
                 raise PictureNotFound(NOT_FOUND)
-            return self._drawn.open(picture, inspection.detection, client, media_type)
+            return self._drawn.open(picture, found, client, media_type)
