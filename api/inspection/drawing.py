@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING
 
 from contract.errors import PictureNotFound
 from contract.image_store import NOT_FOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from api.core.client import Client
     from api.core.drawn_pictures import DrawnPictures
     from api.core.uploads import Uploads
     from api.inspection.latest import LatestPicture
     from api.inspection.pictures import InspectedPictures
     from api.inspection.record import Inspection
-    from contract.messages import Detection
 
 
 class DrawnInspections:
@@ -46,22 +44,18 @@ class DrawnInspections:
             ServiceError: as ``DrawnPictures.open``.
         """
         image = self._pictures.store.read(inspection.picture)
-        return self._open(image, inspection.detection, client, media_type, self._pictures.__contains__)
+        with self._uploads.holding(image, client.sender) as picture:
+            if picture not in self._pictures:  # deleted meanwhile, and whoever did that has not seen this one
+                self._uploads.delete(picture)
+                raise PictureNotFound(NOT_FOUND)
+            return self._drawn.open(picture, inspection.detection, client, media_type)
 
     def open_latest(self, client: Client, media_type: str) -> IO[bytes] | None:
         """As ``open``, the picture that was inspected last with the objects that counted; None if there is none."""
-        latest = self._latest.open()
-        if latest is None:
-            return None
-        with latest.file as file:
-            image = file.read()
-        return self._open(image, latest.found, client, media_type, lambda _: self._latest.is_there())
-
-    def _open(
-        self, image: bytes, found: Detection, client: Client, media_type: str, kept: Callable[[str], bool]
-    ) -> IO[bytes]:
-        with self._uploads.holding(image, client.sender) as picture:
-            if not kept(picture):  # deleted meanwhile, and whoever did that has not seen this one
-                self._uploads.delete(picture)
-                raise PictureNotFound(NOT_FOUND)
-            return self._drawn.open(picture, found, client, media_type)
+        with ExitStack() as held:
+            with self._latest.staying() as latest:
+                if latest is None:
+                    return None
+                with latest.file as file:
+                    picture = held.enter_context(self._uploads.holding(file.read(), client.sender))
+            return self._drawn.open(picture, latest.found, client, media_type)

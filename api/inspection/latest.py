@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from contract.private_files import make_folder, write_file
 from contract.store_room import free_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from contract.image_store import ImageStore
@@ -60,21 +61,19 @@ class LatestPicture:
         if not self._kept:
             return
         try:
+            data = self._uploads.read(picture)
             make_folder(self._folder)
             if free_bytes(self._folder) < self._reserve_bytes:
                 log.warning("the disk of %s has no room to keep the latest picture", self._folder)
                 return
             told = json.dumps(found.to_wire(), separators=(",", ":"))
             with locked(self._lock, wait_s=LOCK_WAIT_S):
-                data = self._uploads.read(picture)  # here: who deletes it deletes it there first, and then waits for us
                 write_file(self._part, f"{picture}\n{told}\n".encode() + data)
                 self._part.replace(self._file)
+                if picture not in self._uploads:  # deleted meanwhile, and whoever did that has not seen this one
+                    self._file.unlink()
         except (OSError, BackendDown, PictureNotFound) as error:
             log.warning("the latest picture can't be kept: %s", error)
-
-    def is_there(self) -> bool:
-        """Whether there is one, whichever it is."""
-        return self._kept and self._file.exists()
 
     def open(self) -> Latest | None:
         """The one that is there; None if there is none, or none may be kept any more.
@@ -99,13 +98,30 @@ class LatestPicture:
         assert isinstance(found, Detection)  # noqa: S101  # we have put it there
         return Latest(found, file)
 
+    @contextmanager
+    def staying(self) -> Iterator[Latest | None]:
+        """As ``open``; while the context lasts it is neither replaced nor deleted.
+
+        Raises:
+            BackendDown: as ``open``, or others keep it from being read for too long.
+        """
+        if not self._file.exists():
+            yield None
+            return
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self._lock, wait_s=LOCK_WAIT_S))
+            except OSError as error:
+                raise BackendDown("the latest picture can't be read at the moment", RETRY_LATER_S) from error
+            yield self.open()
+
     def delete(self, picture: str) -> None:
         """Delete it, if it is this one.
 
         Raises:
             OSError: it can't be read or deleted.
         """
-        if not self._lock.exists():
+        if not self._file.exists():
             return
         with locked(self._lock, wait_s=LOCK_WAIT_S), suppress(FileNotFoundError):
             with self._file.open("rb") as file:

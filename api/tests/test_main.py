@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import tempfile
 from base64 import b64decode
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -15,7 +14,6 @@ from PIL import Image
 from api.app import create_app
 from api.core.errors import NoWorker, Overloaded
 from api.core.patterns import Patterns
-from api.inspection import latest
 from api.inspection.drawing import DrawnInspections
 from api.keys.key import Key, Scope, digest_of
 from api.keys.key_file import line_of, replace_line
@@ -27,7 +25,6 @@ from tests.support.camera import AdaptedCamera, answer, sends, sends_and_is_sile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
     from pathlib import Path
 
     from flask.testing import FlaskClient
@@ -219,6 +216,14 @@ def test_wrong_parameters_are_refused_and_nothing_is_kept(client, query, status,
     assert client.get("/v1/inspections").get_json()["inspections"] == []
 
 
+@pytest.mark.parametrize("query", ["", "?rotation_angle=0"])
+def test_no_parameter_is_passed_over_in_the_form_or_behind_another(client, query):
+    form = {"image": (io.BytesIO(PHOTO), "part.jpg"), "rotation_angle": "90"}
+
+    assert client.post(f"/main{query}", data=form).status_code == 400
+    assert ask(client, rotation_angle=["0", "90"]).status_code == 400
+
+
 def test_which_pattern_is_meant_must_be_said_if_there_are_several(open_services, folder):
     (folder / "hinge.yaml").write_text(BRACKET)
     client = create_app(replace(open_services(), patterns=Patterns(folder))).test_client()
@@ -332,6 +337,39 @@ def test_with_a_camera_the_answer_is_about_its_picture(open_services, adapter, m
     assert client.get("/v1/inspections/latest").get_json()["source"] == "camera"
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("sent", ["data", "json"])
+def test_the_cameras_parameters_may_come_in_the_body(open_services, adapter, method, sent):
+    client = create_app(open_services(camera_url=adapter.url)).test_client()
+    body: dict[str, Any] = {sent: {"exposure_time_us": "900"}}
+    response = client.open("/main/with-camera", method=method, **body)
+
+    assert response.status_code == 200
+    assert [head.split()[1] for head in adapter.heads] == ["/snapshot?exposure_time_us=900"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {
+            "data": b'--x\r\nContent-Disposition: form-data; name="image"; filename="part.jpg"\r\n\r\n'
+            + PHOTO
+            + b"\r\n--x--",
+            "content_type": "multipart/form-data; boundary=x",
+        },
+        {"data": PHOTO, "content_type": "image/jpeg"},
+        {"data": b"what is this", "content_type": "text/plain"},
+        {"json": {"rotation_angle": 90}},
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_who_sends_a_picture_is_not_answered_about_the_cameras(open_services, adapter, method, body):
+    client = create_app(open_services(camera_url=adapter.url)).test_client()
+
+    assert client.open("/main/with-camera", method=method, **body).status_code == 400
+    assert adapter.heads == []
+
+
 def test_without_a_camera_it_is_a_400(client):
     response = client.get("/main/with-camera")
 
@@ -436,44 +474,6 @@ def test_a_deleted_picture_is_the_latest_no_more(client, open_services):
     services.latest.delete(client.get("/v1/inspections/latest").get_json()["picture"])
 
     assert client.get("/image-raw").data == b"No image captured yet"
-
-
-def test_a_picture_that_is_deleted_while_it_is_made_the_latest_is_not(open_services, monkeypatch):
-    services = open_services()
-    client, seen = create_app(services).test_client(), services.uploads.store.read
-
-    def read_and_delete(name: str) -> bytes:
-        data: bytes = seen(name)
-        services.uploads.delete(name)
-        deleting.append(other.submit(services.latest.delete, name))
-        wait(deleting, timeout=SHORT_S)
-        return data
-
-    deleting: list[Future[None]] = []
-    monkeypatch.setattr(services.uploads.store, "read", read_and_delete)
-    monkeypatch.setattr(latest, "LOCK_WAIT_S", 60.0)
-    with ThreadPoolExecutor() as other:
-        answered(client)
-
-    assert [deleted.result() for deleted in deleting] == [None]
-    assert client.get("/image-raw").data == b"No image captured yet"
-
-
-def test_a_picture_that_is_deleted_while_it_is_to_be_drawn_does_not_come_back(open_services, monkeypatch):
-    services = open_services()
-    client, put = create_app(services).test_client(), services.uploads.put
-    answered(client)
-    name = client.get("/v1/inspections/latest").get_json()["picture"]
-
-    def delete_and_put(image: bytes, sender: str) -> str:
-        services.uploads.delete(name)
-        services.latest.delete(name)
-        return str(put(image, sender))
-
-    monkeypatch.setattr(services.uploads, "put", delete_and_put)
-
-    assert client.get("/image-draw").status_code == 404
-    assert name not in services.uploads.store
 
 
 def test_a_service_that_may_keep_none_any_more_shows_no_old_one_as_the_latest(open_services):
