@@ -52,6 +52,7 @@ class Deletion:
             self._uploads.delete(picture)
             for pictures in self._kept:
                 pictures.delete(picture)
+            self._uploads.delete(picture)  # what was kept may have been put there meanwhile, to be drawn on
         except OSError as error:
             raise BackendDown("the picture can't be deleted at the moment", cause=str(error)) from error
         log.info("picture %s was deleted as asked", picture)

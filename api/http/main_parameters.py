@@ -24,6 +24,8 @@ OF_THE_PICTURE = {  # what of the replaced system's own asks for nothing that is
     "rotation_angle": re.compile(r"[+-]?0+(\.0*)?"),
 }
 
+TAKEN = frozenset({*OWN, *OF_THE_PICTURE})
+
 _OPTIONS = re.compile("[0-9]{1,3}")
 
 
@@ -67,7 +69,7 @@ class WantedMain:
             UnknownModel, OtherTask, NoWorker, BackendDown: as ``LabelLookup.of``.
             BrokenForm, RequestEntityTooLarge: as reading the form does.
         """
-        for name, value in request.args.items():
+        for name, value in (*request.args.items(multi=True), *request.form.items(multi=True)):
             if name not in (*OWN, *passed_on):
                 _check_picture_parameter(name, value)
         min_score, options = min_score_of(request), _options(request)

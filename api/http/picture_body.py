@@ -13,9 +13,9 @@ FIELDS = ("file", "image", "files", "images")  # names that clients use; every r
 PICTURE_ROUTES = {
     *("pages.classify", "predict.predict", "infer.infer", "infer.infer_batch"),
     *("detect.detect", "detect.detect_batch", "jobs.submit", "replaced.inference", "replaced_main.main"),
-    *("inspections.inspect", "inspect_page.inspect"),
+    *("inspections.inspect", "inspect_page.inspect", "replaced_main.with_camera"),
 }
-"""The endpoints that take pictures, and so other bodies than forms."""
+"""The endpoints that take pictures, or tell that they do not, and so other bodies than forms."""
 
 SHORTEST_MANGLED = 30  # bytes: a whole picture of as many has zeros in it, in every format
 # How pictures begin that have lost their zeros and line ends.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from contract.private_files import make_folder, write_file
 from contract.store_room import free_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from contract.image_store import ImageStore
@@ -69,6 +71,8 @@ class LatestPicture:
             with locked(self._lock, wait_s=LOCK_WAIT_S):
                 write_file(self._part, f"{picture}\n{told}\n".encode() + data)
                 self._part.replace(self._file)
+                if picture not in self._uploads:  # deleted meanwhile, and whoever did that has not seen this one
+                    self._file.unlink()
         except (OSError, BackendDown, PictureNotFound) as error:
             log.warning("the latest picture can't be kept: %s", error)
 
@@ -92,6 +96,23 @@ class LatestPicture:
             raise BackendDown("the latest picture can't be read at the moment", RETRY_LATER_S) from error
         assert isinstance(found, Detection)  # noqa: S101  # we have put it there
         return Latest(picture, found, file)
+
+    @contextmanager
+    def staying(self) -> Iterator[Latest | None]:
+        """As ``open``; while the context lasts it is neither replaced nor deleted.
+
+        Raises:
+            BackendDown: as ``open``, or others keep it from being read for too long.
+        """
+        if not self._file.exists():
+            yield None
+            return
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self._lock, wait_s=LOCK_WAIT_S))
+            except OSError as error:
+                raise BackendDown("the latest picture can't be read at the moment", RETRY_LATER_S) from error
+            yield self.open()
 
     def delete(self, picture: str) -> None:
         """Delete it, if it is this one.

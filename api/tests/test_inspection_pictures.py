@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from api.core.uploads import Uploads
+from api.feedback.deletion import Deletion
 from api.inspection import pictures as inspection_pictures
+from api.inspection.latest import LatestPicture
 from api.inspection.pictures import InspectedPictures
+from api.settings import Settings
+from contract import deleted_pictures
 from contract.image_store import ImageStore
+from contract.messages import Detection, Timings
 from contract.store_room import BLOCK_BYTES, SHARDS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from redis import Redis
 
 ROOM = 40  # pictures of one block
 LONG_AGO_S = 1000
@@ -127,3 +135,46 @@ def test_what_is_looked_at_while_another_makes_room_is_not_deleted_if_it_is_sent
     keep(kept, uploads, "the next part")
 
     assert old[0] in kept
+
+
+class DeletedWhileRead(ImageStore):
+    """Somebody deletes a picture, here and wherever else it is, when somebody else has just read it."""
+
+    elsewhere: InspectedPictures | LatestPicture
+
+    def read(self, name: str) -> bytes:
+        data = super().read(name)
+        self.delete(name)
+        self.elsewhere.delete(name)
+        return data
+
+
+def test_a_picture_that_is_deleted_while_it_is_being_kept_is_not_kept(tmp_path):
+    uploads = DeletedWhileRead(tmp_path / "uploads")
+    uploads.elsewhere = kept = a_process(tmp_path, uploads)
+    (name,) = keep(kept, uploads, "a part")
+
+    assert name not in kept
+
+
+def test_a_picture_that_is_deleted_while_it_becomes_the_latest_is_not(tmp_path):
+    uploads = DeletedWhileRead(tmp_path / "uploads")
+    uploads.elsewhere = latest = LatestPicture(tmp_path, uploads, kept=True, reserve_bytes=0)
+    latest.keep(uploads.put(b"a part"), Detection("parts", "0" * 64, (), 8, 6, Timings(0, 0)))
+
+    assert latest.open() is None
+
+
+def test_what_is_drawn_on_while_it_is_deleted_is_gone_from_the_uploads_too(tmp_path, monkeypatch):
+    """To be drawn on, what was kept is among the uploads again: perhaps after these have been looked at."""
+    uploads = Uploads(Settings(upload_dir=tmp_path / "uploads", copies_dir=tmp_path / "copies"), cast("Redis", None))
+    name = uploads.put(b"a part", "somebody")
+
+    class PutBack:
+        def delete(self, _name: str) -> None:
+            assert uploads.put(b"a part", "somebody") == name
+
+    monkeypatch.setattr(deleted_pictures, "delete", lambda _redis, _picture: True)
+    Deletion(cast("Redis", None), uploads, PutBack()).delete(name)
+
+    assert name not in uploads.store

@@ -213,6 +213,14 @@ def test_wrong_parameters_are_refused_and_nothing_is_kept(client, query, status,
     assert client.get("/v1/inspections").get_json()["inspections"] == []
 
 
+@pytest.mark.parametrize("query", ["", "?rotation_angle=0"])
+def test_no_parameter_is_passed_over_in_the_form_or_behind_another(client, query):
+    form = {"image": (io.BytesIO(PHOTO), "part.jpg"), "rotation_angle": "90"}
+
+    assert client.post(f"/main{query}", data=form).status_code == 400
+    assert ask(client, rotation_angle=["0", "90"]).status_code == 400
+
+
 def test_which_pattern_is_meant_must_be_said_if_there_are_several(open_services, folder):
     (folder / "hinge.yaml").write_text(BRACKET)
     client = create_app(replace(open_services(), patterns=Patterns(folder))).test_client()
@@ -324,6 +332,38 @@ def test_with_a_camera_the_answer_is_about_its_picture(open_services, adapter, m
         "/snapshot?exposure_time_us=900&timeout_ms=500&format=png&quality=90"
     ]
     assert client.get("/v1/inspections/latest").get_json()["source"] == "camera"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("sent", ["data", "json"])
+def test_the_cameras_parameters_may_come_in_the_body(open_services, adapter, method, sent):
+    client = create_app(open_services(camera_url=adapter.url)).test_client()
+    response = client.open("/main/with-camera", method=method, **{sent: {"exposure_time_us": "900"}})
+
+    assert response.status_code == 200
+    assert [head.split()[1] for head in adapter.heads] == ["/snapshot?exposure_time_us=900"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {
+            "data": b'--x\r\nContent-Disposition: form-data; name="image"; filename="part.jpg"\r\n\r\n'
+            + PHOTO
+            + b"\r\n--x--",
+            "content_type": "multipart/form-data; boundary=x",
+        },
+        {"data": PHOTO, "content_type": "image/jpeg"},
+        {"data": b"what is this", "content_type": "text/plain"},
+        {"json": {"rotation_angle": 90}},
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_who_sends_a_picture_is_not_answered_about_the_cameras(open_services, adapter, method, body):
+    client = create_app(open_services(camera_url=adapter.url)).test_client()
+
+    assert client.open("/main/with-camera", method=method, **body).status_code == 400
+    assert adapter.heads == []
 
 
 def test_without_a_camera_it_is_a_400(client):

@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, jsonify, request
+from werkzeug.datastructures import CombinedMultiDict
 
-from api.core.errors import CameraFailed, CameraTimeout, NotAnswering, NoWorker
+from api.core.errors import CameraFailed, CameraTimeout, InvalidParameter, NotAnswering, NoWorker
 from api.http.caller import current_client
 from api.http.camera_picture import NAMES as CAMERA_NAMES
-from api.http.camera_picture import take_picture
+from api.http.camera_picture import asks_camera, take_picture
 from api.http.detection_parameters import chosen
 from api.http.inspection_keeping import keep_inspection, keep_latest
 from api.http.main_bodies import kept_of, main_body
-from api.http.main_parameters import WantedMain
+from api.http.main_parameters import TAKEN, WantedMain
 from api.http.response_headers import describe
 from api.http.stored_picture import picture_response
 from api.http.upload import Upload
@@ -65,13 +66,17 @@ def with_camera() -> ResponseReturnValue:
 
     Raises:
         NotAnswering: the camera does not, or no worker does.
+        InvalidParameter: the request has something else than parameters.
         ServiceError, RequestEntityTooLarge: as ``WantedMain.from_request``, ``take_picture`` and ``_judged`` do.
     """
     services = Services.current()
     with _as_replaced():
         services.inference.admit(ModelTask.DETECTION)
         wanted = WantedMain.from_request(request, services, CAMERA_NAMES)
-        return _judged(take_picture(services.camera, request.args, current_client()), wanted, source="camera")
+        if services.camera.is_there and not asks_camera(request, services.camera, TAKEN):
+            raise InvalidParameter("the camera takes the picture here: send parameters alone, or the picture to /main")
+        texts = CombinedMultiDict([request.args, request.form])
+        return _judged(take_picture(services.camera, texts, current_client()), wanted, source="camera")
 
 
 @bp.get("/image-raw")
@@ -94,11 +99,11 @@ def image_draw() -> ResponseReturnValue:
         ServiceError: as ``Uploads.put`` and ``DrawnPictures.open`` do.
     """
     services, client = Services.current(), current_client()
-    latest = services.latest.open()
-    if latest is None:
-        return NONE_YET
-    with latest.file:
-        picture = services.uploads.put(latest.file.read(), client.sender)  # it may be there no longer
+    with services.latest.staying() as latest:
+        if latest is None:
+            return NONE_YET
+        with latest.file:
+            picture = services.uploads.put(latest.file.read(), client.sender)  # it may be there no longer
     try:
         return _uncached(picture_response(services.drawn.open(picture, latest.found, client, JPEG)))
     finally:
