@@ -151,13 +151,10 @@ def test_the_chooser_is_there_for_everybody(page):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_service_with_one_model_offers_no_choice(browser, service_url):
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(service_url)
-
-    expect(page.get_by_label("Model")).to_be_hidden()
-    context.close()
+def test_a_service_with_one_model_offers_no_choice(browser, settings, tmp_path):
+    with Stack(tmp_path / "one", **settings | {"MODELS": "resnet50"}) as service:
+        for page in opened(browser, service, {}):
+            expect(page.get_by_label("Model")).to_be_hidden()
 
 
 def test_where_keys_are_needed_the_models_are_told_to_who_has_one(browser, tmp_path, settings):

@@ -102,6 +102,16 @@ def test_a_detector_is_chosen_and_says_what_is_where(page):
     expect(shown.get_by_text("Report it")).to_be_hidden()  # a report is about a label
 
 
+def test_the_example_for_programs_asks_for_what_the_page_asks_for(page):
+    example = page.get_by_role("group", name="The same from a program")
+    expect(example).to_contain_text("/predict")
+    page.get_by_label("Model").select_option(DETECTOR)
+    expect(example).to_contain_text("/detect")
+    page.reload()
+
+    expect(example).to_contain_text("/detect")
+
+
 def test_the_slider_says_how_certain_the_objects_in_sight_are_and_asks_nothing_anew(page):
     shown = detect(page, CUP)
     page.route("**/*", lambda route: route.abort())

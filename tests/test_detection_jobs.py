@@ -74,6 +74,7 @@ def test_a_job_of_a_known_picture_is_done_at_once(site):
     [
         ("min_score", "0.05", "min_score must be a number from 0.1 to 1: below that reds@1 has no answers"),
         ("max_detections", "101", "max_detections must be a whole number from 1 to 100"),
+        ("top_k", "3", "top_k can't be sent: the model is for detection"),
         ("labels", "green", "labels: reds@1 has no label 'green'; GET /labels lists its own"),
     ],
 )

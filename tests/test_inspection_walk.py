@@ -79,7 +79,7 @@ def inspected(site: DetectionSite, picture: bytes) -> dict[str, Any]:
 
 
 def drawn(site: DetectionSite, inspection: dict[str, Any]) -> requests.Response:
-    address = f"{site.url}/v1/inspections/{inspection['id']}/drawn"
+    address = f"{site.url}/v1/inspections/drawn/{inspection['id']}"
     return requests.get(address, headers={"Accept": "image/png"}, timeout=WAIT_S)
 
 
@@ -94,7 +94,7 @@ def test_an_inspection_has_a_picture_of_what_was_found_also_when_the_upload_is_l
     answer = drawn(site, done)
     shown = Image.open(BytesIO(answer.content)).convert("RGB")
 
-    assert done["links"]["drawn"] == f"/v1/inspections/{done['id']}/drawn"
+    assert done["links"]["drawn"] == f"/v1/inspections/drawn/{done['id']}"
     assert (answer.status_code, answer.headers["X-Detections"]) == (200, "1")
     assert answer.headers["Content-Disposition"] == f"inline; filename=inspection-{done['id']}.png"
     assert shown.size == (640, 320)

@@ -91,7 +91,7 @@ class Patterns:
             UnknownPattern, InvalidParameter: as ``of``.
         """
         if not self._sets:
-            raise UnknownPattern("this service has no patterns")
+            raise UnknownPattern("this service has no patterns: PATTERN_DIR is not set, or empty")
         if key:
             if key not in self._sets:
                 raise UnknownPattern(f"there is no pattern {key[:64]!a}; {self._told()}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from api.core.errors import InvalidParameter, NoWorker
 from api.core.inference import Asked
-from api.http.parameters import SCORE_DECIMALS, min_score_in, min_score_of, model_of, sent, strict_of, whole_number
+from api.http.parameters import SCORE_DECIMALS, min_score_in, model_of, sent, strict_of, whole_number
 from contract.errors import RETRY_SOON_S
 from contract.messages import DetectJob
 from contract.model_task import ModelTask
@@ -35,7 +35,7 @@ PIXEL_DECIMALS = 2
 class _Wishes(NamedTuple):
     """Parameters that depend on the model; the numbers and labels as they were sent."""
 
-    min_score: float | None
+    min_score: Sequence[float]
     max_detections: Sequence[str]
     labels: Sequence[str]
 
@@ -72,7 +72,8 @@ class WantedObjects:
             UnknownModel, OtherTask, NoWorker, BackendDown: as ``LabelLookup.of``.
             BrokenForm, RequestEntityTooLarge: as reading the form does.
         """
-        wishes = _Wishes(min_score_of(request), sent(request, "max_detections"), sent(request, "labels"))
+        scores = [min_score_in(text) for text in sent(request, "min_score")]
+        wishes = _Wishes(scores, sent(request, "max_detections"), sent(request, "labels"))
         return cls._checked(wishes, model_of(request), lookup, strict=strict_of(request))
 
     @classmethod
@@ -82,9 +83,8 @@ class WantedObjects:
         Raises:
             InvalidParameter, UnknownModel, OtherTask, NoWorker, BackendDown: as ``from_request``.
         """
-        scores = _texts(parameters, "min_score")
         wishes = _Wishes(
-            min_score_in(scores[0]) if scores else None,
+            [min_score_in(text) for text in _texts(parameters, "min_score")],
             _texts(parameters, "max_detections"),
             _texts(parameters, "labels"),
         )
@@ -92,17 +92,16 @@ class WantedObjects:
 
     @classmethod
     def _checked(cls, wishes: _Wishes, model: WantedModel | None, lookup: LabelLookup, *, strict: bool) -> Self:
-        min_score, most, texts = wishes
+        scores, most, texts = wishes
         labels = [words for text in texts for words in text.split(",") if words.strip()]
-        if min_score is None and not most and not labels:
+        if not scores and not most and not labels:
             return cls(model, 0.0, None, frozenset(), strict)
         known = lookup.of(model, ModelTask.DETECTION)
-        if min_score is not None:
-            within_bounds(min_score, known)
+        min_scores = [within_bounds(score, known) for score in scores]
         most_objects = [whole_number("max_detections", raw, bounds_of(known).most) for raw in most]
         return cls(
             model,
-            min_score if min_score is not None else 0.0,
+            min_scores[0] if min_scores else 0.0,
             most_objects[0] if most_objects else None,
             frozenset(_label(words, known) for words in labels),
             strict,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 from api.core.errors import Overloaded, PatternMismatch
 from api.core.patterns import demand_same_objects
 from api.http.detection_parameters import WantedObjects, bounds_of, within_bounds
-from api.http.parameters import min_score_of, model_of, sent, strict_of
+from api.http.parameters import min_score_in, model_of, sent, strict_of
 from contract.model_task import ModelTask
 from contract.model_version import ModelVersion
 
@@ -49,13 +49,13 @@ class WantedInspection:
             BrokenForm, RequestEntityTooLarge: as reading the form does.
         """
         model, strict = model_of(request), strict_of(request)
-        min_score = min_score_of(request)
+        scores = [min_score_in(text) for text in sent(request, "min_score")]
         keys = sent(request, "pattern")
         known = lookup.of(model, ModelTask.DETECTION)
         found = patterns.of(keys[0] if keys else None, known)
-        if min_score is None:
-            min_score = max(USUAL_MIN_SCORE, bounds_of(known).min_score)
-        objects = WantedObjects(model, within_bounds(min_score, known), None, frozenset(), strict)
+        min_scores = [within_bounds(score, known) for score in scores]
+        least = min_scores[0] if min_scores else max(USUAL_MIN_SCORE, bounds_of(known).min_score)
+        objects = WantedObjects(model, least, None, frozenset(), strict)
         return cls(objects, found, known)
 
     def demand_same_objects(self, answer: Answer[Detection], lookup: LabelLookup) -> None:

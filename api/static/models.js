@@ -6,6 +6,7 @@ import { rememberedModel, rememberModel } from "./visit.js";
 
 const field = document.getElementById("model-field");
 const choice = document.getElementById("model");
+const route = document.getElementById("route"); // of the example for programs
 
 /** The name of the model that is to answer; empty for the service's default. */
 export function chosenModel() {
@@ -21,10 +22,14 @@ function offer(found) {
   const known = found.filter((model) => taskOf(model) in tasks);
   const defaults = known.filter((model) => model.default);
   const standard = defaults.find((model) => taskOf(model) === "classification") ?? defaults[0];
-  choice.replaceChildren(
-    ...known.map((model) => new Option(model.name + tasks[taskOf(model)], model.name, model === standard, model === standard)),
-  );
+  choice.replaceChildren(...known.map((model) => option(model, model === standard)));
   restore();
+}
+
+function option(model, chosen) {
+  const made = new Option(model.name + tasks[taskOf(model)], model.name, chosen, chosen);
+  made.dataset.task = taskOf(model);
+  return made;
 }
 
 const taskOf = ({ versions: [current] }) => current?.task ?? "classification"; // older workers have said nothing of it
@@ -37,9 +42,19 @@ function restore() {
     rememberModel(""); // the service has it no more
   }
   field.hidden = names.length < 2;
+  showRoute();
 }
 
-choice.addEventListener("change", () => rememberModel(choice.value));
+function showRoute() {
+  if (choice.options.length > 0) {
+    route.textContent = choice.selectedOptions[0].dataset.task === "detection" ? "detect" : "predict";
+  }
+}
+
+choice.addEventListener("change", () => {
+  rememberModel(choice.value);
+  showRoute();
+});
 restore();
 whenKeyIsGiven(async () => {
   offer(await models().catch(() => [])); // the key may not tell them; then the default answers

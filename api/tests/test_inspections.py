@@ -156,7 +156,10 @@ def test_a_service_without_patterns_lists_none_and_inspects_nothing(services):
 
     assert client.get("/v1/patterns").get_json() == {"pattern_sets": []}
     response = inspect(client)
-    assert (response.status_code, response.get_json()["detail"]) == (404, "this service has no patterns")
+    assert (response.status_code, response.get_json()["detail"]) == (
+        404,
+        "this service has no patterns: PATTERN_DIR is not set, or empty",
+    )
 
 
 # Inspections

@@ -194,6 +194,7 @@ def test_top_k_and_min_score_belong_to_the_job(workers, client):
         {"label": "tabby", "confidence": 1.0}
     ]
     assert problem(submit(client, top_k="0")) == 400
+    assert problem(submit(client, max_detections="3")) == 400  # the model finds no objects
     assert problem(submit(client, min_score="2")) == 400
 
 

@@ -145,7 +145,7 @@ def picture(name: str) -> ResponseReturnValue:
     return _uncached(picture_response(Services.current().inspections.open_picture(name)))
 
 
-@bp.get("/v1/inspections/<inspection_id>/drawn")
+@bp.get("/v1/inspections/drawn/<inspection_id>")
 def drawn(inspection_id: str) -> ResponseReturnValue:
     """The picture of an inspection with what was found drawn on it.
 

@@ -12,7 +12,7 @@ from flask import Blueprint, jsonify, request, url_for
 from api.core.errors import InvalidParameter
 from api.http.caller import current_caller, current_client
 from api.http.detection_parameters import WantedObjects, detected
-from api.http.parameters import Wanted, inferred, model_in_query, model_of, page_number
+from api.http.parameters import Wanted, inferred, model_in_query, model_of, page_number, sent
 from api.http.picture_address import address_of
 from api.http.upload import Upload
 from api.services import Services
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 bp = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
+# What models of a task do not answer: who sends it means another model.
+FOREIGN = {ModelTask.CLASSIFICATION: ("max_detections", "labels"), ModelTask.DETECTION: ("top_k",)}
 IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")  # printable ASCII, as a string of HTTP's structured fields holds
 
 
@@ -115,9 +117,14 @@ def _wanted(services: Services, model: WantedModel | None) -> JobRequest:
     """What the current request asks for, by the task of its model: it has no picture yet.
 
     Raises:
+        InvalidParameter: it asks for what models of this task do not answer.
         ServiceError: as ``task_of``, ``Wanted.from_request`` and ``WantedObjects.from_request`` do.
     """
-    if services.async_inference.task_of(model) is ModelTask.DETECTION:
+    task = services.async_inference.task_of(model)
+    for name in FOREIGN[task]:
+        if sent(request, name):
+            raise InvalidParameter(f"{name} can't be sent: the model is for {task}")
+    if task is ModelTask.DETECTION:
         objects = WantedObjects.from_request(request, services.labels)
         return JobRequest(
             "",
