@@ -77,8 +77,11 @@ class Headline:
 
 
 def faults_of(inspection: Inspection) -> tuple[str, ...]:
-    """As: bolt 2 is missing."""
-    return tuple(f"{name} is {finding['state']}" for name, finding in _named(inspection) if finding["state"] != "found")
+    """As: bolt 2 is missing. Where all is in its place, ``/main`` may have judged otherwise, and says why."""
+    if inspection["decision"]:
+        return ()
+    found = (f"{name} is {finding['state']}" for name, finding in _named(inspection) if finding["state"] != "found")
+    return tuple(found) or tuple(inspection["reasons"])
 
 
 def _marks(inspection: Inspection) -> Iterator[Mark]:
