@@ -12,20 +12,10 @@ import pytest
 from api.app import create_app
 from api.core.errors import NoWorker
 from api.core.patterns import Patterns
+from api.http.main_bodies import OTHER_JUDGEMENT
 from api.keys.key import Key, Scope, digest_of
 from api.keys.key_file import line_of, replace_line
-from api.tests.test_inspections import (
-    BAD,
-    BOLT,
-    BRACKET,
-    GOOD,
-    MOVED,
-    PHOTO,
-    PLATE,
-    Detector,
-    inspect_each,
-    services_of,
-)
+from api.tests.test_inspections import BAD, BRACKET, GOOD, MOVED, PHOTO, PLATE, Detector, inspect_each, services_of
 from contract.errors import BackendDown
 from contract.image_store import ImageStore
 from contract.messages import Box
@@ -118,23 +108,23 @@ def test_what_is_missing_and_what_nobody_expects_are_told_apart(client, detector
     assert [kind for kind, _ in FINDING.findall(page)] == ["found", "missing", "surplus"]
 
 
+def test_what_main_has_judged_otherwise_is_shown_with_its_reason(client, detector):
+    """There, a part of one object is never good, although it is all that is expected."""
+    detector.objects = (replace(PLATE, index=1, label="bolt", box=Box(530, 110, 620, 170)),)
+    assert client.post("/main?return_options=1", data=PHOTO).get_json() == {"decision": False}
+    page = client.get("/inspect")
+
+    assert page.status_code == 200
+    assert verdict(page.text) == ("bad", "Bad", OTHER_JUDGEMENT)
+    assert f'<span class="past-why">{OTHER_JUDGEMENT}</span>' in page.text
+
+
 def test_several_faults_are_counted_beside_the_first(client, detector):
     detector.objects = ()
     state, _, why = verdict(inspect(client).text)
 
     assert state == "bad"
     assert why in {"plate is missing, and 1 more", "class 1 is missing"}  # of the best pattern
-
-
-def test_a_part_that_is_bad_without_a_fault_is_shown_with_its_reason(client, detector):
-    """As ``/main`` judges, which wants two objects at least."""
-    detector.objects = (replace(BOLT, box=Box(530, 110, 620, 170)),)
-    client.post("/main?return_options=1", data=PHOTO)
-    page = client.get("/inspect").text
-
-    why = "/main wants two objects at least, and judges by the pattern of which most are found"
-    assert verdict(page) == ("bad", "Bad", why)
-    assert f'<span class="past-why">{why}</span>' in page
 
 
 def test_several_objects_of_a_class_are_numbered(client, folder):
