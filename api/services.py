@@ -203,7 +203,7 @@ class Services:
             ),
             patterns=Patterns(settings.pattern_dir),
             inspected=inspected,
-            drawn_inspections=DrawnInspections(uploads, inspected, drawn),
+            drawn_inspections=DrawnInspections(uploads, inspected, latest, drawn),
             latest=latest,
             inspections=Inspections(
                 InspectionLog(

@@ -23,7 +23,7 @@ def demand_same_objects(patterns: PatternSet, min_score: float, known: LabelList
     Such is a candidate's, a version's that has become current meanwhile, or a fallback's.
 
     Args:
-        min_score: of objects that count.
+        min_score: of objects that count, which may be below what the model that was asked for answers with.
         known, answered: of the model that was asked for, and of what has answered.
 
     Raises:
@@ -38,10 +38,10 @@ def demand_same_objects(patterns: PatternSet, min_score: float, known: LabelList
                 f"this pattern does not fit {answered.model}: its class {index} is {theirs!r}, and not {ours!r} as "
                 f"that of {known.model}"
             )
-    if answered.objects is not None and answered.objects.min_score > min_score:
+    least = min_score if known.objects is None else max(min_score, known.objects.min_score)
+    if answered.objects is not None and answered.objects.min_score > least:
         raise PatternMismatch(
-            f"{answered.model} has no answers below {answered.objects.min_score:g}, and objects count from "
-            f"{min_score:g} on"
+            f"{answered.model} has no answers below {answered.objects.min_score:g}, and objects count from {least:g} on"
         )
 
 

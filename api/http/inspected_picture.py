@@ -77,8 +77,11 @@ class Headline:
 
 
 def faults_of(inspection: Inspection) -> tuple[str, ...]:
-    """As: bolt 2 is missing."""
-    return tuple(f"{name} is {finding['state']}" for name, finding in _named(inspection) if finding["state"] != "found")
+    """Of a bad part, as: bolt 2 is missing; its reasons if no object is to blame, as ``/main`` may judge."""
+    if inspection["decision"]:
+        return ()
+    faults = (f"{name} is {finding['state']}" for name, finding in _named(inspection) if finding["state"] != "found")
+    return tuple(faults) or tuple(inspection["reasons"])
 
 
 def _marks(inspection: Inspection) -> Iterator[Mark]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -28,13 +28,12 @@ LOCK_WAIT_S = 2.0  # another process holds the lock for one write
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """A picture by its name in the image store, and what was found in it.
+    """A picture, and what was found in it.
 
     Attributes:
         file: of the picture's bytes, from where it is on; whoever has asked for it closes it.
     """
 
-    picture: str
     found: Detection
     file: IO[bytes]
 
@@ -62,26 +61,26 @@ class LatestPicture:
         if not self._kept:
             return
         try:
-            data = self._uploads.read(picture)
             make_folder(self._folder)
             if free_bytes(self._folder) < self._reserve_bytes:
                 log.warning("the disk of %s has no room to keep the latest picture", self._folder)
                 return
             told = json.dumps(found.to_wire(), separators=(",", ":"))
             with locked(self._lock, wait_s=LOCK_WAIT_S):
+                data = self._uploads.read(picture)  # here: who deletes it deletes it there first, and then waits for us
                 write_file(self._part, f"{picture}\n{told}\n".encode() + data)
                 self._part.replace(self._file)
-                if picture not in self._uploads:  # deleted meanwhile, and whoever did that has not seen this one
-                    self._file.unlink()
         except (OSError, BackendDown, PictureNotFound) as error:
             log.warning("the latest picture can't be kept: %s", error)
 
     def open(self) -> Latest | None:
-        """The one that is there; None if there is none.
+        """The one that is there; None if there is none, or none may be kept any more.
 
         Raises:
             BackendDown: it can't be read.
         """
+        if not self._kept:
+            return None
         try:
             file = self._file.open("rb")
         except FileNotFoundError:
@@ -89,13 +88,13 @@ class LatestPicture:
         except OSError as error:
             raise BackendDown("the latest picture can't be read at the moment", RETRY_LATER_S) from error
         try:
-            picture = file.readline().decode("ascii").strip()
+            file.readline()  # its name
             found = outcome_from_json(file.readline())
         except (OSError, ValueError, UnknownOutcome) as error:
             file.close()
             raise BackendDown("the latest picture can't be read at the moment", RETRY_LATER_S) from error
         assert isinstance(found, Detection)  # noqa: S101  # we have put it there
-        return Latest(picture, found, file)
+        return Latest(found, file)
 
     @contextmanager
     def staying(self) -> Iterator[Latest | None]:
@@ -120,9 +119,9 @@ class LatestPicture:
         Raises:
             OSError: it can't be read or deleted.
         """
-        if not self._file.exists():
+        if not self._lock.exists():
             return
-        with locked(self._lock, wait_s=LOCK_WAIT_S):
+        with locked(self._lock, wait_s=LOCK_WAIT_S), suppress(FileNotFoundError):
             with self._file.open("rb") as file:
                 is_this = file.read(NAME_DIGITS).decode("ascii", "replace") == picture
             if is_this:

@@ -18,10 +18,13 @@ export function timeOf({ time }) {
   return (then.toDateString() === new Date().toDateString() ? clock : clockAndDay).format(then);
 }
 
-/** Why a part is bad, in few words each: how far what is out of place has to move, its line says. */
-export function faults({ expected }) {
-  const bad = named(expected).filter(({ finding }) => finding.state !== "found");
-  return bad.map(({ finding, name }) => `${name} is ${finding.state}`);
+/**
+ * Why a part is bad, in few words each: how far what is out of place has to move, its line says. Its reasons if no object
+ * is to blame, as /main may judge.
+ */
+export function faults({ decision, expected, reasons }) {
+  const bad = decision ? [] : named(expected).filter(({ finding }) => finding.state !== "found");
+  return bad.length > 0 || decision ? bad.map(({ finding, name }) => `${name} is ${finding.state}`) : reasons;
 }
 
 /**

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from api.app import create_app
+from api.core.errors import UnknownModel
 from api.core.inference import Answer
 from api.core.labels import LabelList, ObjectBounds
 from api.core.patterns import Patterns
@@ -289,6 +290,13 @@ def test_another_version_that_knows_the_same_classes_decides(client, detector):
     assert (body["decision"], body["model"], body["digest"]) == (True, "parts@2", "e" * 64)
 
 
+def test_a_version_that_answers_with_as_much_decides_however_little_is_asked_for(client, detector):
+    """Of the replaced system's clients, some ask for objects that no version answers with."""
+    detector.answering = NEXT_VERSION
+
+    assert client.post("/main?min_score=0.01&return_options=1", data=PHOTO).get_json() == {"decision": True}
+
+
 def test_a_fallback_of_other_classes_decides_nothing_and_the_sender_may_try_again(client, detector):
     """The model that was asked for knows them, and is only busy."""
     detector.answering = LabelList(ModelVersion("quick"), "e" * 64, ("plate",), ObjectBounds(0.1, 100))
@@ -382,6 +390,15 @@ def test_they_are_had_as_csv(client, detector):
     assert f",{ids[0]},bracket,left-hand,good,,2,parts@1," in good
 
 
+def test_a_table_that_can_not_be_read_is_an_error_and_no_empty_table(client, tmp_path):
+    answered(client)
+    log = tmp_path / "feedback" / "inspections" / "inspections.jsonl"
+    log.unlink()
+    log.symlink_to(log)
+
+    assert client.get("/v1/inspections.csv").status_code == 503
+
+
 def kept_pictures(client: FlaskClient) -> list[bool]:
     """Oldest first."""
     found = client.get("/v1/inspections").get_json()["inspections"]
@@ -457,6 +474,20 @@ def test_check_pattern_judges_as_the_replaced_system_does(client, body, answer):
     found = client.post("/check-pattern", json={**PLATE_AND_BOLT, **body}).get_json()
 
     assert (found["decision"], found["pattern_name"], found["lg"]) == answer
+
+
+@pytest.mark.parametrize(
+    ("pattern", "status"), [(None, 503), ({"own": [{**ONE["own"][0], "class_id": 0}] * 2}, 200)], ids=["label", "index"]
+)
+def test_without_a_detector_labels_are_not_compared_and_indices_are(client, detector, monkeypatch, pattern, status):
+    def of(_model: WantedModel | None, _task: ModelTask) -> LabelList:
+        raise UnknownModel("there is no model for that")
+
+    monkeypatch.setattr(detector, "of", of)
+    response = client.post("/check-pattern", json={**PLATE_AND_BOLT, "pattern": pattern})
+
+    assert response.status_code == status
+    assert ("Retry-After" in response.headers) == (status == 503)
 
 
 BOXES = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -14,6 +15,8 @@ from PIL import Image
 from api.app import create_app
 from api.core.errors import NoWorker, Overloaded
 from api.core.patterns import Patterns
+from api.inspection import latest
+from api.inspection.drawing import DrawnInspections
 from api.keys.key import Key, Scope, digest_of
 from api.keys.key_file import line_of, replace_line
 from api.tests.test_inspections import BOLT, BRACKET, PHOTO, PLATE, Detector, services_of
@@ -24,6 +27,7 @@ from tests.support.camera import AdaptedCamera, answer, sends, sends_and_is_sile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from flask.testing import FlaskClient
@@ -77,7 +81,9 @@ def folder(tmp_path: Path) -> Path:
 def open_services(detector: Detector, folder: Path, tmp_path: Path) -> Callable[..., Services]:
     def open_services(**settings: Any) -> Services:
         drawing = cast("DrawnPictures", Drawing())
-        return replace(services_of(detector, folder, tmp_path, **settings), drawn=drawing)
+        services = services_of(detector, folder, tmp_path, **settings)
+        drawn = DrawnInspections(services.uploads, services.inspected, services.latest, drawing)
+        return replace(services, drawn=drawing, drawn_inspections=drawn)
 
     return open_services
 
@@ -338,7 +344,8 @@ def test_with_a_camera_the_answer_is_about_its_picture(open_services, adapter, m
 @pytest.mark.parametrize("sent", ["data", "json"])
 def test_the_cameras_parameters_may_come_in_the_body(open_services, adapter, method, sent):
     client = create_app(open_services(camera_url=adapter.url)).test_client()
-    response = client.open("/main/with-camera", method=method, **{sent: {"exposure_time_us": "900"}})
+    body: dict[str, Any] = {sent: {"exposure_time_us": "900"}}
+    response = client.open("/main/with-camera", method=method, **body)
 
     assert response.status_code == 200
     assert [head.split()[1] for head in adapter.heads] == ["/snapshot?exposure_time_us=900"]
@@ -384,18 +391,18 @@ def test_wrong_parameters_are_refused_before_the_camera_is_asked(open_services, 
 
 
 @pytest.mark.parametrize(
-    ("act", "status"),
+    ("act", "timeout_s", "status"),
     [
-        (sends_and_is_silent(), 408),
-        (sends(b""), 408),
-        (sends(answer(b"busy", status="500 Broken")), 502),
-        (sends(answer(b"<html>", "Content-Type: text/html")), 502),
+        (sends_and_is_silent(), SHORT_S, 408),
+        (sends(b""), 60, 408),
+        (sends(answer(b"busy", status="500 Broken")), 60, 502),
+        (sends(answer(b"<html>", "Content-Type: text/html")), 60, 502),
     ],
 )
-def test_a_camera_that_does_not_answer_is_a_408(open_services, act, status):
+def test_a_camera_that_does_not_answer_is_a_408(open_services, act, timeout_s, status):
     """One that answers otherwise than with a picture is told as elsewhere."""
     with AdaptedCamera(act) as adapter:
-        settings = {"camera_retries": 0, "camera_timeout_s": SHORT_S if act is not None else 60}
+        settings = {"camera_retries": 0, "camera_timeout_s": timeout_s}
         client = create_app(open_services(camera_url=adapter.url, **settings)).test_client()
 
         assert client.get("/main/with-camera").status_code == status
@@ -464,10 +471,38 @@ def test_where_no_picture_may_be_kept_there_is_no_latest(open_services, tmp_path
 
 def test_a_deleted_picture_is_the_latest_no_more(client, open_services):
     answered(client)
-    latest = open_services().latest
-    latest.delete("0" * 64)
+    services = open_services()
+    services.latest.delete("0" * 64)
     assert client.get("/image-raw").data == PHOTO
-    latest.delete(client.get("/v1/inspections/latest").get_json()["picture"])
+    services.latest.delete(client.get("/v1/inspections/latest").get_json()["picture"])
+
+    assert client.get("/image-raw").data == b"No image captured yet"
+
+
+def test_a_picture_that_is_deleted_while_it_is_made_the_latest_is_not(open_services, monkeypatch):
+    services = open_services()
+    client, seen = create_app(services).test_client(), services.uploads.store.read
+
+    def read_and_delete(name: str) -> bytes:
+        data: bytes = seen(name)
+        services.uploads.delete(name)
+        deleting.append(other.submit(services.latest.delete, name))
+        wait(deleting, timeout=SHORT_S)
+        return data
+
+    deleting: list[Future[None]] = []
+    monkeypatch.setattr(services.uploads.store, "read", read_and_delete)
+    monkeypatch.setattr(latest, "LOCK_WAIT_S", 60.0)
+    with ThreadPoolExecutor() as other:
+        answered(client)
+
+    assert [deleted.result() for deleted in deleting] == [None]
+    assert client.get("/image-raw").data == b"No image captured yet"
+
+
+def test_a_service_that_may_keep_none_any_more_shows_no_old_one_as_the_latest(open_services):
+    answered(create_app(open_services()).test_client())
+    client = create_app(open_services(inspection_pictures_mb=0)).test_client()
 
     assert client.get("/image-raw").data == b"No image captured yet"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, jsonify, request
 
-from api.core.errors import InvalidParameter, InvalidUpload
+from api.core.errors import InvalidParameter, InvalidUpload, NoWorker
 from api.core.inference import Asked
 from api.http.caller import current_client
 from api.http.pattern_check import PatternCheck
@@ -17,11 +17,13 @@ from contract.errors import TemporarilyUnavailable
 from contract.messages import DetectJob
 from contract.model_task import ModelTask
 from contract.patterns.replaced_check import check_as_replaced
+from contract.worker_registry import ALIVE_FOR_S
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from api.http.schemas import CheckedPattern, ReplacedInference
+    from contract.patterns.pattern import PatternSet
 
 bp = Blueprint("replaced", __name__)
 
@@ -57,11 +59,12 @@ def check_pattern() -> ResponseReturnValue:
     """Hold objects that the sender has found against a set of patterns, as the replaced system judges.
 
     Raises:
-        InvalidParameter, BrokenForm, UnknownPattern, RequestEntityTooLarge: as ``PatternCheck.from_request``.
+        ServiceError, RequestEntityTooLarge: as ``PatternCheck.from_request``.
+        NoWorker: as ``_labels``.
     """
     services = Services.current()
     asked = PatternCheck.from_request(request, services.patterns)
-    verdict = check_as_replaced(asked.patterns, asked.objects(_labels(services)))
+    verdict = check_as_replaced(asked.patterns, asked.objects(_labels(services, asked.patterns)))
     body: CheckedPattern = {
         "decision": verdict.decision,
         "pattern_name": verdict.pattern,
@@ -70,9 +73,15 @@ def check_pattern() -> ResponseReturnValue:
     return jsonify(body)
 
 
-def _labels(services: Services) -> tuple[str, ...]:
-    """The default detector's, by class index; none while nobody knows them: patterns may name classes by index."""
+def _labels(services: Services, patterns: PatternSet) -> tuple[str, ...]:
+    """The default detector's, by class index; none while nobody knows them, for patterns that name no label.
+
+    Raises:
+        NoWorker: nobody knows them, and the patterns do.
+    """
     try:
         return services.labels.of(None, ModelTask.DETECTION).labels
-    except (TemporarilyUnavailable, InvalidUpload):
+    except (TemporarilyUnavailable, InvalidUpload) as error:
+        if any(expected.label is not None for pattern in patterns.patterns for expected in pattern.objects):
+            raise NoWorker("the pattern names labels, and no detector is ready that knows them", ALIVE_FOR_S) from error
         return ()

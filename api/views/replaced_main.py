@@ -95,19 +95,10 @@ def image_draw() -> ResponseReturnValue:
     """The picture that was inspected last, with the objects drawn that were found in it.
 
     Raises:
-        BackendDown: it can't be read.
-        ServiceError: as ``Uploads.put`` and ``DrawnPictures.open`` do.
+        ServiceError: as ``DrawnInspections.open_latest`` does.
     """
-    services, client = Services.current(), current_client()
-    with services.latest.staying() as latest:
-        if latest is None:
-            return NONE_YET
-        with latest.file:
-            picture = services.uploads.put(latest.file.read(), client.sender)  # it may be there no longer
-    try:
-        return _uncached(picture_response(services.drawn.open(picture, latest.found, client, JPEG)))
-    finally:
-        services.uploads.finished(picture)
+    file = Services.current().drawn_inspections.open_latest(current_client(), JPEG)
+    return NONE_YET if file is None else _uncached(picture_response(file))
 
 
 @contextmanager
