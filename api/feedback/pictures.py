@@ -34,7 +34,7 @@ class ReportedPictures:
             return
         try:
             self._put(self._uploads.read(name))
-            if name not in self._uploads:  # deleted meanwhile, and whoever did that has not seen this one
+            if name not in self._uploads:  # deleted meanwhile, and whoever did that may not have seen this one
                 self.delete(name)
         except StoreFull:
             log.warning("there is no room in %s, or on its disk, to keep the picture %s", self.folder, name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING
 
 from contract.errors import PictureNotFound
@@ -52,10 +51,12 @@ class DrawnInspections:
 
     def open_latest(self, client: Client, media_type: str) -> IO[bytes] | None:
         """As ``open``, the picture that was inspected last with the objects that counted; None if there is none."""
-        with ExitStack() as held:
-            with self._latest.staying() as latest:
-                if latest is None:
-                    return None
-                with latest.file as file:
-                    picture = held.enter_context(self._uploads.holding(file.read(), client.sender))
+        with self._latest.staying() as latest:
+            if latest is None:
+                return None
+            with latest.file as file:
+                picture = self._uploads.put(file.read(), client.sender)
+        try:
             return self._drawn.open(picture, latest.found, client, media_type)
+        finally:
+            self._uploads.finished(picture)

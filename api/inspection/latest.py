@@ -61,17 +61,15 @@ class LatestPicture:
         if not self._kept:
             return
         try:
-            data = self._uploads.read(picture)
             make_folder(self._folder)
             if free_bytes(self._folder) < self._reserve_bytes:
                 log.warning("the disk of %s has no room to keep the latest picture", self._folder)
                 return
             told = json.dumps(found.to_wire(), separators=(",", ":"))
             with locked(self._lock, wait_s=LOCK_WAIT_S):
+                data = self._uploads.read(picture)  # here: who deletes it deletes it there first, and then waits for us
                 write_file(self._part, f"{picture}\n{told}\n".encode() + data)
                 self._part.replace(self._file)
-                if picture not in self._uploads:  # deleted meanwhile, and whoever did that has not seen this one
-                    self._file.unlink()
         except (OSError, BackendDown, PictureNotFound) as error:
             log.warning("the latest picture can't be kept: %s", error)
 
@@ -121,7 +119,7 @@ class LatestPicture:
         Raises:
             OSError: it can't be read or deleted.
         """
-        if not self._file.exists():
+        if not self._lock.exists():
             return
         with locked(self._lock, wait_s=LOCK_WAIT_S), suppress(FileNotFoundError):
             with self._file.open("rb") as file:

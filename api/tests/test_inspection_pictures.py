@@ -103,6 +103,21 @@ def test_a_full_disk_takes_nothing_from_what_is_there(tmp_path, kept, uploads):
     assert there(kept) == set(old)
 
 
+def test_a_picture_that_is_deleted_while_it_is_kept_is_not(kept, uploads, monkeypatch):
+    read = uploads.read
+
+    def read_and_delete(name: str) -> bytes:
+        data: bytes = read(name)
+        uploads.delete(name)
+        kept.delete(name)
+        return data
+
+    monkeypatch.setattr(uploads, "read", read_and_delete)
+    (name,) = keep(kept, uploads, "a")
+
+    assert name not in kept
+
+
 def test_no_room_at_all_keeps_none(tmp_path, uploads):
     nowhere = InspectedPictures(tmp_path / "inspections", uploads, most_bytes=0, reserve_bytes=0)
     keep(nowhere, uploads, "part 0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -14,6 +15,7 @@ from PIL import Image
 from api.app import create_app
 from api.core.errors import NoWorker, Overloaded
 from api.core.patterns import Patterns
+from api.inspection import latest
 from api.inspection.drawing import DrawnInspections
 from api.keys.key import Key, Scope, digest_of
 from api.keys.key_file import line_of, replace_line
@@ -25,6 +27,7 @@ from tests.support.camera import AdaptedCamera, answer, sends, sends_and_is_sile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from flask.testing import FlaskClient
@@ -473,6 +476,27 @@ def test_a_deleted_picture_is_the_latest_no_more(client, open_services):
     assert client.get("/image-raw").data == PHOTO
     services.latest.delete(client.get("/v1/inspections/latest").get_json()["picture"])
 
+    assert client.get("/image-raw").data == b"No image captured yet"
+
+
+def test_a_picture_that_is_deleted_while_it_is_made_the_latest_is_not(open_services, monkeypatch):
+    services = open_services()
+    client, seen = create_app(services).test_client(), services.uploads.store.read
+
+    def read_and_delete(name: str) -> bytes:
+        data: bytes = seen(name)
+        services.uploads.delete(name)
+        deleting.append(other.submit(services.latest.delete, name))
+        wait(deleting, timeout=SHORT_S)
+        return data
+
+    deleting: list[Future[None]] = []
+    monkeypatch.setattr(services.uploads.store, "read", read_and_delete)
+    monkeypatch.setattr(latest, "LOCK_WAIT_S", 60.0)
+    with ThreadPoolExecutor() as other:
+        answered(client)
+
+    assert [deleted.result() for deleted in deleting] == [None]
     assert client.get("/image-raw").data == b"No image captured yet"
 
 
