@@ -44,7 +44,8 @@ class InspectionFilter:
         decision = query.get("decision", "").lower()
         if decision not in _DECISIONS:
             raise InvalidParameter("decision must be true or false")
-        return cls(query.get("pattern", ""), _DECISIONS[decision], _time("from", query, time.min), _time("to", query, time.max))
+        since, until = _time("from", query, time.min), _time("to", query, time.max)
+        return cls(query.get("pattern", ""), _DECISIONS[decision], since, until)
 
     def matches(self, inspection: Inspection) -> bool:
         return (
