@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 bp = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
-# What models of a task do not answer: who sends it means another model.
-FOREIGN = {ModelTask.CLASSIFICATION: ("max_detections", "labels"), ModelTask.DETECTION: ("top_k",)}
+# What a model of the other task is asked for: who sends it means such a model.
+OF_DETECTORS, OF_CLASSIFIERS = ("max_detections", "labels"), ("top_k",)
 IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")  # printable ASCII, as a string of HTTP's structured fields holds
 
 
@@ -121,10 +121,11 @@ def _wanted(services: Services, model: WantedModel | None) -> JobRequest:
         ServiceError: as ``task_of``, ``Wanted.from_request`` and ``WantedObjects.from_request`` do.
     """
     task = services.async_inference.task_of(model)
-    for name in FOREIGN[task]:
+    detects = task is ModelTask.DETECTION
+    for name in OF_CLASSIFIERS if detects else OF_DETECTORS:
         if sent(request, name):
             raise InvalidParameter(f"{name} can't be sent: the model is for {task}")
-    if task is ModelTask.DETECTION:
+    if detects:
         objects = WantedObjects.from_request(request, services.labels)
         return JobRequest(
             "",
