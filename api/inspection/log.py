@@ -80,7 +80,7 @@ class InspectionLog:
                 raise BackendDown("the inspections can't be read at the moment", RETRY_LATER_S) from error
             for file, size in files:
                 for line in _lines(file, size):
-                    with suppress(ValueError):
+                    with suppress(ValueError, RecursionError):  # the second: brackets in brackets
                         yield Inspection.from_line(line)
 
     def _open(self, opened: ExitStack) -> list[tuple[int, int]]:

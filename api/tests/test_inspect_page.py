@@ -12,6 +12,7 @@ import pytest
 from api.app import create_app
 from api.core.errors import NoWorker
 from api.core.patterns import Patterns
+from api.http.main_bodies import OTHER_JUDGEMENT
 from api.keys.key import Key, Scope, digest_of
 from api.keys.key_file import line_of, replace_line
 from api.tests.test_inspections import (
@@ -116,6 +117,17 @@ def test_what_is_missing_and_what_nobody_expects_are_told_apart(client, detector
     assert verdict(page) == ("bad", "Bad", "bolt is missing")
     assert marks(page) == [("surplus", "? plate"), ("found", "✓ plate"), ("missing", "✕ bolt: missing")]
     assert [kind for kind, _ in FINDING.findall(page)] == ["found", "missing", "surplus"]
+
+
+def test_what_main_has_judged_otherwise_is_shown_with_its_reason(client, detector):
+    """There, a part of one object is never good, although it is all that is expected."""
+    detector.objects = (replace(PLATE, index=1, label="bolt", box=Box(530, 110, 620, 170)),)
+    assert client.post("/main?return_options=1", data=PHOTO).get_json() == {"decision": False}
+    page = client.get("/inspect")
+
+    assert page.status_code == 200
+    assert verdict(page.text) == ("bad", "Bad", OTHER_JUDGEMENT)
+    assert f'<span class="past-why">{OTHER_JUDGEMENT}</span>' in page.text
 
 
 def test_several_faults_are_counted_beside_the_first(client, detector):

@@ -73,6 +73,17 @@ def test_half_a_line_that_a_power_failure_left_costs_no_other(tmp_path):
     assert numbers(log) == [3, 1]
 
 
+@pytest.mark.parametrize("line", [b"\0\0\xff", b"[1]", b"[" * 200_000], ids=["bytes", "a list", "lists in lists"])
+def test_a_line_that_is_no_inspection_costs_no_other(tmp_path, line):
+    log = log_in(tmp_path)
+    log.append(numbered(1))
+    with (tmp_path / "inspections" / "inspections.jsonl").open("ab") as file:
+        file.write(line + b"\n")
+    log.append(numbered(2))
+
+    assert numbers(log) == [2, 1]
+
+
 def test_the_disk_keeps_its_reserve(tmp_path):
     log = InspectionLog(tmp_path / "inspections", most_bytes=10**6, reserve_bytes=2**62)
     with pytest.raises(StoreFull):
