@@ -77,11 +77,11 @@ class Headline:
 
 
 def faults_of(inspection: Inspection) -> tuple[str, ...]:
-    """Of a bad part, as: bolt 2 is missing; its reasons if no object is to blame, as ``/main`` may judge."""
+    """As: bolt 2 is missing. Where all is in its place, ``/main`` may have judged otherwise, and says why."""
     if inspection["decision"]:
         return ()
-    faults = (f"{name} is {finding['state']}" for name, finding in _named(inspection) if finding["state"] != "found")
-    return tuple(faults) or tuple(inspection["reasons"])
+    found = (f"{name} is {finding['state']}" for name, finding in _named(inspection) if finding["state"] != "found")
+    return tuple(found) or tuple(inspection["reasons"])
 
 
 def _marks(inspection: Inspection) -> Iterator[Mark]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Self
 
 from api.core.errors import InvalidParameter
@@ -35,13 +36,16 @@ class InspectionFilter:
     def from_query(cls, query: Mapping[str, str]) -> Self:
         """Read ``pattern``, ``decision``, ``from`` and ``to``; unknown names are ignored.
 
+        A date counts from its beginning, and up to its end.
+
         Raises:
             InvalidParameter: ``decision`` is neither true nor false, or a time is none.
         """
         decision = query.get("decision", "").lower()
         if decision not in _DECISIONS:
             raise InvalidParameter("decision must be true or false")
-        return cls(query.get("pattern", ""), _DECISIONS[decision], _time("from", query), _time("to", query))
+        since, until = _time("from", query, time.min), _time("to", query, time.max)
+        return cls(query.get("pattern", ""), _DECISIONS[decision], since, until)
 
     def matches(self, inspection: Inspection) -> bool:
         return (
@@ -52,13 +56,16 @@ class InspectionFilter:
         )
 
 
-def _time(name: str, query: Mapping[str, str]) -> str:
+def _time(name: str, query: Mapping[str, str], of_day: time) -> str:
+    """``of_day`` is what a date means that has no time."""
     text = query.get(name, "").strip()
     if not text:
         return ""
+    with suppress(ValueError):
+        return datetime.combine(date.fromisoformat(text), of_day, UTC).isoformat(timespec="milliseconds")
     try:
-        time = datetime.fromisoformat(text)
-        in_utc = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        in_utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidParameter(f"{name!r} must be a time such as 2026-01-31T12:00:00Z, or a date") from error
     return in_utc.isoformat(timespec="milliseconds")

@@ -27,21 +27,14 @@ if TYPE_CHECKING:
     from api.core.uploads import Reason
     from api.metrics.shared_numbers import SharedNumbers
 
-# The routes whose POST has a model answer while its sender waits. /v1/jobs answers before any model does.
-CLASSIFYING = {
-    *(
-        "/",
-        "/predict",
-        "/infer",
-        "/infer/batch",
-        "/detect",
-        "/detect/batch",
-        "/v1/inspections",
-        "/inspect",
-        "/inference",
-    ),
+# Where a model answers while the sender waits, by method and route. /v1/jobs answers before any model does.
+_BY_ANY_METHOD = ("/main", "/main/with-camera")
+_BY_POST = (
+    *("/", "/predict", "/infer", "/infer/batch", "/detect", "/detect/batch"),
+    *("/v1/inspections", "/inspect", "/inference", *_BY_ANY_METHOD),
     *("/v2/models/<name>/infer", "/v2/models/<name>/versions/<version>/infer"),
-}
+)
+CLASSIFYING = {*(("POST", route) for route in _BY_POST), *(("GET", route) for route in _BY_ANY_METHOD)}
 STATUSES = {2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 UNMATCHED = ("other", "unmatched")  # neither what senders make up as paths nor as methods may become a series
 REASONS = {
@@ -72,7 +65,7 @@ class Metrics:
             "classifier_classification_duration_seconds",
             "From reading a classification request's first line to its answer.",
             ("route", "status"),
-            [(route, status) for method, route, status in series if method == "POST" and route in CLASSIFYING],
+            dict.fromkeys((route, status) for method, route, status in series if (method, route) in CLASSIFYING),
         )
         self._answers = Counter(
             row,
@@ -180,9 +173,8 @@ class Metrics:
         if (*place, status) not in self._requests:
             place = UNMATCHED
         self._requests.add(*place, status)
-        method, route = place
-        if method == "POST" and (route, status) in self._classifying:
-            self._classifying.observe(time.perf_counter() - asked.started, route, status)
+        if place in CLASSIFYING:
+            self._classifying.observe(time.perf_counter() - asked.started, place[1], status)
         return response
 
     def count_answer(self, answer: Answer[Any]) -> None:

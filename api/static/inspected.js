@@ -19,12 +19,12 @@ export function timeOf({ time }) {
 }
 
 /**
- * Why a part is bad, in few words each: how far what is out of place has to move, its line says. Its reasons if no object
- * is to blame, as /main may judge.
+ * Why a part is bad, in few words each: how far what is out of place has to move, its line says. Where all is in its
+ * place, /main may have judged otherwise, and says why.
  */
 export function faults({ decision, expected, reasons }) {
   const bad = decision ? [] : named(expected).filter(({ finding }) => finding.state !== "found");
-  return bad.length > 0 || decision ? bad.map(({ finding, name }) => `${name} is ${finding.state}`) : reasons;
+  return bad.length > 0 ? bad.map(({ finding, name }) => `${name} is ${finding.state}`) : reasons;
 }
 
 /**

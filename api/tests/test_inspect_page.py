@@ -15,18 +15,7 @@ from api.core.patterns import Patterns
 from api.http.main_bodies import OTHER_JUDGEMENT
 from api.keys.key import Key, Scope, digest_of
 from api.keys.key_file import line_of, replace_line
-from api.tests.test_inspections import (
-    BAD,
-    BOLT,
-    BRACKET,
-    GOOD,
-    MOVED,
-    PHOTO,
-    PLATE,
-    Detector,
-    inspect_each,
-    services_of,
-)
+from api.tests.test_inspections import BAD, BRACKET, GOOD, MOVED, PHOTO, PLATE, Detector, inspect_each, services_of
 from contract.errors import BackendDown
 from contract.image_store import ImageStore
 from contract.messages import Box
@@ -136,17 +125,6 @@ def test_several_faults_are_counted_beside_the_first(client, detector):
 
     assert state == "bad"
     assert why in {"plate is missing, and 1 more", "class 1 is missing"}  # of the best pattern
-
-
-def test_a_part_that_is_bad_without_a_fault_is_shown_with_its_reason(client, detector):
-    """As ``/main`` judges, which wants two objects at least."""
-    detector.objects = (replace(BOLT, box=Box(530, 110, 620, 170)),)
-    client.post("/main?return_options=1", data=PHOTO)
-    page = client.get("/inspect").text
-
-    why = "/main wants two objects at least, and judges by the pattern of which most are found"
-    assert verdict(page) == ("bad", "Bad", why)
-    assert f'<span class="past-why">{why}</span>' in page
 
 
 def test_several_objects_of_a_class_are_numbered(client, folder):

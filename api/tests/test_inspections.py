@@ -370,7 +370,8 @@ def test_they_are_listed_by_time(client, detector):
     day = client.get("/v1/inspections/latest").get_json()["time"][:10]
 
     assert len(client.get(f"/v1/inspections?from={day}").get_json()["inspections"]) == 1
-    assert client.get(f"/v1/inspections?to={day}").get_json()["inspections"] == []
+    assert len(client.get(f"/v1/inspections?to={day}").get_json()["inspections"]) == 1
+    assert client.get(f"/v1/inspections?to={day}T00:00:00Z").get_json()["inspections"] == []
     assert client.get("/v1/inspections?from=2100-01-01T00:00:00Z").get_json()["inspections"] == []
 
 

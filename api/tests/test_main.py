@@ -317,6 +317,14 @@ def test_where_nothing_was_found_the_part_is_kept_as_bad(client, detector):
     assert (kept["decision"], kept["reasons"]) == (False, ["object 1 (class 1) is missing"])
 
 
+def test_what_main_takes_is_measured_whatever_the_method_is(client):
+    for method in ("GET", "POST"):
+        assert ask(client, method).status_code == 200
+
+    name = 'classifier_classification_duration_seconds_count{route="/main",status="2xx"}'
+    assert f"{name} 2.0" in client.get("/metrics").text.splitlines()
+
+
 # /main/with-camera
 
 
