@@ -108,9 +108,9 @@ def test_the_bundle_passes_the_check_that_is_advised_for_any(models, capsys):
     assert "cup 0.96" in picture
 
 
-def test_the_command_line_shows_what_is_found_and_draws_it(built, tmp_path, capfd):
+def test_the_command_line_shows_what_is_found_and_draws_it(models, tmp_path, capfd):
     drawn = tmp_path / "drawn"
-    assert find([str(PICTURES / "coffee.jpg"), "--model", str(built / FOLDER), "--draw", str(drawn)]) == 0
+    assert find([str(PICTURES / "coffee.jpg"), "--model", str(models / FOLDER), "--draw", str(drawn)]) == 0
 
     cup, table, place = capfd.readouterr().out.splitlines()
     assert cup.startswith(f"{PICTURES}/coffee.jpg  0.96")
