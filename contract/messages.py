@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MOST_OBJECTS = 1000  # of a picture: as many as a model's manifest may ask for
+LONGEST_SIDE_PX = 2**31 - 1  # of a picture: no format has longer ones, and what is larger may be no float
 LARGEST_COPY_BYTES = 10**9  # far above what a copy may have: a worker that was taken over says what it likes
 UNKNOWN = "the worker's answer has a form that this version of the API does not know; the API has to be upgraded"
 LONGEST_REQUEST_ID = 128  # characters
@@ -279,7 +280,7 @@ class DrawJob:
         """
         match args:
             case [str(picture), str(media_type), int(width), int(height), [*objects], str(apart)] if (
-                media_type in DRAWN_TYPES and width > 0 and height > 0 and len(objects) <= MOST_OBJECTS
+                media_type in DRAWN_TYPES and _are_sides(width, height) and len(objects) <= MOST_OBJECTS
             ):
                 return cls(picture, media_type, width, height, tuple(map(_detected_object, objects)), apart)
         raise ValueError(f"not a job for a drawn picture: {args!r:.100}")
@@ -433,10 +434,14 @@ def _detection(wire: dict[str, Any]) -> Detection:
     match wire:
         case {"model": str(model), "digest": str(digest), "objects": [*objects], "width": int(width),
               "height": int(height), "timings_ms": timings,
-              } if width > 0 and height > 0 and len(objects) <= MOST_OBJECTS:  # fmt: skip
+              } if _are_sides(width, height) and len(objects) <= MOST_OBJECTS:  # fmt: skip
             found = tuple(map(_detected_object, objects))
             return Detection(model, digest, found, width, height, _timings(timings), *_damaged_and_version(wire))
     raise ValueError("not a detection")
+
+
+def _are_sides(width: int, height: int) -> bool:
+    return 1 <= width <= LONGEST_SIDE_PX and 1 <= height <= LONGEST_SIDE_PX
 
 
 def _damaged_and_version(wire: dict[str, Any]) -> tuple[bool, str]:

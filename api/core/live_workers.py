@@ -209,6 +209,19 @@ class Fleet:
             )
         return version
 
+    def served_default(self) -> ModelVersion:
+        """What is for any task: the default or, where nobody is alive who serves it, that of a task that is served.
+
+        A service that once had a classifier, and now has a detector alone, is ready. What the operator names
+        (``default_model``) is never stood in for.
+
+        Raises:
+            UnknownModel, NoWorker: as ``default``.
+        """
+        default = self.default()
+        others = [self._defaults[task] for task in ModelTask if task in self._defaults and not self.default_model]
+        return next((version for version in [default, *others] if version.key in self.pools), default)
+
     def _named(self, model: WantedModel) -> ModelVersion:
         if model.version is None:
             return self.current(model.name)
@@ -316,6 +329,15 @@ class LiveWorkers:
         """
         fleet = self.fleet()
         return fleet.pool(fleet.wanted(model, task))
+
+    def default_pool(self) -> WorkerPool:
+        """The workers of ``Fleet.served_default``.
+
+        Raises:
+            UnknownModel, NoWorker, BackendDown: as ``pool``.
+        """
+        fleet = self.fleet()
+        return fleet.pool(fleet.served_default())
 
     def why_none(self) -> str | None:
         """What the last worker that could not begin has left to say, if there was one lately.

@@ -21,7 +21,7 @@ def ready_pool(queue: JobQueue, store: ImageStore, live_workers: LiveWorkers) ->
     """
     queue.ping()
     store.check_writable()
-    pool = live_workers.pool()
+    pool = live_workers.default_pool()
     if not pool.memory.never_forgets:
         raise BackendDown(f"Redis would forget jobs: its maxmemory-policy is {pool.memory.policy}", RETRY_LATER_S)
     return pool

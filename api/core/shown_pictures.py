@@ -38,7 +38,7 @@ class ShownPictures:
             raise PictureNotFound(NOT_FOUND)
         with suppress(PictureNotFound):
             return self._uploads.copies.open(picture)
-        pool = self._live_workers.pool()
+        pool = self._live_workers.default_pool()
         if not pool.makes_copies:
             raise NoWorker("no worker that makes copies of pictures is ready", ALIVE_FOR_S)
         return self._making.open(CopyJob(picture), pool, client)

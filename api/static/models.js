@@ -6,7 +6,7 @@ import { rememberedModel, rememberModel } from "./visit.js";
 
 const field = document.getElementById("model-field");
 const choice = document.getElementById("model");
-const route = document.getElementById("route"); // of the example for programs
+const example = document.getElementById("example"); // for programs; it ends with the route
 
 /** The name of the model that is to answer; empty for the service's default. */
 export function chosenModel() {
@@ -47,7 +47,8 @@ function restore() {
 
 function showRoute() {
   if (choice.options.length > 0) {
-    route.textContent = choice.selectedOptions[0].dataset.task === "detection" ? "detect" : "predict";
+    const route = choice.selectedOptions[0].dataset.task === "detection" ? "detect" : "predict";
+    example.textContent = example.textContent.replace(/[a-z]+$/, route);
   }
 }
 

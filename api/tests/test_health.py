@@ -32,7 +32,7 @@ class Workers:
 
     trouble: Exception | None = None
 
-    def pool(self) -> Any:
+    def default_pool(self) -> Any:
         if self.trouble is not None:
             raise self.trouble
         return SimpleNamespace(

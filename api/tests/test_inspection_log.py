@@ -77,7 +77,7 @@ def test_half_a_line_that_a_power_failure_left_costs_no_other(tmp_path):
 def test_a_line_that_is_no_inspection_costs_no_other(tmp_path, line):
     log = log_in(tmp_path)
     log.append(numbered(1))
-    with (tmp_path / "inspections.jsonl").open("ab") as file:
+    with (tmp_path / "inspections" / "inspections.jsonl").open("ab") as file:
         file.write(line + b"\n")
     log.append(numbered(2))
 

@@ -72,6 +72,17 @@ def test_while_the_operators_default_is_unknown_it_may_be_a_classifier_and_none_
     assert str(served.wanted(None, DETECTION)) == "finder@1"
 
 
+def test_a_service_whose_classifier_is_gone_is_there_with_its_detector():
+    """As after a restart with ``MODELS`` of a detector alone. Requests for labels still mean the classifier."""
+    left = fleet("finder", away=("names",))
+
+    assert str(left.served_default()) == "finder@1"
+    assert str(left.wanted(None)) == str(left.wanted(None, CLASSIFICATION)) == "names@1"
+    assert str(fleet("finder", away=("names",), default_model="names").served_default()) == "names@1"
+    assert str(fleet("finder", "names").served_default()) == "names@1"
+    assert str(fleet(away=("names", "finder")).served_default()) == "names@1"
+
+
 def test_a_model_of_another_task_is_refused_with_those_that_fit():
     served = fleet("finder", "names", "seeker@2", away=("old",))
 

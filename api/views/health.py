@@ -61,7 +61,7 @@ def _report() -> Health:
     report: Health = {"status": "ok", "version": VERSION, "model_loaded": False, "workers": 0}
     try:
         services.store.check_writable()
-        pool = services.live_workers.pool()
+        pool = services.live_workers.default_pool()
         report |= {
             "model_loaded": True,
             "workers": len(pool.workers),

@@ -80,7 +80,7 @@ def test_boxes_travel_to_a_hundredth_of_a_pixel():
         {"objects": [["cup", 0.5, -1, [1, 2, 3, 4]]]}, {"objects": [["cup", "high", 41, [1, 2, 3, 4]]]},
         {"objects": [["cup", float("nan"), 41, [1, 2, 3, 4]]]}, {"objects": [["cup", 0.5, 41, [1, 2, 3, 10**400]]]},
         {"objects": [["cup", 0.5, 41, [1, 2, 3, 4]]] * (MOST_OBJECTS + 1)},
-        {"width": 0}, {"height": -1}, {"width": "100"}, {"timings_ms": {}}, {"model": None},
+        {"width": 0}, {"height": -1}, {"width": 10**400}, {"width": "100"}, {"timings_ms": {}}, {"model": None},
     ],
 )  # fmt: skip
 def test_what_are_no_objects_is_no_answer(changes):

@@ -22,10 +22,13 @@ _ENCODED = {"image/jpeg": encoded_jpeg, "image/png": encoded_png}
 def drawn_picture(image: bytes, job: DrawJob, decoder: Decoder, on_progress: Callable[[], None]) -> bytes:
     """The picture as it is shown, with the job's objects on it, of the media type that it names.
 
+    ``on_progress`` is called as by ``shown_pixels``, and once it is decoded: a thousand objects take seconds to draw.
+
     Raises:
         DamagedImage, UnsupportedImage, TooManyPixels: as ``shown_pixels`` does.
     """
     pixels = shown_pixels(image, decoder, on_progress)
+    on_progress()
     draw_on(pixels, boxes_of(job))
     return _ENCODED[job.media_type](pixels)
 

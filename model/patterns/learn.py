@@ -59,6 +59,8 @@ class Goal:
         if self.picture.resolve().is_relative_to(self.pictures.resolve()):
             raise BadPattern(f"{printable(self.picture)} would be one more picture of a good part: see --picture")
         if not self.file.exists():
+            if self.picture.exists():
+                raise BadPattern(f"{printable(self.picture)} is there already, and not of this pattern: see --picture")
             return None
         if not self.add:
             raise BadPattern(f"{printable(self.file)} is there already; with --add the pattern becomes one more of it")

@@ -37,7 +37,7 @@ class Copier:
     def make(self, job: CopyJob | DrawJob, on_progress: Callable[[], None]) -> Copied | Failure | Lost:
         """Make one copy; ``Lost`` if the picture is gone, or its copy can't be stored.
 
-        ``on_progress`` is called between two tries to decode it.
+        ``on_progress`` is called between the steps that take long.
         """
         try:
             image = self._pictures.read(job.picture)

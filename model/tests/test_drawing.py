@@ -128,6 +128,15 @@ def test_the_picture_keeps_its_size_and_has_the_wanted_kind(media_type, kind):
     assert (shown.size, shown.format) == ((451, 300), kind)
 
 
+def test_a_worker_that_draws_is_seen_to_go_on_once_it_has_decoded():
+    """Both may take seconds, and one that is taken for hung ends."""
+    steps: list[str] = []
+    with Decoder(50_000_000) as decoder:
+        drawn_picture(odd.CHELSEA.read_bytes(), job((451, 300)), decoder, lambda: steps.append("decoded"))
+
+    assert steps == ["decoded"]
+
+
 def test_boxes_are_drawn_on_the_upright_picture():
     picture = oriented.jpeg(exif_data=oriented.exif(6))
     upright = drawn(picture, job((1, 1))).size

@@ -169,6 +169,19 @@ def test_a_second_pattern_is_added_to_a_file_only_if_that_is_said(patterns, plat
     assert [(pattern.name, len(pattern.objects)) for pattern in found.patterns] == [("good parts", 3), ("other", 1)]
 
 
+def test_a_picture_that_lies_beside_a_new_file_is_not_written_over(patterns, good, tmp_path):
+    """It may be the only photo of the part."""
+    photo = tmp_path / "plate.png"
+    part(photo)
+    before = photo.read_bytes()
+    refused = patterns("learn", good, "-o", tmp_path / "plate.yaml", "--add")
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"{photo} is there already, and not of this pattern: see --picture\n"
+    assert photo.read_bytes() == before
+    assert not (tmp_path / "plate.yaml").exists()
+
+
 def test_programs_get_json(patterns, plate, tmp_path):
     part(tmp_path / "moved.png", blue=(14, 40, 38, 60), red=None)
     run = patterns("evaluate", tmp_path / "moved.png", plate, "--format", "json")

