@@ -22,7 +22,7 @@ from model.command_line.output import name_width, print_json_array, printable, r
 from model.command_line.pictures import Answers, pictures_in
 from model.command_line.program import EXIT_SOME_FAILED, CannotBegin, nothing_done, run_politely
 from model.detection.detector import Detector
-from model.detection.wanted import SCORE_DECIMALS, USUAL_MIN_SCORE, WantedObjects
+from model.detection.wanted import SCORE_DECIMALS, USUAL_MIN_SCORE, WantedObjects, least_score
 from model.errors import ModelError, PictureError
 from model.settings import ModelSettings
 
@@ -216,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _wanted(options: argparse.Namespace, detector: Detector) -> WantedObjects:
     """Raises BundleError: the detector has no such objects."""
-    least = max(USUAL_MIN_SCORE, detector.spec.min_score) if options.min_score is None else options.min_score
+    least = least_score(options.min_score, detector)
     wanted = WantedObjects(least, tuple(options.labels), options.max_detections)
     wanted.check(detector)
     return wanted

@@ -17,6 +17,11 @@ USUAL_MIN_SCORE = 0.5
 SCORE_DECIMALS = 4  # as they are shown
 
 
+def least_score(asked: float | None, detector: Detector) -> float:
+    """What was asked for; if nothing was, the usual one, or the detector's own least if that is higher."""
+    return asked if asked is not None else max(USUAL_MIN_SCORE, detector.spec.min_score)
+
+
 class WantedObjects(NamedTuple):
     """Which objects of a picture count.
 

@@ -22,7 +22,7 @@ from model.command_line.output import take_any_name
 from model.command_line.pictures import pictures_in
 from model.command_line.program import nothing_done, run_politely
 from model.detection.detector import Detector
-from model.detection.wanted import USUAL_MIN_SCORE, WantedObjects
+from model.detection.wanted import USUAL_MIN_SCORE, WantedObjects, least_score
 from model.errors import ModelError
 from model.patterns import evaluate, learn
 from model.patterns.errors import Unclear
@@ -43,9 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     both.add_argument(
         "--min-score",
         type=share,
-        default=USUAL_MIN_SCORE,
         metavar="S",
-        help="objects below do not count (default: 0.5)",
+        help=f"objects below do not count (default: {USUAL_MIN_SCORE:g}, or the model's own least if that is higher)",
     )
     add_model_option(both, "detector")
     learning = commands.add_parser("learn", parents=[both], help="a pattern from pictures of good parts")
@@ -112,17 +111,17 @@ def _learn(wanted: argparse.Namespace, settings: ModelSettings, pictures: Sequen
         add=wanted.add,
     )
     goal.check()  # before the work
-    counting = WantedObjects(wanted.min_score, tuple(wanted.labels))
     rules = LearningRules(wanted.spread, wanted.least_share)
     with open_model(Detector, settings, wanted.model) as detector:
+        counting = WantedObjects(least_score(wanted.min_score, detector), tuple(wanted.labels))
         counting.check(detector)
         return learn.run(detector, pictures, counting, rules, goal)
 
 
 def _evaluate(wanted: argparse.Namespace, settings: ModelSettings, pictures: Sequence[Path]) -> int:
     patterns = read_pattern_file(wanted.pattern)
-    counting = WantedObjects(wanted.min_score)
     with open_model(Detector, settings, wanted.model) as detector:
+        counting = WantedObjects(least_score(wanted.min_score, detector))
         counting.check(detector)
         return evaluate.run(detector, pictures, counting, patterns, wanted.format)
 

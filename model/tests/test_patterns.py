@@ -182,6 +182,17 @@ def test_a_picture_that_lies_beside_a_new_file_is_not_written_over(patterns, goo
     assert not (tmp_path / "plate.yaml").exists()
 
 
+def test_who_names_no_least_score_gets_that_of_a_detector_with_a_higher_one(patterns, good, tmp_path):
+    """It is the detector's floor that is above the usual one, and nobody's mistake."""
+    strict = detectors.write_colours_bundle(tmp_path / "strict")
+    detection = json.loads((strict / "model.json").read_text())["detection"]
+    detectors.change_manifest(strict, detection=detection | {"min_score": 0.7})
+    learnt = patterns("learn", good, "-o", tmp_path / "plate.yaml", MODEL_PATH=str(strict))
+    tried = patterns("evaluate", good, tmp_path / "plate.yaml", MODEL_PATH=str(strict))
+
+    assert (learnt.returncode, tried.returncode) == (0, 0), learnt.stderr + tried.stderr
+
+
 def test_programs_get_json(patterns, plate, tmp_path):
     part(tmp_path / "moved.png", blue=(14, 40, 38, 60), red=None)
     run = patterns("evaluate", tmp_path / "moved.png", plate, "--format", "json")
