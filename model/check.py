@@ -147,7 +147,8 @@ def _best(answer: Classification | Detection) -> str:
     best = [
         f"{found.label} {found.score:.4f} at {[round(side) for side in found.box]}" for found in answer.objects[:SHOWN]
     ]
-    return f"{', '.join(best) or 'nothing'}; {len(answer.objects)} objects in {answer.width} x {answer.height} pixels"
+    count = f"{len(answer.objects)} object{'' if len(answer.objects) == 1 else 's'}"
+    return f"{', '.join(best) or 'nothing'}; {count} in {answer.width} x {answer.height} pixels"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

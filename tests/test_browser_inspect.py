@@ -512,6 +512,9 @@ def test_one_of_several_sets_has_to_be_chosen(shut_page, secrets):
     shut_page.get_by_label("Inspect a picture").set_input_files(CUP)
 
     expect_verdict(shut_page, "bad", "clock is missing")
+    expect(shut_page.get_by_role("group", name="The same from a program")).to_contain_text(
+        '/v1/inspections -F "pattern=wall"'
+    )
 
 
 def test_who_may_only_send_sees_what_he_has_sent(shut_page, secrets):

@@ -219,8 +219,10 @@ class Fleet:
             UnknownModel, NoWorker: as ``default``.
         """
         default = self.default()
-        others = [self._defaults[task] for task in ModelTask if task in self._defaults and not self.default_model]
-        return next((version for version in [default, *others] if version.key in self.pools), default)
+        if default.name == self.default_model:
+            return default
+        all_defaults = [self._defaults[task] for task in ModelTask if task in self._defaults]
+        return next((version for version in all_defaults if version.key in self.pools), default)
 
     def _named(self, model: WantedModel) -> ModelVersion:
         if model.version is None:

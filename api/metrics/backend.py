@@ -47,7 +47,7 @@ def _redis_up(value: int) -> Metric:
 
 def _of_the_default(fleet: Fleet, depths: Mapping[str, Depth]) -> list[Metric]:
     try:
-        pool = fleet.pool(fleet.default())
+        pool = fleet.pool(fleet.served_default())
     except NoWorker:
         return [_workers(0)]
     depth = depths[pool.model]

@@ -17,6 +17,7 @@ const verdict = document.getElementById("verdict");
 const about = document.getElementById("now-about");
 const notNow = document.getElementById("not-now");
 const latest = document.getElementById("latest");
+const example = document.getElementById("example"); // for programs
 const deadlineMs = byCamera.dataset.deadlineS * 1e3;
 const mostBytes = byCamera.dataset.maxUploadMb * 1e6;
 
@@ -160,6 +161,13 @@ async function offerPatterns() {
     ...keys.map((key) => new Option(key, key, key === chosen, key === chosen)),
   );
   pattern.closest(".field").hidden = keys.length === 1;
+  showPattern();
+}
+
+/** In the example for programs: of several sets a request names one. */
+function showPattern() {
+  const named = pattern.options.length > 1 && pattern.value ? ` -F "pattern=${pattern.value}"` : "";
+  example.textContent = example.textContent.replace(/( -F "pattern=.*")?$/, named);
 }
 
 function take(files) {
@@ -183,6 +191,7 @@ pattern.addEventListener("change", () => {
   const address = new URL(location.href);
   address.searchParams.set("pattern", pattern.value); // a screen's own address keeps its choice
   history.replaceState(null, "", address);
+  showPattern();
 });
 document.addEventListener("dragover", (event) => {
   if (carriesFiles(event)) {

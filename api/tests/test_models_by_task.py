@@ -79,6 +79,7 @@ def test_a_service_whose_classifier_is_gone_is_there_with_its_detector():
     assert str(left.served_default()) == "finder@1"
     assert str(left.wanted(None)) == str(left.wanted(None, CLASSIFICATION)) == "names@1"
     assert str(fleet("finder", away=("names",), default_model="names").served_default()) == "names@1"
+    assert str(fleet("finder", away=("names",), default_model="finder").served_default()) == "finder@1"
     assert str(fleet("finder", "names").served_default()) == "names@1"
     assert str(fleet(away=("names", "finder")).served_default()) == "names@1"
 

@@ -97,7 +97,7 @@ def test_of_a_detector_it_is_said_what_it_finds_and_where(check, tmp_path):
     ]  # fmt: skip
     assert said[4] == "ok     output    4 rows with scores from 0 to 0.75, of the form ssd"
     assert said[5] == "ok     golden    golden.png has red, 0.7500"
-    assert said[6].endswith("golden.png: red 0.7500 at [100, 50, 300, 150]; 1 objects in 640 x 320 pixels")
+    assert said[6].endswith("golden.png: red 0.7500 at [100, 50, 300, 150]; 1 object in 640 x 320 pixels")
     assert said[7].endswith("white.png: nothing; 0 objects in 64 x 64 pixels")
 
 
