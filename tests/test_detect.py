@@ -145,7 +145,7 @@ def test_models_are_told_with_their_task_and_each_task_has_a_default(site):
 def test_the_page_offers_detectors_as_such(site):
     page = requests.get(site.url, timeout=WAIT_S).text
 
-    assert f'value="{DETECTOR}">{DETECTOR} · objects<' in page
+    assert f'value="{DETECTOR}" data-task="detection">{DETECTOR} · objects<' in page
 
 
 def test_a_damaged_picture_is_refused_unless_what_is_there_of_it_is_wanted(site):

@@ -92,6 +92,7 @@ def make_app(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Flask]:
                 live_workers=MagicMock(
                     **{
                         "pool.side_effect": NoWorker("-"),
+                        "default_pool.side_effect": NoWorker("-"),
                         "fleet.return_value": Fleet((), {}, {}, RedisMemory(0, 0, "noeviction")),
                     }
                 ),
