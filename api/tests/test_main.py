@@ -338,7 +338,8 @@ def test_with_a_camera_the_answer_is_about_its_picture(open_services, adapter, m
 @pytest.mark.parametrize("sent", ["data", "json"])
 def test_the_cameras_parameters_may_come_in_the_body(open_services, adapter, method, sent):
     client = create_app(open_services(camera_url=adapter.url)).test_client()
-    response = client.open("/main/with-camera", method=method, **{sent: {"exposure_time_us": "900"}})
+    body: dict[str, Any] = {sent: {"exposure_time_us": "900"}}
+    response = client.open("/main/with-camera", method=method, **body)
 
     assert response.status_code == 200
     assert [head.split()[1] for head in adapter.heads] == ["/snapshot?exposure_time_us=900"]
