@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from api.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Upload:
     """An encoded picture that has passed the checks.
 
     Attributes:
+        data: empty once it was taken.
         filename: the sender's, for display only.
         animated: whether it is a GIF of several frames, of which the first is classified.
     """
@@ -62,6 +63,11 @@ class Upload:
             raise EmptyFile("the file is empty")
         check(data, settings.max_pixels)
         return cls(data, file.filename or "", is_animated_gif(data))
+
+    def taken(self) -> bytes:
+        """The picture's bytes, which are nowhere else any more: they need no memory while the request waits."""
+        data, self.data = self.data, b""
+        return data
 
 
 def files_of(request: Request) -> list[FileStorage]:

@@ -44,7 +44,7 @@ def detect() -> ResponseReturnValue:
     wanted = WantedObjects.from_request(request, services.labels)
     media_type = wanted_drawing(request)
     upload = Upload.from_request(request, services.settings)
-    with services.inference.answered(upload.data, client, wanted.asked) as answer:
+    with services.inference.answered(upload.taken(), client, wanted.asked) as answer:
         if media_type is None:
             return describe(jsonify(detected(answer.found, wanted, animated=upload.animated)), answer)
         shown, before_ms = chosen(answer.found, wanted), elapsed_ms()

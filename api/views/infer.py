@@ -40,7 +40,7 @@ def infer() -> ResponseReturnValue:
     services.inference.admit(ModelTask.CLASSIFICATION, model_in_query(request))
     wanted = Wanted.from_request(request, services.settings)
     upload = Upload.from_request(request, services.settings)
-    answer = services.inference.infer(upload.data, current_client(), wanted.asked)
+    answer = services.inference.infer(upload.taken(), current_client(), wanted.asked)
     return describe(jsonify(inferred(answer.found, wanted, animated=upload.animated)), answer)
 
 

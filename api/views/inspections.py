@@ -72,7 +72,7 @@ def inspected_now() -> tuple[InspectionBody, Answer[Detection]]:
         if by_camera
         else Upload.from_request(request, services.settings)
     )
-    answer = services.inference.infer(upload.data, client, wanted.objects.asked)
+    answer = services.inference.infer(upload.taken(), client, wanted.objects.asked)
     wanted.demand_same_objects(answer, services.labels)
     detection = chosen(answer.found, wanted.objects)
     found = inspected(

@@ -154,7 +154,7 @@ def _answered() -> tuple[Answer[Classification] | Answer[Detection], Shown | Sho
     model = Wanted.from_request(request, services.settings).model
     upload = Upload.from_request(request, services.settings)
     if services.inference.task(model) is ModelTask.DETECTION:
-        objects = services.inference.infer(upload.data, current_client(), Asked(DetectJob, model))
+        objects = services.inference.infer(upload.taken(), current_client(), Asked(DetectJob, model))
         return objects, shown_objects(objects, services.labels, animated=upload.animated)
-    labels = services.inference.infer(upload.data, current_client(), Asked(ClassifyJob, model))
+    labels = services.inference.infer(upload.taken(), current_client(), Asked(ClassifyJob, model))
     return labels, shown_labels(labels, animated=upload.animated)

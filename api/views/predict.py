@@ -39,7 +39,7 @@ def predict() -> ResponseReturnValue:
         services.inference.admit(ModelTask.CLASSIFICATION, model_in_query(request))
         wanted = Wanted.from_request(request, services.settings)
         upload = Upload.from_request(request, services.settings)
-        answer = services.inference.infer(upload.data, current_client(), wanted.asked)
+        answer = services.inference.infer(upload.taken(), current_client(), wanted.asked)
     except (InvalidUpload, ClientGone, RequestEntityTooLarge) as fault:
         return _refusal(fault), HTTPStatus.BAD_REQUEST
     best = answer.found.labels[0]

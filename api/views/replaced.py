@@ -45,7 +45,7 @@ def inference() -> ResponseReturnValue:
     if named and not named.startswith("image/"):
         raise InvalidParameter("the picture's content type must be image/*")
     upload = Upload.from_request(request, services.settings)
-    answer = services.inference.infer(upload.data, current_client(), Asked(DetectJob))
+    answer = services.inference.infer(upload.taken(), current_client(), Asked(DetectJob))
     body: ReplacedInference = {
         "bboxes": [[round(edge, PIXEL_DECIMALS) for edge in entry.box] for entry in answer.found.objects],
         "class_ids": [entry.index for entry in answer.found.objects],

@@ -123,9 +123,10 @@ def _judged(upload: Upload, wanted: WantedMain, *, source: PictureSource) -> Res
 
     Raises:
         ServiceError: as ``Inference.answered``, ``WantedInspection.demand_same_objects`` and ``DrawnPictures.open`` do.
+        PictureNotFound: it was deleted meanwhile, and was to be answered.
     """
     services, client, inspection = Services.current(), current_client(), wanted.inspection
-    with services.inference.answered(upload.data, client, wanted.objects.asked) as answer:
+    with services.inference.answered(upload.taken(), client, wanted.objects.asked) as answer:
         if inspection is not None:
             inspection.demand_same_objects(answer, services.labels)
         detection = chosen(answer.found, wanted.objects)
@@ -140,14 +141,15 @@ def _judged(upload: Upload, wanted: WantedMain, *, source: PictureSource) -> Res
             detection,
             verdict,
             wanted.options,
-            picture=lambda: _as_jpeg(upload.data, answer.picture, detection),
+            picture=lambda: _as_jpeg(answer.picture, detection),
             drawn_picture=lambda: _drawn(answer.picture, detection),
         )
     return _uncached(describe(jsonify(body), answer))
 
 
-def _as_jpeg(data: bytes, picture: str, detection: Detection) -> bytes:
-    """A picture as it came if it is a JPEG; of any other kind, one with nothing drawn on it."""
+def _as_jpeg(picture: str, detection: Detection) -> bytes:
+    """A stored picture as it came if it is a JPEG; of any other kind, one with nothing drawn on it."""
+    data = Services.current().uploads.store.read(picture)
     return data if media_type(data) == JPEG else _drawn(picture, replace(detection, objects=()))
 
 
