@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.support.server import Server
 
-PLACES = ("redis_url", "upload_dir", "copies_dir", "feedback_dir", "api_keys_file")
+PLACES = ("redis_url", "image_store", "copies_dir", "feedback_dir", "api_keys_file")
 
 
 class CompiledTemplates(BytecodeCache):

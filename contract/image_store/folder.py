@@ -232,6 +232,9 @@ class ImageStore:
                     freed += self._delete(path)
         return freed
 
+    def check_readable(self) -> None:
+        """A folder is not away: what is not in it is missing."""
+
     def check_writable(self) -> None:
         """Write and delete a small file.
 

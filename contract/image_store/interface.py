@@ -101,6 +101,10 @@ class PictureStore(Protocol):
         """
         ...
 
+    def check_readable(self) -> None:
+        """Raises BackendDown: no picture can be read now. If one can't, this tells whether that is its own fault."""
+        ...
+
     def check_writable(self) -> None:
         """Raises BackendDown: nothing can be stored now."""
         ...

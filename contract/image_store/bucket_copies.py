@@ -1,0 +1,59 @@
+"""Clean copies of pictures in a bucket: named as the pictures that they are copies of, in a place of their own."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import IO, TYPE_CHECKING
+
+from contract.copy_store import HEADER_BYTES, MEDIA_TYPES
+from contract.errors import BackendDown, PictureNotFound
+from contract.image_header import media_type
+from contract.image_store.interface import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from contract.image_store.bucket import Bucket, Listed
+
+FOLDER = "copies"
+PROBE = f"{FOLDER}/writable"
+MOST_BYTES = 64_000_000  # no copy has a side above 4096; workers write here, and they read strangers' pictures
+
+
+class BucketCopies:
+    """As ``CopyStore``, in a bucket."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def put(self, name: str, copy: bytes) -> None:
+        self._bucket.replace(_path(name), copy)
+
+    def open(self, name: str) -> IO[bytes]:
+        data = self._bucket.read(_path(name), MOST_BYTES) if NAME.fullmatch(name) else None
+        if data is None or media_type(data[:HEADER_BYTES]) not in MEDIA_TYPES:
+            raise PictureNotFound("there is no copy of this picture yet")
+        return BytesIO(data)
+
+    def remove(self, name: str) -> int:
+        seen = self._bucket.look(_path(name)) if NAME.fullmatch(name) else None
+        if seen is None:
+            return 0
+        self._bucket.delete(_path(name))
+        return seen.size_bytes
+
+    def is_writable(self) -> bool:
+        try:
+            self._bucket.replace(PROBE, b"")
+        except BackendDown:
+            return False
+        return True
+
+    def pages(self) -> Iterator[list[Listed]]:
+        """All copies, in pages, a request to the store each. Raises BackendDown."""
+        for page in self._bucket.pages(FOLDER):
+            yield [found for found in page if NAME.fullmatch(found.name)]
+
+
+def _path(name: str) -> str:
+    return f"{FOLDER}/{name[:2]}/{name}"
