@@ -32,6 +32,8 @@ class BucketStore:
     again is what makes an object younger, and costs as much as storing it.
     """
 
+    reads_at_once = 8  # a batch: most of a read is waiting
+
     def __init__(self, bucket: Bucket, *, renewed_after_s: float = 0.0) -> None:
         self._bucket = bucket
         self.renewed_after_s = renewed_after_s

@@ -36,6 +36,8 @@ class ImageStore:
         renewed_after_s: a picture sent again sooner is young enough as it is.
     """
 
+    reads_at_once = 1  # files come from memory mostly
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.room: StoreRoom | None = None

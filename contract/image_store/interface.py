@@ -24,9 +24,11 @@ class PictureStore(Protocol):
 
     Attributes:
         renewed_after_s: a picture sent again sooner is young enough as it is.
+        reads_at_once: how many reads are worth beginning side by side.
     """
 
     renewed_after_s: float
+    reads_at_once: int
 
     def put(self, data: bytes, *, durable: bool = False) -> str:
         """Store a picture, or refresh the age of the same picture stored before; returns its name.

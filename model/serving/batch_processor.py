@@ -8,9 +8,10 @@ import traceback
 from typing import TYPE_CHECKING
 
 from contract.decoding_cost import decoding_cost
-from contract.errors import BackendDown, PictureNotFound
+from contract.errors import BackendDown
 from contract.messages import Answer, CopyJob, Dropped, Failure, Lost, PictureJob
 from model.picture import Picture
+from model.serving.picture_reader import PictureReader
 from model.serving.settlement import GivenUp
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class BatchProcessor:
         copier: Copier | None = None,
     ) -> None:
         self._store = store
+        self._reader = PictureReader(store)
         self._predictors = predictors
         self._lease = lease
         self._registration = registration
@@ -122,13 +124,10 @@ class BatchProcessor:
         the same instant may all queue it before one of them wins ``inflight``.
         """
         tasks = {job.sharing_key: job.task for job in jobs if isinstance(job.task, PictureJob)}
-        pictures: dict[str, Picture] = {}
-        for key, task in tasks.items():
-            try:
-                pictures[key] = Picture(self._store.read(task.picture), task.strict)
-                self._lease.progress()  # a store far away takes its time
-            except PictureNotFound:
-                log.error("picture %s is not in the store: it has to be sent again", task.picture)  # noqa: TRY400  # its neighbours can
+        found = self._reader.read((task.picture for task in tasks.values()), self._lease.progress)
+        pictures = {
+            key: Picture(found[task.picture], task.strict) for key, task in tasks.items() if task.picture in found
+        }
         if not pictures:
             return {}
         outcomes = predictor.predict(list(pictures.values()), on_progress=self._lease.progress)
