@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Reason = Literal["room", "age", "refused", "done", "asked"]
 RENEWED_SHARE = 0.5  # of the time that a picture is kept in a bucket; then it is stored again if it is sent again
+STORE_SHARE = 0.5  # of a request's time that one operation of a bucket may take
 YOUNG_SHARE = 0.5  # of all room that one sender's latest pictures may take: nobody can delete those
 
 
@@ -82,7 +83,8 @@ class Uploads:
         self.in_bucket: tuple[BucketStore, BucketCopies] | None = None
         self._held = partial(picture_holders.held, redis)
         self._make_room: Callable[[int], bool] = lambda _size_bytes: False
-        bucket = open_bucket(settings, NativeThreads().run if settings.bucket_address is not None else None)
+        run = NativeThreads().run if settings.bucket_address is not None else None
+        bucket = open_bucket(settings, run, within_s=STORE_SHARE * settings.request_timeout_s)
         if bucket is None:
             self._use_folder(Path(settings.image_store), settings)
         else:

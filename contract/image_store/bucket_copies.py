@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
 from contract.copy_store import HEADER_BYTES, MEDIA_TYPES
-from contract.errors import BackendDown, PictureNotFound
+from contract.errors import BackendDown, PictureNotFound, StoreMisused
 from contract.image_header import media_type
 from contract.image_store.interface import NAME
 
@@ -43,10 +43,13 @@ class BucketCopies:
         return seen.size_bytes
 
     def is_writable(self) -> bool:
+        """True if the bucket is merely away: a job for a copy waits until it is back."""
         try:
             self._bucket.replace(PROBE, b"")
-        except BackendDown:
+        except StoreMisused:
             return False
+        except BackendDown:
+            pass
         return True
 
     def pages(self) -> Iterator[list[Listed]]:

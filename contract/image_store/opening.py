@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
     from contract.settings import SharedSettings
 
 
-def open_bucket(settings: SharedSettings, run: Runner | None = None) -> Bucket | None:
+def open_bucket(settings: SharedSettings, run: Runner | None = None, *, within_s: float = inf) -> Bucket | None:
     """The bucket that IMAGE_STORE names; None if it names a folder. Nothing is connected yet.
 
     Args:
         run: calls what blocks; None to do so directly.
+        within_s: how long an operation may take at most, whatever the settings say.
 
     Raises:
         StoreMisused: what its cloud needs in the environment is missing.
@@ -32,7 +34,7 @@ def open_bucket(settings: SharedSettings, run: Runner | None = None) -> Bucket |
         settings.bucket_address,
         endpoint=settings.image_store_endpoint,
         ca_file=settings.image_store_ca_file,
-        timeout_s=settings.image_store_timeout_s,
+        timeout_s=min(within_s, settings.image_store_timeout_s),
         run=run or directly,
     )
 

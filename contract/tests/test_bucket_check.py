@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import ssl
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -15,21 +16,32 @@ from uuid import uuid4
 
 import pytest
 
-from contract.errors import StoreMisused
+from contract.errors import BackendDown, StoreMisused
 from contract.image_store.address import BucketAddress
 from contract.image_store.bucket import Bucket
 from contract.image_store.bucket_store import PROBED
 from contract.image_store.check import check_to_write
+from tests.support import certificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.certificate import Pair
 
 HOUR_S = 3600.0
 TOO_SKEWED = b"<Error><Code>RequestTimeTooSkewed</Code><Message>The difference is too large.</Message></Error>"
 
 
 @contextmanager
-def s3(*, clock_off_s: float = 0.0, gone_after_h: float | None = None, refusal: bytes = b"") -> Iterator[Bucket]:
+def s3(
+    *,
+    clock_off_s: float = 0.0,
+    gone_after_h: float | None = None,
+    refusal: bytes = b"",
+    tls: Pair | None = None,
+    ca_file: Path | None = None,
+) -> Iterator[Bucket]:
     """A bucket of a server that answers each request alike."""
 
     class Answers(BaseHTTPRequestHandler):
@@ -52,12 +64,15 @@ def s3(*, clock_off_s: float = 0.0, gone_after_h: float | None = None, refusal: 
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    if tls is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     Thread(target=server.serve_forever, daemon=True).start()
     credentials = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "something"}
     with mock.patch.dict(os.environ, credentials):
-        yield Bucket(
-            BucketAddress("s3", "pictures", ""), endpoint=f"http://127.0.0.1:{server.server_port}", timeout_s=60.0
-        )
+        endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
+        yield Bucket(BucketAddress("s3", "pictures", ""), endpoint=endpoint, ca_file=ca_file, timeout_s=60.0)
     server.shutdown()
     server.server_close()
 
@@ -83,6 +98,15 @@ def test_a_rule_of_the_bucket_that_deletes_pictures_too_early_is_refused():
 def test_a_bucket_without_such_a_rule_can_be_used(gone_after_h):
     with s3(gone_after_h=gone_after_h) as bucket:
         check_to_write(bucket, needed_for_s=24 * HOUR_S)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_store_of_ones_own_is_asked_over_tls_only_if_its_certificate_is_trusted(trusted, tmp_path):
+    pair = certificate.make(tmp_path)
+    refused = pytest.raises(StoreMisused, match="a rule") if trusted else pytest.raises(BackendDown, match="answer")
+    ca_file = pair.cert_file if trusted else None
+    with s3(tls=pair, ca_file=ca_file, gone_after_h=1.0) as bucket, refused:  # the rule is read by another client
+        check_to_write(bucket, needed_for_s=HOUR_S, ca_file=pair.cert_file)
 
 
 def test_a_real_store_can_be_used(object_store):
