@@ -64,6 +64,7 @@ LONGEST_FILES = (
     "tests/test_keys.py",
     "tests/test_stats.py",
     "tests/test_stress.py",
+    "tests/test_object_storage.py",
     "tests/test_request_states.py",
     "tests/test_async_job_states.py",
     "tests/test_candidate_checks.py",

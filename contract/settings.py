@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from contract.image_store.address import BucketAddress, checked_endpoint, checked_place
+from contract.bucket_address import BucketAddress, checked_endpoint, checked_place
 from contract.limits import DEFAULT_MAX_PIXELS
 from contract.redis_address import has_password, read_password, with_password
 from contract.wording import said_by_validator, wanted

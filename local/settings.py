@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contract.image_store.address import checked_place
+from contract.bucket_address import checked_place
 from model.cpu import usable_cpus
 
 

@@ -102,7 +102,7 @@ def test_a_job_that_was_accepted_is_computed_once_the_store_is_back(api, workers
     workers.kill_all()
     where = create(api, "tabby")
     with object_store.frozen():
-        workers.start(**place)
+        workers.start(**place | {"IMAGE_STORE_TIMEOUT_S": "1"})
         log = workers.folder / "workers.log"
         eventually(lambda: log.read_text().count("trying again") > 3, "a worker has tried it several times")
         assert job(where)["state"] == "queued"
@@ -129,9 +129,11 @@ def test_a_picture_that_the_store_has_lost_is_told_and_stored_when_it_is_sent_ag
     ("wrong", "said"),
     [
         ({"IMAGE_STORE": "s3://no-such-bucket/here"}, "bucket is not there"),
-        ({"AWS_ACCESS_KEY_ID": "stranger"}, "credentials are refused"),
+        pytest.param({"AWS_ACCESS_KEY_ID": "stranger"}, "credentials are refused", marks=pytest.mark.long),
         ({"IMAGE_STORE": "s3:/pictures"}, "must be a folder, or s3://"),
-        ({"IMAGE_STORE": "az://pictures/here", "IMAGE_STORE_ENDPOINT": ""}, "not set up"),
+        pytest.param(
+            {"IMAGE_STORE": "az://pictures/here", "IMAGE_STORE_ENDPOINT": ""}, "not set up", marks=pytest.mark.long
+        ),
     ],
     ids=["no bucket", "wrong credentials", "malformed", "no account"],
 )

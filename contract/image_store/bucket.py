@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from contract.image_store.address import BucketAddress
+    from contract.bucket_address import BucketAddress
 
 CONNECT_WITHIN_S = 2.0
 MOST_RETRIES = 3

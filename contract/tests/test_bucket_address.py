@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.image_store.address import BucketAddress
+from contract.bucket_address import BucketAddress
 from contract.image_store.opening import open_to_read
 from contract.settings import SharedSettings, load_settings
 

@@ -16,8 +16,8 @@ from uuid import uuid4
 
 import pytest
 
+from contract.bucket_address import BucketAddress
 from contract.errors import BackendDown, StoreMisused
-from contract.image_store.address import BucketAddress
 from contract.image_store.bucket import Bucket
 from contract.image_store.bucket_store import PROBED
 from contract.image_store.check import check_to_write

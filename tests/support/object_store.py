@@ -15,8 +15,8 @@ from unittest import mock
 
 import requests
 
+from contract.bucket_address import BucketAddress
 from contract.errors import BackendDown
-from contract.image_store.address import BucketAddress
 from contract.image_store.bucket import Bucket
 from tests.support.missing import skip_or_fail
 from tests.support.stack import free_port
