@@ -37,8 +37,8 @@ def test_a_picture_is_classified_shown_reported_and_deleted(object_store: Object
     environment = {**object_store.environment, "IMAGE_STORE": object_store.place(prefix)}
     with Stack(tmp_path, **environment) as stack:
         assert "Ready in" in stack.printed, stack.printed
-        answer = classify(stack.url, photo(1))
-        again = classify(stack.url, photo(1))
+        image = photo(1)
+        answer, again = classify(stack.url, image), classify(stack.url, image)
         link, name = stack.url + answer["display"], answer["image"]
         shown = requests.get(link, timeout=TIMEOUT_S)
         kept = names(bucket)

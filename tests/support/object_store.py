@@ -75,7 +75,7 @@ class ObjectStore:
         ports += [f"-{part}.port.grpc={port}" for part, port in self._grpc_ports.items()]
         strict = ["-s3.autoCreateBucket=false"]
         quick = ["-master.electionTimeout=1s", "-volume.preStopSeconds=0"]
-        quiet = ["-master.telemetry=false", "-s3.port.iceberg=0", "-s3.iam=false"]
+        quiet = ["-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false"]
         small = ["-master.volumeSizeLimitMB=64", "-volume.max=50"]
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
