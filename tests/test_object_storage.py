@@ -33,7 +33,7 @@ EXIT_BAD_SETTINGS = 2
 def place(object_store: ObjectStore) -> dict[str, str]:
     """Settings of a part of the object store that nobody else uses."""
     prefix = uuid4().hex
-    return {**object_store.environment, "IMAGE_STORE": object_store.place(prefix), "IMAGE_STORE_TIMEOUT_S": "6"}
+    return {**object_store.environment, "IMAGE_STORE": object_store.place(prefix), "IMAGE_STORE_TIMEOUT_S": "12"}
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ def picture_response(file: IO[bytes], *, name: str = "") -> Response:
     """
     first = file.read(PIECE_BYTES)
     response = Response(_pieces(first, file), content_type=media_type(first) or "application/octet-stream")
-    response.content_length = os.fstat(file.fileno()).st_size
+    response.content_length = file.seek(0, os.SEEK_END)
+    file.seek(len(first))
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"  # never run as a page
     if name:
         response.set_etag(name)

@@ -137,20 +137,20 @@ class Bucket:
         except FAILURES as error:
             raise _ours(error) from error
 
-    def read(self, path: str, most_bytes: int | None = None) -> bytes | None:
-        """The bytes of an object; None if there is none, or one of more than ``most_bytes``. Raises BackendDown."""
-
-        def read() -> bytes | None:
-            found = obstore.get(self._store, path)
-            if most_bytes is not None and found.meta["size"] > most_bytes:
-                return None
-            return bytes(found.bytes())
-
+    def read(self, path: str) -> bytes | None:
+        """The bytes of an object; None if there is none. Raises BackendDown."""
         try:
-            return self._run(read)
+            return self._run(lambda: bytes(obstore.get(self._store, path).bytes()))
         except FAILURES as error:
             if _is_missing(error):
                 return None
+            raise _ours(error) from error
+
+    def read_part(self, path: str, start: int, length: int) -> bytes:
+        """So many bytes of an object, or fewer at its end. Raises BackendDown: also if there is none."""
+        try:
+            return self._run(lambda: bytes(obstore.get_range(self._store, path, start=start, length=length)))
+        except FAILURES as error:
             raise _ours(error) from error
 
     def look(self, path: str) -> Seen | None:

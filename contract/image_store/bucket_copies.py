@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
 from contract.copy_store import HEADER_BYTES, MEDIA_TYPES
 from contract.errors import BackendDown, PictureNotFound, StoreMisused
 from contract.image_header import media_type
 from contract.image_store.interface import NAME
+from contract.image_store.object_file import ObjectFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +30,15 @@ class BucketCopies:
         self._bucket.replace(_path(name), copy)
 
     def open(self, name: str) -> IO[bytes]:
-        data = self._bucket.read(_path(name), MOST_BYTES) if NAME.fullmatch(name) else None
-        if data is None or media_type(data[:HEADER_BYTES]) not in MEDIA_TYPES:
-            raise PictureNotFound("there is no copy of this picture yet")
-        return BytesIO(data)
+        missing = PictureNotFound("there is no copy of this picture yet")
+        seen = self._bucket.look(_path(name)) if NAME.fullmatch(name) else None
+        if seen is None or seen.size_bytes > MOST_BYTES:
+            raise missing
+        file = ObjectFile.buffered(self._bucket, _path(name), seen.size_bytes)
+        if media_type(file.read(HEADER_BYTES)) not in MEDIA_TYPES:
+            raise missing
+        file.seek(0)
+        return file
 
     def remove(self, name: str) -> int:
         seen = self._bucket.look(_path(name)) if NAME.fullmatch(name) else None

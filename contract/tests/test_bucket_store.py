@@ -163,6 +163,17 @@ def test_copies_have_a_place_of_their_own(bucket, store):
         copies.open(NAME)
 
 
+def test_a_large_copy_is_read_in_pieces(bucket):
+    """Whoever asks for many and reads none of them takes a piece's memory for each, and not all of them."""
+    copies, jpeg = BucketCopies(bucket), b"\xff\xd8\xff\xe0" + os.urandom(2_500_000)
+    copies.put(NAME, jpeg)
+    with copies.open(NAME) as file:
+        assert (file.seek(0, os.SEEK_END), file.seek(4)) == (len(jpeg), 4)
+        pieces = list(iter(lambda: file.read(64 * 1024), b""))
+
+    assert b"".join(pieces) == jpeg[4:]
+
+
 def test_what_is_no_copy_is_not_shown(bucket):
     """Workers write there, and one may have been taken over by a picture."""
     copies = BucketCopies(bucket)
