@@ -49,7 +49,8 @@ def test_a_picture_is_classified_shown_reported_and_deleted(object_store: Object
         secrets = [part.environ().get("AWS_SECRET_ACCESS_KEY") for part in stack.parts("valkey")]
 
     assert (answer["cache"], again["cache"]) == ("miss", "hit")
-    assert (shown.status_code, shown.headers["Content-Type"]) == (200, "image/jpeg")
+    assert shown.status_code == 200
+    assert shown.headers["Content-Type"] in {"image/jpeg", "image/png"}
     assert kept == [[name], [name]]
     assert (reported.ok, len(in_feedback)) == (True, 1)
     assert deleted.status_code == 204
