@@ -22,6 +22,8 @@ from tests.support.server import Server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.support.object_store import ObjectStore
+
 SERVERS = {"valkey": str(get_binary_path()), "redis": shutil.which("redis-server")}
 
 # A shell starts what runs in its background with SIGINT ignored, which our processes would inherit: Ctrl-C would do
@@ -62,6 +64,7 @@ LONGEST_FILES = (
     "tests/test_keys.py",
     "tests/test_stats.py",
     "tests/test_stress.py",
+    "tests/test_object_storage.py",
     "tests/test_request_states.py",
     "tests/test_async_job_states.py",
     "tests/test_candidate_checks.py",
@@ -96,6 +99,15 @@ def any_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     with Server(binary, tmp_path_factory.mktemp(request.param)) as server:
         yield server
         assert server.refused() == [], "contract/redis_users.py lacks what some test above needed"
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """Each test has a prefix of its own in it."""
+    from tests.support.object_store import ObjectStore  # noqa: PLC0415  it loads a client that few tests need
+
+    with ObjectStore(tmp_path_factory.mktemp("object-store")) as store:
+        yield store
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,12 @@ if _soft < _needed:
     resource.setrlimit(
         resource.RLIMIT_NOFILE, (_needed if _hard == resource.RLIM_INFINITY else min(_hard, _needed), _hard)
     )
+
+if _settings.bucket_address is not None:  # in a process of its own: what speaks to it can't be forked
+    _needed_for_s = max(_settings.pictures_kept_for_s, _settings.job_ttl_s)
+    _check = [sys.executable, "-m", "contract.image_store", f"--needed-for-s={_needed_for_s:.0f}"]
+    if subprocess.run(_check, check=False).returncode == EXIT_BAD_SETTINGS:  # noqa: S603  of our own making
+        raise SystemExit(EXIT_BAD_SETTINGS)
 
 if _settings.pattern_dir is not None:
     from contract.patterns.pattern import BadPattern  # a service without patterns does without their code

@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from api.core.admission import Admission
 from api.core.async_jobs import AsyncInference
 from api.core.body_room import BodyRoom
+from api.core.bucket_sweep import BucketSweep
 from api.core.camera.camera import Camera
 from api.core.candidate_watch import CandidateWatch
 from api.core.check_run import Parts
@@ -17,6 +18,7 @@ from api.core.check_runner import CheckRunner
 from api.core.checks import Checks
 from api.core.copy_making import CopyMaking
 from api.core.drawn_pictures import DrawnPictures
+from api.core.folder_sweep import FolderSweep
 from api.core.inference import Inference
 from api.core.labels import LabelLookup
 from api.core.link_secret import LinkSecret
@@ -26,7 +28,7 @@ from api.core.model_reports import ModelReports
 from api.core.models import Models
 from api.core.patterns import Patterns
 from api.core.picture_links import PictureLinks
-from api.core.retention import Retention
+from api.core.retention import Retention, Sweep
 from api.core.sender_rate import SenderRate
 from api.core.shadows import Shadows
 from api.core.shown_pictures import ShownPictures
@@ -49,8 +51,10 @@ from contract.private_files import tighten
 from contract.redis_clients import connect, connect_for_waiting
 
 if TYPE_CHECKING:
+    from redis import Redis
+
     from api.settings import Settings
-    from contract.image_store import ImageStore
+    from contract.image_store import PictureStore
 
 WRONG_KEYS = 10  # that one address may send a process in a minute, before others of it are not even compared
 HELD_SHARE = 0.25  # of the room for pictures that those of one sender's unfetched jobs may take
@@ -60,7 +64,7 @@ HELD_SHARE = 0.25  # of the room for pictures that those of one sender's unfetch
 class Services:
     settings: Settings
     uploads: Uploads
-    store: ImageStore
+    store: PictureStore
     retention: Retention
     queue: JobQueue
     live_workers: LiveWorkers
@@ -163,7 +167,7 @@ class Services:
             retention=Retention(
                 uploads,
                 commands,
-                kept_for_s=settings.pictures_kept_for_s,
+                uploads_sweep=_sweep(uploads, commands, settings),
                 others=(reported.store, inspected.store),
                 often=settings.store_uploads != "all",
             ),
@@ -222,8 +226,9 @@ class Services:
 
     def tighten_folders(self) -> None:
         """Take from other users of this machine what an older version let them see."""
-        folders = (self.settings.upload_dir, self.settings.copies_dir, self.settings.feedback_dir)
-        tighten((*folders, self.reported.folder))
+        settings = self.settings
+        own = [settings.picture_folder, settings.copies_dir, settings.feedback_dir, self.reported.folder]
+        tighten(folder for folder in own if folder is not None)
 
     def install(self, app: Flask) -> None:
         app.extensions["services"] = self
@@ -234,3 +239,13 @@ class Services:
         found = current_app.extensions["services"]
         assert isinstance(found, cls)  # noqa: S101  # we have put it there
         return found
+
+
+def _sweep(uploads: Uploads, redis: Redis, settings: Settings) -> Sweep:
+    """What deletes old uploads, wherever they are."""
+    kept_for_s = settings.pictures_kept_for_s
+    if uploads.in_bucket is None:
+        assert uploads.in_folder is not None  # noqa: S101  # they are in one of them
+        return FolderSweep(uploads, *uploads.in_folder, kept_for_s=kept_for_s)
+    most_bytes = settings.uploads_mb * 1_000_000
+    return BucketSweep(uploads, *uploads.in_bucket, redis, kept_for_s=kept_for_s, most_bytes=most_bytes)

@@ -348,7 +348,10 @@ class Settings(SharedSettings):
             case "none":  # of requests whose process died
                 return self.request_timeout_s + BEFORE_SUBMITTING_S
             case "feedback":
-                return max(REPORTABLE_FOR_S, self.request_timeout_s + BEFORE_SUBMITTING_S)
+                # In a bucket a picture sent again is stored again only in the second half of the time, and not at all
+                # while there is an answer; it is to be there for as long afterwards all the same.
+                times = 1 if self.bucket_address is None else 3
+                return max(times * REPORTABLE_FOR_S, self.request_timeout_s + BEFORE_SUBMITTING_S)
             case "all":
                 return max(self.retention_hours * 3600, self.job_ttl_s)
 

@@ -15,7 +15,7 @@ import stat
 import tempfile
 import time
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from contract.errors import PictureNotFound
@@ -36,6 +36,34 @@ HEADER_BYTES = 4096  # enough to tell one of these
 NO_FOLDER = (FileNotFoundError, NotADirectoryError)  # the second: a file, or a link
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Copies(Protocol):
+    """Copies wherever they are. Every method may raise OSError, or BackendDown where they are in a bucket."""
+
+    def put(self, name: str, copy: bytes) -> None:
+        """Store a copy; nobody sees half of it."""
+        ...
+
+    def open(self, name: str) -> IO[bytes]:
+        """A copy as a file.
+
+        Raises:
+            PictureNotFound: there is none, or something that is no copy.
+        """
+        ...
+
+    def remove(self, name: str) -> int:
+        """Delete a copy, if there is one; returns the bytes that it took."""
+        ...
+
+    def names(self, picture: str) -> list[str]:
+        """Those of all copies of a picture, drawn ones too, the oldest first."""
+        ...
+
+    def is_writable(self) -> bool:
+        """Whether copies can be stored."""
+        ...
 
 
 class CopyStore:

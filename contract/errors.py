@@ -33,6 +33,10 @@ class BackendDown(TemporarilyUnavailable):
         self.cause = cause
 
 
+class StoreMisused(BackendDown):
+    """The object store answers, and refuses what is asked as things are set up: an operator has to act."""
+
+
 class StoreFull(TemporarilyUnavailable):
     """There is no room for another picture."""
 

@@ -135,4 +135,6 @@ def wake(workers: str) -> str:
 MODELS = "models"
 TASKS = "tasks"
 REFUSED_PICTURES = "refused-pictures"
+SWEPT = "swept"
+SWEPT = "swept"
 LAST_WORDS = "last-words"

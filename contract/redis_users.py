@@ -73,6 +73,7 @@ _API = (
     Line("zadd zrem expire", "", "holders:*", "that a job needs its picture"),
     Line("set exists", "deleted:*", "deleted:*", "that a job's picture was deleted"),
     Line("zrangebyscore zrem", "refused-pictures", "refused-pictures", "pictures to delete that nobody could read"),
+    Line("set", "", "swept", "that a round of deleting old pictures from a bucket has begun"),
     Line("llen rpush", "rq:queue:*", "rq:queue:*", "queuing a job, and how many wait"),
     Line("sadd", "", "rq:queues", "RQ's list of queues"),
     Line("exists hget", "rq:job:*", "", "whether a job still exists, and how far it is"),

@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from contract.bucket_address import BucketAddress, checked_endpoint, checked_place
 from contract.limits import DEFAULT_MAX_PIXELS
 from contract.redis_address import has_password, read_password, with_password
 from contract.wording import said_by_validator, wanted
@@ -58,9 +68,26 @@ class SharedSettings(PictureSettings):
     redis_password_file: Path | None = Field(
         None, description="File whose first line is that password, instead of REDIS_PASSWORD."
     )
-    upload_dir: Path = Field(Path("data/uploads"), description="Folder of the stored pictures, shared by both sides.")
+    image_store: Annotated[str, BeforeValidator(checked_place)] = Field(
+        "data/uploads",
+        validation_alias=AliasChoices("image_store", "upload_dir"),  # its name up to version 0.1
+        description="Where stored pictures are, for both sides: a folder, or s3://, gs:// or az://BUCKET/PREFIX. "
+        "UPLOAD_DIR is read where this is not set.",
+    )
+    image_store_endpoint: Annotated[str, AfterValidator(checked_endpoint)] = Field(
+        "",
+        description="Address of an object store of one's own, as https://minio.example.org:9000. Empty: the cloud's.",
+    )
+    image_store_ca_file: Path | None = Field(
+        None, description="Certificates, in PEM, of those who vouch for it, beside the system's."
+    )
+    image_store_timeout_s: float = Field(
+        10, gt=0, le=60, description="How long one operation of an object store may take, tries included, in seconds."
+    )
     copies_dir: Path = Field(
-        Path("data/copies"), description="Folder of the clean copies that are shown, written by workers."
+        Path("data/copies"),
+        description="Folder of the clean copies that are shown, written by workers. "
+        "With an object store they are in its bucket.",
     )
     top_k_max: int = Field(10, ge=1, le=100, description="Labels computed and kept per picture; the bound of top_k.")
     bulk_share: float = Field(
@@ -107,6 +134,25 @@ class SharedSettings(PictureSettings):
         except OSError as error:
             raise ValueError(f"it can't be read: {error.strerror}") from error
         return path
+
+    @field_validator("image_store_ca_file")
+    @classmethod
+    def _certificates_readable(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                path.read_bytes()
+            except OSError as error:
+                raise ValueError(f"it can't be read: {error.strerror}") from error
+        return path
+
+    @property
+    def picture_folder(self) -> Path | None:
+        """The folder of the stored pictures; None if they are in a bucket."""
+        return Path(self.image_store) if self.bucket_address is None else None
+
+    @property
+    def bucket_address(self) -> BucketAddress | None:
+        return BucketAddress.parse(self.image_store)
 
     @property
     def redis_address(self) -> str:

@@ -11,7 +11,7 @@ import os
 import shutil
 from contextlib import contextmanager
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from contract.errors import RETRY_LATER_S, StoreFull
 from contract.file_lock import locked
@@ -33,6 +33,56 @@ PREPARING_WAIT_S = 30.0  # while another process counts everything
 def room_for(size_bytes: int) -> int:
     """Disk space of a file of that size, in bytes, at least a block: a limit in bytes also limits tiny files."""
     return max(BLOCK_BYTES, size_bytes)
+
+
+class Room(Protocol):
+    """What whoever uses a store asks of its room. Each may raise OSError: it can't be told."""
+
+    def add(self, shard: int, size_bytes: int) -> None:
+        """Count a file that is stored already."""
+        ...
+
+    def give_back(self, shard: int, size_bytes: int) -> None:
+        """Count a file no more."""
+        ...
+
+    def prepare(self) -> None:
+        """Count what is stored, if nobody has yet."""
+        ...
+
+    def used_bytes(self) -> int:
+        """What is counted now."""
+        ...
+
+    def has(self, size_bytes: int) -> bool:
+        """Whether there is room for a file of that size."""
+        ...
+
+    def free_bytes(self) -> int:
+        """What the disk has left."""
+        ...
+
+
+class UncountedRoom:
+    """Of a bucket: it has no end, and a count that all machines share would cost more than it is worth."""
+
+    def add(self, shard: int, size_bytes: int) -> None:
+        pass
+
+    def give_back(self, shard: int, size_bytes: int) -> None:
+        pass
+
+    def prepare(self) -> None:
+        pass
+
+    def used_bytes(self) -> int:
+        raise OSError("nobody counts it")
+
+    def has(self, _size_bytes: int) -> bool:
+        return True
+
+    def free_bytes(self) -> int:
+        raise OSError("it has no end")
 
 
 class StoreRoom:

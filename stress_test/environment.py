@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 
 from api.settings import Settings as ApiSettings
+from contract.settings import known_variables
 from local.settings import Settings as LocalSettings
 from model.settings import Settings as WorkerSettings
 from stress_test.senders import KEYS_VARIABLE
 
 SETTINGS = {
-    *(name.upper() for kind in (ApiSettings, WorkerSettings, LocalSettings) for name in kind.model_fields),
+    *(name for kind in (ApiSettings, WorkerSettings, LocalSettings) for name in known_variables(kind)),
     "GUNICORN_CMD_ARGS",  # gunicorn's own, which overrides the API's
     KEYS_VARIABLE,  # of another service than the one that is measured, which would refuse it
 }

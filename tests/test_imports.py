@@ -66,6 +66,7 @@ def test_gunicorns_main_process_holds_no_code_that_a_reload_is_to_replace():
         *("api.keys.limits", "api.metrics", "api.metrics.shared_numbers", "api.settings"),
         *(
             "contract",
+            "contract.bucket_address",
             "contract.limits",
             "contract.logging",
             "contract.model_name",

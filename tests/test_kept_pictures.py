@@ -66,9 +66,14 @@ def uploads(services: Services) -> Uploads:
     return services.uploads
 
 
+def path_of(uploads: Uploads, name: str) -> Path:
+    assert uploads.in_folder is not None
+    store, _ = uploads.in_folder
+    return store._folder / name[:2] / name
+
+
 def make_old(uploads: Uploads, name: str) -> str:
-    path = uploads.store._folder / name[:2] / name
-    os.utime(path, (time.time() - 10_000,) * 2)
+    os.utime(path_of(uploads, name), (time.time() - 10_000,) * 2)
     return name
 
 
@@ -210,8 +215,7 @@ def fill(uploads: Uploads) -> list[str]:
     """Fill the store with old pictures, the oldest first."""
     names = [uploads.put(b"%d" % number, f"sender {number}") for number in range(240)]
     for number, name in enumerate(names):
-        path = uploads.store._folder / name[:2] / name
-        os.utime(path, (time.time() - 10_000 + number,) * 2)
+        os.utime(path_of(uploads, name), (time.time() - 10_000 + number,) * 2)
     return names
 
 

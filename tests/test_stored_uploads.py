@@ -7,6 +7,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +25,6 @@ from tests.support.workers import SENDER, ScriptedWorkers, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from redis import Redis
 
@@ -59,7 +59,7 @@ def storing(what: StoreUploads, redis_url: str, folder: Path) -> Iterator[Servic
 
 def sweep(services: Services, name: str, *, after_s: float) -> None:
     """Let the sweeper pass when the picture was sent so long ago."""
-    path = services.settings.upload_dir / name[:2] / name
+    path = Path(services.settings.image_store) / name[:2] / name
     os.utime(path, (time.time() - after_s,) * 2)
     services.retention.sweep(int(name[:2], 16))
 
@@ -79,13 +79,13 @@ def test_with_none_a_picture_goes_with_its_request_however_that_ends(valkey, wor
     with storing("none", valkey.api_url, workers.folder) as services:
         for cache in ("miss", "hit"):
             assert services.inference.infer(b"tabby", CLIENT, CLASSIFICATION).cache == cache
-            assert len(list(_files(services.settings.upload_dir))) == 0
+            assert len(list(_files(Path(services.settings.image_store)))) == 0
         with pytest.raises(Undecodable):
             services.inference.infer(b"bad", CLIENT, CLASSIFICATION)
         services.inference.infer_all([b"lynx", b"lynx", b"tiger"], CLIENT, CLASSIFICATION)
         services.reported.keep(services.uploads.put(b"reported", SENDER))
 
-        assert [path.read_bytes() for path in _files(services.settings.upload_dir)] == [b"reported"]
+        assert [path.read_bytes() for path in _files(Path(services.settings.image_store))] == [b"reported"]
         assert list(_files(services.settings.feedback_dir)) == []
 
 
@@ -100,7 +100,7 @@ def test_with_none_the_pictures_of_a_batch_go_together(valkey, workers):
             services.uploads.finished(*(hashlib.sha256(picture).hexdigest() for picture in batch))
             looks.append(workers.redis.info("stats")["total_reads_processed"] - before)
 
-        assert list(_files(services.settings.upload_dir)) == []
+        assert list(_files(Path(services.settings.image_store))) == []
     # The first opens the connection. Two for each would be four more; one request may be read in two pieces.
     assert looks[2] - looks[1] <= 1
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from api.core.errors import UnknownModel
-from contract.async_jobs import JobState
+from contract.async_jobs import PICTURE_LOST, JobState
 from contract.decoding_cost import decoding_cost
 from contract.errors import RETRY_SOON_S, BackendDown
 from contract.model_task import ModelTask
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from api.core.admission import Admission
     from api.core.client import Client
     from api.core.live_workers import Destination, LiveWorkers, WorkerPool
-    from api.core.uploads import Uploads
+    from api.core.uploads import SentPicture, Uploads
     from api.settings import Settings
     from contract.async_jobs import AsyncJob, AsyncJobs, JobRequest
     from contract.job_queue import JobQueue
@@ -92,16 +92,24 @@ class AsyncInference:
             StoreFull, BackendDown: not now; the error says when to try again.
         """
         destination = self._live_workers.destination(model, request.task)
-        picture = self._uploads.put(image, client.sender, durable=True)
+        picture = self._uploads.sent(image, client.sender, durable=True)
         asked = str(model) if model is not None else ""
-        request = replace(request, picture=picture, model=asked, request_id=client.request_id)
+        request = replace(request, picture=picture.name, model=asked, request_id=client.request_id)
         try:
-            return self._create(destination, request, image, client, key)
+            return self._create(destination, request, picture, image, client, key=key)
         finally:
-            self._uploads.finished(picture)
+            if picture.is_stored:
+                self._uploads.finished(picture.name)
 
     def _create(
-        self, destination: Destination, request: JobRequest, image: bytes, client: Client, key: str | None
+        self,
+        destination: Destination,
+        request: JobRequest,
+        picture: SentPicture,
+        image: bytes,
+        client: Client,
+        *,
+        key: str | None,
     ) -> AsyncJob:
         cache, answer, bulk = self._settings.result_cache and not client.private, None, False
         if destination.pool is not None and destination.pool.bulk_workers:
@@ -112,6 +120,8 @@ class AsyncInference:
             self._admission.saw_depth(destination.model, sighting.depth)
             known = sighting.answer
             answer = known if known is not None and known.model_task == request.task else None
+        if answer is None:
+            picture.keep()
         return self._jobs.create(
             destination.model,
             request,
@@ -125,7 +135,10 @@ class AsyncInference:
 
     def read(self, job_id: str, sender: str) -> AsyncJob:
         """Raises JobNotFound, UnknownOutcome, BackendDown."""
-        return self._jobs.read(job_id, sender)
+        job = self._jobs.read(job_id, sender)
+        if job.outcome == PICTURE_LOST:
+            self._uploads.store.distrust(job.request.picture)  # its sender is asked to send it again
+        return job
 
     def listed(self, sender: str, page: int) -> tuple[list[AsyncJob], bool]:
         """A page of the sender's jobs, the latest first, and whether there are more. Raises BackendDown."""

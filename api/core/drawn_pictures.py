@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
 from api.core.errors import NoWorker
-from contract.errors import JobLost, PictureNotFound
+from contract.errors import BackendDown, JobLost, PictureNotFound
 from contract.image_store import NOT_FOUND
 from contract.messages import DrawJob
 from contract.worker_registry import ALIVE_FOR_S
@@ -78,7 +78,7 @@ class DrawnPictures:
 
     def _clear(self, job: DrawJob, *, shared: bool) -> None:
         """What can't be deleted now goes with its picture."""
-        names = [name for name in self._uploads.copies.names(job.picture) if name != job.picture]
-        with suppress(OSError):
+        with suppress(OSError, BackendDown):
+            names = [name for name in self._uploads.copies.names(job.picture) if name != job.picture]
             for name in names[:-MOST_OF_A_PICTURE] if shared else [job.copy_name]:
                 self._uploads.remove_copy(name)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from api.core.client import Client
     from api.core.live_workers import LiveWorkers, WorkerPool
     from api.core.shadows import Shadows
-    from api.core.uploads import Uploads
+    from api.core.uploads import SentPicture, Uploads
     from api.settings import Settings
     from contract.job_queue import JobQueue
     from contract.model_version import WantedModel
@@ -131,11 +131,15 @@ class Asked(Generic[Found]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
-    """A picture in the store: its name there, and what decoding it is expected to cost."""
+class _Sent:
+    """A picture that was sent, and what decoding it is expected to cost."""
 
-    name: str
+    sent: SentPicture
     cost: DecodingCost
+
+    @property
+    def name(self) -> str:
+        return self.sent.name
 
 
 class Inference:
@@ -200,9 +204,9 @@ class Inference:
         Raises:
             ServiceError: as ``answered``.
         """
-        answering = self.answered(image, client, asked)
+        answering = self._answering(image, client, asked)
         del image  # its bytes need no memory while the request waits
-        with answering as answer:
+        with answering as (_, answer):
             return answer
 
     @contextmanager
@@ -220,17 +224,26 @@ class Inference:
             PictureDeleted: somebody deleted the picture before its turn came.
             ClientGone: nobody is there any more to read the answer; the job is dropped with the last who waited for it.
         """
+        answering = self._answering(image, client, asked)
+        del image
+        with answering as (picture, answer):
+            picture.sent.keep()
+            yield answer
+
+    @contextmanager
+    def _answering(self, image: bytes, client: Client, asked: Asked[Found]) -> Iterator[tuple[_Sent, Answer[Found]]]:
+        """As ``answered``, but that a picture whose answer was stored already need not be in a bucket."""
         deadline = self._deadline()
         self._live_workers.pool(asked.model, asked.task)  # before anything is stored
         with ExitStack() as answering:
             with self._admission.place(client.sender):
-                picture = self._store(image, client)
-                answering.callback(self._uploads.finished, picture.name)
+                picture = _Sent(self._uploads.sent(image, client.sender), decoding_cost(image))
+                answering.callback(self._finished, picture)
                 del image
                 with self._backlog.of(client.sender) as add:
                     found = self._begin(picture, client, deadline, add, asked)
                     answer = self._finish(found, client, deadline)
-            yield answer
+            yield picture, answer
 
     def infer_all(
         self, images: Iterable[bytes | ServiceError], client: Client, asked: Asked[Found]
@@ -247,20 +260,20 @@ class Inference:
         deadline = self._deadline()
         self._live_workers.pool(asked.model, asked.task)
         with self._admission.place(client.sender):
-            stored: list[_Stored | ServiceError] = []
+            stored: list[_Sent | ServiceError] = []
             try:
                 stored.extend(
                     image if isinstance(image, ServiceError) else _attempt(partial(self._store, image, client))
                     for image in images
                 )
-                pictures = {entry.name: entry for entry in stored if isinstance(entry, _Stored)}
+                pictures = {entry.name: entry for entry in stored if isinstance(entry, _Sent)}
                 ended = self._answer_all(pictures, client, deadline, asked)
             finally:
-                self._uploads.finished(*(entry.name for entry in stored if isinstance(entry, _Stored)))
-            return [ended[entry.name] if isinstance(entry, _Stored) else entry for entry in stored]
+                self._uploads.finished(*(entry.name for entry in stored if isinstance(entry, _Sent)))
+            return [ended[entry.name] if isinstance(entry, _Sent) else entry for entry in stored]
 
     def _answer_all(
-        self, pictures: dict[str, _Stored], client: Client, deadline: Deadline, asked: Asked[Found]
+        self, pictures: dict[str, _Sent], client: Client, deadline: Deadline, asked: Asked[Found]
     ) -> dict[str, Answer[Found] | ServiceError]:
         with self._backlog.of(client.sender) as add:
             begun = _each(
@@ -279,8 +292,14 @@ class Inference:
             )
         return ended
 
-    def _store(self, image: bytes, client: Client) -> _Stored:
-        return _Stored(self._uploads.put(image, client.sender), decoding_cost(image))
+    def _store(self, image: bytes, client: Client) -> _Sent:
+        picture = self._uploads.sent(image, client.sender)
+        picture.keep()  # at once: the next one needs the memory
+        return _Sent(picture, decoding_cost(image))
+
+    def _finished(self, picture: _Sent) -> None:
+        if picture.sent.is_stored:
+            self._uploads.finished(picture.name)
 
     def _deadline(self) -> Deadline:
         return Deadline(self._settings.request_timeout_s)
@@ -291,7 +310,7 @@ class Inference:
 
     def _begin(
         self,
-        picture: _Stored,
+        picture: _Sent,
         client: Client,
         deadline: Deadline,
         add: Callable[[float], None],
@@ -324,7 +343,7 @@ class Inference:
         self,
         way: Route,
         *,
-        picture: _Stored,
+        picture: _Sent,
         client: Client,
         deadline: Deadline,
         add: Callable[[float], None],
@@ -341,6 +360,8 @@ class Inference:
             if known is not None and known.model_task == job.model_task:
                 return Answer(job.picture, _found(job, known), "hit", _ms_since(started))
             job_id = sighting.job_id
+            if job_id is not None:
+                picture.sent.keep()
             if job_id is not None and self._joins(pool, job, job_id, deadline):
                 joined = Submission(job_id, joined=True, depth=sighting.depth)
         own_s = pool.decoding_s(picture.cost)
@@ -351,6 +372,7 @@ class Inference:
         if own_s > self._settings.request_timeout_s:
             raise TooLarge(f"the picture would take about {own_s:.0f} s to read, which is longer than a request may")
         self._admission.check(pool, deadline, own_s=own_s, bulk=bulk)
+        picture.sent.keep()
         if not bulk:
             add(max(own_s, pool.mean_service_s))
         submission = self._submit(pool, job, deadline, bulk=bulk)
@@ -416,7 +438,7 @@ class Inference:
         for replacements_left in reversed(range(JOBS)):
             outcome = self._outcome(pending.submission, client, deadline)
             if outcome is not None:
-                return pending.answer(_found(pending.job, outcome))
+                return pending.answer(self._found(pending.job, outcome))
             self._queue.forget(pending.pool.model, pending.job.computation, pending.submission.job_id)
             if replacements_left:
                 if pending.submission.joined:  # so far this request has added nothing to the queue
@@ -424,6 +446,13 @@ class Inference:
                 submission = self._submit(pending.pool, pending.job, deadline, bulk=pending.bulk)
                 pending = replace(pending, submission=submission)
         raise JobLost("Redis lost this request's job")
+
+    def _found(self, job: PictureJob[Found], outcome: Outcome) -> Found:
+        try:
+            return _found(job, outcome)
+        except PictureLost:
+            self._uploads.store.distrust(job.picture)
+            raise
 
     def _submit(self, pool: WorkerPool, job: PictureJob[Any], deadline: Deadline, *, bulk: bool) -> Submission:
         """Submit a job, or join that of another request which was faster.

@@ -8,15 +8,15 @@ from contract.errors import RETRY_LATER_S, BackendDown
 
 if TYPE_CHECKING:
     from api.core.live_workers import LiveWorkers, WorkerPool
-    from contract.image_store import ImageStore
+    from contract.image_store import PictureStore
     from contract.job_queue import JobQueue
 
 
-def ready_pool(queue: JobQueue, store: ImageStore, live_workers: LiveWorkers) -> WorkerPool:
+def ready_pool(queue: JobQueue, store: PictureStore, live_workers: LiveWorkers) -> WorkerPool:
     """The workers of the default model, if they can be given work.
 
     Raises:
-        BackendDown: Redis or the upload volume is down, or Redis is configured to drop accepted jobs.
+        BackendDown: Redis or the store of pictures is down, or Redis is configured to drop accepted jobs.
         NoWorker: no worker is ready.
     """
     queue.ping()

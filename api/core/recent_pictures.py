@@ -1,4 +1,4 @@
-"""Which pictures were sent lately, by the files of the image store."""
+"""Which pictures were sent lately, by the times of the image store."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from contract.store_room import SHARDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contract.image_store import ImageStore
+    from contract.image_store import PictureStore
 
 MOST_LOOKED_AT = 200_000  # files; a picture's subfolder is chance, so the first ones hold a fair part of all
 
 
-def recent_pictures(store: ImageStore, most: int, *, idle_s: float, beat: Callable[[], None]) -> list[str]:
+def recent_pictures(store: PictureStore, most: int, *, idle_s: float, beat: Callable[[], None]) -> list[str]:
     """The names of the ``most`` pictures that were sent last, the latest first.
 
     Args:

@@ -7,7 +7,7 @@ import logging
 import time
 from contextlib import suppress
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from contract import keys
 from contract.errors import BackendDown
@@ -27,11 +27,22 @@ SHORT_PAUSE_S = 0.25  # where pictures are kept for minutes only: a round takes 
 REFUSED_AT_ONCE = 1000  # more than that in a pause are not classified
 
 
+class Sweep(Protocol):
+    def sweep(self, shard: int) -> None:
+        """Delete what is too old of a 256th of all uploads, or what is due.
+
+        Raises:
+            BackendDown: Redis or the store does not answer.
+            OSError: the folder can't be read or written.
+        """
+        ...
+
+
 class Retention:
-    """Sweeps a folder of uploads, and keeps the counts of all stores true.
+    """Sweeps the uploads, and keeps the counts of all folders of pictures true.
 
     Args:
-        kept_for_s: a picture that was last sent longer ago is deleted.
+        uploads_sweep: for where the uploads are.
         others: stores in which nothing is deleted.
         often: whether every picture is looked at within about a minute, instead of an hour.
     """
@@ -41,22 +52,22 @@ class Retention:
         uploads: Uploads,
         redis: Redis,
         *,
-        kept_for_s: float,
+        uploads_sweep: Sweep,
         others: tuple[ImageStore, ...],
         often: bool = False,
     ) -> None:
         self._uploads = uploads
         self._redis = redis
-        self._kept_for_s = kept_for_s
-        self._stores = (uploads.store, *others)
+        self._uploads_sweep = uploads_sweep
+        self._others = others
         self._pause_s = SHORT_PAUSE_S if often else PAUSE_S
 
     def start(self) -> None:
         """Count what is stored, then sweep in the background for as long as this process lives."""
-        for store in self._stores:
-            if store.room is not None:
+        for room in (self._uploads.room, *(store.room for store in self._others)):
+            if room is not None:
                 with suppress(OSError):  # then uploads are refused until the folder can be written
-                    store.room.prepare()
+                    room.prepare()
         Thread(target=self._sweep_forever, name="sweeper", daemon=True).start()
 
     def _sweep_forever(self) -> None:
@@ -72,20 +83,15 @@ class Retention:
             time.sleep(self._pause_s)
 
     def sweep(self, shard: int) -> None:
-        """Delete what is too old in one subfolder, 0 to ``SHARDS`` - 1, copies of what is gone, and count what is left.
+        """Delete what is too old of a part of the uploads, 0 to ``SHARDS`` - 1, and count that part of other folders.
 
         Raises:
-            BackendDown: Redis can't tell which pictures are needed.
-            OSError: the folder can't be read or written.
+            BackendDown: Redis can't tell which pictures are needed, or the store does not answer.
+            OSError: a folder can't be read or written.
         """
-        self._uploads.copies.tidy(shard)
-        self._uploads.remove_copies(list(self._uploads.copies.pictures(shard)))
-        for store in self._stores:
+        for store in self._others:
             store.tidy(shard)
-        oldest = time.time() - self._kept_for_s
-        names = [name for sent_at, name in self._uploads.store.pictures(shard) if sent_at < oldest]
-        if names and self._uploads.remove(names, idle_s=self._kept_for_s, reason="age"):
-            log.info("deleted pictures past retention")
+        self._uploads_sweep.sweep(shard)
 
     def delete_refused(self) -> None:
         """Delete the pictures that no worker could read.

@@ -11,6 +11,8 @@ from contract.image_store import ImageStore
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from contract.image_store import PictureStore
+
 log = logging.getLogger(__name__)
 
 
@@ -20,7 +22,7 @@ class ReportedPictures:
     Why copies, and why bounded: docs/decisions/0008-reports-keep-their-pictures.md.
     """
 
-    def __init__(self, folder: Path, uploads: ImageStore, *, most_bytes: int, reserve_bytes: int) -> None:
+    def __init__(self, folder: Path, uploads: PictureStore, *, most_bytes: int, reserve_bytes: int) -> None:
         self._uploads = uploads
         self.folder = folder / "pictures"
         self.store = ImageStore.bounded(self.folder, most_bytes=most_bytes, reserve_bytes=reserve_bytes)
@@ -30,9 +32,9 @@ class ReportedPictures:
 
         Nothing is raised: a report or an inspection is worth storing without its picture.
         """
-        if name not in self._uploads:
-            return
         try:
+            if name not in self._uploads:
+                return
             self._put(self._uploads.read(name))
             if name not in self._uploads:  # deleted meanwhile, and whoever did that may not have seen this one
                 self.delete(name)

@@ -26,7 +26,8 @@ def picture_response(file: IO[bytes], *, name: str = "") -> Response:
     start = file.tell()
     first = file.read(PIECE_BYTES)
     response = Response(_pieces(first, file), content_type=media_type(first) or "application/octet-stream")
-    response.content_length = os.fstat(file.fileno()).st_size - start
+    response.content_length = file.seek(0, os.SEEK_END) - start
+    file.seek(start + len(first))
     response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"  # never run as a page
     if name:
         response.set_etag(name)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from contract.image_store import ImageStore
+    from contract.image_store import PictureStore
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class LatestPicture:
         reserve_bytes: what is left free on the disk.
     """
 
-    def __init__(self, folder: Path, uploads: ImageStore, *, kept: bool, reserve_bytes: int) -> None:
+    def __init__(self, folder: Path, uploads: PictureStore, *, kept: bool, reserve_bytes: int) -> None:
         self._folder = folder
         self._file, self._part, self._lock = folder / "latest", folder / "latest.part", folder / "latest.lock"
         self._uploads = uploads

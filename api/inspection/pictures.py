@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from contract.image_store import ImageStore
+    from contract.image_store import PictureStore
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class InspectedPictures(ReportedPictures):
     Of a disk that is full, and not only this folder, nothing is taken from what is there.
     """
 
-    def __init__(self, folder: Path, uploads: ImageStore, *, most_bytes: int, reserve_bytes: int) -> None:
+    def __init__(self, folder: Path, uploads: PictureStore, *, most_bytes: int, reserve_bytes: int) -> None:
         super().__init__(folder, uploads, most_bytes=most_bytes, reserve_bytes=reserve_bytes)
         self._most_bytes = most_bytes
 

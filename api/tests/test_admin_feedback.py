@@ -10,6 +10,7 @@ import re
 import tracemalloc
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -29,8 +30,6 @@ from contract.image_store import ImageStore
 from contract.store_room import SHARDS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from flask import Flask
     from flask.testing import FlaskClient
 
@@ -65,7 +64,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def store(settings: Settings) -> ImageStore:
-    return ImageStore(settings.upload_dir)
+    return ImageStore(Path(settings.image_store))
 
 
 @pytest.fixture

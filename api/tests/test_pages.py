@@ -6,6 +6,7 @@ import json
 import re
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -29,8 +30,6 @@ from contract.model_task import ModelTask
 from contract.model_version import ModelVersion, WantedModel
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from flask.testing import FlaskClient
 
     from api.core.client import Client
@@ -103,7 +102,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def store(settings: Settings) -> ImageStore:
-    return ImageStore(settings.upload_dir)
+    return ImageStore(Path(settings.image_store))
 
 
 @pytest.fixture
@@ -605,7 +604,7 @@ def test_a_result_can_be_reported_wrong_with_the_form_beside_it(client, settings
     assert "Thank you" in answer.text
     assert row.pop("time")
     assert row == {
-        "image": ImageStore(settings.upload_dir).put(picture()),
+        "image": ImageStore(Path(settings.image_store)).put(picture()),
         "prediction": "Egyptian_cat",
         "score": "0.6312",
         "correct_label": "lynx",

@@ -44,9 +44,10 @@ def detect() -> ResponseReturnValue:
     wanted = WantedObjects.from_request(request, services.labels)
     media_type = wanted_drawing(request)
     upload = Upload.from_request(request, services.settings)
+    if media_type is None:
+        answer = services.inference.infer(upload.taken(), client, wanted.asked)
+        return describe(jsonify(detected(answer.found, wanted, animated=upload.animated)), answer)
     with services.inference.answered(upload.taken(), client, wanted.asked) as answer:
-        if media_type is None:
-            return describe(jsonify(detected(answer.found, wanted, animated=upload.animated)), answer)
         shown, before_ms = chosen(answer.found, wanted), elapsed_ms()
         file = services.drawn.open(answer.picture, shown, client, media_type)
         return describe(drawn_response(file, shown), answer, drawing_ms=elapsed_ms() - before_ms)

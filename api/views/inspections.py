@@ -61,7 +61,7 @@ def inspected_now() -> tuple[InspectionBody, Answer[Detection]]:
 
     Raises:
         ServiceError, RequestEntityTooLarge: as ``WantedInspection``, ``Upload.from_request``, ``asks_camera``,
-            ``take_picture`` and ``Inference.infer`` do.
+            ``take_picture`` and ``Inference.answered`` do.
     """
     services, client = Services.current(), current_client()
     services.inference.admit(ModelTask.DETECTION, model_in_query(request))
@@ -72,18 +72,18 @@ def inspected_now() -> tuple[InspectionBody, Answer[Detection]]:
         if by_camera
         else Upload.from_request(request, services.settings)
     )
-    answer = services.inference.infer(upload.taken(), client, wanted.objects.asked)
-    wanted.demand_same_objects(answer, services.labels)
-    detection = chosen(answer.found, wanted.objects)
-    found = inspected(
-        wanted,
-        detection,
-        check(wanted.patterns, detection),
-        source="camera" if by_camera else "upload",
-        animated=upload.animated,
-    )
-    keep_latest(answer.picture, detection, client)
-    return keep_inspection(answer.picture, detection, found, client), answer
+    with services.inference.answered(upload.taken(), client, wanted.objects.asked) as answer:
+        wanted.demand_same_objects(answer, services.labels)
+        detection = chosen(answer.found, wanted.objects)
+        found = inspected(
+            wanted,
+            detection,
+            check(wanted.patterns, detection),
+            source="camera" if by_camera else "upload",
+            animated=upload.animated,
+        )
+        keep_latest(answer.picture, detection, client)
+        return keep_inspection(answer.picture, detection, found, client), answer
 
 
 @bp.get("/v1/inspections/latest")

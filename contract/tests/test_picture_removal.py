@@ -131,7 +131,7 @@ def test_what_a_process_left_that_died_in_the_middle_is_tidied_up(store, name, t
     assert len(list(folder.iterdir())) == 2  # it may still be alive
 
     now = time.time()
-    monkeypatch.setattr("contract.image_store.time.time", lambda: now + ASIDE_FOR_S + 1)
+    monkeypatch.setattr("contract.image_store.folder.time.time", lambda: now + ASIDE_FOR_S + 1)
     store.tidy(int(name[:2], 16))
 
     assert [path.name for path in folder.iterdir()] == [name]

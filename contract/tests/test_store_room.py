@@ -104,7 +104,7 @@ def test_a_picture_that_cannot_be_written_takes_no_room(tmp_path, monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("contract.image_store._write", refuse)
+    monkeypatch.setattr("contract.image_store.folder._write", refuse)
     with pytest.raises(KeyboardInterrupt):
         store.put(bytes(9_000))
     assert used(store) == 4096

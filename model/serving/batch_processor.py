@@ -8,15 +8,16 @@ import traceback
 from typing import TYPE_CHECKING
 
 from contract.decoding_cost import decoding_cost
-from contract.errors import PictureNotFound
+from contract.errors import BackendDown
 from contract.messages import Answer, CopyJob, DrawJob, Dropped, Failure, Lost, PictureJob
 from model.picture import Picture
+from model.serving.picture_reader import PictureReader
 from model.serving.settlement import GivenUp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from contract.image_store import ImageStore
+    from contract.image_store import PictureStore
     from contract.messages import Copied
     from model.opening import AnyPredictor
     from model.serving.batcher import Batch
@@ -42,13 +43,14 @@ class BatchProcessor:
 
     def __init__(
         self,
-        store: ImageStore,
+        store: PictureStore,
         predictors: Mapping[str, AnyPredictor],
         lease: Lease,
         registration: Registration,
         copier: Copier | None = None,
     ) -> None:
         self._store = store
+        self._reader = PictureReader(store)
         self._predictors = predictors
         self._lease = lease
         self._registration = registration
@@ -59,6 +61,7 @@ class BatchProcessor:
 
         Raises:
             RedisError: Redis does not answer; what is not settled comes back when its lease runs out.
+            BackendDown: the store of pictures is away; the batch is back on its queue.
         """
         predictor = self._predictors[queue.model]
         others = [job for job in batch.runnable if not _asks_for_its_answers(job, predictor)]
@@ -84,6 +87,9 @@ class BatchProcessor:
         started = time.monotonic()
         try:
             predicted, copied = self._predict(jobs, predictor), self._copy(jobs)
+        except BackendDown as error:
+            self._put_off(jobs, queue.settlement, error)
+            return
         except Exception:
             log.exception("a batch of %d failed", len(jobs))
             _try_again(jobs, queue.settlement, traceback.format_exc())
@@ -96,6 +102,21 @@ class BatchProcessor:
             elapsed_s = time.monotonic() - started
             self._registration.served(queue.model, len(predicted), elapsed_s, bulk=queue.bulk)
 
+    def _put_off(self, jobs: Sequence[ClaimedJob], settlement: Settlement, error: BackendDown) -> None:
+        """The store is away, which is nobody's fault; or it fails with one of these pictures, as others must not.
+
+        Raises:
+            BackendDown: it is away, and the jobs are back on the queue.
+        """
+        self._lease.progress()  # asking may take as long as reading did
+        try:
+            self._store.check_readable()
+        except BackendDown:
+            settlement.put_off(jobs)
+            raise
+        log.error("%s (%s), but for others: a batch of %d is tried again", error, error.cause, len(jobs))
+        _try_again(jobs, settlement, f"{error} ({error.cause})")
+
     def _predict(self, jobs: Sequence[ClaimedJob], predictor: AnyPredictor) -> dict[str, Answer | Failure]:
         """Outcomes by the jobs' sharing keys; a picture that is not in the store has none.
 
@@ -103,12 +124,10 @@ class BatchProcessor:
         the same instant may all queue it before one of them wins ``inflight``.
         """
         tasks = {job.sharing_key: job.task for job in jobs if isinstance(job.task, PictureJob)}
-        pictures: dict[str, Picture] = {}
-        for key, task in tasks.items():
-            try:
-                pictures[key] = Picture(self._store.read(task.picture), task.strict)
-            except PictureNotFound:
-                log.error("picture %s is not in the store: it has to be sent again", task.picture)  # noqa: TRY400  # its neighbours can
+        found = self._reader.read((task.picture for task in tasks.values()), self._lease.progress)
+        pictures = {
+            key: Picture(found[task.picture], task.strict) for key, task in tasks.items() if task.picture in found
+        }
         if not pictures:
             return {}
         outcomes = predictor.predict(list(pictures.values()), on_progress=self._lease.progress)

@@ -78,7 +78,14 @@ class ClaimedJob:
 
     def count_try_alone(self) -> bytes:
         """Count one more; returns the field ``meta`` of the job's hash to write."""
-        self.tries_alone += 1
+        return self._count(1)
+
+    def take_back_try_alone(self) -> bytes:
+        """Count the latest one no more; returns the same."""
+        return self._count(-1)
+
+    def _count(self, more: int) -> bytes:
+        self.tries_alone += more
         self.record.meta[_TRIES_ALONE] = self.tries_alone
         meta: bytes = self.record.serializer.dumps(self.record.meta)
         return meta

@@ -14,8 +14,8 @@ from model.errors import PictureError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contract.copy_store import CopyStore
-    from contract.image_store import ImageStore
+    from contract.copy_store import Copies
+    from contract.image_store import PictureStore
     from contract.messages import DrawJob
     from model.decode import Decoder
 
@@ -29,7 +29,7 @@ class Copier:
         decoder: reads the pictures; who made it closes it.
     """
 
-    def __init__(self, pictures: ImageStore, copies: CopyStore, decoder: Decoder) -> None:
+    def __init__(self, pictures: PictureStore, copies: Copies, decoder: Decoder) -> None:
         self._pictures = pictures
         self._copies = copies
         self._decoder = decoder
@@ -38,6 +38,9 @@ class Copier:
         """Make one copy; ``Lost`` if the picture is gone, or its copy can't be stored.
 
         ``on_progress`` is called between the steps that take long.
+
+        Raises:
+            BackendDown: a bucket can't be reached.
         """
         try:
             image = self._pictures.read(job.picture)

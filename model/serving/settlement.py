@@ -216,11 +216,27 @@ class Settlement:
             RedisError: Redis does not answer; the lease will run out and recovery does the same.
         """
         with self._redis.pipeline() as pipe:
-            self._release(job, pipe)
-            pipe.hset(job.record.key, "status", JobStatus.QUEUED.value)
-            self._forget_intermediate(job.id, pipe)
-            pipe.lpush(self._queue.key, job.id)
+            self._give_back(job, pipe)
             pipe.execute()
+
+    def put_off(self, jobs: Sequence[ClaimedJob]) -> None:
+        """Give back a batch that could not be begun, in its order; it has cost none of its jobs a try.
+
+        Raises:
+            RedisError: as ``give_back``.
+        """
+        with self._redis.pipeline() as pipe:
+            for job in reversed(jobs):
+                if len(jobs) == 1:  # as ``start`` has counted
+                    pipe.hset(job.record.key, "meta", job.take_back_try_alone())
+                self._give_back(job, pipe)
+            pipe.execute()
+
+    def _give_back(self, job: ClaimedJob, pipe: Pipeline) -> None:
+        self._release(job, pipe)
+        pipe.hset(job.record.key, "status", JobStatus.QUEUED.value)
+        self._forget_intermediate(job.id, pipe)
+        pipe.lpush(self._queue.key, job.id)
 
     def _watch(self, pipe: Pipeline, inflight: list[str], ids: list[str]) -> tuple[list[str], set[str]]:
         """Of the ``inflight`` keys those that name one of the jobs ``ids``, and which of these are deleted.

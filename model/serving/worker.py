@@ -18,6 +18,7 @@ from rq import SimpleWorker, worker_registration
 from rq.serializers import JSONSerializer
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
+from contract.errors import BackendDown
 from contract.model_version import ModelVersion
 from contract.worker_registry import WorkerEntry
 from model.memory import give_back
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from rq import Queue
 
-    from contract.image_store import ImageStore
+    from contract.image_store import PictureStore
     from model.opening import AnyPredictor
     from model.serving.copier import Copier
     from model.serving.version_follower import Loader
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 
 RQ_WORKER_TTL_S = 30  # after which RQ's tools take a silent worker for dead
 RQ_HEARTBEAT_EVERY_S = 5.0
-REDIS_PAUSE_S = (0.5, 2.0)  # first and longest pause while Redis is away
+PAUSE_S = (0.5, 2.0)  # first and longest pause while Redis, or the store of pictures, is away
 
 
 class Worker:
@@ -71,7 +72,7 @@ class Worker:
     def __init__(
         self,
         redis: Redis,
-        store: ImageStore,
+        store: PictureStore,
         predictors: Sequence[AnyPredictor],
         loader: Loader,
         *,
@@ -207,7 +208,7 @@ class Worker:
             log.info("worker %s has stopped", self._rq.name)
 
     def _loop(self) -> None:
-        pause_s, longest_s = REDIS_PAUSE_S
+        pause_s, longest_s = PAUSE_S
         while not self._stopping:
             try:
                 self._make_changes()
@@ -217,13 +218,17 @@ class Worker:
                 if taken is not None:
                     queue, batch = taken
                     self._processor.process(batch, queue)
-                pause_s = REDIS_PAUSE_S[0]
             except RedisError as error:
                 if is_garbage(error) and self._clear_shared_keys():
                     continue
                 log.error("Redis does not answer: %s; trying again in %.1f s", error, pause_s)  # noqa: TRY400
-                time.sleep(pause_s)
-                pause_s = min(2 * pause_s, longest_s)
+            except BackendDown as error:
+                log.error("%s (%s); trying again in %.1f s", error, error.cause, pause_s)  # noqa: TRY400
+            else:
+                pause_s = PAUSE_S[0]
+                continue
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, longest_s)
 
     def _follow(self) -> None:
         self._follower.beat()

@@ -10,7 +10,7 @@ import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from contract.image_store import ImageStore
+from contract.image_store.opening import open_to_read
 from contract.logging import set_up_logging
 from contract.messages import Classification, ClassifyJob, Label, Timings
 from contract.model_description import ModelDescription
@@ -61,7 +61,7 @@ def main() -> int:
     classifier: Any = NullClassifier(settings.top_k_max)
     Worker(
         connect(settings.redis_address),
-        ImageStore(settings.upload_dir),
+        open_to_read(settings)[0],
         [classifier],
         NothingElse(),
         batch_max=settings.batch_max,

@@ -10,15 +10,18 @@ from api.settings import Settings as ApiSettings
 from model.settings import Settings as ModelSettings
 from tests.containers.compose import ROOT
 
-# Fixed inside: the service's name, the password's place, the ends of the published port, the places of the volumes;
-# the proxy has the TLS.
+# Fixed inside: the service's name, the password's place, the ends of the published port, the places of the volumes (its
+# workers reach no object store); the proxy has the TLS.
 FIXED = {
     "REDIS_URL",
     "REDIS_PASSWORD",
     "REDIS_PASSWORD_FILE",
     "HOST",
     "PORT",
-    "UPLOAD_DIR",
+    "IMAGE_STORE",
+    "IMAGE_STORE_ENDPOINT",
+    "IMAGE_STORE_CA_FILE",
+    "IMAGE_STORE_TIMEOUT_S",
     "COPIES_DIR",
     "FEEDBACK_DIR",
     "PATTERN_DIR",

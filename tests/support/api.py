@@ -31,7 +31,7 @@ class Api:
         port = free_port()
         self.address = ("127.0.0.1", port)
         certificate = environment.get("TLS_CERT_FILE")
-        self._url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
         self._verify = certificate or True
         settings = {
             **os.environ,
@@ -80,11 +80,11 @@ class Api:
         """Send one; scripted workers read a picture as a text, and to the API this text is a GIF."""
         file = ("photo.gif", GIF + picture.encode())
         return requests.post(
-            f"{self._url}/predict", files={"file": file}, timeout=WAIT_S, verify=self._verify
+            f"{self.url}/predict", files={"file": file}, timeout=WAIT_S, verify=self._verify
         ).status_code
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(f"{self._url}{path}", timeout=WAIT_S, verify=self._verify)
+        return requests.get(f"{self.url}{path}", timeout=WAIT_S, verify=self._verify)
 
     def stats(self) -> dict[str, Any]:
         return dict(self.get("/stats").json())

@@ -16,13 +16,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from contract import loading
-from contract.copy_store import CopyStore
-from contract.image_store import ImageStore
+from contract.image_store.opening import open_to_read
 from contract.logging import set_up_logging
 from contract.messages import Classification, ClassifyJob, Failure, FailureKind, Label, Timings
 from contract.model_description import ModelDescription
 from contract.model_version import ModelVersion
 from contract.redis_clients import connect
+from contract.settings import SharedSettings
 from model.errors import BundleError
 from model.serving import lease, version_follower
 from model.serving.worker import Worker
@@ -181,7 +181,7 @@ def _copier() -> Copier | None:
     from model.decode import Decoder  # noqa: PLC0415  it loads decoders, which few of these workers need
     from model.serving.copier import Copier  # noqa: PLC0415
 
-    return Copier(ImageStore(Path(os.environ["UPLOAD_DIR"])), CopyStore(Path(folder)), Decoder(1_000_000))
+    return Copier(*open_to_read(SharedSettings()), Decoder(1_000_000))
 
 
 def main() -> int:
@@ -195,7 +195,7 @@ def main() -> int:
     models = os.environ.get("MODELS", MODEL).split(",")
     Worker(
         connect(os.environ["REDIS_URL"]),
-        ImageStore(Path(os.environ["UPLOAD_DIR"])),
+        open_to_read(SharedSettings())[0],
         [loader.first(ModelVersion.from_key(model)) for model in models],
         loader,
         batch_max=4,

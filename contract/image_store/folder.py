@@ -1,37 +1,32 @@
-"""Encoded pictures on a shared volume, each stored once, named by the SHA-256 of its bytes. Nothing is decoded here."""
+"""Encoded pictures in a folder, which may be a shared volume."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
-import re
 import tempfile
 import time
-from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from contract.errors import BackendDown, PictureNotFound
+from contract.image_store.interface import NAME, NOT_FOUND, other_bytes
 from contract.private_files import make_folder, write_file
 from contract.store_room import StoreRoom, room_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from io import BufferedReader
     from pathlib import Path
 
-log = logging.getLogger(__name__)
+    from contract.image_store.interface import Held
 
-NAME = re.compile(r"[0-9a-f]{64}")
-NOT_FOUND = "there is no such picture here; it may have been removed since"
 COMPARED_BYTES = 128 * 1024
 UNFINISHED = ".part-"  # prefix of a file that is still being written
 ASIDE = ".aside-"  # prefix of a picture that is about to be deleted, if nobody needs it
 RENEWED_AFTER_S = 15.0  # a picture sent again sooner is young enough
 ASIDE_FOR_S = 60.0  # at most; then whoever moved it is dead
-Held = Callable[[Sequence[str]], Collection[str]]
-"""Those of the pictures' names that a job needs."""
 
 
 class ImageStore:
@@ -40,6 +35,8 @@ class ImageStore:
     Attributes:
         renewed_after_s: a picture sent again sooner is young enough as it is.
     """
+
+    reads_at_once = 1  # files come from memory mostly
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -108,7 +105,7 @@ class ImageStore:
         except FileNotFoundError as error:
             raise PictureNotFound(NOT_FOUND) from error
         if hashlib.sha256(data).hexdigest() != name:
-            raise _other_bytes(name)
+            raise other_bytes(name)
         return data
 
     def open(self, name: str) -> BufferedReader:
@@ -125,9 +122,12 @@ class ImageStore:
             raise PictureNotFound(NOT_FOUND) from error
         if hashlib.file_digest(file, "sha256").hexdigest() != name:
             file.close()
-            raise _other_bytes(name)
+            raise other_bytes(name)
         file.seek(0)
         return file
+
+    def distrust(self, name: str) -> None:
+        """A reader has found other bytes: nothing has to be remembered, since every ``put`` compares."""
 
     def sent_at_ns(self, name: str) -> int | None:
         """When a picture was last sent, in Unix nanoseconds, as its file says; None if there is none."""
@@ -234,6 +234,9 @@ class ImageStore:
                     freed += self._delete(path)
         return freed
 
+    def check_readable(self) -> None:
+        """A folder is not away: what is not in it is missing."""
+
     def check_writable(self) -> None:
         """Write and delete a small file.
 
@@ -309,11 +312,6 @@ class ImageStore:
 
 def _name(aside: Path) -> str:
     return aside.name.removeprefix(ASIDE)
-
-
-def _other_bytes(name: str) -> PictureNotFound:
-    log.error("the file of picture %s holds something else: it is not used", name)
-    return PictureNotFound(NOT_FOUND)
 
 
 def _age_s(path: Path) -> float:
