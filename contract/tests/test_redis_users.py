@@ -161,7 +161,7 @@ LENGTH = """
     local commands = {list = 'llen', zset = 'zcard', set = 'scard', hash = 'hlen', none = 'llen'}
     return redis.call(commands[redis.call('type', KEYS[1]).ok], KEYS[1])
 """
-IN_A_SCRIPT = "no permissions|user executing the script can't"  # Valkey's words, and those of Redis 7.0
+IN_A_SCRIPT = "[Nn]o permissions|user executing the script can't"  # Valkey's words, and those of Redis 7.0
 BEYOND_COUNTING = ("rpop", "lrange 0 1", "zrange 0 1", "hgetall", "smembers", "dump", "rpush job", "expire 1", "del")
 
 
