@@ -154,8 +154,8 @@ _WORKER = (
     Line("rename", _SHARED, f"{_SHARED} garbage:*", "then it is put aside"),
     Line("expire", "", "garbage:*", "for a week"),
 )
-# KEDA measures by a script, which has the rights of who sends it: EVAL asks for both rights on its keys, whatever it does
-# there, and each command in it for its own.
+# KEDA measures by a script, which has the rights of who sends it: EVAL asks for both rights on its keys, whatever it
+# does there, and each command in it for its own.
 _SCALER = (
     Line("ping", "", "", "whether Redis answers"),
     Line("eval", "rq:queue:* rq:wip:*", "rq:queue:* rq:wip:*", "asking for a key's type and length at once"),
