@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
 import yaml
 
-from tests.kubernetes.keda import definition
-from tests.kubernetes.manifests import BASE, COMPONENTS, EVERY, KUBERNETES, OVERLAYS, ROOT, Object, built, of_kind
-from tests.support.missing import skip_or_fail
+from tests.kubernetes.manifests import BASE, COMPONENTS, EVERY, KUBERNETES, OVERLAYS, Object, built, of_kind
+from tests.kubernetes.schemas import check
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-KUBERNETES_VERSION = "1.37"
-PAGE = ROOT / "docs" / "kubernetes.md"
-
-
-def check(one: Object) -> None:
-    """Raises what the validators raise."""
-    group, _, version = one["apiVersion"].rpartition("/")
-    if group == "keda.sh":
-        jsonschema.validate(one, definition(one["kind"], version))
-        return
-    if not find_spec("kubernetes_validate"):
-        skip_or_fail("no kubernetes-validate here: it is in tests/requirements.txt")
-    import_module("kubernetes_validate").validate(one, KUBERNETES_VERSION, strict=True)
 
 
 @pytest.mark.parametrize("folder", EVERY, ids=lambda folder: folder.name)
@@ -83,23 +66,6 @@ def test_each_component_has_an_overlay_or_is_a_part_of_others():
 
     assert [path.name for path in COMPONENTS if f"/{path.name}" not in text] == []
     assert len(OVERLAYS) > 4
-
-
-def test_the_overlay_that_the_page_shows_is_one(tmp_path):
-    """It stands beside the project's folder there."""
-    (shown,) = re.findall(r"```yaml\n(# cluster/kustomization\.yaml\n.*?)```", PAGE.read_text(), re.DOTALL)
-    folder = tmp_path.resolve()
-    (folder / "kustomization.yaml").write_text(shown.replace("../image-classifier", os.path.relpath(ROOT, folder)))
-
-    for one in built(folder):
-        check(one)
-    images = {
-        container["image"]
-        for one in built(folder)
-        if one["kind"] == "Deployment"
-        for container in one["spec"]["template"]["spec"]["containers"]
-    }
-    assert all(image.startswith("registry.example.org/") for image in images)
 
 
 @pytest.mark.parametrize("folder", EVERY, ids=lambda folder: folder.name)

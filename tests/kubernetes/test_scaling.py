@@ -20,8 +20,8 @@ from contract.job_queue import (
 from contract.model_version import ModelVersion
 from contract.redis_users import SCALER
 from model.settings import Settings as WorkerSettings
-from tests.kubernetes.keda import redis_trigger
 from tests.kubernetes.manifests import KUBERNETES, configuration, environment, of_kind
+from tests.kubernetes.schemas import redis_trigger
 from tests.support.scripted_worker import MODEL
 from tests.support.workers import eventually
 

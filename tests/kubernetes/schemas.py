@@ -1,19 +1,35 @@
-"""KEDA's published definitions, where a machine has them, as JSON Schema that is as strict as a strict server."""
+"""Whether an object is one that a strict server would take: by Kubernetes' schemas, and by KEDA's where a machine has them."""
 
 from __future__ import annotations
 
 import json
 import os
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
-from tests.kubernetes.manifests import ROOT
+from tests.kubernetes.manifests import ROOT, Object
+from tests.support.missing import skip_or_fail
 
+KUBERNETES_VERSION = "1.37"
 DEFINITIONS = Path(os.environ.get("KEDA_DEFINITIONS") or ROOT.parent / "shared" / "keda")
+
+
+def check(one: Object) -> None:
+    """Raises jsonschema.ValidationError: no server would take it. Skips the test where the schemas are missing."""
+    group, _, version = one["apiVersion"].rpartition("/")
+    if group == "keda.sh":
+        jsonschema.validate(one, definition(one["kind"], version))
+        return
+    if not find_spec("kubernetes_validate"):
+        skip_or_fail("no kubernetes-validate here: it is in tests/requirements.txt")
+    import_module("kubernetes_validate").validate(one, KUBERNETES_VERSION, strict=True)
 
 
 @cache
