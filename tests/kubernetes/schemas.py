@@ -1,4 +1,4 @@
-"""Whether an object is one that a strict server would take: by Kubernetes' schemas, and by KEDA's where a machine has them."""
+"""Whether a strict server would take an object: by Kubernetes' schemas, and KEDA's where a machine has them."""
 
 from __future__ import annotations
 
