@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-API, WORKER, OPERATOR, HEALTH = "api", "worker", "operator", "health"
+API, WORKER, SCALER, OPERATOR, HEALTH = "api", "worker", "scaler", "operator", "health"
 
 _SHARED = (
     "models tasks model:* wake:* refused-pictures workers:* bulk-workers:* worker:* labels:* description:* rq:worker:* "
@@ -155,7 +155,14 @@ _WORKER = (
     Line("rename", _SHARED, f"{_SHARED} garbage:*", "then it is put aside"),
     Line("expire", "", "garbage:*", "for a week"),
 )
-LINES: Mapping[str, tuple[Line, ...]] = {API: _API, WORKER: _WORKER}
+# KEDA measures by a script, which has the rights of who sends it: EVAL asks for both rights on its keys, whatever it
+# does there, and each command in it for its own.
+_SCALER = (
+    Line("ping", "", "", "whether Redis answers"),
+    Line("eval", "rq:queue:* rq:wip:*", "rq:queue:* rq:wip:*", "asking for a key's type and length at once"),
+    Line("type llen zcard scard hlen", "rq:queue:* rq:wip:*", "", "how many jobs wait, and how many are in work"),
+)
+LINES: Mapping[str, tuple[Line, ...]] = {API: _API, WORKER: _WORKER, SCALER: _SCALER}
 _EVERYTHING = "allkeys allchannels +@all"
 _NOTHING = "resetkeys resetchannels -@all"
 
@@ -164,7 +171,8 @@ def users_file(hashes: Mapping[str, str]) -> str:
     """What Redis reads by ``--aclfile``: the users, and no other.
 
     Args:
-        hashes: of the passwords of ``API``, ``WORKER`` and ``OPERATOR``, as ``password_hash`` makes them.
+        hashes: of the passwords of ``API``, ``WORKER`` and ``OPERATOR``, as ``password_hash`` makes them; of ``SCALER``
+            too where something scales the workers, and nobody is let in as it otherwise.
     """
     users = [
         # Off, and without a password, so nobody is let in as it. It may do everything all the same: Redis 7.0 reads its
@@ -174,6 +182,8 @@ def users_file(hashes: Mapping[str, str]) -> str:
         f"user {OPERATOR} reset on #{hashes[OPERATOR]} {_EVERYTHING}",
     ]
     for user, lines in LINES.items():
+        if user == SCALER and SCALER not in hashes:
+            continue
         rules = " ".join(line.rules for line in lines)
         users.append(f"user {user} reset on #{hashes[user]} {_NOTHING} {rules}")
     return "\n".join(users) + "\n"

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contract.redis_users import API, LINES, OPERATOR, WORKER, users_file
+from contract.redis_users import API, LINES, OPERATOR, SCALER, WORKER, users_file
 
 if TYPE_CHECKING:
     from contract.redis_users import Line
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "redis.md"
 USERS_FILE = ROOT / "deploy" / "redis" / "users.acl"
 
-TABLE = re.compile(r"(<!-- (api|worker) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- (api|worker|scaler) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def page(text: str) -> str:
@@ -25,7 +25,7 @@ def page(text: str) -> str:
 
 def users_template() -> str:
     """What deploy/redis/start.sh puts the passwords' hashes into."""
-    return users_file({user: f"{user.upper()}_SHA256" for user in (API, WORKER, OPERATOR)})
+    return users_file({user: f"{user.upper()}_SHA256" for user in (API, WORKER, SCALER, OPERATOR)})
 
 
 def _table(lines: tuple[Line, ...]) -> str:

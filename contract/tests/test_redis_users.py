@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError
+from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
 from contract import picture_holders
 from contract.errors import BackendDown
 from contract.job_queue import JobQueue
 from contract.redis_clients import connect
-from contract.redis_users import API, HEALTH, LINES, OPERATOR, WORKER, Line
+from contract.redis_users import API, HEALTH, LINES, OPERATOR, SCALER, WORKER, Line, users_file
 from contract.sender_jobs import SenderJobs
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Asked:
         match command:
             case "xread":
                 return ("xread", "streams", key, "0")
+            case "eval":
+                return ("eval", "return 1", "1", key)
             case "lmove" | "blmove":
                 return (command, key, f"{key}:intermediate", "left", "right", *(["1"] if command == "blmove" else []))
             case "rename":
@@ -105,7 +107,7 @@ def test_of_all_that_redis_can_do_a_user_may_do_what_the_lines_say(asked, user):
     assert allowed == {*without_keys, *BEFORE_A_PASSWORD}
 
 
-@pytest.mark.parametrize("user", LINES)
+@pytest.mark.parametrize("user", [API, WORKER])
 def test_what_a_user_has_written_is_there_after_a_restart(any_server, user):
     """Redis 7.0 reads its log as the default user: what that one may not do is lost, by whole transactions."""
     names = {API: ("wanted:kept", "inflight:kept"), WORKER: ("answer:kept", "labels:kept")}[user]
@@ -147,8 +149,67 @@ def test_the_health_check_needs_no_password_and_may_only_ask_whether_redis_answe
             client.info()
 
 
-@pytest.mark.parametrize("user", [API, WORKER, OPERATOR, "default", "nobody"])
+@pytest.mark.parametrize("user", [API, WORKER, SCALER, OPERATOR, "default", "nobody"])
 def test_nobody_gets_in_without_a_password(any_server, user):
     for password in ("wrong", ""):
         with Redis.from_url(any_server.url_of(user, password)) as client, pytest.raises(AuthenticationError):
             client.ping()
+
+
+# As KEDA's trigger for Redis asks: a key's type, and by that its length.
+LENGTH = """
+    local commands = {list = 'llen', zset = 'zcard', set = 'scard', hash = 'hlen', none = 'llen'}
+    return redis.call(commands[redis.call('type', KEYS[1]).ok], KEYS[1])
+"""
+IN_A_SCRIPT = "[Nn]o permissions|user executing the script can't"  # Valkey's words, and those of Redis 7.0
+BEYOND_COUNTING = ("rpop", "lrange 0 1", "zrange 0 1", "hgetall", "smembers", "dump", "rpush job", "expire 1", "del")
+
+
+@pytest.fixture
+def scaler(any_server: Server) -> Iterator[Redis]:
+    """What scales the workers, with some jobs to count."""
+    with Redis.from_url(any_server.operator_url) as client:
+        client.rpush("rq:queue:counted", "job-1", "job-2")
+        client.zadd("rq:wip:counted", {"job-3": 1, "job-4": 1, "job-5": 1})
+    with Redis.from_url(any_server.url_of(SCALER), driver_info=None) as counting:
+        yield counting
+    with Redis.from_url(any_server.operator_url) as client:
+        client.delete("rq:queue:counted", "rq:wip:counted")
+
+
+@pytest.mark.parametrize(
+    ("key", "jobs"), [("rq:queue:counted", 2), ("rq:wip:counted", 3), ("rq:queue:nothing", 0), ("rq:wip:nothing", 0)]
+)
+def test_what_scales_the_workers_counts_jobs_that_wait_and_jobs_in_work(scaler, key, jobs):
+    assert scaler.ping()
+    assert scaler.eval(LENGTH, 1, key) == jobs
+
+
+@pytest.mark.parametrize("command", BEYOND_COUNTING)
+def test_a_script_of_what_scales_the_workers_can_neither_change_nor_read_a_job(any_server, scaler, command):
+    """EVAL itself has to be granted on its keys in full; what it calls is not."""
+    name, *words = command.split()
+    for key in ("rq:queue:counted", "rq:wip:counted"):
+        with pytest.raises(ResponseError, match=IN_A_SCRIPT):
+            scaler.eval(f"return redis.call('{name}', KEYS[1], unpack(ARGV))", 1, key, *words)
+        with pytest.raises(NoPermissionError):
+            scaler.execute_command(name, key, *words)
+
+    with Redis.from_url(any_server.operator_url) as client:
+        assert (client.llen("rq:queue:counted"), client.zcard("rq:wip:counted")) == (2, 3)
+
+
+@pytest.mark.parametrize("key", ["rq:job:some", "answer:some", "ticket:some", "models", "usage:some"])
+def test_what_scales_the_workers_counts_nothing_else(scaler, key):
+    """Nor by a key that the script brings along without naming it."""
+    with pytest.raises(NoPermissionError):
+        scaler.eval(LENGTH, 1, key)
+    with pytest.raises(ResponseError, match=IN_A_SCRIPT):
+        scaler.eval(f"return redis.call('llen', '{key}')", 0)
+
+
+def test_nobody_is_let_in_as_what_scales_the_workers_where_nothing_does():
+    hashes = {API: "a", WORKER: "b", OPERATOR: "c"}
+
+    assert f"user {SCALER} " not in users_file(hashes)
+    assert f"user {SCALER} reset on #d " in users_file({**hashes, SCALER: "d"})

@@ -18,8 +18,12 @@ hash_of() {
 make_password /passwords/api/password 444  # the API's user is another than Redis'; so is the workers'
 make_password /passwords/worker/password 444
 make_password /data/operator-password 400
+# The user who counts jobs is there only where something scales workers by it, and has brought its password.
+scaler='/^user scaler /d'
+[ -s /passwords/scaler/password ] && scaler="s/SCALER_SHA256/$(hash_of /passwords/scaler/password)/"
 umask 077
 sed -e "s/API_SHA256/$(hash_of /passwords/api/password)/" \
     -e "s/WORKER_SHA256/$(hash_of /passwords/worker/password)/" \
+    -e "$scaler" \
     -e "s/OPERATOR_SHA256/$(hash_of /data/operator-password)/" /opt/redis/users.acl > /data/users.acl
 exec "$@" --aclfile /data/users.acl

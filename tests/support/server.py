@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from contract.redis_address import with_password
-from contract.redis_users import API, OPERATOR, WORKER, password_hash, users_file
+from contract.redis_users import API, OPERATOR, SCALER, WORKER, password_hash, users_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,8 @@ class Server:
         users = []
         if self._has_users:
             file = self._folder / "users.acl"
-            file.write_text(users_file({user: password_hash(password_of(user)) for user in (API, WORKER, OPERATOR)}))
+            users_with_one = (API, WORKER, SCALER, OPERATOR)
+            file.write_text(users_file({user: password_hash(password_of(user)) for user in users_with_one}))
             users = ["--aclfile", str(file)]
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen([self._binary, *options, *persistence, *users], stdout=log, stderr=log)

@@ -1,0 +1,1 @@
+"""deploy/kubernetes without a cluster: as kubectl builds it, held beside schemas, settings, images and routes."""
