@@ -80,6 +80,7 @@ def stored(pictures: BucketStore) -> int:
     return sum(len(page) for page in pictures.pages())
 
 
+@pytest.mark.long
 def test_a_store_that_hangs_stops_nothing_that_does_not_need_it(api, object_store, pictures):
     """Stored answers are given, and nothing is written for them; what is new is refused, in time and in words."""
     eventually(lambda: predict(api, "tabby").status_code == 200, "a picture is answered")
@@ -97,6 +98,7 @@ def test_a_store_that_hangs_stops_nothing_that_does_not_need_it(api, object_stor
     eventually(lambda: predict(api, "after it").status_code == 200, "new pictures are answered again")
 
 
+@pytest.mark.long
 def test_a_job_that_was_accepted_is_computed_once_the_store_is_back(api, workers, place, object_store):
     """However often workers have tried meanwhile: it is not the picture's fault."""
     workers.kill_all()

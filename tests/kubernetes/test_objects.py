@@ -47,6 +47,7 @@ def build_together(folder: Path, components: list[Path]) -> tuple[Object, ...]:
     return built(folder)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("scaling", ["hpa", "keda"])
 def test_components_go_together_in_any_order(tmp_path, scaling, backwards):
