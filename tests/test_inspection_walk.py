@@ -10,6 +10,7 @@ import pytest
 import requests
 from PIL import Image
 
+from model.tests import detectors
 from tests.support.camera import AdaptedCamera, answer, sends
 from tests.support.detection_site import DetectionSite, red_at
 from tests.support.stack import ROOT
@@ -23,16 +24,33 @@ if TYPE_CHECKING:
     from tests.support.server import Server
 
 PAGE = (ROOT / "docs" / "inspection.md").read_text()
+RUN = "run by tests/test_inspection_walk.py"
 PARTS = {"good": red_at((100, 50, 300, 150)), "moved": red_at((140, 50, 340, 150)), "missing": red_at()}
 
 
 @pytest.fixture(scope="module")
-def site(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DetectionSite]:
-    """With the page's own pattern, and a camera that sees a good part."""
-    patterns = tmp_path_factory.mktemp("patterns")
+def patterns(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page's own pattern, and the one that it learns from ten pictures of good parts."""
+    folder = tmp_path_factory.mktemp("line")
+    good, others, patterns = (folder / name for name in ("good", "others", "patterns"))
+    for made in (good, others, patterns):
+        made.mkdir()
+    for n in range(10):
+        (good / f"part{n}.png").write_bytes(red_at((90 + 3 * n, 44 + n, 290 + 3 * n, 144 + n), noise=n))
+    for name, picture in PARTS.items():
+        (others / f"{name}.png").write_bytes(picture)
+    detector = detectors.write_bundle(tmp_path_factory.mktemp("models") / "reds")
+    with Terminal(folder, 0, MODELS=str(detector)) as terminal:
+        assert run_commands(terminal, ".venv/bin/python -m model.patterns") == 2
     found = re.search(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert found
     (patterns / "plate.yaml").write_text(found[1])
+    return patterns
+
+
+@pytest.fixture(scope="module")
+def site(patterns: Path, valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DetectionSite]:
+    """With both patterns, and a camera that sees a good part."""
     with (
         AdaptedCamera(sends(answer(PARTS["good"], "Content-Type: image/png"))) as camera,
         DetectionSite(
@@ -46,25 +64,38 @@ def site(valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
         yield site
 
 
+def run_commands(terminal: Terminal, program: str) -> int:
+    """Run the page's commands of one program; each prints what the page says. Returns how many there are."""
+    of_page = [found for block in blocks(PAGE) if block.mark == RUN for found in block.commands]
+    commands = [(command, shown) for command, shown in of_page if command.startswith(program)]
+    for command, shown in commands:
+        found = terminal.run(command)
+
+        assert found.status == int("evaluate" in command), f"{command}\n{found.text}"
+        pattern = re.escape(shown).replace(re.escape("..."), ".*")
+        assert re.fullmatch(pattern, found.text, re.DOTALL), f"{command}\n{found.text}"
+    return len(commands)
+
+
 def test_every_command_of_the_walk_answers_what_the_page_says(site, tmp_path):
     for name, picture in PARTS.items():
         (tmp_path / f"{name}.png").write_bytes(picture)
-    ran = 0
     with Terminal(tmp_path, site.api.address[1]) as terminal:
-        for block in blocks(PAGE):
-            for command, shown in block.commands if block.mark == "run by tests/test_inspection_walk.py" else []:
-                found = terminal.run(command)
-                ran += 1
+        assert run_commands(terminal, "curl") == 7
 
-                assert found.status == 0, f"{command}\n{found.text}"
-                pattern = re.escape(shown).replace(re.escape("..."), ".*")
-                assert re.fullmatch(pattern, found.text, re.DOTALL), f"{command}\n{found.text}"
-    assert ran == 7
+
+@pytest.mark.parametrize(("part", "reason"), [("good", None), ("moved", "out of place"), ("missing", "missing")])
+def test_the_pattern_that_was_learnt_decides_on_the_service_too(site, part, reason):
+    found = site.post("/v1/inspections", PARTS[part], pattern="washer").json()
+
+    assert found["decision"] is (reason is None)
+    assert [finding["state"] for finding in found["expected"]] == [reason or "found"]
 
 
 def test_an_inspection_and_detect_share_one_computation(site):
     picture = red_at((100, 50, 300, 150), noise=7)
-    caches = [site.post(path, picture).headers["X-Cache"] for path in ("/detect", "/v1/inspections", "/inference")]
+    paths = ("/detect", "/v1/inspections?pattern=plate", "/inference")
+    caches = [site.post(path, picture).headers["X-Cache"] for path in paths]
 
     assert caches == ["miss", "hit", "hit"]
 
@@ -73,7 +104,7 @@ def test_an_inspection_and_detect_share_one_computation(site):
 
 
 def inspected(site: DetectionSite, picture: bytes) -> dict[str, Any]:
-    answer = site.post("/v1/inspections", picture)
+    answer = site.post("/v1/inspections", picture, pattern="plate")
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING
+
+from flask import jsonify
 
 from api.http.inspection_bodies import inspected
 from api.http.main_parameters import ReturnOptions
+from api.http.pictures_in_json import json_with_pictures
 from contract.patterns.check import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flask import Response
+
     from api.http.inspection_parameters import WantedInspection
-    from api.http.schemas import Inspected, PictureSource, ReplacedMain, ReplacedPictures, ReplacedResults
+    from api.http.schemas import Inspected, PictureSource, ReplacedMain, ReplacedResults
     from contract.messages import Detection
     from contract.patterns.replaced_check import ReplacedVerdict
 
@@ -21,18 +26,11 @@ OTHER_JUDGEMENT = "/main wants two objects at least, and judges by the pattern o
 PIXEL_DECIMALS = SCORE_DECIMALS = 3
 
 
-def main_body(
-    detection: Detection,
-    verdict: ReplacedVerdict | None,
-    options: ReturnOptions,
-    picture: Callable[[], bytes],
-    drawn_picture: Callable[[], bytes],
-) -> ReplacedMain:
-    """What is asked for, and nothing else.
+def main_body(detection: Detection, verdict: ReplacedVerdict | None, options: ReturnOptions) -> ReplacedMain:
+    """What is asked for, and nothing else; without the pictures, which ``with_pictures`` adds.
 
     Args:
         verdict: None if there is nothing to decide about.
-        picture, drawn_picture: called if they are wanted; they return a JPEG.
     """
     body: ReplacedMain = {}
     if options & ReturnOptions.DECISION:
@@ -40,16 +38,34 @@ def main_body(
     if options & ReturnOptions.PATTERN:
         body["pattern_name"] = verdict.pattern if verdict is not None else None
         body["pattern_lg"] = list(verdict.found) if verdict is not None else None
-    if options & ReturnOptions.PICTURES:
-        pictures: ReplacedPictures = {}
-        if options & ReturnOptions.PICTURE:
-            pictures["img"] = b64encode(picture()).decode()
-        if options & ReturnOptions.DRAWN_PICTURE:
-            pictures["img_drawn"] = b64encode(drawn_picture()).decode()
-        body["images"] = pictures
     if options & ReturnOptions.RESULTS:
         body["results"] = _results(detection, options)
     return body
+
+
+def with_pictures(
+    body: ReplacedMain,
+    options: ReturnOptions,
+    picture: Callable[[], IO[bytes]],
+    drawn_picture: Callable[[], IO[bytes]],
+) -> Response:
+    """The answer with the pictures that are asked for.
+
+    Args:
+        picture, drawn_picture: called if they are wanted; they open a JPEG.
+    """
+    if not options & ReturnOptions.PICTURES:
+        return jsonify(body)
+    files: dict[str, IO[bytes]] = {}
+    with ExitStack() as opened:  # the second may be refused
+        for name, option, open_picture in (
+            ("img", ReturnOptions.PICTURE, picture),
+            ("img_drawn", ReturnOptions.DRAWN_PICTURE, drawn_picture),
+        ):
+            if options & option:
+                files[name] = opened.enter_context(open_picture())
+        opened.pop_all()
+    return json_with_pictures(body, "images", files)
 
 
 def kept_of(

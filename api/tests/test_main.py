@@ -502,7 +502,7 @@ def test_a_picture_that_is_deleted_while_it_is_made_the_latest_is_not(open_servi
     monkeypatch.setattr(services.uploads.store, "read", read_and_delete)
     monkeypatch.setattr(latest, "LOCK_WAIT_S", 60.0)
     with ThreadPoolExecutor() as other:
-        answered(client)
+        answered(client, return_options=1)
 
     assert [deleted.result() for deleted in deleting] == [None]
     assert client.get("/image-raw").data == b"No image captured yet"

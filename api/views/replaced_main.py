@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, request
 from werkzeug.datastructures import CombinedMultiDict
 
 from api.core.errors import CameraFailed, CameraTimeout, InvalidParameter, NotAnswering, NoWorker
@@ -15,7 +15,7 @@ from api.http.camera_picture import NAMES as CAMERA_NAMES
 from api.http.camera_picture import asks_camera, take_picture
 from api.http.detection_parameters import chosen
 from api.http.inspection_keeping import keep_inspection, keep_latest
-from api.http.main_bodies import kept_of, main_body
+from api.http.main_bodies import kept_of, main_body, with_pictures
 from api.http.main_parameters import TAKEN, WantedMain
 from api.http.response_headers import describe
 from api.http.stored_picture import picture_response
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 bp = Blueprint("replaced_main", __name__)
 
 JPEG = "image/jpeg"
+HEAD_BYTES = 64  # that tell a JPEG from all else
 NO_ANSWER: frozenset[CameraFault] = frozenset({"unreachable", "broken_off"})
 NONE_YET = ("No image captured yet", {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"})
 
@@ -137,25 +138,25 @@ def _judged(upload: Upload, wanted: WantedMain, *, source: PictureSource) -> Res
         if inspection is not None:
             found = kept_of(inspection, detection, verdict, source=source, animated=upload.animated)
             keep_inspection(answer.picture, detection, found, client)
-        body = main_body(
-            detection,
-            verdict,
+        response = with_pictures(
+            main_body(detection, verdict, wanted.options),
             wanted.options,
             picture=lambda: _as_jpeg(answer.picture, detection),
-            drawn_picture=lambda: _drawn(answer.picture, detection),
+            drawn_picture=lambda: services.drawn.open(answer.picture, detection, client, JPEG),
         )
-    return _uncached(describe(jsonify(body), answer))
+    return _uncached(describe(response, answer))
 
 
-def _as_jpeg(picture: str, detection: Detection) -> bytes:
+def _as_jpeg(picture: str, detection: Detection) -> IO[bytes]:
     """A stored picture as it came if it is a JPEG; of any other kind, one with nothing drawn on it."""
-    data = Services.current().uploads.store.read(picture)
-    return data if media_type(data) == JPEG else _drawn(picture, replace(detection, objects=()))
-
-
-def _drawn(picture: str, detection: Detection) -> bytes:
-    with Services.current().drawn.open(picture, detection, current_client(), JPEG) as file:
-        return file.read()
+    services = Services.current()
+    file = services.uploads.store.open(picture)
+    kind = media_type(file.read(HEAD_BYTES))
+    file.seek(0)
+    if kind == JPEG:
+        return file
+    file.close()
+    return services.drawn.open(picture, replace(detection, objects=()), current_client(), JPEG)
 
 
 def _uncached(response: Response) -> Response:

@@ -114,7 +114,8 @@ def _write(path: Path, text: str) -> None:
 def _report(seen: Sequence[Answered[Detection]], learnt: Learnt, goal: Goal) -> None:
     names, count = [printable(each.path) for each in seen], len(seen)
     pattern = PatternSet(key_of(goal.file), (learnt.pattern,))
-    print(f"{pattern.key}, pattern {goal.name}: {len(learnt.placements)} objects, learnt from {count} pictures")
+    objects = "1 object" if len(learnt.placements) == 1 else f"{len(learnt.placements)} objects"
+    print(f"{pattern.key}, pattern {goal.name}: {objects}, learnt from {count} pictures")
     pairs = zip(learnt.pattern.objects, learnt.placements, strict=True)
     for number, (expected, placed) in enumerate(pairs, 1):
         print(f"{number:>4} {placed.name}: in {len(placed.pictures)}, {_edges(expected)}; {_movement(placed, names)}")
