@@ -5,22 +5,26 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import Redis
 
-from contract import keys
+from contract import keys, worker_registry
 from contract.async_jobs import AsyncJobs, JobRequest
 from contract.job_queue import WAKES_KEPT, JobQueue, queue_name
 from contract.messages import ClassifyJob
 from contract.redis_clients import connect
+from contract.worker_registry import WorkerEntry
 from model.serving import priority_queues as priority_queues_module
+from model.serving.registration import Registration
 from tests.support.queues import WAKE, priority_queues
+from tests.support.scripted_worker import DESCRIPTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from contract.worker_registry import Roster
     from model.serving.priority_queues import PriorityQueues
     from tests.support.server import Server
 
@@ -306,3 +310,23 @@ def test_a_request_sends_word_to_workers_of_each_kind(queue, redis):
     submit(queue, "a", wake=("one", "other"))
 
     assert [redis.llen(keys.wake(name)) for name in ("one", "other", WAKE)] == [1, 1, 0]
+
+
+def test_the_first_of_a_workers_models_appears_last(worker, monkeypatch):
+    """The service is ready with it, and whoever has seen that may ask the others."""
+    appeared: list[str] = []
+    send = worker_registry.heartbeat
+
+    def sent(redis: Redis, entry: WorkerEntry, **other: Any) -> Roster:
+        appeared.append(entry.model)
+        return send(redis, entry, **other)
+
+    monkeypatch.setattr("model.serving.registration.heartbeat", sent)
+    registration = Registration(worker, lambda: None, bulk_share=0.5)
+    for model in ("first", "second"):
+        entry = WorkerEntry(worker_id="w", host="h", model=model, digest="d" * 64, batch=1, service_ms=0.0)
+        registration.add(entry, ["a"], DESCRIPTION, claims=True)
+    registration.start()
+    registration.stop()
+
+    assert appeared[:2] == ["second", "first"]

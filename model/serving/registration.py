@@ -194,7 +194,7 @@ class Registration:
         """
         self.room_for_answers = read_redis_memory(self._redis).has_room_for_answers  # before a full Redis refuses
         learned = {kind: bounded(median(list(factors))) for kind, factors in list(self._factors.items())}
-        for served in list(self._served.values()):
+        for served in reversed(list(self._served.values())):  # the first comes last: the service is ready with it
             if not served.withdrawn:
                 self._renew(served, learned)
         for name, model in self._claimed.items():
