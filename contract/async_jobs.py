@@ -19,7 +19,7 @@ import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
@@ -240,7 +240,7 @@ class AsyncJobs:
         self._redis = redis
         self._queue = queue
         self._ttl_s = ttl_s
-        self._shares = SenderJobs(redis, most=per_sender, most_bytes=bytes_per_sender, ttl_s=ttl_s)
+        self._shares = SenderJobs(redis, queue.clock, most=per_sender, most_bytes=bytes_per_sender, ttl_s=ttl_s)
 
     def create(
         self, model: str, request: JobRequest, *, sender: str, size_bytes: int, cache: bool,
@@ -387,16 +387,16 @@ class AsyncJobs:
         If Redis refuses, as when it is full, nothing changes until the job is fetched again.
         """
         kept = job.outcome == GIVEN_UP
-        soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=KEPT_AFTER_FETCH_S)
-        expires = job.expires if kept else min(job.expires, soon)
         try:
             with redis_errors(), self._redis.pipeline() as pipe:
+                now_s = self._queue.clock.now_s()
+                expires = job.expires if kept else min(job.expires, _moment(now_s + KEPT_AFTER_FETCH_S))
                 pipe.hset(keys.async_job(job.id), mapping={"fetched": 1, "expires": expires.isoformat()})
                 pipe.expire(keys.async_job(job.id), self._ttl_s if kept else KEPT_AFTER_FETCH_S, lt=True)
                 for name in self._names_beside(record) if not kept else []:
                     pipe.expire(name, KEPT_AFTER_FETCH_S, lt=True)
                 if record.sender:
-                    count_no_more(pipe, Origin(job.id, record.sender, record.places), self._ttl_s)
+                    count_no_more(pipe, Origin(job.id, record.sender, record.places), self._ttl_s, now_s)
                 pipe.execute()
         except BackendDown:
             return job
@@ -435,12 +435,12 @@ class AsyncJobs:
         idempotency: str, cache: bool, answer: Answer | None, bulk: bool,
     ) -> str:  # fmt: skip
         """Add a job's hash to a MULTI, and its queued job if it has no answer; returns the latter's ID, or ""."""
-        now = datetime.now(UTC).replace(microsecond=0)
+        now_s = self._queue.clock.now_s()
         fields: dict[str, str | float] = {
             "model": model,
             **_fields(request),
-            "created": now.isoformat(),
-            "expires": (now + timedelta(seconds=self._ttl_s)).isoformat(),
+            "created": _moment(now_s).isoformat(),
+            "expires": _moment(now_s + self._ttl_s).isoformat(),
             "sender": sender,
         }
         if places > 1:
@@ -556,6 +556,11 @@ class AsyncJobs:
             with suppress(WatchError), redis_errors("Redis does not take the job"), self._redis.pipeline() as pipe:
                 return change(pipe)
         raise BackendDown("others change this job all the time")
+
+
+def _moment(unix_s: float) -> datetime:
+    """In whole seconds."""
+    return datetime.fromtimestamp(int(unix_s), UTC)
 
 
 def _idempotency_keys(sender: str, key: str) -> list[str]:

@@ -24,6 +24,7 @@ from contract.errors import JobLost, ServiceError, UnknownOutcome, WorkerFault
 from contract.messages import UNKNOWN, Answer, CopyJob, Deleted, DetectJob, DrawJob, Outcome, outcome_from_json
 from contract.model_name import QUEUED_AS
 from contract.redis_clients import LONGEST_BLOCK_S, raise_refusals, redis_errors
+from contract.redis_clock import RedisClock
 from contract.send_too import nothing
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ class JobQueue:
         reconnect_for_s: how long ``wait`` tolerates an absence of Redis, in seconds.
 
     Attributes:
+        clock: Redis', by which everything is written that another machine may read.
         send_too: adds what goes along with a look.
     """
 
@@ -146,6 +148,7 @@ class JobQueue:
         self._waiting = waiting
         self._reconnect_for_s = reconnect_for_s
         self._queues: dict[str, Queue] = {}
+        self.clock = RedisClock(commands)
         self.send_too: SendToo = nothing
 
     def look(self, model: str, digest: str, computation: str) -> Sighting:
@@ -251,7 +254,7 @@ class JobQueue:
             extra_meta: what workers need to know beside the job; older ones do not look there.
         """
         pipe.set(keys.wanted(job_id), 1, px=int(wanted_for_s * 1000))
-        picture_holders.hold(pipe, job.picture, job_id, wanted_for_s)
+        picture_holders.hold(pipe, job.picture, job_id, wanted_for_s, self.clock.now_s())
         name = _task_name(job)
         self._queue(queue).enqueue_call(
             name,

@@ -41,6 +41,11 @@ def rq_job(job_id: str) -> str:
     return f"rq:job:{job_id}"
 
 
+def rq_execution(run: str) -> str:
+    """RQ's record of one run of a job; ``run`` is the job's ID, a colon and the run's."""
+    return f"rq:execution:{run}"
+
+
 def rq_queue(queue: str) -> str:
     """RQ's list of the jobs that wait."""
     return f"rq:queue:{queue}"

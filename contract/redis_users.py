@@ -123,6 +123,7 @@ _WORKER = (
     Line("hset expire del", "", "rq:job:*", "its state, tries and end"),
     Line("exists", "wanted:*", "", "whether anybody waits for it"),
     Line("hset expire del", "", "rq:execution:*", "the lease on a job in hand"),
+    Line("pttl", "rq:execution:*", "", "whether it holds, by Redis' own clock"),
     Line("zadd zrem expire", "", "rq:executions:*", "RQ's list of a job's leases"),
     Line(
         "zadd zrem zcard zrangebyscore",

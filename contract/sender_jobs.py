@@ -1,7 +1,8 @@
 """What one sender has of ``/v1/jobs``: the jobs that count against its share, and the latest of those that do not.
 
-``jobs:<sender>`` is a sorted set of the IDs that count, by the Unix time when they expire. A job of a large picture,
-which nobody can delete before the job has ended, counts as several: as ``<ID>``, ``<ID>/2``, ``<ID>/3`` and so on.
+``jobs:<sender>`` is a sorted set of the IDs that count, by the Unix time when they expire; all times are Redis'. A job
+of a large picture, which nobody can delete before the job has ended, counts as several: as ``<ID>``, ``<ID>/2``,
+``<ID>/3`` and so on.
 
 A job that has failed, was cancelled or was fetched goes from there to ``ended-jobs:<sender>``, by the time when it did.
 As many of these are kept as may count, and the oldest go with the next job that is created: otherwise a sender who
@@ -11,7 +12,6 @@ fetches each at once could fill Redis with what is kept for a response that gets
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +22,8 @@ from contract.redis_clients import raise_refusals, redis_errors
 if TYPE_CHECKING:
     from redis import Redis
     from redis.client import Pipeline
+
+    from contract.redis_clock import RedisClock
 
 OF_A_KEY = "key:"  # how the sender is named who has a key; all others are addresses
 FORGOTTEN_AT_ONCE = 20  # more than one job creates
@@ -60,13 +62,15 @@ class SenderJobs:
     """Bounds what each sender has.
 
     Args:
+        clock: Redis', which all processes go by.
         most: how many places the jobs of one sender may take, and how many jobs are kept that take none.
         most_bytes: what the pictures of as many jobs may take.
         ttl_s: how long a job is kept, in seconds.
     """
 
-    def __init__(self, redis: Redis, *, most: int, most_bytes: int, ttl_s: int) -> None:
+    def __init__(self, redis: Redis, clock: RedisClock, *, most: int, most_bytes: int, ttl_s: int) -> None:
         self._redis = redis
+        self._clock = clock
         self._most = most
         self._place_bytes = max(1, most_bytes // most)
         self._ttl_s = ttl_s
@@ -87,8 +91,9 @@ class SenderJobs:
             OverShare: it says when the first of the sender's jobs expires.
             BackendDown: Redis does not answer.
         """
-        counted, ended, now = keys.sender_jobs(sender), keys.sender_ended_jobs(sender), time.time()
+        counted, ended = keys.sender_jobs(sender), keys.sender_ended_jobs(sender)
         with redis_errors(), self._redis.pipeline(transaction=False) as pipe:
+            now = self._clock.now_s()
             pipe.zremrangebyscore(counted, "-inf", now)
             pipe.zcard(counted)
             pipe.zrange(counted, 0, 0, withscores=True)
@@ -130,7 +135,7 @@ class SenderJobs:
 
     def add(self, pipe: Pipeline, job: Origin) -> None:
         """Add to a MULTI that a job counts against its sender's share."""
-        pipe.zadd(keys.sender_jobs(job.sender), dict.fromkeys(_members(job), time.time() + self._ttl_s))
+        pipe.zadd(keys.sender_jobs(job.sender), dict.fromkeys(_members(job), self._clock.now_s() + self._ttl_s))
         pipe.expire(keys.sender_jobs(job.sender), self._ttl_s)
 
     def forget(self, pipe: Pipeline, sender: str, job_id: str) -> None:
@@ -146,10 +151,13 @@ def belongs_to_another(owner: str, sender: str) -> bool:
     return owner.startswith(OF_A_KEY) and owner != sender
 
 
-def count_no_more(pipe: Pipeline, job: Origin, kept_for_s: int) -> None:
-    """Add to a MULTI that a job has failed, was cancelled or was fetched; it is kept for ``kept_for_s`` at most."""
+def count_no_more(pipe: Pipeline, job: Origin, kept_for_s: int, now_s: float) -> None:
+    """Add to a MULTI that a job has failed, was cancelled or was fetched at ``now_s``.
+
+    It is kept for ``kept_for_s`` at most.
+    """
     pipe.zrem(keys.sender_jobs(job.sender), *_members(job))
-    pipe.zadd(keys.sender_ended_jobs(job.sender), {job.job_id: time.time()})
+    pipe.zadd(keys.sender_ended_jobs(job.sender), {job.job_id: now_s})
     pipe.expire(keys.sender_ended_jobs(job.sender), kept_for_s)
 
 

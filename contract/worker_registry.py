@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 from contract import keys
 from contract.decoding_cost import bounded
 from contract.redis_clients import raise_refusals
+from contract.redis_clock import read_time_s
 from contract.send_too import hear_nothing, nothing
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def register(redis: Redis, models: Sequence[str]) -> dict[str, float]:
     Returns:
         When each is registered, by Redis' time.
     """
-    now_s = _now_s(redis)
+    now_s = read_time_s(redis)
     registered = {model: now_s - place * REGISTERED_APART_S for place, model in enumerate(models)}
     redis.zadd(keys.MODELS, registered)
     return registered
@@ -103,7 +104,7 @@ def heartbeat(
         The live workers of its model, itself included. Those that serve bulk are the first by ID, so that all agree
         without asking each other.
     """
-    now_s = _now_s(redis)
+    now_s = read_time_s(redis)
     key = keys.worker(entry.model, entry.worker_id)
     fields: dict[Any, Any] = {
         "host": entry.host,
@@ -161,7 +162,7 @@ def live_workers(redis: Redis, send_too: SendToo = nothing) -> list[WorkerEntry]
 
 def live_workers_of(redis: Redis, models: Sequence[str], send_too: SendToo = nothing) -> list[WorkerEntry]:
     """As ``live_workers``, of these models only."""
-    alive_since_s = _now_s(redis) - ALIVE_FOR_S
+    alive_since_s = read_time_s(redis) - ALIVE_FOR_S
     with redis.pipeline(transaction=False) as pipe:
         for model in models:
             pipe.zrangebyscore(keys.workers(model), alive_since_s, "+inf")
@@ -189,7 +190,7 @@ def _listed(ids: Any) -> list[bytes]:
 
 def has_live_workers(redis: Redis, model: ModelVersion) -> bool:
     """Whether any worker serves this version now."""
-    return bool(redis.zcount(keys.workers(model.key), _now_s(redis) - ALIVE_FOR_S, "+inf"))
+    return bool(redis.zcount(keys.workers(model.key), read_time_s(redis) - ALIVE_FOR_S, "+inf"))
 
 
 def known_models(redis: Redis) -> list[str]:
@@ -291,9 +292,3 @@ def _cost_factors(raw: bytes | None) -> dict[str, float]:
     if not isinstance(found, dict) or len(found) > MOST_KINDS:
         return {}
     return {str(kind): bounded(factor) for kind, factor in found.items() if type(factor) in {int, float}}
-
-
-def _now_s(redis: Redis) -> float:
-    now: Any = redis.time()
-    seconds, microseconds = now
-    return int(seconds) + int(microseconds) / 1e6

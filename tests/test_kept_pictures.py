@@ -182,7 +182,7 @@ def test_a_job_that_never_ends_holds_its_picture_no_longer_than_it_may_be_wanted
     assert 0 < workers.redis.ttl(keys.holders(name)) <= picture_holders.KEY_TTL_S
 
     now = time.time()
-    monkeypatch.setattr("contract.picture_holders.time.time", lambda: now + 4 + picture_holders.GRACE_S)
+    monkeypatch.setattr(picture_holders, "read_time_s", lambda _redis: now + 4 + picture_holders.GRACE_S)
     assert not is_kept(uploads, name)
 
 
@@ -192,7 +192,7 @@ def test_the_longest_of_several_jobs_decides_how_long_they_hold_their_picture(wo
     workers.submit("tabby", wanted_for_s=3)
 
     now = time.time()
-    monkeypatch.setattr("contract.picture_holders.time.time", lambda: now + JOB_TTL_S)
+    monkeypatch.setattr(picture_holders, "read_time_s", lambda _redis: now + JOB_TTL_S)
     assert is_kept(uploads, name)
 
 
@@ -233,7 +233,7 @@ def test_pictures_that_jobs_need_stay_and_if_that_leaves_no_room_the_upload_is_r
     names = fill(uploads)
     with workers.redis.pipeline() as pipe:
         for name in names:
-            picture_holders.hold(pipe, name, "job", 60)
+            picture_holders.hold(pipe, name, "job", 60, time.time())
         pipe.execute()
 
     with pytest.raises(StoreFull):
@@ -306,7 +306,7 @@ def test_a_picture_that_no_worker_could_read_is_deleted_a_while_later(workers, u
     assert name in uploads.store  # another request may have it in hand
 
     now = time.time()
-    monkeypatch.setattr("api.core.retention.time.time", lambda: now + uploads.idle_s + 1)
+    monkeypatch.setattr("api.core.retention.read_time_s", lambda _redis: now + uploads.idle_s + 1)
     make_old(uploads, name)
     services.retention.delete_refused()
     assert name not in uploads.store

@@ -14,8 +14,7 @@ from contract.errors import WorkerFault
 from contract.job_queue import queue_name
 from model.serving.batcher import Batcher
 from model.serving.claimed_job import ClaimedJob, read_claimed_job
-from model.serving.recovery import Recovery
-from model.serving.settlement import Settlement
+from tests.support.queues import recovery, settlement
 from tests.support.scripted_worker import MODEL
 
 if TYPE_CHECKING:
@@ -39,14 +38,6 @@ def forbidden(workers: ScriptedWorkers, any_server: Server) -> Iterator[Redis]:
     workers.redis.acl_deluser("blind")
 
 
-def recovery(redis: Redis) -> Recovery:
-    queue = Queue(queue_name(MODEL), connection=redis)
-    settlement = Settlement(
-        redis, queue, model=MODEL, answer_ttl_s=60, worker_name="worker", clear_shared_keys=lambda: None
-    )
-    return Recovery(redis, queue, settlement, batch_wait_s=0.0)
-
-
 def test_a_lease_whose_job_cant_be_read_stays(workers, forbidden):
     """It is the last record of a job that somebody was promised an answer to."""
     submission = workers.submit("tabby")
@@ -54,12 +45,12 @@ def test_a_lease_whose_job_cant_be_read_stays(workers, forbidden):
     workers.redis.zadd(LEASES, {f"{submission.job_id}:run": 1})
 
     with pytest.raises(NoPermissionError):
-        recovery(forbidden).run_if_due()
+        recovery(forbidden, MODEL).run_if_due()
 
     assert workers.redis.zcard(LEASES) == 1
 
     workers.redis.delete(keys.recovery(queue_name(MODEL)))
-    recovery(workers.redis).run_if_due()
+    recovery(workers.redis, MODEL).run_if_due()
 
     assert workers.redis.zcard(LEASES) == 0
     assert workers.redis.lrange(QUEUE, 0, -1) == [submission.job_id.encode()]
@@ -86,12 +77,9 @@ def test_a_fault_of_ours_loses_no_job(workers, monkeypatch):
         raise AttributeError("a fault of ours")
 
     monkeypatch.setattr(unlucky.record, "prepare_for_execution", fault)
-    settlement = Settlement(
-        workers.redis, queue, model=MODEL, answer_ttl_s=60, worker_name="worker", clear_shared_keys=lambda: None
-    )
     workers.redis.rpush(queue.intermediate_queue_key, unlucky.id, other.id)
 
-    assert settlement.start([unlucky, other], []) == [other]
+    assert settlement(workers.redis, MODEL).start([unlucky, other], []) == [other]
     record = workers.redis.hgetall(keys.rq_job(unlucky.id))
     assert record[b"status"] == b"failed"
     assert b"a fault of ours" in record[b"exc_info"]

@@ -71,7 +71,8 @@ class StepwiseWorker:
         registration.renew()
         self._queues = priority_queues(self._redis, MODEL, worker_name="w1", batch_max=4)
         classifiers = {MODEL: cast("Any", self.classifier)}
-        self._processor = BatchProcessor(workers.store, classifiers, Lease(self._redis), registration)
+        lease = Lease(self._redis, registration.clock)
+        self._processor = BatchProcessor(workers.store, classifiers, lease, registration)
 
     def work(self) -> None:
         """Take one batch and see it through."""

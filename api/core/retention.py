@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from contract import keys
 from contract.errors import BackendDown
 from contract.redis_clients import redis_errors
+from contract.redis_clock import read_time_s
 from contract.store_room import SHARDS
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Retention:
             OSError: the folder can't be written.
         """
         with redis_errors():
-            refused_before = time.time() - self._uploads.idle_s
+            refused_before = read_time_s(self._redis) - self._uploads.idle_s
             found: Any = self._redis.zrangebyscore(keys.REFUSED_PICTURES, 0, refused_before, 0, REFUSED_AT_ONCE)
             if not found:
                 return

@@ -12,6 +12,7 @@ from contract import picture_holders
 from contract.errors import BackendDown
 from contract.job_queue import JobQueue
 from contract.redis_clients import connect
+from contract.redis_clock import RedisClock
 from contract.redis_users import API, HEALTH, LINES, OPERATOR, WORKER, Line
 from contract.sender_jobs import SenderJobs
 
@@ -123,13 +124,13 @@ def test_what_a_user_has_written_is_there_after_a_restart(any_server, user):
 def test_what_a_side_may_not_see_it_does_not_take_for_garbage(any_server):
     """As with the rules of an older version: pictures that jobs need, and senders' jobs, would be deleted."""
     with Redis.from_url(any_server.operator_url) as client:
-        client.acl_setuser("older", enabled=True, nopass=True, keys=["*"], commands=["+del"])
+        client.acl_setuser("older", enabled=True, nopass=True, keys=["*"], commands=["+del", "+time"])
         client.set("inflight:m:c", "job")
     with connect(any_server.url_of("older")) as older:
         with pytest.raises(BackendDown):
             picture_holders.held(older, ["picture"])
         with pytest.raises(BackendDown):
-            SenderJobs(older, most=1, most_bytes=1, ttl_s=60).check("192.0.2.1", 1)
+            SenderJobs(older, RedisClock(older), most=1, most_bytes=1, ttl_s=60).check("192.0.2.1", 1)
         with pytest.raises(BackendDown):
             JobQueue(older, older).look("m", "d", "c")
 

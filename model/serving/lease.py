@@ -8,13 +8,14 @@ import time
 from typing import TYPE_CHECKING
 
 from model.serving.heartbeat import Heartbeat
-from model.serving.settlement import LEASE_S
+from model.serving.lease_record import renew
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from redis import Redis
 
+    from contract.redis_clock import RedisClock
     from model.serving.claimed_job import ClaimedJob
 
 log = logging.getLogger(__name__)
@@ -31,8 +32,9 @@ class Lease:
     process ends at once, its lease runs out, and another worker takes the jobs.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, clock: RedisClock) -> None:
         self._redis = redis
+        self._clock = clock
         self._jobs: Sequence[ClaimedJob] = ()
         self._since = self._last_progress = 0.0
         self._heartbeat = Heartbeat("lease", RENEW_EVERY_S, self._renew)
@@ -62,8 +64,8 @@ class Lease:
         if stuck_s > COMPUTE_LIMIT_S:
             log.critical("a batch has made no progress for %.0f s: this worker ends itself", stuck_s)
             os._exit(EXIT_HUNG)
+        now_s = self._clock.now_s()
         with self._redis.pipeline() as pipe:
             for job in jobs:
-                if job.execution is not None:
-                    job.execution.heartbeat(job.record.started_job_registry, LEASE_S, pipe)
+                renew(job, now_s, pipe)
             pipe.execute()

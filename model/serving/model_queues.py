@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+    from contract.redis_clock import RedisClock
+
 ASYNC_BATCH = 4  # a request waits for the batch in hand; docs/decisions/0012: larger ones make a picture no cheaper
 
 
@@ -66,7 +68,7 @@ class ModelQueues:
         worker_name: RQ's name of this worker.
         batch_max, batch_wait_s, workers: as ``Batcher`` takes them.
         makes_copies: whether this worker takes jobs for copies at all.
-        answer_ttl_s, clear_shared_keys: as ``Settlement`` takes them.
+        answer_ttl_s, clock, clear_shared_keys: as ``Settlement`` takes them.
 
     Attributes:
         requests: the queue of requests.
@@ -83,6 +85,7 @@ class ModelQueues:
         batch_wait_s: float,
         answer_ttl_s: int,
         workers: Callable[[], int],
+        clock: RedisClock,
         makes_copies: bool,
         clear_shared_keys: Callable[[], object],
     ) -> None:
@@ -94,6 +97,7 @@ class ModelQueues:
                 model=model,
                 answer_ttl_s=answer_ttl_s,
                 worker_name=worker_name,
+                clock=clock,
                 clear_shared_keys=clear_shared_keys,
             )
             return ServedQueue(
@@ -101,7 +105,7 @@ class ModelQueues:
                 kind,
                 Batcher(redis, queue, batch_max=batch_max, batch_wait_s=batch_wait_s, workers=workers),
                 settlement,
-                Recovery(redis, queue, settlement, batch_wait_s=batch_wait_s),
+                Recovery(redis, queue, settlement, clock, batch_wait_s=batch_wait_s),
                 queue,
             )
 

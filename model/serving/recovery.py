@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 from rq.executions import Execution
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
-from rq.utils import current_timestamp
 from rq.worker_registration import clean_worker_registry
 
 from contract import keys
 from model.serving.claimed_job import read_claimed_job
 from model.serving.garbage import is_garbage
+from model.serving.lease_record import LEASE_S
 from model.serving.settlement import GivenUp
 
 if TYPE_CHECKING:
     from redis import Redis
     from rq import Queue
 
+    from contract.redis_clock import RedisClock
     from model.serving.claimed_job import ClaimedJob
     from model.serving.settlement import Settlement
 
@@ -36,13 +37,17 @@ class Recovery:
     """Looks for jobs whose lease ran out, and for IDs stranded between the queue and their start.
 
     Args:
+        clock: Redis', by which leases are written.
         batch_wait_s: how long workers wait for stragglers, in seconds.
     """
 
-    def __init__(self, redis: Redis, queue: Queue, settlement: Settlement, *, batch_wait_s: float) -> None:
+    def __init__(
+        self, redis: Redis, queue: Queue, settlement: Settlement, clock: RedisClock, *, batch_wait_s: float
+    ) -> None:
         self._redis = redis
         self._queue = queue
         self._settlement = settlement
+        self._clock = clock
         self._stranded_after_s = STRANDED_AFTER_S + batch_wait_s
         self._lock_key = keys.recovery(queue.name)
         self._next_round = self._next_tidying = 0.0
@@ -71,8 +76,10 @@ class Recovery:
 
     def _bring_back_abandoned(self) -> None:
         leases = self._queue.started_job_registry
-        abandoned: Any = self._redis.zrangebyscore(leases.key, 0, current_timestamp())
+        abandoned: Any = self._redis.zrangebyscore(leases.key, 0, self._clock.now_s())
         for entry in abandoned:
+            if self._is_held(entry):
+                continue
             job_id, _, execution_id = entry.decode(errors="replace").partition(":")
             job = self._fetch(job_id)
             if job is None or job.ended:
@@ -84,6 +91,15 @@ class Recovery:
             else:
                 log.warning("job %s of request %s comes back: its worker died", job_id, job.request_id)
                 self._settlement.give_back(job)
+
+    def _is_held(self, entry: bytes) -> bool:
+        """Whether the lease holds all the same, as Redis itself counts.
+
+        The entry's score may be another clock's: of a worker of an older version, or of a server whose place another
+        has taken since.
+        """
+        left_ms = int(self._redis.pttl(keys.rq_execution(entry.decode(errors="replace"))))
+        return 0 <= left_ms <= LEASE_S * 1000  # one that never ends, somebody else has written
 
     def _bring_back_stranded(self) -> None:
         between: Any = self._redis.lrange(self._queue.intermediate_queue_key, 0, -1)
@@ -111,6 +127,7 @@ class Recovery:
 
     def _tidy(self) -> None:
         """What RQ's own maintenance would do. Its sweep of started jobs is left out: it would fail them."""
-        FinishedJobRegistry(queue=self._queue).cleanup()
-        FailedJobRegistry(queue=self._queue).cleanup()
+        now_s = self._clock.now_s()
+        FinishedJobRegistry(queue=self._queue).cleanup(now_s)
+        FailedJobRegistry(queue=self._queue).cleanup(now_s)
         clean_worker_registry(self._queue)

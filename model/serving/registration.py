@@ -17,6 +17,7 @@ from contract.loading import withdraw
 from contract.model_description import publish_description
 from contract.model_state import ModelState, claim
 from contract.model_version import ModelVersion
+from contract.redis_clock import RedisClock
 from contract.redis_memory import read_redis_memory
 from contract.worker_registry import Roster, WorkerEntry, deregister, heartbeat, publish_labels, register
 from model.serving.heartbeat import Heartbeat
@@ -62,6 +63,7 @@ class Registration:
         then: called after each heartbeat.
 
     Attributes:
+        clock: Redis', read with each heartbeat.
         states: which version is current, and so on, by model name, as of the latest heartbeat.
         wake: as in ``WorkerEntry``.
         room_for_answers: whether Redis had room at the latest heartbeat for what can be done without.
@@ -76,6 +78,7 @@ class Registration:
         then: Callable[[], None] = lambda: None,
     ) -> None:
         self._redis = redis
+        self.clock = RedisClock(redis)
         self._clear_shared_keys = clear_shared_keys
         self._bulk_share = bulk_share
         self._then = then

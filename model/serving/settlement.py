@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError, WatchError
-from rq.executions import Execution
 from rq.job import JobStatus
 from rq.results import Result
 from rq.utils import now
@@ -22,6 +20,7 @@ from contract import keys, picture_holders, shadow
 from contract.job_queue import RESULT_TTL_S
 from contract.messages import Answer, Classification, Copied, Deleted, Dropped, Failure, Lost, PictureJob
 from contract.sender_jobs import count_no_more
+from model.serving import lease_record
 from model.serving.garbage import is_garbage
 
 if TYPE_CHECKING:
@@ -31,11 +30,11 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
     from rq import Queue
 
+    from contract.redis_clock import RedisClock
     from model.serving.claimed_job import ClaimedJob
 
 log = logging.getLogger(__name__)
 
-LEASE_S = 2  # RQ keeps leases in whole seconds
 WATCH_TRIES = 5
 DEAD_LETTER_TTL_S = 7 * 86400  # of a job that can't even be ended as RQ does it
 
@@ -57,6 +56,7 @@ class Settlement:
         model: whose jobs they are.
         answer_ttl_s: how long an answer serves later requests of the same picture.
         worker_name: RQ's name of this worker.
+        clock: by which leases and other times are written that another machine may read.
         clear_shared_keys: moves out of the way what somebody has written into the keys that all jobs need.
     """
 
@@ -68,6 +68,7 @@ class Settlement:
         model: str,
         answer_ttl_s: int,
         worker_name: str,
+        clock: RedisClock,
         clear_shared_keys: Callable[[], object],
     ) -> None:
         self._redis = redis
@@ -75,6 +76,7 @@ class Settlement:
         self._model = model
         self._answer_ttl_s = answer_ttl_s
         self._worker_name = worker_name
+        self._clock = clock
         self._clear_shared_keys = clear_shared_keys
         self._worker_key = BaseWorker.redis_worker_namespace_prefix + worker_name
 
@@ -99,7 +101,7 @@ class Settlement:
         if jobs:
             pipe.hset(self._worker_key, "state", WorkerStatus.BUSY)
         for job in jobs:
-            job.execution = Execution.create(job.record, LEASE_S, pipe, worker_name=self._worker_name)
+            lease_record.take(job, self._worker_name, self._clock.now_s(), pipe)
             job.record.prepare_for_execution(self._worker_name, pipeline=pipe)
             if len(jobs) == 1:
                 pipe.hset(job.record.key, "meta", job.count_try_alone())
@@ -165,7 +167,7 @@ class Settlement:
         with self._redis.pipeline() as pipe:
             pipe.hset(job.record.key, mapping={"status": JobStatus.FAILED.value, "exc_info": reason})
             pipe.expire(job.record.key, DEAD_LETTER_TTL_S)
-            pipe.zadd(failed.key, {job.id: time.time() + DEAD_LETTER_TTL_S})
+            pipe.zadd(failed.key, {job.id: self._clock.now_s() + DEAD_LETTER_TTL_S})
             Result.create_failure(job.record, DEAD_LETTER_TTL_S, reason, pipeline=pipe)
             self._forget_run(job, pipe)
             pipe.execute(raise_on_error=False)  # what Redis refuses here it has refused before: the rest is done
@@ -216,7 +218,7 @@ class Settlement:
             RedisError: Redis does not answer; the lease will run out and recovery does the same.
         """
         with self._redis.pipeline() as pipe:
-            self._release(job, pipe)
+            lease_record.release(job, pipe)
             pipe.hset(job.record.key, "status", JobStatus.QUEUED.value)
             self._forget_intermediate(job.id, pipe)
             pipe.lpush(self._queue.key, job.id)
@@ -254,9 +256,9 @@ class Settlement:
             if isinstance(ending, Failure) and isinstance(
                 job.task, PictureJob
             ):  # the API, which may write to the store, deletes it
-                pipe.zadd(keys.REFUSED_PICTURES, {job.task.picture: time.time()})
+                pipe.zadd(keys.REFUSED_PICTURES, {job.task.picture: self._clock.now_s()})
         if job.origin is not None and isinstance(ending, Failure | Lost | Deleted | GivenUp):
-            count_no_more(pipe, job.origin, record.get_result_ttl(RESULT_TTL_S))
+            count_no_more(pipe, job.origin, record.get_result_ttl(RESULT_TTL_S), self._clock.now_s())
         if job.shadow_of is not None and job.task is not None:
             if isinstance(ending, Classification):
                 shadow.record(pipe, self._model, job.task.picture, job.shadow_of, ending)
@@ -274,17 +276,13 @@ class Settlement:
             ttl = RESULT_TTL_S if isinstance(ending, Dropped) else record.get_result_ttl(RESULT_TTL_S)
             record._handle_success(ttl, pipe, **run)  # noqa: SLF001  # RQ's own end of a finished job
             record.cleanup(ttl, pipeline=pipe, remove_from_queue=False)
-        self._release(job, pipe)
+        lease_record.release(job, pipe)
         log.debug("job %s of request %s: %s", job.id, job.request_id, type(ending).__name__)
 
     def _store_answer(self, job: ClaimedJob, ending: Ending, pipe: Pipeline) -> None:
         if isinstance(ending, Answer) and isinstance(job.task, PictureJob) and job.task.cache:
             key = keys.answer(self._model, ending.digest, job.task.computation)
             pipe.set(key, json.dumps(ending.to_wire(), separators=(",", ":")), ex=self._answer_ttl_s)
-
-    def _release(self, job: ClaimedJob, pipe: Pipeline) -> None:
-        if job.execution is not None:
-            job.execution.delete(job=job.record, pipeline=pipe)
 
     def _forget_intermediate(self, job_id: str | bytes, pipe: Pipeline) -> None:
         pipe.lrem(self._queue.intermediate_queue_key, 0, job_id)  # type: ignore[arg-type]  # bytes are fine

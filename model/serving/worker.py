@@ -103,6 +103,7 @@ class Worker:
             batch_max=batch_max,
             batch_wait_s=batch_wait_s,
             answer_ttl_s=answer_ttl_s,
+            clock=self._registration.clock,
             makes_copies=copier is not None,
             clear_shared_keys=self._shared_keys.clear,
         )
@@ -119,7 +120,7 @@ class Worker:
         self.predictors: dict[str, AnyPredictor] = {}
         self._decoder = predictors[0].decoder
         self._changes: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._lease = Lease(redis)
+        self._lease = Lease(redis, self._registration.clock)
         self._processor = BatchProcessor(store, self.predictors, self._lease, self._registration, copier)
         pinned = []
         for predictor in predictors:

@@ -26,6 +26,7 @@ from contract.redis_clients import connect
 from model.errors import BundleError
 from model.serving import lease, version_follower
 from model.serving.worker import Worker
+from tests.support.shifted_clock import shift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -185,6 +186,7 @@ def _copier() -> Copier | None:
 
 
 def main() -> int:
+    shift(float(os.environ.get("CLOCK_AHEAD_S", "0")))
     set_up_logging("INFO", messages_per_s=100)
     lease.COMPUTE_LIMIT_S = float(os.environ.get("COMPUTE_LIMIT_S", lease.COMPUTE_LIMIT_S))
     if "UNLOAD_AFTER_S" in os.environ:
