@@ -491,16 +491,22 @@ class JobQueue:
     def _is_deleted(self, job_id: str) -> bool:
         """Whether a job without an outcome has lost its picture to somebody who deleted it.
 
+        One that is not there is looked for once more over a new connection: after a failover the old one may lead to a
+        replica that lags behind.
+
         Raises:
             JobLost: Redis does not know the job.
         """
-        with self._waiting.pipeline(transaction=False) as pipe:
-            pipe.exists(keys.rq_job(job_id))
-            pipe.exists(keys.deleted(job_id))
-            exists, deleted = pipe.execute()
-        if not (exists or deleted):
-            raise JobLost("Redis lost this request's job")
-        return bool(deleted)
+        for last in (False, True):
+            with self._waiting.pipeline(transaction=False) as pipe:
+                pipe.exists(keys.rq_job(job_id))
+                pipe.exists(keys.deleted(job_id))
+                exists, deleted = pipe.execute()
+            if exists or deleted:
+                return bool(deleted)
+            if not last:
+                self._waiting.connection_pool.disconnect(inuse_connections=False)
+        raise JobLost("Redis lost this request's job")
 
     def _read_result(self, job_id: str, block_s: float) -> dict[bytes, bytes] | None:
         key = self.result_key(job_id)

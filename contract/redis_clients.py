@@ -13,6 +13,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from contract.errors import BackendDown
+from contract.primary_connection import connection_class
 from contract.shrinking_pool import ShrinkingPool
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def connect(url: str) -> Redis:
     """A client for commands that return at once. One retry covers a connection that Redis has closed meanwhile."""
     pool = ShrinkingPool.from_url(
         url,
+        connection_class=connection_class(url),
         socket_timeout=COMMAND_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
@@ -55,6 +57,7 @@ def connect_for_waiting(url: str) -> Redis:
     """
     pool = ShrinkingPool.from_url(
         url,
+        connection_class=connection_class(url),
         socket_timeout=LONGEST_BLOCK_S + COMMAND_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),

@@ -1,9 +1,14 @@
-"""How much room Redis has left: finishing what was accepted must always fit."""
+"""How much room Redis has left: finishing what was accepted must always fit.
+
+Each process asks about once a second, so this is also where it notices that it speaks to a replica.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from contract.primary_connection import NotPrimaryError
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -43,6 +48,16 @@ class RedisMemory:
 
 
 def read_redis_memory(redis: Redis) -> RedisMemory:
-    """Raises RedisError: Redis does not answer."""
-    info: Any = redis.info("memory")
+    """Read it from the server that takes writes.
+
+    A connection that was only read by would never be refused anything, and would lead to a replica for good.
+
+    Raises:
+        NotPrimaryError: the address leads to a replica; connections that nobody uses at the moment are closed.
+        RedisError: Redis does not answer.
+    """
+    info: Any = redis.info("memory", "replication")
+    if info["role"] != "master":
+        redis.connection_pool.disconnect(inuse_connections=False)
+        raise NotPrimaryError("this server is a replica")
     return RedisMemory(int(info["used_memory"]), int(info["maxmemory"]), str(info["maxmemory_policy"]))

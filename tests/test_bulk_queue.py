@@ -11,6 +11,7 @@ from api.core.admission import Admission
 from api.core.errors import Overloaded
 from api.core.live_workers import LiveWorkers, WorkerPool
 from api.core.sender_backlog import LEAST_PICTURES, SenderBacklog
+from contract import keys
 from contract.async_jobs import AsyncJobs, JobRequest
 from contract.deadline import Deadline
 from contract.decoding_cost import DecodingCost
@@ -187,9 +188,9 @@ def test_a_bulk_job_of_a_dead_worker_comes_back(redis, worker, queue):
     died = queues(worker, serves_bulk=True).take()
     assert died is not None
     died[0].settlement.start(died[1].runnable, [])
-    redis.zadd(
-        f"rq:wip:{bulk_queue_name(MODEL)}", dict.fromkeys(redis.zrange(f"rq:wip:{bulk_queue_name(MODEL)}", 0, -1), 1)
-    )
+    for run in redis.zrange(f"rq:wip:{bulk_queue_name(MODEL)}", 0, -1):
+        redis.zadd(f"rq:wip:{bulk_queue_name(MODEL)}", {run: 1})
+        redis.delete(keys.rq_execution(run.decode()))
 
     other = queues(worker, serves_bulk=True)
     other.recover()

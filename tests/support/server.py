@@ -25,15 +25,18 @@ START_WITHIN_S = 30
 class Server:
     """Runs ``binary`` while the context lasts; with ``has_users`` false for everybody, as version 0.1 did.
 
+    It also listens on ``port`` of 127.0.0.1 if that is not 0.
+
     Attributes:
         api_url, worker_url: its address for what stands for a side of the service: as in operation, each may do what
             contract/redis_users.py says.
         operator_url: its address for the test itself, which looks into every key.
     """
 
-    def __init__(self, binary: str, folder: Path, *, has_users: bool = True) -> None:
+    def __init__(self, binary: str, folder: Path, *, has_users: bool = True, port: int = 0) -> None:
         self._binary = binary
         self._has_users = has_users
+        self.port = port
         self._folder = folder
         self._socket_folder = tempfile.TemporaryDirectory(prefix="test-")  # socket paths must be short
         self._socket = f"{self._socket_folder.name}/server.sock"
@@ -49,7 +52,7 @@ class Server:
         self._socket_folder.cleanup()
 
     def start(self) -> None:
-        options = ["--port", "0", "--unixsocket", self._socket, "--dir", str(self._folder)]
+        options = ["--port", str(self.port), "--unixsocket", self._socket, "--dir", str(self._folder)]
         persistence = ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"]
         users = []
         if self._has_users:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -15,9 +16,9 @@ def shift(ahead_s: float) -> None:
 
     Whoever has taken ``datetime.datetime`` or ``time.time`` out of its module before is not affected; RQ has not.
     """
-    true_time, true_datetime = time.time, dt.datetime
+    true_time = time.time
 
-    class Shifted(true_datetime):
+    class Shifted(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> Self:
             return cls.fromtimestamp(true_time() + ahead_s, tz)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from contract.async_jobs import AsyncJob
     from contract.job_queue import Submission
     from contract.messages import Outcome
+    from tests.support.failover import Failover
     from tests.support.server import Server
 
 WAIT_S = 60.0  # a bound for busy machines; nothing here takes more than seconds
@@ -53,7 +54,7 @@ class ScriptedWorkers:
         redis: for the test, which may look at everything; the parts have users of their own.
     """
 
-    def __init__(self, server: Server, folder: Path) -> None:
+    def __init__(self, server: Server | Failover, folder: Path) -> None:
         self.folder = folder
         self.redis = Redis.from_url(server.operator_url)
         self.store = ImageStore(folder / "uploads")
