@@ -18,7 +18,7 @@ from contract.redis_clock import read_time_s
 from contract.send_too import hear_nothing, nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from redis import Redis
     from redis.client import Pipeline
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from contract.model_version import ModelVersion
     from contract.send_too import SendToo
 
+ENTRY_KEPT_FOR_S = 30  # what it has said of itself; who is alive, ``workers:<model>`` tells
 ALIVE_FOR_S = 5  # a worker that has sent no heartbeat for this long counts as gone
 LARGEST_BATCH = 256  # of the setting BATCH_MAX
 LONGEST_SERVICE_MS = 3_600_000.0
@@ -91,21 +92,65 @@ def register(redis: Redis, models: Sequence[str]) -> dict[str, float]:
     return registered
 
 
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a worker's heartbeat says of one version.
+
+    Attributes:
+        registered_s: when the model was registered. It is told again, as Redis may have lost it.
+        in_full: whether the entry itself is written too, which it has to be when it has changed, and well within
+            ``ENTRY_KEPT_FOR_S`` seconds.
+    """
+
+    entry: WorkerEntry
+    registered_s: float
+    in_full: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a heartbeat learns of a version; ``was_known`` says whether Redis had this worker among the live ones."""
+
+    roster: Roster
+    was_known: bool
+
+
+def heartbeats(redis: Redis, beats: Sequence[Beat], now_s: float, bulk_share: float) -> list[Heard]:
+    """Say that this worker is alive; to be repeated well within ``ALIVE_FOR_S`` seconds. Scores are Redis' time.
+
+    All versions take one round trip, and each takes four commands unless its entry is written in full.
+
+    Args:
+        now_s: Redis' time.
+        bulk_share: of the workers that serve the bulk queues.
+
+    Returns:
+        For each version its live workers, this one included. Those that serve bulk are the first by ID, so that all
+        agree without asking each other.
+    """
+    with redis.pipeline(transaction=False) as pipe:
+        for beat in beats:
+            if beat.in_full:
+                _write(pipe, beat, now_s)
+        written = len(pipe)
+        for beat in beats:
+            _say_alive(pipe, beat.entry, now_s)
+        replies = iter(pipe.execute()[written:])
+    return [_heard(beat.entry, replies, bulk_share) for beat in beats]
+
+
 def heartbeat(
     redis: Redis, entry: WorkerEntry, *, bulk_share: float = 0.5, registered_s: float | None = None
 ) -> Roster:
-    """Say that this worker is alive; to be repeated well within ``ALIVE_FOR_S`` seconds. Scores are Redis' time.
-
-    Args:
-        bulk_share: of the workers that serve the bulk queues.
-        registered_s: when the model was registered; None for now. It is told again, as Redis may have lost it.
-
-    Returns:
-        The live workers of its model, itself included. Those that serve bulk are the first by ID, so that all agree
-        without asking each other.
-    """
+    """As ``heartbeats``, of a worker with one version, in full; ``registered_s`` is now if it is None."""
     now_s = read_time_s(redis)
-    key = keys.worker(entry.model, entry.worker_id)
+    beat = Beat(entry, now_s if registered_s is None else registered_s)
+    (heard,) = heartbeats(redis, [beat], now_s, bulk_share)
+    return heard.roster
+
+
+def _write(pipe: Pipeline, beat: Beat, now_s: float) -> None:
+    entry = beat.entry
     fields: dict[Any, Any] = {
         "host": entry.host,
         "digest": entry.digest,
@@ -121,20 +166,31 @@ def heartbeat(
         fields["draws"] = 1
     if entry.wake:
         fields["wake"] = entry.wake
-    with redis.pipeline() as pipe:
-        pipe.zadd(keys.MODELS, {entry.model: now_s if registered_s is None else registered_s}, nx=True)
-        pipe.zadd(keys.workers(entry.model), {entry.worker_id: now_s})
-        pipe.zremrangebyscore(keys.workers(entry.model), 0, now_s - ALIVE_FOR_S)
-        pipe.hset(key, mapping=fields)
-        pipe.expire(key, ALIVE_FOR_S)
-        if entry.bulk_ms is not None:
-            pipe.zadd(keys.bulk_workers(entry.model), {entry.worker_id: now_s})
-        pipe.zremrangebyscore(keys.bulk_workers(entry.model), 0, now_s - ALIVE_FOR_S)
-        pipe.zrange(keys.bulk_workers(entry.model), 0, -1)
-        pipe.zcard(keys.workers(entry.model))
-        *_, bulk_ids, alive = pipe.execute()
+    key = keys.worker(entry.model, entry.worker_id)
+    pipe.zadd(keys.MODELS, {entry.model: beat.registered_s}, nx=True)
+    pipe.hset(key, mapping=fields)
+    pipe.expire(key, ENTRY_KEPT_FOR_S)
+    for workers in (keys.workers(entry.model), keys.bulk_workers(entry.model)):
+        pipe.zremrangebyscore(workers, 0, now_s - ALIVE_FOR_S)
+
+
+def _say_alive(pipe: Pipeline, entry: WorkerEntry, now_s: float) -> None:
+    alive_since_s = now_s - ALIVE_FOR_S
+    pipe.zadd(keys.workers(entry.model), {entry.worker_id: now_s})
+    pipe.zcount(keys.workers(entry.model), alive_since_s, "+inf")
+    if entry.bulk_ms is not None:
+        pipe.zadd(keys.bulk_workers(entry.model), {entry.worker_id: now_s})
+    pipe.zrangebyscore(keys.bulk_workers(entry.model), alive_since_s, "+inf")
+
+
+def _heard(entry: WorkerEntry, replies: Iterator[Any], bulk_share: float) -> Heard:
+    """By the replies to ``_say_alive``."""
+    added, alive = next(replies), next(replies)
+    if entry.bulk_ms is not None:
+        next(replies)
+    bulk_ids = next(replies)
     chosen = sorted(bulk_ids)[: most_bulk_workers(len(bulk_ids), bulk_share)]
-    return Roster(alive, entry.worker_id.encode() in chosen)
+    return Heard(Roster(alive, entry.worker_id.encode() in chosen), was_known=not added)
 
 
 def deregister(redis: Redis, entry: WorkerEntry) -> None:
@@ -186,6 +242,15 @@ def _listed(ids: Any) -> list[bytes]:
         raise_refusals((ids,))
         return []
     return list(ids)
+
+
+def without_workers(redis: Redis, models: Sequence[ModelVersion]) -> list[ModelVersion]:
+    """Those of ``models`` that no worker serves now."""
+    alive_since_s = read_time_s(redis) - ALIVE_FOR_S
+    with redis.pipeline(transaction=False) as pipe:
+        for model in models:
+            pipe.zcount(keys.workers(model.key), alive_since_s, "+inf")
+        return [model for model, alive in zip(models, pipe.execute(), strict=True) if not alive]
 
 
 def has_live_workers(redis: Redis, model: ModelVersion) -> bool:

@@ -139,7 +139,7 @@ def computed(workers: ScriptedWorkers) -> list[str]:
 
 def recovery_round(workers: ScriptedWorkers) -> None:
     workers.redis.delete(keys.recovery(queue_name(MODEL)))
-    recovery(workers.redis, MODEL).run_if_due()
+    recovery(workers.redis, MODEL).run()
 
 
 def async_jobs_of(server: Server) -> AsyncJobs:

@@ -45,12 +45,12 @@ def test_a_lease_whose_job_cant_be_read_stays(workers, forbidden):
     workers.redis.zadd(LEASES, {f"{submission.job_id}:run": 1})
 
     with pytest.raises(NoPermissionError):
-        recovery(forbidden, MODEL).run_if_due()
+        recovery(forbidden, MODEL).run()
 
     assert workers.redis.zcard(LEASES) == 1
 
     workers.redis.delete(keys.recovery(queue_name(MODEL)))
-    recovery(workers.redis, MODEL).run_if_due()
+    recovery(workers.redis, MODEL).run()
 
     assert workers.redis.zcard(LEASES) == 0
     assert workers.redis.lrange(QUEUE, 0, -1) == [submission.job_id.encode()]

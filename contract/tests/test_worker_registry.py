@@ -6,13 +6,19 @@ import pytest
 
 from contract import keys
 from contract.model_version import ModelVersion
+from contract.redis_clock import read_time_s
 from contract.worker_registry import (
     ALIVE_FOR_S,
+    ENTRY_KEPT_FOR_S,
     LABELS_KEPT_FOR_S,
+    Beat,
+    Heard,
+    Roster,
     WorkerEntry,
     deregister,
     has_live_workers,
     heartbeat,
+    heartbeats,
     known_models,
     live_workers,
     publish_labels,
@@ -43,12 +49,28 @@ def test_a_heartbeat_learns_how_many_are_alive(redis):
 
 
 def test_a_worker_that_falls_silent_counts_as_gone(redis):
-    """A killed worker does not deregister: its entry expires."""
-    heartbeat(redis, ENTRY)
+    """A killed worker does not deregister: it is alive by the time of its latest heartbeat, and its entry expires."""
+    heartbeats(redis, [Beat(ENTRY, 1.0)], read_time_s(redis) - ALIVE_FOR_S - 1, 0.5)
 
-    assert 0 < redis.ttl(keys.worker("resnet50", "w1")) <= ALIVE_FOR_S
-    redis.delete(keys.worker("resnet50", "w1"))
     assert live_workers(redis) == []
+    assert 0 < redis.ttl(keys.worker("resnet50", "w1")) <= ENTRY_KEPT_FOR_S
+
+
+def test_a_heartbeat_that_does_not_write_the_entry_keeps_the_worker_alive(redis):
+    heartbeats(redis, [Beat(ENTRY, 1.0)], read_time_s(redis) - ALIVE_FOR_S - 1, 0.5)
+    (heard,) = heartbeats(redis, [Beat(ENTRY, 1.0, in_full=False)], read_time_s(redis), 0.5)
+
+    assert heard == Heard(Roster(1, serves_bulk=False), was_known=True)
+    assert live_workers(redis) == [ENTRY]
+
+
+def test_a_heartbeat_hears_that_redis_did_not_know_the_worker(redis):
+    """As after a restart without its data: then the entry has to be written anew."""
+    heartbeat(redis, ENTRY)
+    redis.flushall()
+    (heard,) = heartbeats(redis, [Beat(ENTRY, 1.0, in_full=False)], read_time_s(redis), 0.5)
+
+    assert not heard.was_known
 
 
 def test_the_models_registered_last_come_first(redis):

@@ -11,7 +11,7 @@ from contract import keys
 from contract.model_version import ModelVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from redis import Redis
     from redis.exceptions import RedisError
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 ASIDE = "garbage:"  # before the name of a key that was in the way, for an operator to look at
 KEPT_FOR_S = 7 * 86400
+LOOKED_AT_ONCE = 48  # more than a worker of one version has
 COUNTERS = ("successful_job_count", "failed_job_count")
 
 
@@ -60,6 +61,7 @@ class SharedKeys:
         }
         self._of_model: dict[str, dict[str, bytes]] = {}
         self._types = self._of_all
+        self._next = 0
 
     def add(self, entry: WorkerEntry, queues: Iterable[Queue]) -> None:
         """Those of one more version that the worker serves."""
@@ -98,7 +100,16 @@ class SharedKeys:
         Raises:
             RedisError: Redis does not answer.
         """
-        types_ours = self._types
+        return self._clear(self._types)
+
+    def clear_next(self) -> bool:
+        """As ``clear``, of the next ``LOOKED_AT_ONCE`` keys: however many there are, each call costs as much."""
+        names = list(self._types)
+        first = self._next if self._next < len(names) else 0
+        self._next = first + LOOKED_AT_ONCE
+        return self._clear({name: self._types[name] for name in names[first : self._next]})
+
+    def _clear(self, types_ours: Mapping[str, bytes]) -> bool:
         with self._redis.pipeline(transaction=False) as pipe:
             for key in types_ours:
                 pipe.type(key)

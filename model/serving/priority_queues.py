@@ -17,7 +17,7 @@ from model.serving.model_queues import Kind
 from model.serving.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from redis import Redis
     from rq import Queue
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from model.serving.model_queues import ModelQueues, ServedQueue
 
 ASYNC_TURN = 20  # every so many turns async jobs go first: under a load that never ends they get a twentieth of it
+RECOVERED_EVERY_S = 0.5
 BULK_DUE_S = 0.25  # that bulk is behind its share before it goes first; a look at an empty queue is rarer so
 BULK_MEMORY_S = 5.0  # of what is due to either side
 WORD_COMES_AFTER_S = 6.0  # after another model came to this worker: senders hear of that by the registry
@@ -61,6 +62,8 @@ class PriorityQueues:
         self._turns = {kind: Turns() for kind in Kind}
         self._turn = 0
         self._word_comes_from = 0.0
+        self._next_recovery = 0.0
+        self._idle = False
         self._bulk_due_s = 0.0
         self._in_hand: ServedQueue | None = None
         self._taken_at = 0.0
@@ -88,8 +91,25 @@ class PriorityQueues:
         Raises:
             RedisError: Redis does not answer.
         """
-        for queue in self._all():
-            queue.recovery.run_if_due()
+        if time.monotonic() < self._next_recovery:
+            return
+        self._next_recovery = time.monotonic() + RECOVERED_EVERY_S
+        queues = self._all()
+        in_hand = self._in_any_hand(queues)
+        for queue in queues:
+            if queue.key in in_hand or queue.recovery.tidying_is_due:
+                queue.recovery.run()
+            else:
+                queue.recovery.skip_round()
+
+    def _in_any_hand(self, queues: Sequence[ServedQueue]) -> set[str]:
+        """Keys of the queues of which some worker has a job, or had when it died. While none has: one command."""
+        if not self._redis.exists(*(place for queue in queues for place in queue.recovery.places)):
+            return set()
+        with self._redis.pipeline(transaction=False) as pipe:
+            for queue in queues:
+                pipe.exists(*queue.recovery.places)
+            return {queue.key for queue, found in zip(queues, pipe.execute(), strict=True) if found}
 
     def take(self) -> tuple[ServedQueue, Batch] | None:
         """The next batch and its queue, or None when nothing came within ``POP_BLOCK_S``.
@@ -102,9 +122,10 @@ class PriorityQueues:
             RedisError: Redis does not answer.
         """
         self._account()
-        taken = self._take_waiting()
-        if taken is not None:
-            return taken
+        if not self._idle or self._anything_waits():
+            taken = self._take_waiting()
+            if taken is not None:
+                return taken
         if len(self._models) == 1:
             (queues,) = self._models.values()
             batch = queues.requests.batcher.wait()
@@ -113,7 +134,12 @@ class PriorityQueues:
         woken: Any = self._redis.blpop([self._wake_key], POP_BLOCK_S if senders_know else LOOK_EVERY_S)
         return self._take_waiting() if woken is not None else None
 
+    def _anything_waits(self) -> bool:
+        """In one command, however many queues there are; what an idle worker asks twice a second."""
+        return bool(self._redis.exists(*(queue.key for queue in self._all())))
+
     def _take_waiting(self) -> tuple[ServedQueue, Batch] | None:
+        self._idle = True
         waiting = self._lengths()
         in_use = self._in_use(waiting)
         for queue in self._order(waiting):
@@ -163,7 +189,7 @@ class PriorityQueues:
         return [queue for model in self._turns[kind].order(busy) for queue in busy[model]]
 
     def _begun(self, queue: ServedQueue, batch: Batch) -> tuple[ServedQueue, Batch]:
-        self._in_hand, self._taken_at = queue, time.monotonic()
+        self._in_hand, self._taken_at, self._idle = queue, time.monotonic(), False
         return queue, batch
 
     def _account(self) -> None:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 0.5
 LOCK_MS = 450  # runs out by itself: one round in half a second, by the worker that comes first
 STRANDED_AFTER_S = 1.0  # between leaving the queue and its start a job needs milliseconds, and the wait for stragglers
 TIDY_EVERY_S = 30.0
@@ -50,18 +49,29 @@ class Recovery:
         self._clock = clock
         self._stranded_after_s = STRANDED_AFTER_S + batch_wait_s
         self._lock_key = keys.recovery(queue.name)
-        self._next_round = self._next_tidying = 0.0
+        self._next_tidying = 0.0
         self._seen_between: dict[bytes, float] = {}
 
-    def run_if_due(self) -> None:
-        """One round, if the last is long enough ago and no other worker is at it.
+    @property
+    def places(self) -> tuple[str, str]:
+        """Redis' keys of what is in any worker's hand: where neither exists there is nothing to bring back."""
+        return self._queue.intermediate_queue_key, self._queue.started_job_registry.key
+
+    @property
+    def tidying_is_due(self) -> bool:
+        """Whether a round is needed whatever is in hand."""
+        return time.monotonic() >= self._next_tidying
+
+    def skip_round(self) -> None:
+        """Instead of ``run``, when nothing is in hand."""
+        self._seen_between = {}
+
+    def run(self) -> None:
+        """One round, if no other worker is at it.
 
         Raises:
             RedisError: Redis does not answer.
         """
-        if time.monotonic() < self._next_round:
-            return
-        self._next_round = time.monotonic() + EVERY_S
         with self._redis.pipeline() as pipe:
             pipe.set(self._lock_key, 1, nx=True, px=LOCK_MS)
             pipe.pexpire(self._lock_key, LOCK_MS, nx=True)  # whatever else somebody wrote there ends as well
@@ -70,7 +80,7 @@ class Recovery:
             return  # somebody else has just done it
         self._bring_back_abandoned()
         self._bring_back_stranded()
-        if time.monotonic() >= self._next_tidying:
+        if self.tidying_is_due:
             self._next_tidying = time.monotonic() + TIDY_EVERY_S
             self._tidy()
 

@@ -6,6 +6,7 @@ its models is current.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field, replace
 from statistics import fmean, median
@@ -19,7 +20,7 @@ from contract.model_state import ModelState, claim
 from contract.model_version import ModelVersion
 from contract.redis_clock import RedisClock
 from contract.redis_memory import read_redis_memory
-from contract.worker_registry import Roster, WorkerEntry, deregister, heartbeat, publish_labels, register
+from contract.worker_registry import Beat, Roster, WorkerEntry, deregister, heartbeats, publish_labels, register
 from model.serving.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from contract.model_description import ModelDescription
 
 HEARTBEAT_EVERY_S = 1.0
+WRITTEN_EVERY_S = 10.0  # what has not changed: entries, labels and descriptions, which live several times as long
 LEARNED_FROM_MS = 20.0  # expected: of smaller pictures other things take the time
 SERVICE_WINDOW = 15  # batches; their median is the service time, so that one huge picture does not count
 
@@ -40,7 +42,8 @@ class _Served:
     """One of the versions that this worker serves.
 
     ``registered_s`` is when it was registered; 0 for one that came later, which makes its model no newer than it was.
-    ``withdrawn`` says that no request is to rely on it any more, although what is still on its queues is computed.
+    ``written`` is its entry as Redis has it since ``written_at`` (by ``time.monotonic``). ``withdrawn`` says that no
+    request is to rely on it any more, although what is still on its queues is computed.
     """
 
     entry: WorkerEntry
@@ -49,6 +52,8 @@ class _Served:
     registered_s: float = 0.0
     registered: bool = False
     withdrawn: bool = False
+    written: WorkerEntry | None = None
+    written_at: float = 0.0
     roster: Roster = field(default_factory=lambda: Roster(1, serves_bulk=False))
     service_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SERVICE_WINDOW))
     bulk_ms: deque[float] = field(default_factory=lambda: deque(maxlen=SERVICE_WINDOW))
@@ -116,7 +121,7 @@ class Registration:
         """
         served = self._served[model]
         withdraw(self._redis, served.entry, state)
-        served.withdrawn, served.registered = True, False
+        served.withdrawn, served.registered, served.written = True, False, None
 
     def restore(self, model: str) -> None:
         """Undo ``withdraw`` with the next heartbeat."""
@@ -186,8 +191,10 @@ class Registration:
         try:
             self.renew()
             self._then()
-        finally:  # also what only the API writes; and if it was this worker's entry, the next beat makes it anew
-            self._clear_shared_keys()
+        finally:  # also what only the API writes
+            if self._clear_shared_keys():  # it may have been an entry: the next beat writes all of them anew
+                for served in list(self._served.values()):
+                    served.written = None
 
     def renew(self) -> None:
         """Send one heartbeat.
@@ -196,20 +203,35 @@ class Registration:
             RedisError: Redis does not answer or refuses to write.
         """
         self.room_for_answers = read_redis_memory(self._redis).has_room_for_answers  # before a full Redis refuses
+        now_s = self.clock.read()
         learned = {kind: bounded(median(list(factors))) for kind, factors in list(self._factors.items())}
-        for served in list(self._served.values()):
-            if not served.withdrawn:
-                self._renew(served, learned)
+        live = [served for served in list(self._served.values()) if not served.withdrawn]
+        for served in live:
+            served.entry = replace(served.entry, cost_factors=learned, wake=self.wake)
+        forgotten = self._renew(live, now_s)
+        if forgotten:  # Redis has lost its data: more may be missing than it has said
+            self._renew(forgotten, now_s)
         for name, model in self._claimed.items():
             self.states[name] = self._state(model)
 
-    def _renew(self, served: _Served, cost_factors: dict[str, float]) -> None:
-        served.entry = replace(served.entry, cost_factors=cost_factors, wake=self.wake)
-        self._publish(served)  # no entry without labels
-        served.roster = heartbeat(
-            self._redis, served.entry, bulk_share=self._bulk_share, registered_s=served.registered_s
-        )
-        served.registered = True
+    def _renew(self, live: Sequence[_Served], now_s: float) -> list[_Served]:
+        """Renew these; returns those that Redis did not know any more, whose entries are to be written again."""
+        beats = []
+        for served in live:
+            in_full = served.entry != served.written or time.monotonic() - served.written_at >= WRITTEN_EVERY_S
+            if in_full:
+                self._publish(served)  # no entry without labels
+            beats.append(Beat(served.entry, served.registered_s, in_full))
+        heard = heartbeats(self._redis, beats, now_s, self._bulk_share)
+        forgotten = []
+        for served, beat, told in zip(live, beats, heard, strict=True):
+            served.roster, served.registered = told.roster, True
+            if beat.in_full:
+                served.written, served.written_at = beat.entry, time.monotonic()
+            elif not told.was_known:
+                served.written = None
+                forgotten.append(served)
+        return forgotten
 
     def _publish(self, served: _Served) -> None:
         publish_labels(self._redis, served.entry.model, served.entry.digest, served.labels)

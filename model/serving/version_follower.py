@@ -19,7 +19,7 @@ from contract import loading
 from contract.job_queue import SERIALIZER, async_queue_name, bulk_async_queue_name, bulk_queue_name, queue_name
 from contract.loading import LoadReply, LoadRequest
 from contract.model_version import ModelVersion
-from contract.worker_registry import forget, has_live_workers, known_models
+from contract.worker_registry import forget, known_models, without_workers
 from model.errors import ModelError
 from model.serving.farewell import without_places
 
@@ -161,7 +161,7 @@ class VersionFollower:
 
     def _unserved(self, name: str) -> list[ModelVersion]:
         known = [ModelVersion.from_key(key) for key in known_models(self._redis)]
-        return [model for model in known if model.name == name and not has_live_workers(self._redis, model)]
+        return without_workers(self._redis, [model for model in known if model.name == name])
 
     def _forget_unserved(self, name: str, state: ModelState) -> None:
         """Versions come and go: those that are served have to stay among the few that everybody looks for."""

@@ -92,7 +92,7 @@ class Worker:
         self._shared_keys = SharedKeys(redis, self._rq.key, wake)
         self._wake = wake
         self._host = socket.gethostname()
-        self._registration = Registration(redis, self._shared_keys.clear, bulk_share=bulk_share, then=self._follow)
+        self._registration = Registration(redis, self._shared_keys.clear_next, bulk_share=bulk_share, then=self._follow)
         self._queues = PriorityQueues(
             redis, wake=wake, serves_bulk=lambda: self._registration.serves_bulk, bulk_share=bulk_share
         )
