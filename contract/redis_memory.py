@@ -57,7 +57,7 @@ def read_redis_memory(redis: Redis) -> RedisMemory:
         RedisError: Redis does not answer.
     """
     info: Any = redis.info("memory", "replication")
-    if info["role"] != "master":
+    if info.get("role") == "slave":
         redis.connection_pool.disconnect(inuse_connections=False)
         raise NotPrimaryError("this server is a replica")
     return RedisMemory(int(info["used_memory"]), int(info["maxmemory"]), str(info["maxmemory_policy"]))

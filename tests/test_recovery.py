@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,3 +94,19 @@ def test_a_fault_of_ours_loses_no_job(workers, monkeypatch):
 def claimed(workers: ScriptedWorkers, queue: Queue, job_id: str) -> ClaimedJob:
     fields: Any = workers.redis.hgetall(keys.rq_job(job_id))
     return read_claimed_job(workers.redis, queue.name, job_id, fields)
+
+
+def test_an_id_that_was_in_hand_before_is_not_taken_for_stranded_when_it_is_again(workers, monkeypatch):
+    """What counts is how long it has been there this time: its worker is about to begin."""
+    queue = Queue(queue_name(MODEL), connection=workers.redis)
+    submission = workers.submit("tabby")
+    workers.redis.lmove(queue.key, queue.intermediate_queue_key)
+    ours = recovery(workers.redis, MODEL)
+    ours.run()
+    ours.skip_round()  # it was started meanwhile, and has ended
+    workers.redis.delete(keys.recovery(queue.name))
+    monotonic = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 10)
+    ours.run()
+
+    assert workers.redis.lrange(queue.intermediate_queue_key, 0, -1) == [submission.job_id.encode()]

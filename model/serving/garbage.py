@@ -104,10 +104,11 @@ class SharedKeys:
 
     def clear_next(self) -> bool:
         """As ``clear``, of the next ``LOOKED_AT_ONCE`` keys: however many there are, each call costs as much."""
-        names = list(self._types)
+        types = self._types
+        names = list(types)
         first = self._next if self._next < len(names) else 0
         self._next = first + LOOKED_AT_ONCE
-        return self._clear({name: self._types[name] for name in names[first : self._next]})
+        return self._clear({name: types[name] for name in names[first : self._next]})
 
     def _clear(self, types_ours: Mapping[str, bytes]) -> bool:
         with self._redis.pipeline(transaction=False) as pipe:
