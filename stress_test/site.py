@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WORKERS = 2
+MODELS = "resnet50"  # what most reports are of, unless a run states others
 WHOLE_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.1
 _WORKER, _API, _QUEUE = "model.worker", "api.gunicorn_conf", "valkey-server"
@@ -104,7 +105,7 @@ def running_site(folder: Path, **settings: str) -> Iterator[Site]:
     may_mount = os.geteuid() == 0 and SmallDisk.possible(folder)
     disk = SmallDisk(data) if may_mount else None
     pictures = SmallDisk(data / "uploads") if may_mount else None
-    stack = Stack(data, WORKERS=str(WORKERS), MODELS="resnet50", **settings)  # which the reports are of
+    stack = Stack(data, **{"WORKERS": str(WORKERS), "MODELS": MODELS} | settings)
     try:
         for small in (disk, pictures):
             if small is not None:

@@ -11,6 +11,7 @@ from stress_test.chaos.faults import FAULTS
 from stress_test.chaos.report import NEVER
 from stress_test.chaos.rounds import run_round
 from stress_test.fuzz import pictures, requests
+from stress_test.fuzz.detection import with_detection
 from stress_test.fuzz.run import send_all
 from stress_test.fuzz.watch import Watch
 from stress_test.site import running_site
@@ -44,10 +45,17 @@ def test_under_faults_nothing_is_lost_and_nothing_wrong(site):
         assert seen.first_right_s is not None, fault.name
 
 
+@pytest.fixture(scope="module")
+def detecting_site(tmp_path_factory):
+    settings = with_detection(tmp_path_factory.mktemp("parts"))
+    with running_site(tmp_path_factory.mktemp("detecting"), **settings) as site:
+        yield site
+
+
 @pytest.mark.parametrize("shapes", [pictures.shapes, requests.shapes], ids=["pictures", "requests"])
-def test_no_odd_input_gets_more_than_a_documented_error(site, shapes, tmp_path):
-    with Watch(site) as watch:
-        seen = send_all(site.stack.url, shapes(SEED, INPUTS), tmp_path)
+def test_no_odd_input_gets_more_than_a_documented_error(detecting_site, shapes, tmp_path):
+    with Watch(detecting_site) as watch:
+        seen = send_all(detecting_site.stack.url, shapes(SEED, INPUTS), tmp_path)
 
     assert len(seen) == INPUTS
     assert [one for one in seen if one.fault] == []

@@ -14,8 +14,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from model.tests import detectors
-from stress_test.fuzz import pattern_checks
+from stress_test.fuzz.detection import with_detection
 from stress_test.fuzz.report import Figures, render
 from stress_test.fuzz.run import inputs, send_all
 from stress_test.fuzz.watch import Watch
@@ -35,7 +34,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="fuzz-") as folder,
         tempfile.TemporaryDirectory(prefix="fuzz-detector-") as parts,
-        running_site(Path(folder), **_detection(Path(parts))) as site,
+        running_site(Path(folder), **with_detection(Path(parts))) as site,
     ):
         with Watch(site) as watch:
             seen = send_all(site.stack.url, inputs(seed, count), kept)
@@ -48,15 +47,6 @@ def main() -> int:
         return 0
     print(f"Faults: see the report; the inputs are in {kept}", file=sys.stderr)
     return 1
-
-
-def _detection(folder: Path) -> dict[str, str]:
-    """Settings with which the service has a detector and a pattern beside the usual model; written into ``folder``."""
-    detector = detectors.write_bundle(folder / "reds")
-    patterns = folder / "patterns"
-    patterns.mkdir()
-    (patterns / f"{pattern_checks.KEY}.yaml").write_text(pattern_checks.PATTERNS)
-    return {"MODELS": f"resnet50,{detector}", "PATTERN_DIR": str(patterns)}
 
 
 if __name__ == "__main__":
