@@ -255,6 +255,21 @@ def test_pictures_are_inspected_by_hand_too(page, tmp_path):
     expect_verdict(page, "failed", "No decision", "not a picture")
 
 
+def test_a_picture_may_be_dropped_anywhere(page):
+    page.evaluate(
+        """async () => {
+            const drawn = new OffscreenCanvas(320, 240);
+            drawn.getContext("2d").fillRect(20, 20, 200, 100);
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([await drawn.convertToBlob()], "part.png", {type: "image/png"}));
+            const dropped = new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true});
+            document.querySelector("h1").dispatchEvent(dropped);
+        }"""
+    )
+
+    expect_verdict(page, "bad", "cup is missing")
+
+
 def test_the_least_score_is_chosen_for_an_inspection(page):
     page.get_by_text("More").click()
     page.get_by_label("Least score").fill("0.99")

@@ -1,6 +1,7 @@
 // The page at an inspection line. What its largest words say is always about the newest thing that it knows of: a decision,
 // an inspection of its own that came to nothing, or that it has lost the service. An old decision never looks like one.
 
+import { takeDropped } from "./drop.js";
 import { load, refreshSoon } from "./history.js";
 import { faults, inspected, timeOf } from "./inspected.js";
 import { inspect, patternKeys } from "./inspections.js";
@@ -176,15 +177,13 @@ function take(files) {
   }
 }
 
-const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
-
 byCamera.addEventListener("submit", (event) => {
   event.preventDefault();
   run(null);
 });
 byFile.addEventListener("submit", (event) => event.preventDefault());
 file.addEventListener("change", () => {
-  take(Array.from(file.files));
+  take(file.files);
   file.value = ""; // so that the same file can be chosen again
 });
 pattern.addEventListener("change", () => {
@@ -193,24 +192,7 @@ pattern.addEventListener("change", () => {
   history.replaceState(null, "", address);
   showPattern();
 });
-document.addEventListener("dragover", (event) => {
-  if (carriesFiles(event)) {
-    event.preventDefault();
-    byFile.classList.add("dragging");
-  }
-});
-document.addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) {
-    byFile.classList.remove("dragging");
-  }
-});
-document.addEventListener("drop", (event) => {
-  byFile.classList.remove("dragging");
-  if (carriesFiles(event)) {
-    event.preventDefault();
-    take(Array.from(event.dataTransfer.files));
-  }
-});
+takeDropped(byFile, take);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
     watch.pause();

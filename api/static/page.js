@@ -1,6 +1,7 @@
 // Turns the plain upload form into one that takes several pictures, chosen, dropped or pasted, and shows the progress of each.
 
 import { Card } from "./card.js";
+import { takeDropped } from "./drop.js";
 import { allowAsking } from "./key.js";
 import { chosenModel } from "./models.js";
 import { listenForReport } from "./report.js";
@@ -100,8 +101,6 @@ function summary(done, failed, elapsedS) {
   return `${parts.filter(Boolean).join(", ")} in ${duration(elapsedS)}`;
 }
 
-const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
-
 input.multiple = true;
 input.required = false;
 input.addEventListener("change", () => {
@@ -110,24 +109,7 @@ input.addEventListener("change", () => {
 });
 form.addEventListener("submit", (event) => event.preventDefault());
 document.addEventListener("paste", (event) => take(event.clipboardData.files));
-document.addEventListener("dragover", (event) => {
-  if (carriesFiles(event)) {
-    event.preventDefault();
-    form.classList.add("dragging");
-  }
-});
-document.addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) {
-    form.classList.remove("dragging");
-  }
-});
-document.addEventListener("drop", (event) => {
-  form.classList.remove("dragging");
-  if (carriesFiles(event)) {
-    event.preventDefault();
-    take(event.dataTransfer.files);
-  }
-});
+takeDropped(form, take);
 clear.addEventListener("click", () => {
   if (work.busy) {
     remove(work.cancel());
