@@ -52,3 +52,9 @@ def describe(response: Response, *answers: Answer[Any], drawing_ms: float = 0.0)
         f"{name};dur={milliseconds:.1f}" for name, milliseconds in {**spent, "total": total}.items()
     )
     return response
+
+
+def uncached(response: Response) -> Response:
+    """The response, which no browser or proxy may keep: its address has something else in a moment."""
+    response.headers["Cache-Control"] = "no-store"
+    return response

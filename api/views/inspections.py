@@ -18,7 +18,7 @@ from api.http.inspection_bodies import CSV_COLUMNS, csv_cells, inspected, shown_
 from api.http.inspection_keeping import keep_inspection, keep_latest
 from api.http.inspection_parameters import NAMES, WantedInspection
 from api.http.parameters import model_in_query, page_number
-from api.http.response_headers import describe
+from api.http.response_headers import describe, uncached
 from api.http.stored_picture import picture_response
 from api.http.upload import Upload
 from api.inspection.filter import InspectionFilter
@@ -96,7 +96,7 @@ def latest() -> ResponseReturnValue:
         BackendDown: they can't be read.
     """
     for found in _wanted():
-        response = _uncached(jsonify(shown_inspection(found)))
+        response = uncached(jsonify(shown_inspection(found)))
         response.add_etag()
         return response.make_conditional(request)  # a screen asks each second
     raise NoInspection("no inspection is kept, or none that was asked for")
@@ -118,7 +118,7 @@ def list_all() -> ResponseReturnValue:
         "page": page,
         "more": len(found) > PAGE,
     }
-    return _uncached(jsonify(body))
+    return uncached(jsonify(body))
 
 
 @bp.get("/v1/inspections.csv")
@@ -132,7 +132,7 @@ def download_csv() -> ResponseReturnValue:
     response = Response(_csv_rows(_wanted()), content_type="text/csv; charset=utf-8")
     name = f"inspections-{datetime.now(UTC):%Y-%m-%d}.csv"
     response.headers.set("Content-Disposition", "attachment", filename=name)
-    return _uncached(response)
+    return uncached(response)
 
 
 @bp.get("/v1/inspections/pictures/<name>")
@@ -142,7 +142,7 @@ def picture(name: str) -> ResponseReturnValue:
     Raises:
         PictureNotFound: none of this name is kept.
     """
-    return _uncached(picture_response(Services.current().inspections.open_picture(name)))
+    return uncached(picture_response(Services.current().inspections.open_picture(name)))
 
 
 @bp.get("/v1/inspections/drawn/<inspection_id>")
@@ -168,8 +168,3 @@ def _wanted() -> Iterator[Inspection]:
 def _csv_rows(found: Iterator[Inspection]) -> Iterator[bytes]:
     first = list(islice(found, 1))  # now: what can't be read is an error, and no table that ends after its head
     return map(csv_row, chain([CSV_COLUMNS], map(csv_cells, chain(first, found))))
-
-
-def _uncached(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -17,7 +17,7 @@ from api.http.detection_parameters import chosen
 from api.http.inspection_keeping import keep_inspection, keep_latest
 from api.http.main_bodies import kept_of, main_body, with_pictures
 from api.http.main_parameters import TAKEN, WantedMain
-from api.http.response_headers import describe
+from api.http.response_headers import describe, uncached
 from api.http.stored_picture import picture_response
 from api.http.upload import Upload
 from api.services import Services
@@ -30,7 +30,6 @@ from contract.patterns.replaced_check import check_as_replaced
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flask import Response
     from flask.typing import ResponseReturnValue
 
     from api.core.errors import CameraFault
@@ -88,7 +87,7 @@ def image_raw() -> ResponseReturnValue:
         BackendDown: it can't be read.
     """
     latest = Services.current().latest.open()
-    return NONE_YET if latest is None else _uncached(picture_response(latest.file))
+    return NONE_YET if latest is None else uncached(picture_response(latest.file))
 
 
 @bp.get("/image-draw")
@@ -99,7 +98,7 @@ def image_draw() -> ResponseReturnValue:
         ServiceError: as ``DrawnInspections.open_latest`` does.
     """
     file = Services.current().drawn_inspections.open_latest(current_client(), JPEG)
-    return NONE_YET if file is None else _uncached(picture_response(file))
+    return NONE_YET if file is None else uncached(picture_response(file))
 
 
 @contextmanager
@@ -144,7 +143,7 @@ def _judged(upload: Upload, wanted: WantedMain, *, source: PictureSource) -> Res
             picture=lambda: _as_jpeg(answer.picture, detection),
             drawn_picture=lambda: services.drawn.open(answer.picture, detection, client, JPEG),
         )
-    return _uncached(describe(response, answer))
+    return uncached(describe(response, answer))
 
 
 def _as_jpeg(picture: str, detection: Detection) -> IO[bytes]:
@@ -157,8 +156,3 @@ def _as_jpeg(picture: str, detection: Detection) -> IO[bytes]:
         return file
     file.close()
     return services.drawn.open(picture, replace(detection, objects=()), current_client(), JPEG)
-
-
-def _uncached(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response
